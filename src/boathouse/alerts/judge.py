@@ -1,0 +1,28 @@
+"""Judges an alert over the gold tables that a refresh left."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from boathouse.alerts.rules import Rule, evaluate
+from boathouse.context import Context
+
+
+def judge(context: Context, monitor: Mapping[str, Any], name: str, definition: Mapping[str, Any]) -> dict[str, Any]:
+    """{state, reason, windows} of an alert now. The rule reads profile and drift metrics alike."""
+    table = monitor["table_name"]
+    log = monitor.get("inference_log") or monitor.get("time_series") or {}
+    granularities = log.get("granularities") or ["1 day"]
+    rule = Rule(
+        name, definition["condition"], windows=int(definition.get("windows") or 1),
+        granularity=definition.get("granularity") or granularities[-1],
+        model_id_col=log.get("model_id_col") or "model_version",
+    )  # fmt: skip
+    rows = [
+        row
+        for gold in (f"{table}_profile_metrics", f"{table}_drift_metrics")
+        if context.table_exists(gold)
+        for row in context.table(gold).read(where="column_name = ':table'").to_dicts()
+    ]
+    verdict = evaluate(rule, rows)
+    windows = [{"start": w.start.isoformat(), "values": w.values, "violated": w.violated, "granularity": rule.granularity} for w in verdict.windows]
+    return {"state": verdict.state, "reason": verdict.reason, "windows": windows, "granularity": rule.granularity}

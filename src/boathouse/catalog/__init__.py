@@ -1,0 +1,25 @@
+"""Securables, grants and the one authorize(); guarded tables and SQL; lineage, audit, pins."""
+
+from boathouse.catalog.access import AccessControl
+from boathouse.catalog.audit import Audit
+from boathouse.catalog.lineage import Lineage
+from boathouse.catalog.privileges import PRIVILEGES
+from boathouse.catalog.service import Catalog, TableSpec
+from boathouse.catalog.sql import SqlDesk, tables_of
+from boathouse.catalog.table import Table, TablePort
+from boathouse.catalog.values import (
+    AuditEntry,
+    Column,
+    Grant,
+    LineageEdge,
+    Securable,
+    SecurableKind,
+    TableAccess,
+    TableInfo,
+)
+
+__all__ = [
+    "PRIVILEGES", "AccessControl", "Audit", "AuditEntry", "Catalog", "Column", "Grant", "Lineage", "LineageEdge",
+    "Securable", "SecurableKind", "SqlDesk", "Table", "TableAccess", "TableInfo", "TablePort", "TableSpec",
+    "tables_of",
+]  # fmt: skip

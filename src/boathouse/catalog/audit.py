@@ -1,0 +1,98 @@
+"""The audit log: append-only, each entry chained to the one before by an HMAC whose key lies apart."""
+
+import hashlib
+import hmac
+import json
+import secrets
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from boathouse import clock
+from boathouse.catalog.store import audit
+from boathouse.catalog.values import AuditEntry
+from boathouse.database import Database
+
+_START = "0" * 64
+
+
+class Audit:
+    """Every change and every denial. `head` names the newest link, so that a cut end shows."""
+
+    def __init__(self, database: Database, key_file: Path, head_file: Path) -> None:
+        self._database = database
+        self._key = _key(key_file)
+        self._head = head_file
+
+    def write(self, connection: sa.Connection, principal: str, action: str, subject: str,
+              details: dict[str, Any] | None = None, outcome: str = "done") -> None:  # fmt: skip
+        """Append inside the caller's transaction, which holds the write lock."""
+        last = connection.execute(
+            sa.select(audit.c.sequence, audit.c.hash).order_by(audit.c.sequence.desc()).limit(1)
+        ).first()
+        sequence, before = (last[0] + 1, last[1]) if last else (1, _START)
+        row = {
+            "sequence": sequence, "at": clock.now().isoformat(), "principal": principal, "action": action,
+            "subject": subject, "outcome": outcome, "details": details or {},
+        }  # fmt: skip
+        row["hash"] = self._link(before, row)
+        connection.execute(audit.insert().values(**row))
+
+    def record(self, principal: str, action: str, subject: str, details: dict[str, Any] | None = None,
+               outcome: str = "done") -> None:  # fmt: skip
+        """Append in a transaction of its own."""
+        with self._database.writing() as connection:
+            self.write(connection, principal, action, subject, details, outcome)
+
+    def entries(self, limit: int = 200, subject: str | None = None) -> list[AuditEntry]:
+        """The newest entries, newest first."""
+        query = sa.select(audit).order_by(audit.c.sequence.desc()).limit(limit)
+        if subject:
+            query = query.where(audit.c.subject == subject)
+        with self._database.reading() as connection:
+            return [_entry(row) for row in connection.execute(query).mappings()]
+
+    def publish_head(self) -> str:
+        """Write the newest link beside the database, for keeping elsewhere; what was written."""
+        with self._database.reading() as connection:
+            row = connection.execute(
+                sa.select(audit.c.sequence, audit.c.hash).order_by(audit.c.sequence.desc()).limit(1)
+            ).first()
+        head = f"{row[0]} {row[1]}" if row else f"0 {_START}"
+        self._head.write_text(head + "\n")
+        return head
+
+    def verify(self) -> str | None:
+        """What is wrong with the chain: the first broken link, or None when it is whole."""
+        before, expected = _START, 1
+        with self._database.reading() as connection:
+            for row in connection.execute(sa.select(audit).order_by(audit.c.sequence)).mappings():
+                if row["sequence"] != expected:
+                    return f"entry {expected} is missing"
+                body = {k: v for k, v in dict(row).items() if k != "hash"}
+                if not hmac.compare_digest(self._link(before, body), row["hash"]):
+                    return f"entry {expected} was changed"
+                before, expected = row["hash"], expected + 1
+        if self._head.exists() and int(self._head.read_text().split()[0]) >= expected:
+            return f"entries from {expected} on are missing: the published head names a later one"
+        return None
+
+    def _link(self, before: str, row: dict[str, Any]) -> str:
+        body = json.dumps(row, sort_keys=True, separators=(",", ":"), default=str)
+        return hmac.new(self._key, f"{before}\n{body}".encode(), hashlib.sha256).hexdigest()
+
+
+def _key(path: Path) -> bytes:
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path.touch(mode=0o600)
+        path.write_text(secrets.token_hex(32))
+    return bytes.fromhex(path.read_text())
+
+
+def _entry(row: Any) -> AuditEntry:
+    return AuditEntry(
+        row["sequence"], clock.parse_instant(row["at"]), row["principal"], row["action"], row["subject"],
+        row["outcome"], row["details"], row["hash"],
+    )  # fmt: skip

@@ -1,0 +1,299 @@
+"""The catalog: environments' schemas, tables, volumes and models, who owns them and what they hold."""
+
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlparse
+
+import sqlalchemy as sa
+
+from boathouse import clock, names
+from boathouse.catalog.access import AccessControl
+from boathouse.catalog.audit import Audit
+from boathouse.catalog.lineage import Lineage
+from boathouse.catalog.store import grants, pins, securables
+from boathouse.catalog.values import Column, Securable, SecurableKind, TableAccess, TableInfo
+from boathouse.database import Database
+from boathouse.errors import AlreadyExists, Conflict, InvalidInput, NotFound
+from boathouse.events import Outbox
+from boathouse.identity import Identity
+from boathouse.lake import DeltaFolder, column_types, normalised
+
+
+@dataclass(frozen=True)
+class TableSpec:
+    """What a new table shall be. `schema` is an Arrow schema; keys may not be null."""
+
+    name: str
+    schema: Any
+    primary_keys: tuple[str, ...] = ()
+    event_time: str | None = None
+    known_time: str | None = None
+    partition_by: tuple[str, ...] = ()
+    description: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
+    column_comments: Mapping[str, str] = field(default_factory=dict)
+    constraints: Mapping[str, str] = field(default_factory=dict)
+
+    def check(self) -> None:
+        """Raises InvalidInput when keys or times name no column or have a type that cannot serve."""
+        for what, columns in (
+            ("primary key", self.primary_keys), ("partition column", self.partition_by),
+            ("event time", (self.event_time,) if self.event_time else ()),
+            ("known time", (self.known_time,) if self.known_time else ()),
+        ):  # fmt: skip
+            for column in columns:
+                if column not in self.schema.names:
+                    raise InvalidInput(
+                        f"{self.name}: the {what} {column!r} is no column (it has {', '.join(self.schema.names)})"
+                    )
+        for time in (self.event_time, self.known_time):
+            if time and not str(self.schema.field(time).type).startswith("timestamp"):
+                raise InvalidInput(f"{self.name}.{time} must be a timestamp, not {self.schema.field(time).type}")
+        if self.event_time and self.event_time not in self.primary_keys:
+            raise InvalidInput(f"{self.name}: the event time {self.event_time!r} must be one of the primary keys")
+
+
+class Catalog:
+    """Securables and what callers may do with them. Every method that takes an identity authorizes it."""
+
+    def __init__(self, database: Database, access: AccessControl, audit: Audit, lineage: Lineage, outbox: Outbox,
+                 storage: str) -> None:  # fmt: skip
+        self._database = database
+        self.access = access
+        self.audit = audit
+        self.lineage = lineage
+        self._outbox = outbox
+        self._storage = storage.rstrip("/")
+
+    def create_catalog(self, name: str, owner: str, comment: str = "") -> Securable:
+        """An environment's catalog."""
+        return self._add("catalog", names.check_level(name), "", owner, comment, {})
+
+    def create_schema(self, identity: Identity, name: str, comment: str = "", exists_ok: bool = False) -> Securable:
+        """A schema, `environment.schema`."""
+        catalog, _, schema = name.partition(".")
+        names.check_level(schema)
+        if known := self._find("schema", name):
+            if exists_ok:
+                return known
+            raise AlreadyExists(f"the schema {name} exists already")
+        self.require("catalog", catalog)
+        self.access.authorize(identity, "CREATE SCHEMA", "schema" if identity.scratch else "catalog",
+                              name if identity.scratch else catalog)  # fmt: skip
+        return self._add("schema", name, catalog, identity.principal, comment, {})
+
+    def drop_schema(self, identity: Identity, name: str, cascade: bool = False) -> None:
+        """Remove a schema; with `cascade` all that is in it. Raises Conflict when it is not empty."""
+        self.require("schema", name)
+        self.access.authorize(identity, "MANAGE", "schema", name)
+        inside = self.securables("table", parent=name) + self.securables("model", parent=name)
+        if inside and not cascade:
+            raise Conflict(f"{name} holds {len(inside)} objects, {inside[0].name} among them; drop them, or use --cascade")
+        for securable in inside:
+            self._remove(identity, securable.kind, securable.name)
+        self._remove(identity, "schema", name)
+
+    def create_table(self, identity: Identity, spec: TableSpec, exists_ok: bool = False) -> TableInfo:
+        """A table with its folder at version 0. Raises AlreadyExists, InvalidInput."""
+        name = names.parse(spec.name)
+        if self._find("table", spec.name):
+            if exists_ok:
+                return self.table(spec.name)
+            raise AlreadyExists(f"the table {spec.name} exists already")
+        spec.check()
+        self._ensure_schema(identity, name)
+        self.access.authorize(identity, "CREATE TABLE", "schema", name.schema_name)
+        location = f"{self._storage}/{name.catalog}/{name.schema}/{name.object}"
+        folder = DeltaFolder(location, spec.name)
+        required = [*spec.primary_keys, *([spec.known_time] if spec.known_time else [])]
+        if not folder.exists():  # a crash may have left the folder without its row
+            folder.create(spec.schema, spec.partition_by, spec.description, spec.constraints, required)
+        columns = [
+            {"name": n, "type": t, "comment": spec.column_comments.get(n, "")}
+            for n, t in column_types(normalised(spec.schema))
+        ]
+        properties = {
+            "location": location, "columns": columns, "primary_keys": list(spec.primary_keys),
+            "event_time": spec.event_time, "known_time": spec.known_time,
+            "partition_by": list(spec.partition_by), "tags": dict(spec.tags), "masks": {}, "row_filter": None,
+        }  # fmt: skip
+        self._add("table", spec.name, name.schema_name, identity.principal, spec.description, properties)
+        return self.table(spec.name)
+
+    def drop_table(self, identity: Identity, name: str) -> None:
+        """Remove a table and its files. Raises Conflict while a model's record pins a version of it."""
+        self.require("table", name)
+        self.access.authorize(identity, "MANAGE", "table", name)
+        if holders := self.pinned(name):
+            raise Conflict(f"{name} is needed by {', '.join(sorted(set(holders.values())))}; nothing was dropped")
+        self._remove(identity, "table", name)
+
+    def table(self, name: str) -> TableInfo:
+        """A table's description. Raises NotFound."""
+        with self._database.reading() as connection:
+            row = connection.execute(
+                sa.select(securables).where(securables.c.kind == "table", securables.c.name == name)
+            ).mappings().first()  # fmt: skip
+        if row is None:
+            raise NotFound(f"no table is named {name}; `boathouse tables list` shows those there are")
+        return _table_info(row)
+
+    def open_table(self, identity: Identity, name: str, wanted: Sequence[str] = ("SELECT",)) -> TableAccess:
+        """The yes that lets a caller reach a table's files. Raises NotPermitted, NotFound."""
+        for privilege in wanted:
+            self.access.authorize(identity, privilege, "table", name)
+        info = self.table(name)
+        version = DeltaFolder(info.location, name).version()
+        held = [p for p in ("SELECT", "MODIFY") if p in wanted or self.access.allows(identity, p, "table", name)]
+        foreign = identity.run_id is not None and names.parse(name).catalog != identity.environment
+        through = "server" if foreign or info.masks or info.row_filter else "files"
+        if through == "server" and "MODIFY" in wanted:
+            raise Conflict(f"{name} can only be read from {identity.environment}: a run writes its own environment")
+        return TableAccess(_with_version(info, version), tuple(held), through)  # type: ignore[arg-type]
+
+    def tables(self, identity: Identity, schema: str | None = None) -> list[TableInfo]:
+        """The tables that the identity may read or write, by name."""
+        query = sa.select(securables).where(securables.c.kind == "table").order_by(securables.c.name)
+        if schema:
+            query = query.where(securables.c.parent == schema)
+        with self._database.reading() as connection:
+            rows = connection.execute(query).mappings().all()
+        return [_table_info(r) for r in rows if self.visible(identity, "table", r["name"])]
+
+    def visible(self, identity: Identity, kind: SecurableKind, name: str) -> bool:
+        """Whether the identity may know that this exists."""
+        wanted = {"table": ("SELECT", "MODIFY", "BROWSE", "MANAGE"), "schema": ("USE SCHEMA", "BROWSE", "MANAGE"),
+                  "model": ("EXECUTE", "BROWSE", "MANAGE"), "catalog": ("USE CATALOG", "BROWSE", "MANAGE")}  # fmt: skip
+        return any(self.access.allows(identity, p, kind, name) for p in wanted.get(kind, ("MANAGE",)))
+
+    def securables(self, kind: SecurableKind, parent: str | None = None) -> list[Securable]:
+        """Securables of a kind, by name."""
+        query = sa.select(securables).where(securables.c.kind == kind).order_by(securables.c.name)
+        if parent:
+            query = query.where(securables.c.parent == parent)
+        with self._database.reading() as connection:
+            return [Securable(r["kind"], r["name"], r["owner"], r["comment"]) for r in connection.execute(query).mappings()]
+
+    def describe(self, identity: Identity, name: str, changes: Mapping[str, Any]) -> TableInfo:
+        """Change a table's description, tags, masks, row filter or columns; needs MANAGE, columns need MODIFY."""
+        allowed = {"description", "tags", "masks", "row_filter", "columns"}
+        if unknown := set(changes) - allowed:
+            raise InvalidInput(f"a table has no {sorted(unknown)[0]!r}; change one of {', '.join(sorted(allowed))}")
+        self.access.authorize(identity, "MODIFY" if set(changes) <= {"columns"} else "MANAGE", "table", name)
+        info = self.table(name)
+        with self._database.writing() as connection:
+            row = connection.execute(
+                sa.select(securables).where(securables.c.kind == "table", securables.c.name == name)
+            ).mappings().one()  # fmt: skip
+            properties = {**row["properties"], **{k: v for k, v in changes.items() if k != "description"}}
+            connection.execute(
+                securables.update().where(securables.c.kind == "table", securables.c.name == name)
+                .values(properties=properties, comment=changes.get("description", info.description))
+            )  # fmt: skip
+            self.audit.write(connection, identity.principal, "alter table", name, {"fields": sorted(changes)})
+        return self.table(name)
+
+    def register(self, identity: Identity, kind: SecurableKind, name: str, privilege: str, comment: str = "") -> None:
+        """Make a model, endpoint or volume known to grants; a known one stays."""
+        if self._find(kind, name):
+            return
+        levels = name.split(".")
+        if len(levels) == 3:
+            self._ensure_schema(identity, names.parse(name))
+            self.access.authorize(identity, privilege, "schema", ".".join(levels[:2]))
+        else:
+            self.access.authorize(identity, privilege, "catalog", levels[0])
+        self._add(kind, name, name.rpartition(".")[0], identity.principal, comment, {})
+
+    def unregister(self, identity: Identity, kind: SecurableKind, name: str) -> None:
+        """Forget a securable and its grants; its data is its owner room's affair."""
+        self._remove(identity, kind, name)
+
+    def pin(self, name: str, version: int, holder: str) -> None:
+        """Keep a table's version for as long as `holder` needs it."""
+        row = {"table_name": name, "version": version, "holder": holder}
+        with self._database.writing() as connection:
+            known = sa.select(pins).where(*(pins.c[k] == v for k, v in row.items()))
+            if not connection.execute(known).first():
+                connection.execute(pins.insert().values(**row))
+
+    def pinned(self, name: str) -> dict[int, str]:
+        """Version -> who needs it."""
+        with self._database.reading() as connection:
+            rows = connection.execute(sa.select(pins).where(pins.c.table_name == name))
+            return {r.version: r.holder for r in rows}
+
+    def note_write(self, identity: Identity, name: str, version: int, operation: str,
+                   sources: Sequence[tuple[str, str | None]], columns: Sequence[tuple[str, str]] | None = None) -> None:  # fmt: skip
+        """A caller wrote a version: lineage, an audit entry and an event that triggers can hear."""
+        self.access.authorize(identity, "MODIFY", "table", name)
+        info = self.table(name)
+        self.lineage.record(sources, (name, str(version)), identity.principal, identity.run_id)
+        with self._database.writing() as connection:
+            self.audit.write(connection, identity.principal, operation.lower(), name,
+                             {"version": version, "run": identity.run_id})  # fmt: skip
+            self._outbox.emit(connection, "table.updated", name, {"version": version, "run_id": identity.run_id})
+        if columns and [(c.name, c.type) for c in info.columns] != list(columns):
+            comments = {c.name: c.comment for c in info.columns}
+            fields = [{"name": n, "type": t, "comment": comments.get(n, "")} for n, t in columns]
+            self.describe(identity, name, {"columns": fields})
+
+    def _ensure_schema(self, identity: Identity, name: names.Name) -> None:
+        if not self._find("schema", name.schema_name):
+            self.create_schema(identity, name.schema_name, exists_ok=True)
+
+    def _find(self, kind: SecurableKind, name: str) -> Securable | None:
+        with self._database.reading() as connection:
+            row = connection.execute(
+                sa.select(securables).where(securables.c.kind == kind, securables.c.name == name)
+            ).mappings().first()  # fmt: skip
+        return Securable(row["kind"], row["name"], row["owner"], row["comment"]) if row else None
+
+    def require(self, kind: SecurableKind, name: str) -> Securable:
+        """A securable that exists. Raises NotFound."""
+        if found := self._find(kind, name):
+            return found
+        raise NotFound(f"no {kind} is named {name}; `boathouse {kind}s list` shows those there are")
+
+    def _add(self, kind: SecurableKind, name: str, parent: str, owner: str, comment: str,
+             properties: Mapping[str, Any]) -> Securable:  # fmt: skip
+        with self._database.writing() as connection:
+            if connection.execute(sa.select(securables.c.name).where(securables.c.kind == kind, securables.c.name == name)).first():
+                raise AlreadyExists(f"the {kind} {name} exists already")
+            connection.execute(
+                securables.insert().values(
+                    kind=kind, name=name, parent=parent, owner=owner, comment=comment, properties=dict(properties),
+                    created_at=clock.now(), created_by=owner,
+                )  # fmt: skip
+            )
+            self.audit.write(connection, owner, f"create {kind}", name)
+        self.access.forget()
+        return Securable(kind, name, owner, comment)
+
+    def _remove(self, identity: Identity, kind: SecurableKind, name: str) -> None:
+        location = self.table(name).location if kind == "table" else None
+        with self._database.writing() as connection:
+            connection.execute(securables.delete().where(securables.c.kind == kind, securables.c.name == name))
+            connection.execute(grants.delete().where(grants.c.kind == kind, grants.c.securable == name))
+            self.audit.write(connection, identity.principal, f"drop {kind}", name)
+        self.access.forget()
+        if location and urlparse(location).scheme == "file":
+            shutil.rmtree(Path(unquote(urlparse(location).path)), ignore_errors=True)
+
+
+def _table_info(row: Any) -> TableInfo:
+    p = row["properties"]
+    return TableInfo(
+        name=row["name"], location=p["location"], columns=tuple(Column(**c) for c in p["columns"]),
+        owner=row["owner"], primary_keys=tuple(p["primary_keys"]), event_time=p["event_time"],
+        known_time=p["known_time"], partition_by=tuple(p["partition_by"]), description=row["comment"],
+        tags=p["tags"], created_at=row["created_at"], created_by=row["created_by"],
+        masks=p.get("masks") or {}, row_filter=p.get("row_filter"),
+    )  # fmt: skip
+
+
+def _with_version(info: TableInfo, version: int) -> TableInfo:
+    return replace(info, version=version)

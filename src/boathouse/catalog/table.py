@@ -1,0 +1,160 @@
+"""A table in a caller's hands: the catalog has said yes, and hears of every read and write."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Protocol
+
+import pyarrow as pa
+
+from boathouse.catalog.values import TableAccess, TableInfo
+from boathouse.errors import DuplicateKey, InvalidInput, NotPermitted
+from boathouse.lake import Commit, DeltaFolder, Engine, Frame, Relation, batches
+
+
+class TablePort(Protocol):
+    """What a table needs of the platform."""
+
+    def note_read(self, name: str, version: int) -> None:
+        """A version was read."""
+
+    def note_write(self, name: str, commit: Commit) -> None:
+        """A version was written."""
+
+    def sql(self, query: str) -> Relation:
+        """Rows through the server."""
+
+
+class Table:
+    """Reads and writes of one table. Names of columns in `where` are SQL, times are UTC."""
+
+    def __init__(self, access: TableAccess, port: TablePort, engine: Engine,
+                 reopen: Callable[[str], TableAccess]) -> None:  # fmt: skip
+        self._access = access
+        self._port = port
+        self._engine = engine
+        self._reopen = reopen
+        self._folder = DeltaFolder(access.info.location, access.info.name)
+
+    @property
+    def name(self) -> str:
+        """The full name, `environment.schema.table`."""
+        return self._access.info.name
+
+    @property
+    def info(self) -> TableInfo:
+        """Keys, times, description and owner, as of when the table was opened."""
+        return self._access.info
+
+    @property
+    def version(self) -> int:
+        """The newest version."""
+        if self._access.through == "server":
+            return self._access.info.version or 0
+        return self._folder.version()
+
+    def read(self, version: int | None = None, timestamp: datetime | None = None,
+             columns: Sequence[str] | None = None, where: str | None = None) -> Relation:  # fmt: skip
+        """Rows, lazily, of the newest or a given version. Raises NotFound for a version that is not there."""
+        self._need("SELECT")
+        selected = ", ".join(f'"{c}"' for c in columns) if columns else "*"
+        condition = f" WHERE {where}" if where else ""
+        if self._access.through == "server":
+            if version is not None or timestamp is not None:
+                raise NotPermitted(f"{self.name} is read through the server, which gives its newest version only")
+            return self._port.sql(f"SELECT {selected} FROM {self.name}{condition}")
+        return self._engine.relation(f"SELECT {selected} FROM {self.scan(version, timestamp)}{condition}")
+
+    def scan(self, version: int | None = None, timestamp: datetime | None = None) -> str:
+        """SQL of a relation over one version, for use inside larger queries on the same engine."""
+        self._need("SELECT")
+        if self._access.through == "server":
+            return self._engine.register(self._port.sql(f"SELECT * FROM {self.name}").to_arrow())
+        snapshot = self._folder.table(version, timestamp)
+        self._port.note_read(self.name, snapshot.version())
+        return self._engine.scan(snapshot)
+
+    def append(self, df: Frame, transaction: tuple[str, int] | None = None, evolve: bool = False) -> Commit:
+        """Add rows. A transaction (application id, number) that was committed before adds nothing."""
+        return self._write(lambda: self._folder.append(df, transaction, evolve))
+
+    def overwrite(self, df: Frame, where: str | None = None, evolve: bool = False) -> Commit:
+        """Replace all rows, or those that `where` names."""
+        return self._write(lambda: self._folder.overwrite(df, where, evolve))
+
+    def merge(self, df: Frame, on: Sequence[str] | None = None, evolve: bool = False, update: bool = True) -> Commit:
+        """Update rows with equal keys and insert the others; keys default to the table's own.
+
+        A table with a known-time column keeps every (keys, event time, known time): what was known
+        before is never erased. `update=False` leaves rows that are there as they are. Raises DuplicateKey
+        when two rows of `df` share a key.
+        """
+        keys = list(on or self.info.primary_keys)
+        if not keys:
+            raise InvalidInput(f"{self.name} has no primary keys: say `on=[…]`")
+        if self.info.known_time and self.info.known_time not in keys:
+            keys.append(self.info.known_time)
+        rows = batches(df).read_all()
+        _check_keys(rows, keys, self.name)
+        return self._write(lambda: self._folder.merge(rows, keys, evolve, update))
+
+    def fill(self, df: Frame, on: Sequence[str], columns: Sequence[str]) -> Commit:
+        """Set some columns of rows that are there; nothing is inserted."""
+        return self._write(lambda: self._folder.fill(df, on, columns))
+
+    def delete(self, where: str | None = None) -> Commit:
+        """Remove the rows that `where` names; all without it."""
+        return self._write(lambda: self._folder.delete(where))
+
+    def update(self, values: Mapping[str, str], where: str | None = None) -> Commit:
+        """Set columns to SQL expressions."""
+        return self._write(lambda: self._folder.update(values, where))
+
+    def restore(self, version: int) -> Commit:
+        """Make an old version the newest."""
+        return self._write(lambda: self._folder.restore(version))
+
+    def optimize(self, z_order: Sequence[str] = ()) -> Commit:
+        """Rewrite small files as large ones, clustered by columns where given."""
+        return self._write(lambda: self._folder.optimize(z_order))
+
+    def vacuum(self, retention_hours: int = 168, dry_run: bool = False) -> list[str]:
+        """Delete files older than the retention that no kept version needs."""
+        self._need("MODIFY")
+        return self._folder.vacuum(retention_hours, dry_run)
+
+    def history(self, limit: int | None = None) -> list[dict[str, Any]]:
+        """Commits, newest first."""
+        self._need("SELECT")
+        return self._folder.history(limit)
+
+    def changes(self, since: int, until: int | None = None) -> pa.Table:
+        """Change rows of the versions after `since`."""
+        self._need("SELECT")
+        return self._folder.changes(since, until)
+
+    def transaction_version(self, application: str) -> int | None:
+        """The newest number that an application committed here, for incremental work."""
+        return self._folder.transaction_version(application)
+
+    def _write(self, act: Callable[[], Commit]) -> Commit:
+        self._need("MODIFY")
+        commit = act()
+        self._port.note_write(self.name, commit)
+        return commit
+
+    def _need(self, privilege: str) -> None:
+        if privilege not in self._access.privileges:
+            self._access = self._reopen(privilege)
+
+
+def _check_keys(rows: pa.Table, keys: Sequence[str], name: str) -> None:
+    if absent := [k for k in keys if k not in rows.column_names]:
+        raise InvalidInput(f"{name} is merged on {', '.join(keys)}, but the rows have no column {absent[0]!r}")
+    counted = rows.select(list(keys)).group_by(list(keys)).aggregate([([], "count_all")])
+    if counted.num_rows < rows.num_rows:
+        twice = next(r for r in counted.to_pylist() if r["count_all"] > 1)
+        twice.pop("count_all")
+        raise DuplicateKey(f"{name}: {rows.num_rows - counted.num_rows} rows repeat a key, for example {twice}")
+    for key in keys:
+        if rows.column(key).null_count:
+            raise InvalidInput(f"{name}.{key} is a key and may not be null ({rows.column(key).null_count} rows are)")

@@ -1,0 +1,134 @@
+"""Values of the catalog: what a table is, and what a caller may do with it."""
+
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+SecurableKind = Literal["metastore", "catalog", "schema", "table", "volume", "model", "endpoint", "job"]
+
+
+@dataclass(frozen=True)
+class Securable:
+    """Anything that grants protect."""
+
+    kind: SecurableKind
+    name: str
+    owner: str
+    comment: str = ""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a table."""
+
+    name: str
+    type: str
+    comment: str = ""
+
+
+@dataclass(frozen=True)
+class TableInfo:
+    """A table as the catalog knows it. `primary_keys` holds the event time too, where there is one."""
+
+    name: str
+    location: str
+    columns: tuple[Column, ...]
+    owner: str
+    primary_keys: tuple[str, ...] = ()
+    event_time: str | None = None
+    known_time: str | None = None
+    partition_by: tuple[str, ...] = ()
+    description: str = ""
+    tags: dict[str, str] = field(default_factory=dict)
+    created_at: datetime | None = None
+    created_by: str = ""
+    version: int | None = None
+    masks: dict[str, str] = field(default_factory=dict)
+    row_filter: str | None = None
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The primary keys without the event time."""
+        return tuple(k for k in self.primary_keys if k != self.event_time)
+
+    @property
+    def is_feature_table(self) -> bool:
+        """A table with primary keys can be looked up."""
+        return bool(self.primary_keys)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON."""
+        body = asdict(self)
+        body["created_at"] = self.created_at.isoformat() if self.created_at else None
+        return body
+
+    @classmethod
+    def from_dict(cls, body: dict[str, Any]) -> "TableInfo":
+        """From `to_dict`."""
+        moment = body.get("created_at")
+        return cls(**{
+            **body,
+            "columns": tuple(Column(**c) for c in body["columns"]),
+            "primary_keys": tuple(body["primary_keys"]),
+            "partition_by": tuple(body["partition_by"]),
+            "created_at": datetime.fromisoformat(moment) if moment else None,
+        })  # fmt: skip
+
+
+@dataclass(frozen=True)
+class TableAccess:
+    """The catalog's yes: where a table's files are, for a caller that holds these privileges.
+
+    `through` is `files` when the caller may open them, `server` when rows must come through the server
+    (another environment's table read by a task, or a table with masks or a filter).
+    """
+
+    info: TableInfo
+    privileges: tuple[str, ...]
+    through: Literal["files", "server"] = "files"
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON."""
+        return {"info": self.info.to_dict(), "privileges": list(self.privileges), "through": self.through}
+
+    @classmethod
+    def from_dict(cls, body: dict[str, Any]) -> "TableAccess":
+        """From `to_dict`."""
+        return cls(TableInfo.from_dict(body["info"]), tuple(body["privileges"]), body["through"])
+
+
+@dataclass(frozen=True)
+class Grant:
+    """A principal holds a privilege on a securable and on all below it."""
+
+    principal: str
+    privilege: str
+    kind: SecurableKind
+    securable: str
+
+
+@dataclass(frozen=True)
+class LineageEdge:
+    """A run (or a person) made `target` out of `source`, each at a version."""
+
+    source: str
+    source_version: str | None
+    target: str
+    target_version: str | None
+    run_id: str | None
+    principal: str
+    at: datetime
+
+
+@dataclass(frozen=True)
+class AuditEntry:
+    """One link of the audit chain."""
+
+    sequence: int
+    at: datetime
+    principal: str
+    action: str
+    subject: str
+    outcome: str
+    details: dict[str, Any]
+    hash: str

@@ -1,0 +1,247 @@
+"""From a working tree to prod: validate, plan, deploy, test, merge requests, releases."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from boathouse.cli.output import JSON, facts, pairs, say, show
+from boathouse.cli.session import connected, options
+from boathouse.errors import InvalidInput, RunFailed
+
+if TYPE_CHECKING:
+    from boathouse.client import Lake
+
+requests = typer.Typer(help="Merge requests where no Git host has them: tests in staging, then merge.", no_args_is_help=True)
+releases = typer.Typer(help="Releases: a branch that prod may run.", no_args_is_help=True)
+environments = typer.Typer(help="dev, staging and prod, and what is deployed there.", no_args_is_help=True)
+
+TARGET = typer.Option("", "-t", "--target", help="target of the bundle: dev, staging or prod")
+VAR = typer.Option([], "--var", help="NAME=VALUE of a bundle variable")
+
+
+def register(app: typer.Typer) -> None:
+    """Add this room's commands."""
+    for verb in (validate, plan, deploy, destroy, test):
+        app.command()(verb)
+    for group, name in ((requests, "requests"), (releases, "releases"), (environments, "environments")):
+        app.add_typer(group, name=name)
+
+
+def validate(target: str = TARGET, var: list[str] = VAR, as_json: bool = JSON) -> None:
+    """Read boathouse.yml: exits 1 naming file, line and key of what is wrong."""
+    from boathouse.project import load
+
+    bundle = load(Path.cwd(), target or None, pairs(var, "variable"))
+    if absent := bundle.missing_files():
+        raise InvalidInput("\n".join(absent))
+    counted: dict[str, int] = {}
+    for kind, _, _ in bundle.resources_list():
+        counted[kind] = counted.get(kind, 0) + 1
+    facts({"project": bundle.name, "target": bundle.target, "environment": bundle.environment,
+           "files": list(bundle.files), "resources": counted, "ignored": bundle.ignored}, as_json)  # fmt: skip
+
+
+def plan(target: str = TARGET, ref: str = typer.Option("", "--ref"), var: list[str] = VAR, as_json: bool = JSON) -> None:
+    """What `deploy` would create, change and delete."""
+    with connected() as lake:
+        changes = lake.call("POST", "/api/v1/deployments/plan", _source(lake, target, ref, var))
+    shown = [c for c in changes if as_json or c["action"] != "same"]
+    show(shown, ["action", "kind", "key", "fields"], as_json, empty="nothing to do: what is deployed is what the bundle says")
+
+
+def deploy(target: str = TARGET, ref: str = typer.Option("", "--ref", help="commit, branch or tag"), var: list[str] = VAR) -> None:
+    """Deploy the bundle, all of it or nothing. dev takes the working tree; staging and prod take commits."""
+    with connected() as lake:
+        done = lake.call("POST", "/api/v1/deployments", _source(lake, target, ref, var))
+        commit = (done["commit_id"] or "no commit")[:12] + (" with uncommitted changes" if done["dirty"] else "")
+        say(f"deployed {done['project']} to {done['environment']} at {commit}")
+
+
+def destroy(target: str = TARGET, yes: bool = typer.Option(False, "--yes", help="do not ask")) -> None:
+    """Remove what the project deployed; tables and models stay."""
+    with connected() as lake:
+        name, environment = _bundle(target).name, _bundle(target).environment
+        if not yes:
+            typer.confirm(f"Remove the resources of {name} from {environment}?", abort=True)
+        gone = lake.call("DELETE", f"/api/v1/deployments/{environment}/{name}")
+        say(f"removed {gone['removed']} resources of {name} from {environment}")
+
+
+def test(
+    unit: bool = typer.Option(False, "--unit", help="unit tests only: no data, no services"),
+    integration: bool = typer.Option(False, "--integration", help="integration tests only"),
+    target: str = typer.Option("staging", "-t", "--target"),
+) -> None:
+    """What CI runs: unit tests here, then integration tests of the committed code in a throw-away place of staging."""
+    bundle = _bundle(target)
+    if unit or not integration:
+        code = subprocess.run([sys.executable, "-m", "boathouse.client.task", "builtin", "unit-tests", bundle.tests.unit]).returncode
+        if code:
+            raise RunFailed("the unit tests did not pass")
+    if integration or not unit:
+        with connected() as lake:
+            request = _open(lake, bundle.name, _branch(), "boathouse test")
+            _follow(lake, request)
+
+
+@requests.command("open")
+def open_request(
+    title: str = typer.Option("", help="what it does"),
+    branch: str = typer.Option("", help="default: the one checked out"),
+    detach: bool = typer.Option(False, "--detach", help="do not wait for the tests"),
+) -> None:
+    """Push a branch and test it merged into main: unit tests, then integration tests in staging."""
+    bundle = _bundle("staging")
+    with connected() as lake:
+        request = _open(lake, bundle.name, branch or _branch(), title)
+        say(f"merge request {request['id']}: {request['branch']} at {request['head'][:12]}")
+        if not detach:
+            _follow(lake, request)
+            say(f"the tests passed; merge with `boathouse requests merge {request['id']}`")
+
+
+@requests.command("list")
+def list_requests(as_json: bool = JSON) -> None:
+    """Merge requests, newest first."""
+    with connected() as lake:
+        rows = lake.call("GET", "/api/v1/requests")
+        show(rows, ["id", "project", "branch", "state", "title", "opened_by", "opened_at"], as_json, empty="no merge requests")
+
+
+@requests.command("show")
+def show_request(number: int, as_json: bool = JSON) -> None:
+    """One merge request with its checks."""
+    with connected() as lake:
+        facts(lake.call("GET", f"/api/v1/requests/{number}"), as_json)
+
+
+@requests.command("test")
+def test_request(number: int) -> None:
+    """Run a request's tests again."""
+    with connected() as lake:
+        lake.call("POST", f"/api/v1/requests/{number}/test")
+        _follow(lake, lake.call("GET", f"/api/v1/requests/{number}"))
+
+
+@requests.command("merge")
+def merge_request(number: int) -> None:
+    """Merge what passed, and deploy it to staging."""
+    with connected() as lake:
+        merged = lake.call("POST", f"/api/v1/requests/{number}/merge")
+        say(f"merged {merged['branch']} into main at {merged['merge_commit'][:12]}; staging runs it")
+
+
+@releases.command("cut")
+def cut(version: str) -> None:
+    """A release branch at main's head, deployed to prod."""
+    with connected() as lake:
+        done = lake.call("POST", "/api/v1/releases", {"project": _bundle("prod").name, "version": version})
+        say(f"{done['branch']} is {done['commit_id'][:12]}; prod runs it")
+
+
+@releases.command("list")
+def list_releases(as_json: bool = JSON) -> None:
+    """Releases, newest first."""
+    with connected() as lake:
+        show(lake.call("GET", "/api/v1/releases"), ["project", "version", "commit_id", "branch", "cut_by", "cut_at"], as_json,
+             empty="no releases; `boathouse releases cut 1.0` makes one")  # fmt: skip
+
+
+@releases.command("show")
+def show_release(version: str, as_json: bool = JSON) -> None:
+    """One release."""
+    with connected() as lake:
+        found = [r for r in lake.call("GET", "/api/v1/releases") if r["version"] == version]
+        if not found:
+            raise InvalidInput(f"there is no release {version}; `boathouse releases list` shows them")
+        facts(found[0], as_json)
+
+
+@environments.command("list")
+def list_environments(as_json: bool = JSON) -> None:
+    """The environments you may use."""
+    with connected() as lake:
+        rows = lake.call("GET", "/api/v1/environments")
+        for row in rows:
+            row["projects"] = [f"{d['project']} {(d['commit_id'] or '-')[:12]}" for d in row["deployments"]]
+        show(rows, ["name", "projects", "tables"], as_json)
+
+
+@environments.command("show")
+def show_environment(name: str, as_json: bool = JSON) -> None:
+    """What is deployed in an environment."""
+    with connected() as lake:
+        found = lake.call("GET", f"/api/v1/environments/{name}")
+        if as_json:
+            facts(found, True)
+            return
+        show(found["deployments"], ["project", "commit_id", "dirty", "deployed_by", "deployed_at"], False, empty="nothing is deployed")
+        rows = lake.http.call("GET", "/api/v1/resources", params={"environment": name})
+        show(rows, ["kind", "name", "project"], False, empty="no resources")
+
+
+@environments.command("diff")
+def diff(first: str, second: str, as_json: bool = JSON) -> None:
+    """What differs between what two environments run."""
+    with connected() as lake:
+        both = [lake.http.call("GET", "/api/v1/resources", params={"environment": e}) for e in (first, second)]
+    sides = [{(r["kind"], r["name"]): r["definition"] for r in rows} for rows in both]
+    rows = [
+        {"kind": k, "name": n, first: (k, n) in sides[0], second: (k, n) in sides[1],
+         "same": sides[0].get((k, n)) == sides[1].get((k, n))}
+        for k, n in sorted({*sides[0], *sides[1]})
+    ]  # fmt: skip
+    show([r for r in rows if as_json or not r["same"]], ["kind", "name", first, second], as_json, empty=f"{first} and {second} run the same")
+
+
+def _bundle(target: str) -> Any:
+    from boathouse.project import load
+
+    return load(Path.cwd(), target or options.env or None)
+
+
+def _source(lake: "Lake", target: str, ref: str, var: list[str]) -> dict[str, Any]:
+    bundle = _bundle(target)
+    body: dict[str, Any] = {"target": bundle.target, "variables": pairs(var, "variable")}
+    if bundle.environment == "dev" and not ref:
+        return {**body, "path": str(Path.cwd())}
+    lake.call("PUT", f"/api/v1/projects/{bundle.name}")
+    return {**body, "project": bundle.name, "ref": ref or ("main" if bundle.environment == "staging" else _branch())}
+
+
+def _branch() -> str:
+    from boathouse.environments import working_tree_facts
+
+    branch = working_tree_facts(Path.cwd()).branch
+    if not branch:
+        raise InvalidInput(f"{Path.cwd()} is on no Git branch: commit your work on one, or name it with --branch")
+    return branch
+
+
+def _open(lake: "Lake", project: str, branch: str, title: str) -> Any:
+    from boathouse.environments import push
+
+    repository = Path(lake.call("PUT", f"/api/v1/projects/{project}")["repository"])
+    push(Path.cwd(), repository, f"+refs/heads/{branch}:refs/heads/{branch}")
+    _seed_main(repository)
+    return lake.call("POST", "/api/v1/requests", {"project": project, "branch": branch, "title": title or branch})
+
+
+def _seed_main(repository: Path) -> None:
+    """The first push brings the project's own main, so that there is something to merge into."""
+    from boathouse.environments import Repository, push
+
+    if "main" not in Repository(repository).branches():
+        push(Path.cwd(), repository, "refs/heads/main:refs/heads/main")
+
+
+def _follow(lake: "Lake", request: Any) -> None:
+    run_id = next(c["run"] for c in request["checks"].values() if c.get("run"))
+    for key, line in lake.jobs.follow(run_id):
+        print(f"{key} | {line}", flush=True)
+    run = lake.jobs.get(run_id)
+    if run["state"] != "SUCCESS":
+        raise RunFailed(f"the tests of merge request {request['id']} did not pass: {run['reason']}")

@@ -1,0 +1,113 @@
+"""Jobs and runs."""
+
+from pathlib import Path
+
+import typer
+
+from boathouse.cli.output import JSON, facts, pairs, say, show
+from boathouse.cli.session import connected, options
+from boathouse.errors import RunFailed
+
+runs = typer.Typer(help="Runs of jobs: state, logs, cancel, repair.", no_args_is_help=True)
+jobs = typer.Typer(help="Deployed jobs.", no_args_is_help=True)
+
+
+def register(app: typer.Typer) -> None:
+    """Add this room's commands."""
+    app.command()(run)
+    app.add_typer(runs, name="runs")
+    app.add_typer(jobs, name="jobs")
+
+
+def run(
+    job: str,
+    target: str = typer.Option("", "-t", "--target", help="environment; in dev the working tree is deployed first"),
+    param: list[str] = typer.Option([], "--param", "-p", help="NAME=VALUE"),
+    task: str = typer.Option("", "--task", help="one task only"),
+    detach: bool = typer.Option(False, "--detach", help="do not wait for the end"),
+) -> None:
+    """Run a job and follow its logs; the exit code is the outcome."""
+    with connected(target or None) as lake:
+        project = Path.cwd()
+        if lake.environment == "dev" and any((project / f).exists() for f in ("boathouse.yml", "databricks.yml")):
+            lake.call("POST", "/api/v1/deployments", {"target": target or options.env or "dev", "path": str(project)})
+        run_id = lake.jobs.submit(job, pairs(param, "parameter"), task or None)
+        say(f"run {run_id} of {job} in {lake.environment}")
+        if detach:
+            if lake.owns_home:
+                raise RunFailed("--detach needs a server that outlives this command: run `boathouse up` first")
+            return
+        for key, line in lake.jobs.follow(run_id):
+            print(f"{key} | {line}", flush=True)
+        ended = lake.jobs.get(run_id)
+        lake.settle()
+    if ended["state"] != "SUCCESS":
+        raise RunFailed(f"run {run_id} of {job}: {ended['state']}: {ended['reason']}")
+    say(f"run {run_id}: SUCCESS in {ended['seconds']:.1f} s")
+
+
+@runs.command("list")
+def list_runs(job: str = "", state: str = "", limit: int = 20, as_json: bool = JSON) -> None:
+    """Runs, newest first."""
+    with connected() as lake:
+        where = {"environment": options.env, "job": job or None, "state": state or None, "limit": limit}
+        rows = lake.http.call("GET", "/api/v1/runs", params=where)
+        show(rows, ["id", "environment", "job", "state", "trigger", "submitted_at", "seconds", "commit_id"], as_json,
+             empty="no runs yet; `boathouse run JOB` starts one")  # fmt: skip
+
+
+@runs.command("show")
+def show_run(run_id: str, as_json: bool = JSON) -> None:
+    """A run with its tasks."""
+    with connected() as lake:
+        found = lake.jobs.get(run_id)
+        if as_json:
+            facts(found, True)
+            return
+        tasks = found.pop("tasks")
+        facts(found, False)
+        show(tasks, ["task_key", "state", "attempt", "exit_code", "reason", "started_at", "ended_at"], False)
+
+
+@runs.command("logs")
+def logs(run_id: str, task: str = typer.Option("", help="one task only")) -> None:
+    """What the tasks wrote."""
+    with connected() as lake:
+        for found in lake.jobs.get(run_id)["tasks"]:
+            if task in ("", found["task_key"]):
+                print(lake.jobs.log(run_id, found["task_key"]), end="")
+
+
+@runs.command("cancel")
+def cancel(run_id: str) -> None:
+    """Kill a run's processes and let no further task start."""
+    with connected() as lake:
+        lake.call("POST", f"/api/v1/runs/{run_id}/cancel")
+        say(f"{run_id} {lake.jobs.wait(run_id, 15)['state']}")
+
+
+@runs.command("repair")
+def repair(run_id: str) -> None:
+    """Run again the tasks that did not succeed."""
+    with connected() as lake:
+        lake.call("POST", f"/api/v1/runs/{run_id}/repair")
+        ended = lake.jobs.wait(run_id)
+    if ended["state"] != "SUCCESS":
+        raise RunFailed(f"run {run_id}: {ended['state']}: {ended['reason']}")
+    say(f"run {run_id}: SUCCESS")
+
+
+@jobs.command("list")
+def list_jobs(as_json: bool = JSON) -> None:
+    """Deployed jobs with schedule and last run."""
+    with connected() as lake:
+        rows = lake.jobs.deployed()
+        show(rows, ["name", "project", "tasks", "next_due", "last_run.state", "commit"], as_json,
+             empty=f"{lake.environment} has no jobs; `boathouse deploy -t {lake.environment}` deploys a project")  # fmt: skip
+
+
+@jobs.command("show")
+def show_job(name: str, as_json: bool = JSON) -> None:
+    """One job with its definition."""
+    with connected() as lake:
+        facts(lake.call("GET", f"/api/v1/jobs/{lake.environment}/{name}"), as_json)

@@ -1,0 +1,213 @@
+"""Models, features, experiments, endpoints, scoring and traces."""
+
+import json
+import sys
+from pathlib import Path
+
+import typer
+
+from boathouse.cli.output import JSON, dump, facts, say, show
+from boathouse.cli.session import connected
+
+models = typer.Typer(help="Registered models: versions, verdicts, promotion, rollback.", no_args_is_help=True)
+features = typer.Typer(help="Feature tables: list, show, publish online.", no_args_is_help=True)
+endpoints = typer.Typer(help="Endpoints: models over HTTP.", no_args_is_help=True)
+experiments = typer.Typer(help="Experiments and their MLflow runs.", no_args_is_help=True)
+
+
+def register(app: typer.Typer) -> None:
+    """Add this room's commands."""
+    for group, name in ((features, "features"), (experiments, "experiments"), (models, "models"), (endpoints, "endpoints")):
+        app.add_typer(group, name=name)
+    app.command()(score)
+    app.command()(trace)
+
+
+@models.command("list")
+def list_models(as_json: bool = JSON) -> None:
+    """Models you may see, with their Production version."""
+    with connected() as lake:
+        rows = [m for m in lake.models.all() if m["name"].startswith(f"{lake.environment}.")]
+        show(rows, ["name", "production", "latest_version", "aliases", "description"], as_json,
+             empty=f"{lake.environment} has no models; a training job registers them")  # fmt: skip
+
+
+@models.command("show")
+def show_model(name: str, as_json: bool = JSON) -> None:
+    """Versions of a model with their stages and what their tests found."""
+    with connected() as lake:
+        found = lake.models.get(name)
+    if as_json:
+        dump(found)
+        return
+    for version in found["versions"]:
+        verdict = version["verdict"] or {}
+        version["tests"] = verdict.get("outcome")
+        version["why"] = "; ".join(verdict.get("reasons") or ())
+    facts({"model": found["name"], "production": found["production"], "aliases": found["aliases"]}, False)
+    show(found["versions"], ["version", "stage", "tests", "why", "created_at"], False)
+
+
+@models.command("history")
+def history(name: str, as_json: bool = JSON) -> None:
+    """Who moved which version to which stage, when and why."""
+    with connected() as lake:
+        show(lake.models.get(name)["history"], ["at", "version", "from_stage", "to_stage", "action", "principal", "reason"], as_json)
+
+
+@models.command("compare")
+def compare(name: str, version: str, as_json: bool = JSON) -> None:
+    """A version's metrics beside those of the champion it was tested against."""
+    with connected() as lake:
+        verdict = lake.models.version(name, version)["verdict"] or {}
+    evidence = verdict.get("evidence") or {}
+    champion = evidence.get("champion") or {}
+    rows = [{"metric": m, "candidate": v, "champion": champion.get(m)} for m, v in (evidence.get("candidate") or {}).items()]
+    show(rows, ["metric", "candidate", "champion"], as_json, empty=f"{name} version {version} was not measured")
+
+
+@models.command("test")
+def test(name: str, version: int) -> None:
+    """Move a version to Staging and test it again."""
+    with connected() as lake:
+        run_id = lake.call("POST", f"/api/v1/models/{lake.complete(name)}/versions/{version}/test")["run_id"]
+        for _, line in lake.jobs.follow(run_id):
+            print(line)
+
+
+@models.command("promote")
+def promote(name: str, version: str, reason: str = "by hand") -> None:
+    """Make a version Production; it must have passed its tests."""
+    with connected() as lake:
+        lake.models.promote(name, version, reason)
+        say(f"{lake.complete(name)} version {version} is Production")
+
+
+@models.command("approve")
+def approve(name: str, version: str, reason: str = "") -> None:
+    """Approve a version that waits for it."""
+    with connected() as lake:
+        lake.models.approve(name, version, reason)
+        say(f"{lake.complete(name)} version {version} is approved and Production")
+
+
+@models.command("reject")
+def reject(name: str, version: str, reason: str = "") -> None:
+    """Refuse a version that waits."""
+    with connected() as lake:
+        lake.models.reject(name, version, reason)
+        say(f"{lake.complete(name)} version {version} is refused")
+
+
+@models.command("rollback")
+def rollback(name: str, reason: str = "rolled back by hand") -> None:
+    """Make the former Production version Production again; serving follows."""
+    with connected() as lake:
+        done = lake.models.rollback(name, reason)
+        say(f"{lake.complete(name)} version {done['version']} is Production again")
+
+
+@features.command("list")
+def list_features(as_json: bool = JSON) -> None:
+    """Feature tables: tables with primary keys."""
+    with connected() as lake:
+        rows = [t.to_dict() for t in lake.tables() if t.is_feature_table]
+        show(rows, ["name", "primary_keys", "event_time", "known_time", "description"], as_json, empty="no feature tables")
+
+
+@features.command("show")
+def show_features(name: str, as_json: bool = JSON) -> None:
+    """A feature table: keys, times, features and what they mean."""
+    with connected() as lake:
+        info = lake.table_info(name).to_dict()
+    if as_json:
+        dump(info)
+        return
+    columns = info.pop("columns")
+    facts({k: info[k] for k in ("name", "description", "primary_keys", "event_time", "known_time", "version", "owner")}, False)
+    show(columns, ["name", "type", "comment"], False)
+
+
+@features.command("publish")
+def publish(name: str) -> None:
+    """Copy each key's newest known row into the online store."""
+    from boathouse.feature_engineering import FeatureEngineeringClient
+
+    with connected() as lake:
+        done = FeatureEngineeringClient(context=lake).publish_table(source_table_name=name)
+        say(f"{done.rows} keys of {done.online_table_name} version {done.version} are online")
+
+
+@experiments.command("list")
+def list_experiments(as_json: bool = JSON) -> None:
+    """MLflow's experiments."""
+    with connected() as lake:
+        found = lake.call("POST", "/api/2.0/mlflow/experiments/search", {"max_results": 200})
+        show(found.get("experiments", []), ["experiment_id", "name", "lifecycle_stage"], as_json)
+
+
+@experiments.command("runs")
+def experiment_runs(experiment_id: str = typer.Argument("0"), limit: int = 20, as_json: bool = JSON) -> None:
+    """MLflow's runs of an experiment, newest first, with their metrics."""
+    with connected() as lake:
+        body = {"experiment_ids": [experiment_id], "max_results": limit}
+        found = lake.call("POST", "/api/2.0/mlflow/runs/search", body).get("runs", [])
+    rows = [
+        {"run_id": r["info"]["run_id"], "name": r["info"].get("run_name"), "status": r["info"]["status"],
+         "metrics": {m["key"]: m["value"] for m in r["data"].get("metrics", [])}}
+        for r in found
+    ]  # fmt: skip
+    show(rows, ["run_id", "name", "status", "metrics"], as_json, empty="no runs")
+
+
+@endpoints.command("list")
+def list_endpoints(as_json: bool = JSON) -> None:
+    """Endpoints with the version they serve."""
+    with connected() as lake:
+        rows = lake.http.call("GET", "/api/v1/endpoints", params={"environment": lake.environment})
+        show(rows, ["name", "state", "model", "served_version", "wanted_version", "reason"], as_json, empty="no endpoints")
+
+
+@endpoints.command("show")
+def show_endpoint(name: str, as_json: bool = JSON) -> None:
+    """One endpoint."""
+    with connected() as lake:
+        facts(lake.call("GET", f"/api/v1/endpoints/{lake.environment}/{name}"), as_json)
+
+
+@endpoints.command("query")
+def query(name: str, body: str = typer.Argument(help='JSON, for example \'{"dataframe_records": [{…}]}\', or @FILE, or -')) -> None:
+    """Ask an endpoint."""
+    text = sys.stdin.read() if body == "-" else Path(body[1:]).read_text() if body.startswith("@") else body
+    with connected() as lake:
+        address = f"/serving-endpoints/{lake.environment}.{name}/invocations"
+        answer = lake.http.raw("POST", address, text.encode(), "application/json")
+        dump({**answer.json(), "request_id": answer.headers.get("x-request-id"), "model_version": answer.headers.get("x-model-version")})
+
+
+def score(model_uri: str, source: Path = typer.Argument(metavar="INPUT"), output: Path = typer.Argument(metavar="OUTPUT")) -> None:
+    """Score a file in batch: features are looked up as of each row's time."""
+    from boathouse.client.files import read_file, write_rows
+    from boathouse.feature_engineering import FeatureEngineeringClient
+
+    with connected() as lake:
+        scored = FeatureEngineeringClient(context=lake).score_batch(model_uri=model_uri, df=read_file(source))
+        with output.open("wb") as out:
+            write_rows(scored, output.suffix.lstrip("."), out)
+        say(f"{scored.count()} rows scored with {model_uri} are in {output}")
+
+
+def trace(prediction_id: str, as_json: bool = JSON) -> None:
+    """From one prediction back: request, features, model version, training run, commit, raw tables."""
+    with connected() as lake:
+        found = lake.trace(prediction_id)
+    if as_json:
+        dump(found)
+        return
+    for part, value in found.items():
+        say(f"{part.replace('_', ' ').upper()}")
+        if isinstance(value, dict):
+            facts({f"  {k}": v if not isinstance(v, dict) else json.dumps(v, default=str) for k, v in value.items()}, False)
+        else:
+            for line in value or ["-"]:
+                say(f"  {line}")

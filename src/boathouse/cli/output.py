@@ -1,0 +1,94 @@
+"""What commands print: tables for people, JSON for programs, errors to stderr."""
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import typer
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from boathouse.errors import BoathouseError
+
+JSON = typer.Option(False, "--json", help="print JSON")
+console = Console(highlight=False)
+
+
+def show(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], as_json: bool, empty: str = "nothing there") -> None:
+    """A list: the named columns for people, everything as JSON."""
+    if as_json:
+        dump(list(rows))
+        return
+    if not rows:
+        console.print(empty, markup=False)
+        return
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in columns:
+        table.add_column(column.replace("_", " "), overflow="fold")
+    for row in rows:
+        table.add_row(*(text(_at(row, column)) for column in columns))
+    console.print(table, markup=False)
+
+
+def facts(values: Mapping[str, Any], as_json: bool) -> None:
+    """One thing: a line for each fact, or JSON."""
+    if as_json:
+        dump(values)
+        return
+    width = max((len(k) for k in values), default=0)
+    for key, value in values.items():
+        console.print(f"{key.replace('_', ' '):<{width}}  {text(value)}", markup=False, soft_wrap=True)
+
+
+def dump(value: Any) -> None:
+    """JSON to stdout."""
+    print(json.dumps(value, indent=2, default=str, ensure_ascii=False))
+
+
+def say(message: str) -> None:
+    """A line for people."""
+    console.print(message, markup=False, soft_wrap=True)
+
+
+def complain(error: Exception) -> None:
+    """An error in one or two lines, to stderr."""
+    name = error.error_code if isinstance(error, BoathouseError) else type(error).__name__
+    print(f"Error: {error} [{name}]", file=sys.stderr)
+
+
+def text(value: Any) -> str:
+    """A value in a cell."""
+    if value is None or value == "":
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, datetime):
+        return value.strftime("%Y-%m-%d %H:%M:%S")
+    if isinstance(value, Mapping):
+        return ", ".join(f"{k}={text(v)}" for k, v in value.items()) or "-"
+    if isinstance(value, list | tuple):
+        return ", ".join(text(v) for v in value) or "-"
+    return str(value)
+
+
+def _at(row: Mapping[str, Any], column: str) -> Any:
+    value: Any = row
+    for part in column.split("."):
+        value = value.get(part) if isinstance(value, Mapping) else None
+    return value
+
+
+def pairs(given: Sequence[str], what: str) -> dict[str, str]:
+    """`k=v` words as a dict. Raises a usage error."""
+    found = {}
+    for word in given:
+        key, equals, value = word.partition("=")
+        if not equals:
+            raise typer.BadParameter(f"{word!r} is no {what}: write NAME=VALUE")
+        found[key] = value
+    return found

@@ -1,0 +1,114 @@
+"""The server, login and the installation's health."""
+
+import importlib.metadata
+import os
+import shutil
+import sys
+import time
+from pathlib import Path
+
+import typer
+
+from boathouse.cli.output import JSON, say, show
+from boathouse.cli.session import options
+
+
+def register(app: typer.Typer) -> None:
+    """Add this room's commands."""
+    app.command()(up)
+    app.command()(login)
+    app.command()(doctor)
+
+
+def up(port: int = typer.Option(8787, "--port"), host: str = typer.Option("127.0.0.1", "--host")) -> None:
+    """The server: API, UI, jobs, MLflow. Other commands and the library on this home then use it."""
+    from boathouse import settings
+    from boathouse.errors import InvalidInput
+    from boathouse.platform import Platform
+    from boathouse.server import Server
+
+    if host not in ("127.0.0.1", "localhost"):
+        raise InvalidInput(f"this installation listens on loopback only, not on {host}: tasks are not isolated from each other yet")
+    with Platform(settings.load(home=options.home)) as platform:
+        server = Server(platform, port)
+        url = server.start()
+        platform.home.publish(url)
+        say(f"Boathouse is at {url}  (home {platform.settings.home})")
+        say(f"Log in: {url}/login?token={platform.home.operator_token()}")
+        say("Ctrl-C ends it.")
+        try:
+            while True:
+                time.sleep(3600)
+        except KeyboardInterrupt:
+            say("ending")
+        finally:
+            server.stop()
+
+
+def login(url: str, token: str = typer.Option(..., prompt="Token", hide_input=True)) -> None:
+    """Remember a server and your token in the home's boathouse.toml."""
+    from boathouse import settings
+    from boathouse.client import Http
+
+    who = Http(url, token).call("GET", "/api/v1/whoami")
+    home = settings.load(home=options.home).home
+    home.mkdir(parents=True, exist_ok=True)
+    path = home / "boathouse.toml"
+    kept = [line for line in (path.read_text().splitlines() if path.exists() else []) if not line.startswith(("url", "token"))]
+    path.touch(mode=0o600)
+    path.write_text("\n".join([*kept, f'url = "{url}"', f'token = "{token}"']) + "\n")
+    say(f"logged in at {url} as {who['principal']}; {path} remembers it")
+
+
+def doctor(as_json: bool = JSON) -> None:
+    """Check the installation and the home, and say how to mend what is wrong."""
+    from boathouse import settings
+
+    home = settings.load(home=options.home).home
+    checks = [_python(), *(_package(p) for p in ("deltalake", "duckdb", "mlflow", "lightgbm", "polars")), _git(), _disk(home), *_home(home)]
+    show(checks, ["check", "ok", "found", "mend"], as_json)
+    if not all(c["ok"] for c in checks if c["needed"]):
+        raise typer.Exit(1)
+
+
+def _check(check: str, ok: bool, found: str, mend: str = "", needed: bool = True) -> dict[str, object]:
+    return {"check": check, "ok": ok, "found": found, "mend": "" if ok else mend, "needed": needed}
+
+
+def _python() -> dict[str, object]:
+    return _check("Python >= 3.11", sys.version_info >= (3, 11), sys.version.split()[0], "install Python 3.11 or newer")
+
+
+def _package(name: str) -> dict[str, object]:
+    needed = name not in ("lightgbm", "polars")
+    try:
+        return _check(name, True, importlib.metadata.version(name), needed=needed)
+    except importlib.metadata.PackageNotFoundError:
+        return _check(name, False, "not installed", f"pip install {name}", needed)
+
+
+def _git() -> dict[str, object]:
+    return _check("git", shutil.which("git") is not None, shutil.which("git") or "-", "install git 2.38 or newer")
+
+
+def _disk(home: Path) -> dict[str, object]:
+    place = next(p for p in (home, *home.parents) if p.exists())
+    free = shutil.disk_usage(place).free / 1e9
+    return _check("disk", free > 2, f"{free:.0f} GB free at {place}", "free some space: tables keep their history")
+
+
+def _home(home: Path) -> list[dict[str, object]]:
+    from boathouse.platform import Home
+    from boathouse.settings import load
+
+    if not home.exists():
+        return [_check("home", True, f"{home} is made at first use")]
+    writable = os.access(home, os.W_OK)
+    found = [_check("home", writable, str(home), "choose another with BOATHOUSE_HOME")]
+    address = Home(load(home=str(home))).address()
+    found.append(_check("server", True, f"{address.url} (process {address.pid})" if address else "none runs; commands open the home themselves"))
+    token = home / "secrets" / "operator.token"
+    if token.exists():
+        private = token.stat().st_mode & 0o077 == 0
+        found.append(_check("operator token", private, "private" if private else "readable by others", f"chmod 600 {token}"))
+    return found

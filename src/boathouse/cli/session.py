@@ -1,0 +1,33 @@
+"""What every command starts from: the common options and a connection."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from boathouse.client import Lake
+
+
+@dataclass
+class Options:
+    """The common options, as given."""
+
+    env: str | None = None
+    home: str | None = None
+    debug: bool = False
+
+
+options = Options()
+
+
+@contextmanager
+def connected(env: str | None = None) -> "Iterator[Lake]":
+    """A connection for one command."""
+    from boathouse.local import connect
+
+    lake = connect(env or options.env, home=options.home)
+    try:
+        yield lake
+    finally:
+        lake.close()

@@ -1,0 +1,24 @@
+"""`boathouse init`: a new Git project that works as it is."""
+
+from pathlib import Path
+
+import typer
+
+from boathouse.cli.output import say
+
+
+def register(app: typer.Typer) -> None:
+    """Add this room's commands."""
+    app.command()(init)
+
+
+def init(
+    directory: Path = typer.Argument(metavar="DIR"),
+    template: str = typer.Option("default", help="default or flights"),
+) -> None:
+    """A new Git project: features, training, tests, boathouse.yml, data of its own."""
+    from boathouse.project import create_project
+
+    made = create_project(directory, template)
+    say(f"{directory} is a Git repository with {len(made)} files. Next:")
+    say(f"  cd {directory} && boathouse run training")

@@ -1,0 +1,66 @@
+"""The platform's own tasks. They run like users' tasks: in a process of their own, under the environment's identity."""
+
+import os
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from boathouse.client.lake import Lake
+from boathouse.errors import RunFailed
+
+
+def deliver(lake: Lake, model: str, version: str) -> None:
+    """Test a version and let delivery decide."""
+    from boathouse.delivery import Verdict, gather
+
+    path = f"/api/v1/models/{model}/versions/{version}"
+    evidence = gather(lake, model, int(version), lake.call("GET", f"{path}/test"))
+    verdict = Verdict.from_dict(lake.call("POST", f"{path}/evidence", evidence.to_dict()))
+    print(f"{model} version {version}: {verdict.outcome}")
+    for check in verdict.checks:
+        print(f"  {check.outcome:<4}  {check.name}: {check.reason}")
+
+
+def refresh_monitor(lake: Lake, name: str, as_of: str = "") -> None:
+    """Bring a monitor's tables up to date and judge its alerts."""
+    from boathouse.alerts import judge
+    from boathouse.monitoring import refresh
+
+    definition = lake.monitor(name)
+    report = refresh(lake, definition["monitor"], as_of or None)
+    print(f"monitor {name}: {report}")
+    for alert in definition["alerts"]:
+        verdict = judge(lake, definition["monitor"], alert["name"], alert["definition"])
+        lake.call("POST", f"/api/v1/alerts/{lake.environment}/{alert['name']}/verdicts", verdict)
+        print(f"alert {alert['name']}: {verdict['state']}: {verdict['reason']}")
+
+
+def integration_tests(_lake: Lake, path: str) -> None:
+    """The project's integration tests, against this run's throw-away schemas."""
+    _pytest(path)
+
+
+def unit_tests(path: str) -> None:
+    """The project's unit tests: no token, no address, nothing of the platform."""
+    for name in [n for n in os.environ if n.startswith("BOATHOUSE_")]:
+        if name == "BOATHOUSE_TOKEN_FD":
+            os.close(int(os.environ[name]))
+        del os.environ[name]
+    _pytest(path)
+
+
+def _pytest(path: str) -> None:
+    try:
+        import pytest
+    except ModuleNotFoundError as error:
+        raise RunFailed("tests need pytest: run `pip install pytest`") from error
+    sys.path.insert(0, os.getcwd())
+    code = pytest.main(["-q", "-p", "no:cacheprovider", "--rootdir", os.getcwd(), path])
+    if code != 0:
+        raise RunFailed(f"tests in {path} did not pass (pytest exit code {int(code)})")
+
+
+BUILTINS: dict[str, Callable[..., Any]] = {
+    "deliver": deliver, "refresh-monitor": refresh_monitor, "integration-tests": integration_tests,
+}  # fmt: skip
+"""Run with a connection; `unit-tests` runs without one."""

@@ -1,0 +1,62 @@
+"""Requests to a Boathouse server; an error it answers is raised here as the class it was there."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import httpx
+import pyarrow as pa
+
+from boathouse import errors
+
+_ARROW = "application/vnd.apache.arrow.stream"
+
+
+class Http:
+    """A connection that carries one token."""
+
+    def __init__(self, url: str, token: str | None) -> None:
+        self.url = url.rstrip("/")
+        self.token = token
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        timeout = httpx.Timeout(600, connect=10)
+        self._client = httpx.Client(base_url=self.url, headers=headers, timeout=timeout, trust_env=False)
+
+    def call(self, method: str, path: str, body: Any = None, params: Mapping[str, Any] | None = None) -> Any:
+        """JSON in, JSON out. Raises the error the server answered, Unavailable when none answers."""
+        wanted = {k: v for k, v in (params or {}).items() if v is not None}
+        response = self._send(method, path, json=body, params=wanted)
+        return response.json() if response.content else None
+
+    def arrow(self, path: str, body: Any) -> pa.Table:
+        """Rows as Arrow."""
+        response = self._send("POST", path, json=body, headers={"Accept": _ARROW})
+        return pa.ipc.open_stream(response.content).read_all()
+
+    def raw(self, method: str, path: str, content: bytes, content_type: str, headers: Mapping[str, str] | None = None) -> httpx.Response:
+        """Bytes in, the whole answer out."""
+        return self._send(method, path, content=content, headers={"Content-Type": content_type, **(headers or {})})
+
+    def text(self, path: str, params: Mapping[str, Any] | None = None) -> httpx.Response:
+        """The answer to a GET, not taken apart."""
+        return self._send("GET", path, params=dict(params or {}))
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._client.close()
+
+    def _send(self, method: str, path: str, **arguments: Any) -> httpx.Response:
+        try:
+            response = self._client.request(method, path, **arguments)
+        except httpx.TransportError as error:
+            raise errors.Unavailable(f"no answer from {self.url} ({error}); is `boathouse up` running?") from error
+        if response.is_success:
+            return response
+        raise _error(response)
+
+
+def _error(response: httpx.Response) -> errors.BoathouseError:
+    try:
+        body = response.json()
+    except ValueError:
+        body = {"message": response.text[:500] or f"HTTP {response.status_code}"}
+    return errors.from_dict(body if isinstance(body, dict) else {"message": str(body)}, response.status_code)

@@ -1,0 +1,251 @@
+"""The lakehouse in a user's hands: `lake = boathouse.connect()`."""
+
+import base64
+import contextlib
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import pyarrow as pa
+
+from boathouse import context, names
+from boathouse.catalog import Table, TableAccess, TableInfo
+from boathouse.client.http import Http
+from boathouse.client.jobs import Jobs
+from boathouse.client.models import Models
+from boathouse.context import RunFacts
+from boathouse.errors import NotFound, NotPermitted
+from boathouse.lake import Commit, DeltaFolder, Engine, Frame, Relation, column_types, schema_of
+
+
+class Lake:
+    """Tables, SQL, jobs and models of one environment, under one identity. A context manager."""
+
+    def __init__(self, http: Http, environment: str, run: RunFacts | None = None,
+                 on_close: Callable[[], None] | None = None) -> None:  # fmt: skip
+        self.http = http
+        self._who = http.call("GET", "/api/v1/whoami")
+        self._environment = self._who.get("environment") or environment
+        self._scratch: str | None = self._who.get("scratch")
+        self._run = run or RunFacts()
+        self._engine = Engine()
+        self._reads: dict[str, int] = {}
+        self._on_close = on_close
+        self.jobs = Jobs(http, self._environment, self._scratch)
+        self.models = Models(http, self.complete)
+
+    @property
+    def environment(self) -> str:
+        """dev, staging or prod: what completes two-level names."""
+        return self._environment
+
+    @property
+    def principal(self) -> str:
+        """Who the calls come from."""
+        return str(self._who["principal"])
+
+    @property
+    def run(self) -> RunFacts:
+        """The run this code is part of."""
+        return self._run
+
+    @property
+    def engine(self) -> Engine:
+        """The DuckDB engine that computes in this process."""
+        return self._engine
+
+    def complete(self, name: str) -> str:
+        """A two-level name with the environment put before it. Raises InvalidName."""
+        return str(names.parse(name, self._environment, self._scratch))
+
+    def sql(self, query: str) -> Relation:
+        """Rows of a query over the tables you may read; two-level names mean this environment.
+
+        Raises InvalidInput for SQL that cannot run, NotPermitted and NotFound naming the table.
+        """
+        body = {"query": query, "environment": self._environment}
+        rows = self.http.arrow("/api/v1/sql", body)
+        for name, version in _versions(rows.schema.metadata):
+            self.note_read(name, version)
+        rows = rows.replace_schema_metadata(None)
+        return self._engine.relation(f"SELECT * FROM {self._engine.register(rows)}")
+
+    def table(self, name: str) -> Table:
+        """A table. Raises NotFound, NotPermitted."""
+        full = self.complete(name)
+        try:
+            access = self._open(full, ("SELECT",))
+        except NotPermitted:
+            access = self._open(full, ("MODIFY",))
+
+        def reopen(privilege: str) -> TableAccess:
+            return self._open(full, (privilege,))
+
+        return Table(access, self, self._engine, reopen)
+
+    def table_info(self, name: str) -> TableInfo:
+        """A table's description. Raises NotFound, NotPermitted."""
+        return TableInfo.from_dict(self.http.call("GET", f"/api/v1/tables/{self.complete(name)}"))
+
+    def table_exists(self, name: str) -> bool:
+        """Whether the table exists and you may see it."""
+        try:
+            self.table_info(name)
+        except NotFound:
+            return False
+        return True
+
+    def tables(self, schema: str | None = None) -> list[TableInfo]:
+        """Tables of this environment that you may see."""
+        full = f"{self._environment}.{names.scratch_schema(self._scratch, schema) if self._scratch else schema}" if schema else None
+        rows = self.http.call("GET", "/api/v1/tables", params={"environment": self._environment, "schema": full})
+        return [TableInfo.from_dict(r) for r in rows]
+
+    def create_table(self, name: str, schema: Frame | Mapping[str, str], *, primary_keys: Sequence[str] = (),
+                     event_time: str | None = None, known_time: str | None = None,
+                     partition_by: Sequence[str] = (), description: str = "",
+                     tags: Mapping[str, str] | None = None, column_comments: Mapping[str, str] | None = None,
+                     constraints: Mapping[str, str] | None = None, exists_ok: bool = False) -> Table:  # fmt: skip
+        """A new table, empty or with the rows of a frame.
+
+        `schema` is a frame, an Arrow schema or `{column: type}`. `primary_keys` includes the event time.
+        Raises AlreadyExists unless `exists_ok`, InvalidInput for keys or times that are no columns.
+        """
+        arrow = schema_of(schema)
+        existed = exists_ok and self.table_exists(name)
+        body = {
+            "name": self.complete(name), "arrow_schema": base64.b64encode(arrow.serialize().to_pybytes()).decode(),
+            "primary_keys": list(primary_keys), "event_time": event_time, "known_time": known_time,
+            "partition_by": list(partition_by), "description": description, "tags": dict(tags or {}),
+            "column_comments": dict(column_comments or {}), "constraints": dict(constraints or {}),
+            "exists_ok": exists_ok,
+        }  # fmt: skip
+        self.http.call("POST", "/api/v1/tables", body)
+        table = self.table(name)
+        if not existed and not _is_schema(schema):
+            table.append(schema)
+        return table
+
+    def drop_table(self, name: str) -> None:
+        """Remove a table and its files."""
+        self.http.call("DELETE", f"/api/v1/tables/{self.complete(name)}")
+
+    def describe_table(self, name: str, **changes: Any) -> TableInfo:
+        """Change a table's description, tags, masks or row filter."""
+        return TableInfo.from_dict(self.http.call("PATCH", f"/api/v1/tables/{self.complete(name)}", changes))
+
+    def lineage(self, name: str, direction: str = "up") -> list[dict[str, Any]]:
+        """Edges that lead to a table or model (`up`) or from it (`down`)."""
+        full = name if ":" in name else self.complete(name)
+        found: list[dict[str, Any]] = self.http.call("GET", f"/api/v1/lineage/{full}", params={"direction": direction})
+        return found
+
+    def trace(self, prediction_id: str) -> dict[str, Any]:
+        """From a prediction back to request, features, model version, run, commit and raw tables."""
+        found: dict[str, Any] = self.http.call("GET", f"/api/v1/trace/{self._environment}/{prediction_id}")
+        return found
+
+    def query(self, endpoint: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Ask an endpoint of this environment."""
+        answer: dict[str, Any] = self.http.call("POST", f"/serving-endpoints/{self._environment}.{endpoint}/invocations", body)
+        return answer
+
+    def reads(self) -> dict[str, int]:
+        """Table -> newest version, of all that was read through this connection."""
+        return dict(self._reads)
+
+    def note_read(self, name: str, version: int) -> None:
+        """A version was read; writes from now on have it among their sources."""
+        self._reads[name] = version
+
+    def note_write(self, name: str, commit: Commit) -> None:
+        """A version was written: tell the catalog."""
+        if commit.operation == "CREATE TABLE":
+            return
+        columns = None
+        if commit.operation in ("WRITE", "OVERWRITE", "MERGE"):
+            columns = column_types(DeltaFolder(self.table_info(name).location, name).schema())
+        body = {"version": commit.version, "operation": commit.operation, "columns": columns,
+                "sources": [[n, str(v)] for n, v in self._reads.items() if n != name]}  # fmt: skip
+        self.http.call("POST", f"/api/v1/tables/{name}/commits", body)
+
+    def note_lineage(self, sources: Mapping[str, int | str], target: str, version: str) -> None:
+        """Say that a model or endpoint was made out of tables."""
+        body = {"sources": [[n, str(v)] for n, v in sources.items()], "target": target, "version": version}
+        self.http.call("POST", "/api/v1/lineage", body)
+
+    def online_folder(self) -> Path:
+        """Where this environment's embedded online store lies."""
+        return Path(self.http.call("GET", f"/api/v1/environments/{self._environment}")["online_folder"])
+
+    def monitor(self, name: str) -> dict[str, Any]:
+        """A deployed monitor's definition."""
+        found: dict[str, Any] = self.http.call("GET", f"/api/v1/monitors/{self._environment}/{name}")
+        return found
+
+    @property
+    def tracking_uri(self) -> str:
+        """Where MLflow answers."""
+        return self.http.url
+
+    def point_mlflow_here(self) -> None:
+        """Send this process's MLflow calls to this server, under this token."""
+        os.environ["MLFLOW_TRACKING_URI"] = self.http.url
+        os.environ["MLFLOW_REGISTRY_URI"] = self.http.url
+        os.environ["MLFLOW_TRACKING_TOKEN"] = self.http.token or ""
+        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+        os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+
+    def call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        """A request to the API."""
+        return self.http.call(method, path, body)
+
+    @property
+    def owns_home(self) -> bool:
+        """Whether this process opened the home itself, so that what runs in the background ends with it."""
+        return self._on_close is not None
+
+    def settle(self, seconds: float = 3600) -> None:
+        """Where this process owns the home, wait until everything that events have started is done."""
+        limit = time.monotonic() + seconds
+        while self.owns_home and not self.http.call("GET", "/api/v1/idle")["idle"] and time.monotonic() < limit:
+            time.sleep(0.2)
+
+    def close(self) -> None:
+        """Let go of the connection; in process, of the home too."""
+        context.forget(self)
+        self.http.close()
+        if self._on_close:
+            self._on_close()
+            self._on_close = None
+
+    def __enter__(self) -> "Lake":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Lake({self._environment} at {self.http.url} as {self.principal})"
+
+    def _open(self, name: str, privileges: Sequence[str]) -> TableAccess:
+        body = {"privileges": list(privileges)}
+        return TableAccess.from_dict(self.http.call("POST", f"/api/v1/tables/{name}/open", body))
+
+
+def _is_schema(source: Any) -> bool:
+    return isinstance(source, pa.Schema) or (
+        isinstance(source, Mapping) and bool(source) and all(isinstance(v, str) for v in source.values())
+    )
+
+
+def _versions(metadata: Mapping[bytes, bytes] | None) -> list[tuple[str, int]]:
+    found = []
+    for key, value in (metadata or {}).items():
+        if key.startswith(b"boathouse.read."):
+            with contextlib.suppress(ValueError):
+                found.append((key.decode().removeprefix("boathouse.read."), int(value)))
+    return found

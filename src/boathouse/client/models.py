@@ -1,0 +1,45 @@
+"""Registered models and their versions."""
+
+from collections.abc import Callable
+from typing import Any
+
+from boathouse.client.http import Http
+
+
+class Models:
+    """Models by two- or three-level names."""
+
+    def __init__(self, http: Http, complete: Callable[[str], str]) -> None:
+        self._http = http
+        self._complete = complete
+
+    def all(self) -> Any:
+        """Models you may see, with their Production version."""
+        return self._http.call("GET", "/api/v1/models")
+
+    def get(self, name: str) -> Any:
+        """A model with its versions, stages, verdicts and history."""
+        return self._http.call("GET", f"/api/v1/models/{self._complete(name)}")
+
+    def version(self, name: str, version: str) -> Any:
+        """One version."""
+        return self._http.call("GET", f"/api/v1/models/{self._complete(name)}/versions/{version}")
+
+    def promote(self, name: str, version: str, reason: str = "by hand") -> Any:
+        """Make a version Production; needs PROMOTE, and the version's verdict to be a pass."""
+        return self._act(name, version, "promote", reason)
+
+    def approve(self, name: str, version: str, reason: str = "") -> Any:
+        """Approve a version that waits; needs APPROVE."""
+        return self._act(name, version, "approve", reason)
+
+    def reject(self, name: str, version: str, reason: str = "") -> Any:
+        """Refuse a version that waits; needs APPROVE."""
+        return self._act(name, version, "reject", reason)
+
+    def rollback(self, name: str, reason: str = "rolled back by hand") -> Any:
+        """Make the former Production version Production again."""
+        return self._http.call("POST", f"/api/v1/models/{self._complete(name)}/rollback", {"reason": reason})
+
+    def _act(self, name: str, version: str, verb: str, reason: str) -> Any:
+        return self._http.call("POST", f"/api/v1/models/{self._complete(name)}/versions/{version}/{verb}", {"reason": reason})

@@ -1,0 +1,39 @@
+"""The start of a model server's process."""
+
+import argparse
+import os
+import socket
+from pathlib import Path
+
+import uvicorn
+
+from boathouse import context
+from boathouse.client.http import Http
+from boathouse.client.lake import Lake
+from boathouse.scoring import Model, load
+from boathouse.serving import ModelServer, Spool
+
+
+def main() -> None:
+    """Serve one endpoint on the socket that was handed over, until killed."""
+    parser = argparse.ArgumentParser()
+    for name in ("endpoint", "model", "environment", "url", "online", "spool"):
+        parser.add_argument(f"--{name}", required=True)
+    for name in ("socket", "secrets"):
+        parser.add_argument(f"--{name}", type=int, required=True)
+    given = parser.parse_args()
+    with os.fdopen(given.secrets) as pipe:
+        token, key = pipe.read().split("\n")
+    lake = Lake(Http(given.url, token), given.environment)
+    context.use(lake)
+
+    def bring(version: int) -> Model:
+        return load(lake, f"models:/{given.model}/{version}")
+
+    server = ModelServer(given.endpoint, bring, Path(given.online), Spool(Path(given.spool)), key)
+    config = uvicorn.Config(server, log_level="warning", lifespan="off", access_log=False, server_header=False)
+    uvicorn.Server(config).run(sockets=[socket.socket(fileno=given.socket)])
+
+
+if __name__ == "__main__":
+    main()

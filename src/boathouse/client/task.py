@@ -1,0 +1,98 @@
+"""The start of every task's process: connect under the run's identity, then run the user's code."""
+
+import os
+import runpy
+import sys
+from pathlib import Path
+from typing import Any
+
+from boathouse import context
+from boathouse.client.http import Http
+from boathouse.client.lake import Lake
+from boathouse.context import RunFacts
+from boathouse.errors import BoathouseError, InvalidInput, NotFound
+
+
+def connect() -> Lake:
+    """The lakehouse as this task may see it. The token came through a pipe and is gone from there now."""
+    descriptor = int(os.environ.pop("BOATHOUSE_TOKEN_FD"))
+    with os.fdopen(descriptor) as pipe:
+        token = pipe.read()
+    facts = RunFacts(
+        run_id=os.environ.get("BOATHOUSE_RUN_ID"), task=os.environ.get("BOATHOUSE_TASK"),
+        commit=os.environ.get("BOATHOUSE_COMMIT"), dirty=os.environ.get("BOATHOUSE_DIRTY") == "true",
+        lock_hash=os.environ.get("BOATHOUSE_LOCK_HASH"), project=os.environ.get("BOATHOUSE_PROJECT"),
+    )  # fmt: skip
+    lake = Lake(Http(os.environ["BOATHOUSE_URL"], token), os.environ["BOATHOUSE_ENV"], facts)
+    context.use(lake)
+    return lake
+
+
+def main(arguments: list[str]) -> int:
+    """Run what the words after the module name say; the exit code."""
+    kind, what, *rest = arguments
+    if (kind, what) == ("builtin", "unit-tests"):
+        return _isolated(rest[0])
+    lake = connect()
+    try:
+        _RUN[kind](lake, what, rest)
+    except BoathouseError as error:
+        print(f"{error.error_code}: {error}", file=sys.stderr)
+        return 1
+    finally:
+        lake.close()
+    return 0
+
+
+def _isolated(path: str) -> int:
+    from boathouse.client.builtin import unit_tests
+
+    try:
+        unit_tests(path)
+    except BoathouseError as error:
+        print(f"{error.error_code}: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _file(_lake: Lake, path: str, rest: list[str]) -> None:
+    if not Path(path).is_file():
+        raise NotFound(f"the task's file {path} is not in the project ({Path.cwd()})")
+    sys.path.insert(0, str(Path.cwd()))
+    sys.argv = [path, *rest]
+    runpy.run_path(path, run_name="__main__")
+
+
+def _notebook(lake: Lake, path: str, rest: list[str]) -> None:
+    if path.endswith(".ipynb"):
+        raise InvalidInput(f"{path}: .ipynb tasks are not run yet; save it as a .py notebook")
+    _file(lake, path if path.endswith(".py") else f"{path}.py", rest)
+
+
+def _entry(_lake: Lake, what: str, rest: list[str]) -> None:
+    package, _, point = what.partition(":")
+    sys.path.insert(0, str(Path.cwd()))
+    from importlib.metadata import entry_points
+
+    found = [e for e in entry_points(name=point) if e.dist and e.dist.name == package]
+    if not found:
+        raise NotFound(f"the package {package!r} has no entry point {point!r} in this environment")
+    sys.argv = [point, *rest]
+    found[0].load()()
+
+
+def _sql(lake: Lake, what: str, _rest: list[str]) -> None:
+    query = Path(what).read_text() if what.endswith(".sql") else what
+    print(lake.sql(query))
+
+
+def _builtin(lake: Lake, what: str, rest: list[str]) -> None:
+    from boathouse.client.builtin import BUILTINS
+
+    BUILTINS[what](lake, *rest)
+
+
+_RUN: dict[str, Any] = {"file": _file, "notebook": _notebook, "entry": _entry, "sql": _sql, "builtin": _builtin}
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,132 @@
+"""The port through which user-side rooms reach the platform: a task, a notebook and a shell all fill it.
+
+Rooms that run in the user's process (features, training, scoring, monitoring, the client facade) take a
+Context; `boathouse.connect()` makes it current. None of them knows whether a server stands behind it.
+"""
+
+from collections.abc import Mapping, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import pyarrow as pa
+
+from boathouse.catalog import Table, TableInfo
+from boathouse.lake import Engine, Frame, Relation, batches, normalised
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """What code learns of the run it is in; all None in a shell."""
+
+    run_id: str | None = None
+    task: str | None = None
+    commit: str | None = None
+    dirty: bool = False
+    lock_hash: str | None = None
+    project: str | None = None
+
+
+class Context(Protocol):
+    """The lakehouse as one caller sees it, inside one environment."""
+
+    @property
+    def environment(self) -> str:
+        """dev, staging or prod."""
+
+    @property
+    def run(self) -> RunFacts:
+        """The run this code is part of."""
+
+    @property
+    def engine(self) -> Engine:
+        """The engine that computes in this process."""
+
+    def complete(self, name: str) -> str:
+        """A two-level name with the environment put before it."""
+
+    def table(self, name: str) -> Table:
+        """A table. Raises NotFound, NotPermitted."""
+
+    def table_info(self, name: str) -> TableInfo:
+        """A table's description without opening it."""
+
+    def table_exists(self, name: str) -> bool:
+        """Whether the table exists and may be read."""
+
+    def create_table(self, name: str, schema: Frame | Mapping[str, str], *, primary_keys: Sequence[str] = (),
+                     event_time: str | None = None, known_time: str | None = None,
+                     partition_by: Sequence[str] = (), description: str = "",
+                     tags: Mapping[str, str] | None = None, column_comments: Mapping[str, str] | None = None,
+                     constraints: Mapping[str, str] | None = None, exists_ok: bool = False) -> Table:  # fmt: skip
+        """A new table. Raises AlreadyExists, InvalidInput."""
+
+    def drop_table(self, name: str) -> None:
+        """Remove a table."""
+
+    def describe_table(self, name: str, **changes: Any) -> TableInfo:
+        """Change a table's description or tags."""
+
+    def sql(self, query: str) -> Relation:
+        """Rows of a query over what may be read."""
+
+    def reads(self) -> dict[str, int]:
+        """Table -> version, of all that this process has read so far."""
+
+    def note_lineage(self, sources: Mapping[str, int | str], target: str, version: str) -> None:
+        """Say that `target` (for example `model:prod.flights.delay`) was made out of `sources`."""
+
+    def online_folder(self) -> Path:
+        """Where this environment's embedded online store lies."""
+
+    @property
+    def tracking_uri(self) -> str:
+        """Where MLflow answers."""
+
+    def point_mlflow_here(self) -> None:
+        """Send this process's MLflow calls to the lakehouse's server, under the caller's token."""
+
+    def monitor(self, name: str) -> dict[str, Any]:
+        """A deployed monitor's definition."""
+
+    def call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        """A request to the API of this installation, under the caller's identity."""
+
+
+_current: ContextVar[Context | None] = ContextVar("boathouse-context", default=None)
+_process: list[Context] = []
+
+
+def current() -> Context:
+    """The context that `boathouse.connect()` made, connecting now if none is."""
+    if context := in_process():
+        return context
+    import boathouse
+
+    return boathouse.connect()
+
+
+def in_process() -> Context | None:
+    """The context that is open already, if one is."""
+    return _current.get() or (_process[-1] if _process else None)
+
+
+def use(context: Context) -> None:
+    """Make a context the one that this process's code finds."""
+    _current.set(context)
+    _process.append(context)
+
+
+def forget(context: Context) -> None:
+    """A context was closed."""
+    if context in _process:
+        _process.remove(context)
+    if _current.get() is context:
+        _current.set(None)
+
+
+def arrow(df: Frame) -> pa.Table:
+    """A frame's rows as one Arrow table in Delta's types."""
+    rows = batches(df).read_all()
+    return rows.cast(normalised(rows.schema))

@@ -1,0 +1,76 @@
+"""One engine with the hooks that SQLite needs to be safe under several threads and processes."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+from sqlalchemy import Connection, create_engine, event
+from sqlalchemy.engine import Engine
+
+from boathouse.database.schema import metadata
+
+_BUSY_MILLISECONDS = 30_000
+
+
+class Database:
+    """Readers get a snapshot; writers take the write lock first, so read-then-write never fails half-way.
+
+    Blocks of `writing()` nest: the outermost commits, so several rooms can share one transaction.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.is_sqlite = url.startswith("sqlite")
+        arguments: dict[str, Any] = {"timeout": _BUSY_MILLISECONDS / 1000, "check_same_thread": False}
+        self.engine: Engine = create_engine(
+            url, connect_args=arguments if self.is_sqlite else {}, pool_size=8, max_overflow=32
+        )
+        self._open: ContextVar[Connection | None] = ContextVar(f"transaction-{id(self)}", default=None)
+        if self.is_sqlite:
+            event.listen(self.engine, "connect", _prepare_sqlite)
+            event.listen(self.engine, "begin", _begin_sqlite)
+
+    def create_tables(self) -> None:
+        """Create what is missing; existing tables stay as they are."""
+        with self.writing() as connection:
+            metadata.create_all(connection)
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A connection for reading; inside a `writing()` block it is that block's."""
+        if (current := self._open.get()) is not None:
+            yield current
+            return
+        with self.engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """One transaction holding the write lock from its first statement; commits at the outermost end."""
+        if (current := self._open.get()) is not None:
+            yield current
+            return
+        with self.engine.connect().execution_options(boathouse_write=True) as connection, connection.begin():
+            token = self._open.set(connection)
+            try:
+                yield connection
+            finally:
+                self._open.reset(token)
+
+    def close(self) -> None:
+        """Give every connection back."""
+        self.engine.dispose()
+
+
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None  # the driver must not begin deferred transactions by itself
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", f"busy_timeout={_BUSY_MILLISECONDS}"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    writes = connection.get_execution_options().get("boathouse_write")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

@@ -1,0 +1,182 @@
+"""What is deployed where: an environment is a set of pointers to definitions, each from one commit."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from boathouse import clock
+from boathouse.catalog import Audit
+from boathouse.database import Database
+from boathouse.environments.store import deployments, resources
+from boathouse.errors import Conflict, NotFound
+from boathouse.identity import Identity
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """One project's code in one environment (or in a throw-away place of it)."""
+
+    id: int
+    environment: str
+    project: str
+    scratch: str
+    commit_id: str | None
+    dirty: bool
+    source: str
+    deployed_by: str
+    deployed_at: datetime
+
+
+@dataclass(frozen=True)
+class Resource:
+    """Something a bundle declares, as it is deployed."""
+
+    environment: str
+    scratch: str
+    kind: str
+    name: str
+    project: str
+    definition: dict[str, Any]
+    deployment: int
+
+
+class Deployments:
+    """Deploys all of a bundle or nothing."""
+
+    def __init__(self, database: Database, audit: Audit) -> None:
+        self._database = database
+        self._audit = audit
+
+    def replace(self, identity: Identity, *, environment: str, project: str, wanted: Sequence[tuple[str, str, Mapping[str, Any]]],
+                source: str, commit: str | None, dirty: bool, scratch: str = "") -> Deployment:  # fmt: skip
+        """Make (kind, name, definition) what the project has there; what left the bundle goes.
+
+        Raises Conflict when another project owns a name.
+        """
+        place = (resources.c.environment == environment) & (resources.c.scratch == scratch)
+        with self._database.writing() as connection:
+            taken = connection.execute(
+                sa.select(resources).where(place, resources.c.project != project)
+            ).mappings()
+            owners = {(r["kind"], r["name"]): r["project"] for r in taken}
+            if clash := [(k, n) for k, n, _ in wanted if (k, n) in owners]:
+                raise Conflict(
+                    f"{clash[0][0]} {clash[0][1]!r} in {environment} belongs to the project {owners[clash[0]]!r}"
+                )
+            inserted = connection.execute(
+                deployments.insert().values(
+                    environment=environment,
+                    project=project,
+                    scratch=scratch,
+                    commit_id=commit,
+                    dirty=dirty,
+                    source=source,
+                    deployed_by=identity.principal,
+                    deployed_at=clock.now(),
+                )  # fmt: skip
+            )
+            number = int(inserted.inserted_primary_key[0])  # type: ignore[index]
+            connection.execute(resources.delete().where(place, resources.c.project == project))
+            for kind, name, definition in wanted:
+                connection.execute(
+                    resources.insert().values(
+                        environment=environment,
+                        scratch=scratch,
+                        kind=kind,
+                        name=name,
+                        project=project,
+                        definition=dict(definition),
+                        deployment=number,
+                    )  # fmt: skip
+                )
+            self._audit.write(connection, identity.principal, "deploy", f"{environment}/{project}",
+                              {"commit": commit, "dirty": dirty, "scratch": scratch, "resources": len(wanted)})  # fmt: skip
+        return self.deployment(number)
+
+    def deployment(self, number: int) -> Deployment:
+        """One deployment. Raises NotFound."""
+        with self._database.reading() as connection:
+            row = (
+                connection.execute(sa.select(deployments).where(deployments.c.id == number))
+                .mappings()
+                .first()
+            )
+        if row is None:
+            raise NotFound(f"there is no deployment {number}")
+        return Deployment(**row)
+
+    def current(
+        self, environment: str | None = None, project: str | None = None, scratch: str = ""
+    ) -> list[Deployment]:
+        """The newest deployment of each project in each environment."""
+        newest = sa.select(sa.func.max(deployments.c.id)).where(deployments.c.scratch == scratch)
+        newest = newest.group_by(deployments.c.environment, deployments.c.project)
+        query = (
+            sa.select(deployments)
+            .where(deployments.c.id.in_(newest))
+            .order_by(deployments.c.environment, deployments.c.project)
+        )
+        with self._database.reading() as connection:
+            rows = [Deployment(**row) for row in connection.execute(query).mappings()]
+        return [d for d in rows if environment in (None, d.environment) and project in (None, d.project)]
+
+    def history(self, environment: str | None = None, limit: int = 100) -> list[Deployment]:
+        """Deployments, newest first."""
+        query = sa.select(deployments).order_by(deployments.c.id.desc()).limit(limit)
+        if environment:
+            query = query.where(deployments.c.environment == environment)
+        with self._database.reading() as connection:
+            return [Deployment(**row) for row in connection.execute(query).mappings()]
+
+    def resources(self, kind: str | None = None, environment: str | None = None, project: str | None = None,
+                  scratch: str | None = "") -> list[Resource]:  # fmt: skip
+        """What is deployed, by environment, kind and name."""
+        query = sa.select(resources).order_by(resources.c.environment, resources.c.kind, resources.c.name)
+        for column, value in (
+            ("kind", kind),
+            ("environment", environment),
+            ("project", project),
+            ("scratch", scratch),
+        ):
+            if value is not None:
+                query = query.where(resources.c[column] == value)
+        with self._database.reading() as connection:
+            return [Resource(**row) for row in connection.execute(query).mappings()]
+
+    def resource(self, kind: str, environment: str, name: str, scratch: str = "") -> Resource:
+        """One deployed resource. Raises NotFound."""
+        there = self.resources(kind, environment, scratch=scratch)
+        for resource in there:
+            if resource.name == name:
+                return resource
+        known = ", ".join(r.name for r in there) or "none"
+        raise NotFound(
+            f"{environment} has no {kind} {name!r} (there: {known}); `boathouse deploy -t {environment}` deploys a project"
+        )
+
+    def forget(self, environment: str, scratch: str) -> None:
+        """Remove all that was deployed in a throw-away place."""
+        with self._database.writing() as connection:
+            connection.execute(
+                resources.delete().where(
+                    resources.c.environment == environment, resources.c.scratch == scratch
+                )
+            )
+
+    def destroy(self, identity: Identity, environment: str, project: str) -> int:
+        """Remove a project's resources from an environment; how many there were."""
+        with self._database.writing() as connection:
+            gone = connection.execute(
+                resources.delete().where(
+                    resources.c.environment == environment,
+                    resources.c.project == project,
+                    resources.c.scratch == "",
+                )
+            ).rowcount
+            self._audit.write(
+                connection, identity.principal, "destroy", f"{environment}/{project}", {"resources": gone}
+            )
+        return gone

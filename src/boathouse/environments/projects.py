@@ -1,0 +1,240 @@
+"""Projects: their server-side Git repository, merge requests under test, and releases."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from boathouse import clock
+from boathouse.catalog import Audit
+from boathouse.database import Database
+from boathouse.environments import policy
+from boathouse.environments.git import Repository
+from boathouse.environments.policy import EnvironmentKind
+from boathouse.environments.store import projects, releases, requests
+from boathouse.errors import AlreadyExists, Conflict, NotFound
+from boathouse.identity import Identity
+
+MAIN = "main"
+RELEASE_PATTERN = "release/*"
+
+
+@dataclass(frozen=True)
+class Project:
+    """A repository whose bundle is deployed here."""
+
+    name: str
+    origin: str | None
+    created_by: str
+    created_at: datetime
+
+
+@dataclass(frozen=True)
+class Release:
+    """A commit that prod may run, and who said so."""
+
+    project: str
+    version: str
+    commit_id: str
+    branch: str
+    cut_by: str
+    cut_at: datetime
+
+
+@dataclass(frozen=True)
+class MergeRequest:
+    """A branch that wants into main. Tests run on `merge_commit`, and exactly that commit is merged."""
+
+    id: int
+    project: str
+    branch: str
+    title: str
+    head: str
+    base: str
+    merge_commit: str
+    state: str
+    checks: dict[str, Any]
+    opened_by: str
+    opened_at: datetime
+    merged_by: str | None
+    merged_at: datetime | None
+
+    @property
+    def scratch(self) -> str:
+        """The prefix of its throw-away schemas."""
+        return f"mr{self.id}"
+
+
+class Projects:
+    """Repositories, merge requests and releases."""
+
+    def __init__(self, database: Database, audit: Audit, code: Path, checkouts: Path) -> None:
+        self._database = database
+        self._audit = audit
+        self._code = code
+        self._checkouts = checkouts
+
+    def ensure(self, identity: Identity, name: str, origin: str | None = None) -> Project:
+        """The project, with its bare repository, made if new."""
+        with self._database.writing() as connection:
+            known = connection.execute(sa.select(projects).where(projects.c.name == name)).mappings().first()
+            if known is None:
+                values = {
+                    "name": name,
+                    "origin": origin,
+                    "created_by": identity.principal,
+                    "created_at": clock.now(),
+                }
+                connection.execute(projects.insert().values(**values))
+                self._audit.write(connection, identity.principal, "create project", name)
+        if not self.repository(name).path.exists():
+            self.repository(name).create()
+        return self.get(name)
+
+    def get(self, name: str) -> Project:
+        """One project. Raises NotFound."""
+        with self._database.reading() as connection:
+            row = connection.execute(sa.select(projects).where(projects.c.name == name)).mappings().first()
+        if row is None:
+            raise NotFound(
+                f"no project is named {name!r}; `boathouse deploy` or `boathouse requests open` make it known"
+            )
+        return Project(**row)
+
+    def all(self) -> list[Project]:
+        """Every project, by name."""
+        with self._database.reading() as connection:
+            return [
+                Project(**r)
+                for r in connection.execute(sa.select(projects).order_by(projects.c.name)).mappings()
+            ]
+
+    def repository(self, name: str) -> Repository:
+        """The server's own copy; what may run is judged by this one alone."""
+        return Repository(self._code / f"{name}.git")
+
+    def checkout(self, name: str, commit: str) -> Path:
+        """A folder with exactly that commit's files."""
+        target = self._checkouts / name / commit
+        self.repository(name).export(commit, target)
+        return target
+
+    def check_policy(self, name: str, environment: EnvironmentKind, commit: str, *, dirty: bool) -> None:
+        """Whether a commit may run in an environment. Raises NotReleased."""
+        repository = self.repository(name)
+        heads = (
+            {branch: repository.head(branch) for branch in repository.branches()}
+            if repository.path.exists()
+            else {}
+        )
+        allowed = [r.commit_id for r in self.releases(name)] if environment == "prod" else []
+        if environment == "staging":
+            allowed = [r.merge_commit for r in self.requests(name) if r.state in ("open", "merged")]
+        policy.check(environment, commit, dirty=dirty, released=allowed, branch_heads=heads,
+                     pattern=RELEASE_PATTERN if environment == "prod" else MAIN)  # fmt: skip
+
+    def open_request(self, identity: Identity, name: str, branch: str, title: str) -> MergeRequest:
+        """A merge request for a branch that was pushed here. Raises Conflict naming files that clash."""
+        repository = self.repository(name)
+        head = repository.head(branch)
+        base = repository.head(MAIN)
+        merge = repository.merge_commit(MAIN, branch, f"Merge {branch}: {title}", identity.principal)
+        with self._database.writing() as connection:
+            inserted = connection.execute(
+                requests.insert().values(
+                    project=name, branch=branch, title=title, head=head, base=base, merge_commit=merge, state="open",
+                    checks={}, opened_by=identity.principal, opened_at=clock.now(),
+                )
+            )  # fmt: skip
+            number = int(inserted.inserted_primary_key[0])  # type: ignore[index]
+            self._audit.write(
+                connection,
+                identity.principal,
+                "open request",
+                f"{name}/{number}",
+                {"branch": branch, "head": head},
+            )
+        return self.request(number)
+
+    def request(self, number: int) -> MergeRequest:
+        """One merge request. Raises NotFound."""
+        with self._database.reading() as connection:
+            row = connection.execute(sa.select(requests).where(requests.c.id == number)).mappings().first()
+        if row is None:
+            raise NotFound(f"there is no merge request {number}; `boathouse requests list` shows them")
+        return MergeRequest(**row)
+
+    def requests(self, name: str | None = None) -> list[MergeRequest]:
+        """Merge requests, newest first."""
+        query = sa.select(requests).order_by(requests.c.id.desc())
+        if name:
+            query = query.where(requests.c.project == name)
+        with self._database.reading() as connection:
+            return [MergeRequest(**r) for r in connection.execute(query).mappings()]
+
+    def report_check(self, number: int, check: str, outcome: Mapping[str, Any]) -> MergeRequest:
+        """Keep what a test of a request found: {state: success|failure, …}."""
+        request = self.request(number)
+        with self._database.writing() as connection:
+            checks = {**request.checks, check: dict(outcome)}
+            connection.execute(requests.update().where(requests.c.id == number).values(checks=checks))
+        return replace(request, checks=checks)
+
+    def merge(self, identity: Identity, number: int) -> MergeRequest:
+        """Move main to the tested merge commit. Raises Conflict unless every check passed and main stands still."""
+        request = self.request(number)
+        if request.state != "open":
+            raise Conflict(f"merge request {number} is {request.state}")
+        needed = {"unit", "integration"}
+        if short := sorted(c for c in needed if request.checks.get(c, {}).get("state") != "success"):
+            raise Conflict(
+                f"merge request {number} lacks a passed {short[0]} test; `boathouse requests test {number}` runs them"
+            )
+        self.repository(request.project).update_ref(MAIN, request.merge_commit, request.base)
+        with self._database.writing() as connection:
+            connection.execute(
+                requests.update().where(requests.c.id == number)
+                .values(state="merged", merged_by=identity.principal, merged_at=clock.now())
+            )  # fmt: skip
+            self._audit.write(
+                connection,
+                identity.principal,
+                "merge",
+                f"{request.project}/{number}",
+                {"commit": request.merge_commit},
+            )
+        return self.request(number)
+
+    def cut_release(self, identity: Identity, name: str, version: str) -> Release:
+        """A release branch at main's head, recorded as allowed in prod. Raises AlreadyExists, NotFound."""
+        repository = self.repository(self.get(name).name)
+        commit, branch = repository.head(MAIN), f"release/{version}"
+        if any(r.version == version for r in self.releases(name)):
+            raise AlreadyExists(f"{name} has a release {version} already; choose a new version")
+        repository.create_branch(branch, commit)
+        with self._database.writing() as connection:
+            connection.execute(
+                releases.insert().values(
+                    project=name,
+                    version=version,
+                    commit_id=commit,
+                    branch=branch,
+                    cut_by=identity.principal,
+                    cut_at=clock.now(),
+                )
+            )
+            self._audit.write(
+                connection, identity.principal, "cut release", f"{name}/{version}", {"commit": commit}
+            )
+        return next(r for r in self.releases(name) if r.version == version)
+
+    def releases(self, name: str | None = None) -> list[Release]:
+        """Releases, newest first."""
+        query = sa.select(releases).order_by(releases.c.cut_at.desc())
+        if name:
+            query = query.where(releases.c.project == name)
+        with self._database.reading() as connection:
+            return [Release(**r) for r in connection.execute(query).mappings()]

@@ -1,0 +1,70 @@
+"""What a new installation holds: three environments, the persona groups and who may do what in each."""
+
+from boathouse.catalog import AccessControl, Catalog
+from boathouse.identity import Identities
+
+ENVIRONMENTS = ("dev", "staging", "prod")
+GROUPS = ("admins", "data-engineers", "data-scientists", "ml-engineers", "business-analysts")
+
+_USE = ("USE CATALOG", "USE SCHEMA")
+_WORK = (
+    *_USE,
+    "CREATE SCHEMA",
+    "CREATE TABLE",
+    "CREATE VOLUME",
+    "SELECT",
+    "MODIFY",
+    "READ VOLUME",
+    "WRITE VOLUME",
+)
+_MODELS = ("CREATE MODEL", "EXECUTE", "PROMOTE", "MANAGE ENDPOINT", "QUERY")
+_ALL = ("ALL PRIVILEGES",)
+_NO_HAND_ON_DATA = (*_USE, "BROWSE", "SELECT", "READ VOLUME", "EXECUTE", "DEPLOY", "RUN", "MERGE", "PROMOTE",
+                    "APPROVE", "MANAGE ENDPOINT", "QUERY")  # fmt: skip
+
+GRANTS: dict[tuple[str, str], tuple[str, ...]] = {
+    ("admins", "dev"): (*_ALL, "MANAGE"),
+    ("admins", "staging"): (*_ALL, "MANAGE"),
+    ("admins", "prod"): (*_NO_HAND_ON_DATA, "MANAGE"),
+    ("data-engineers", "dev"): (*_WORK, "DEPLOY", "RUN"),
+    ("data-engineers", "staging"): (*_USE, "SELECT", "RUN"),
+    ("data-engineers", "prod"): (*_USE, "SELECT"),
+    ("data-scientists", "dev"): (*_WORK, *_MODELS, "DEPLOY", "RUN"),
+    ("data-scientists", "staging"): (*_USE, "SELECT", "EXECUTE"),
+    ("data-scientists", "prod"): (*_USE, "EXECUTE"),
+    ("ml-engineers", "dev"): (*_WORK, *_MODELS, "DEPLOY", "RUN"),
+    ("ml-engineers", "staging"): _ALL,
+    ("ml-engineers", "prod"): _NO_HAND_ON_DATA,
+}
+"""(group, environment) -> privileges on its catalog. business-analysts hold nothing until a schema is granted."""
+
+JOBS = (*_WORK, *_MODELS, "RUN")
+"""What an environment's service principal, under which its jobs run, may do there."""
+
+SHARED_SCHEMAS = ("features", "monitoring")
+"""Schemas of prod that data scientists may read besides the inference tables."""
+
+
+def service_principal(environment: str) -> str:
+    """The identity of an environment's jobs."""
+    return f"{environment}-jobs"
+
+
+def set_up(catalog: Catalog, access: AccessControl, identities: Identities, operator: str) -> None:
+    """Make what is missing; the operator, who owns the files anyway, joins the admins."""
+    for group in GROUPS:
+        identities.ensure(group, "group")
+    identities.ensure(operator, "user")
+    identities.add_member("admins", operator)
+    for environment in ENVIRONMENTS:
+        if any(s.name == environment for s in catalog.securables("catalog")):
+            continue
+        catalog.create_catalog(environment, "admins", f"The {environment} environment")
+        jobs = service_principal(environment)
+        identities.ensure(jobs, "service_principal")
+        access.grant(operator, [jobs], JOBS, "catalog", environment)
+        for (group, where), privileges in GRANTS.items():
+            if where == environment:
+                access.grant(operator, [group], privileges, "catalog", environment)
+    for schema in SHARED_SCHEMAS:
+        access.grant(operator, ["data-scientists"], ["SELECT"], "schema", f"prod.{schema}")

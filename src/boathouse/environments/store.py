@@ -1,0 +1,64 @@
+"""Tables of the room."""
+
+import sqlalchemy as sa
+
+from boathouse.database import Json, metadata
+
+projects = sa.Table(
+    "bh_projects", metadata,
+    sa.Column("name", sa.String(255), primary_key=True),
+    sa.Column("origin", sa.Text),
+    sa.Column("created_by", sa.String(255), nullable=False),
+    sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+)  # fmt: skip
+
+releases = sa.Table(
+    "bh_releases", metadata,
+    sa.Column("project", sa.String(255), primary_key=True),
+    sa.Column("version", sa.String(64), primary_key=True),
+    sa.Column("commit_id", sa.String(64), nullable=False),
+    sa.Column("branch", sa.String(255), nullable=False),
+    sa.Column("cut_by", sa.String(255), nullable=False),
+    sa.Column("cut_at", sa.DateTime(timezone=True), nullable=False),
+)  # fmt: skip
+
+requests = sa.Table(
+    "bh_requests", metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("project", sa.String(255), nullable=False),
+    sa.Column("branch", sa.String(255), nullable=False),
+    sa.Column("title", sa.Text, nullable=False),
+    sa.Column("head", sa.String(64), nullable=False),
+    sa.Column("base", sa.String(64), nullable=False),
+    sa.Column("merge_commit", sa.String(64), nullable=False),
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("checks", Json, nullable=False),
+    sa.Column("opened_by", sa.String(255), nullable=False),
+    sa.Column("opened_at", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("merged_by", sa.String(255)),
+    sa.Column("merged_at", sa.DateTime(timezone=True)),
+)  # fmt: skip
+
+deployments = sa.Table(
+    "bh_deployments", metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("environment", sa.String(255), nullable=False),
+    sa.Column("project", sa.String(255), nullable=False),
+    sa.Column("scratch", sa.String(64), nullable=False, default=""),
+    sa.Column("commit_id", sa.String(64)),
+    sa.Column("dirty", sa.Boolean, nullable=False),
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("deployed_by", sa.String(255), nullable=False),
+    sa.Column("deployed_at", sa.DateTime(timezone=True), nullable=False),
+)  # fmt: skip
+
+resources = sa.Table(
+    "bh_resources", metadata,
+    sa.Column("environment", sa.String(255), primary_key=True),
+    sa.Column("scratch", sa.String(64), primary_key=True, default=""),
+    sa.Column("kind", sa.String(32), primary_key=True),
+    sa.Column("name", sa.String(255), primary_key=True),
+    sa.Column("project", sa.String(255), nullable=False),
+    sa.Column("definition", Json, nullable=False),
+    sa.Column("deployment", sa.Integer, sa.ForeignKey("bh_deployments.id"), nullable=False),
+)  # fmt: skip

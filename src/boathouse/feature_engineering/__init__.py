@@ -1,0 +1,10 @@
+"""The published feature-engineering client's names, over this lakehouse."""
+
+from boathouse.features import FeatureFunction, FeatureLookup, FeatureSpec
+from boathouse.feature_engineering.client import FeatureEngineeringClient, FeatureTable, PublishedTable
+from boathouse.training import TrainingSet
+
+__all__ = [
+    "FeatureEngineeringClient", "FeatureFunction", "FeatureLookup", "FeatureSpec", "FeatureTable", "PublishedTable",
+    "TrainingSet",
+]  # fmt: skip

@@ -1,0 +1,211 @@
+"""FeatureEngineeringClient: feature tables, training sets, feature-aware models, scoring, publishing."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from boathouse import context as contexts
+from boathouse.catalog import TableInfo
+from boathouse.context import Context
+from boathouse.errors import InvalidInput
+from boathouse.feature_engineering import packaging
+from boathouse.features import FeatureFunction, FeatureLookup, publish
+from boathouse.lake import Frame, Relation
+from boathouse.scoring import complete, load
+from boathouse.serving import log_predictions
+from boathouse.training import TrainingSet, make_training_set
+
+_RESULTS = {"double": "DOUBLE", "float": "FLOAT", "int": "INTEGER", "long": "BIGINT", "string": "VARCHAR", "boolean": "BOOLEAN"}
+
+
+@dataclass(frozen=True)
+class FeatureTable:
+    """A feature table as the published client shows it."""
+
+    name: str
+    primary_keys: list[str]
+    timestamp_keys: list[str]
+    features: list[str]
+    description: str
+    tags: dict[str, str]
+    known_time_column: str | None
+
+    @classmethod
+    def of(cls, info: TableInfo) -> "FeatureTable":
+        """From the catalog's description."""
+        keys = [*info.primary_keys, *([info.known_time] if info.known_time else [])]
+        features = [c.name for c in info.columns if c.name not in keys]
+        return cls(info.name, list(info.keys), [info.event_time] if info.event_time else [], features,
+                   info.description, dict(info.tags), info.known_time)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class PublishedTable:
+    """What a publish left in the online store."""
+
+    online_table_name: str
+    rows: int
+    version: int
+
+
+class FeatureEngineeringClient:
+    """The published client's methods. Connects by itself; works in a shell, a notebook and a task alike."""
+
+    def __init__(self, *, model_registry_uri: str | None = None, context: Context | None = None) -> None:
+        self._context = context or contexts.current()
+
+    def create_table(self, *, name: str, primary_keys: str | Sequence[str], df: Frame | None = None,
+                     timeseries_column: str | None = None, partition_columns: str | Sequence[str] | None = None,
+                     schema: Any = None, description: str | None = None, tags: Mapping[str, str] | None = None,
+                     known_time_column: str | None = None, feature_descriptions: Mapping[str, str] | None = None,
+                     exists_ok: bool = False) -> FeatureTable:  # fmt: skip
+        """A feature table, with rows where `df` is given, else of `schema`.
+
+        `timeseries_column` is one of the primary keys. With `known_time_column` every version of a row is
+        kept and lookups see only what was known at their time. Raises AlreadyExists, InvalidInput.
+        """
+        if df is None and schema is None:
+            raise InvalidInput(f"{name}: give `df` or `schema`, so that the columns are known")
+        keys = _names(primary_keys)
+        table = self._context.create_table(
+            name, schema if df is None else _empty_like(df), primary_keys=keys, event_time=timeseries_column,
+            known_time=known_time_column, partition_by=_names(partition_columns), description=description or "",
+            tags=tags, column_comments=feature_descriptions, exists_ok=exists_ok,
+        )  # fmt: skip
+        if df is not None:
+            table.merge(df)
+        return FeatureTable.of(self._context.table_info(name))
+
+    def write_table(self, *, name: str, df: Frame, mode: str = "merge", checkpoint_location: str | None = None,
+                    trigger: Mapping[str, str] | None = None) -> None:  # fmt: skip
+        """Upsert rows on the primary keys; columns new in `df` become new features.
+
+        Raises InvalidInput for another mode, DuplicateKey when two rows share a key.
+        """
+        if mode not in ("merge", "overwrite"):
+            raise InvalidInput(f"write_table knows mode 'merge' (and 'overwrite'), not {mode!r}")
+        table = self._context.table(name)
+        if mode == "overwrite":
+            table.overwrite(df)
+            return
+        known = {c.name for c in table.info.columns}
+        rows = contexts.arrow(df)
+        table.merge(rows, evolve=not set(rows.column_names) <= known)
+
+    def read_table(self, *, name: str) -> Relation:
+        """The rows, each key's newest known version only."""
+        table = self._context.table(name)
+        info = table.info
+        if not info.known_time:
+            return table.read()
+        keys = ", ".join(f'"{k}"' for k in info.primary_keys)
+        return self._context.engine.relation(
+            f'SELECT * FROM {table.scan()} QUALIFY row_number() OVER (PARTITION BY {keys} ORDER BY "{info.known_time}" DESC) = 1'
+        )
+
+    def get_table(self, *, name: str) -> FeatureTable:
+        """A feature table's description. Raises NotFound, InvalidInput for a table without primary keys."""
+        info = self._context.table_info(name)
+        if not info.primary_keys:
+            raise InvalidInput(f"{info.name} has no primary keys, so it is no feature table")
+        return FeatureTable.of(info)
+
+    def drop_table(self, *, name: str) -> None:
+        """Remove a feature table."""
+        self._context.drop_table(name)
+
+    def set_feature_table_tag(self, *, name: str, key: str, value: str) -> None:
+        """Set one tag."""
+        tags = dict(self._context.table_info(name).tags)
+        self._context.describe_table(name, tags={**tags, key: value})
+
+    def delete_feature_table_tag(self, *, name: str, key: str) -> None:
+        """Remove one tag."""
+        tags = {k: v for k, v in self._context.table_info(name).tags.items() if k != key}
+        self._context.describe_table(name, tags=tags)
+
+    def create_training_set(self, *, df: Frame, feature_lookups: Sequence[FeatureLookup | FeatureFunction] | None = None,
+                            label: str | Sequence[str] | None, exclude_columns: Sequence[str] = (),
+                            **_options: Any) -> TrainingSet:  # fmt: skip
+        """Examples with the features that were known at each row's time.
+
+        Raises InvalidInput for a lookup key that is no column, NotFound for an unknown table or feature,
+        DuplicateKey when a feature table holds one key, event time and known time twice.
+        """
+        lookups = [x for x in feature_lookups or () if isinstance(x, FeatureLookup)]
+        if functions := [x for x in feature_lookups or () if not isinstance(x, FeatureLookup)]:
+            raise InvalidInput(f"feature functions are not looked up yet: {functions[0]}")
+        return make_training_set(self._context, df, lookups, label, exclude_columns)
+
+    def log_model(self, *, model: Any, artifact_path: str, flavor: Any, training_set: TrainingSet | None = None,
+                  registered_model_name: str | None = None, pip_requirements: Sequence[str] | None = None,
+                  extra_pip_requirements: Sequence[str] | None = None, **flavor_options: Any) -> Any:  # fmt: skip
+        """Log a model that knows its features, with the record that lets it be made again; MLflow's ModelInfo.
+
+        Starts an MLflow run when none is active. Raises InvalidInput without a training set to take the
+        signature from.
+        """
+        if training_set is None:
+            raise InvalidInput("log_model needs training_set, which says what features and inputs the model takes")
+        return packaging.log_model(
+            self._context, model, artifact_path, flavor, training_set, registered_model_name,
+            pip_requirements=pip_requirements, extra=extra_pip_requirements or (), options=flavor_options,
+        )  # fmt: skip
+
+    def score_batch(self, *, model_uri: str, df: Frame, result_type: str = "double", env_manager: str = "local",
+                    log_to: str | None = None, mode: str = "batch", **_options: Any) -> Relation:  # fmt: skip
+        """All columns of `df`, the features looked up point in time, and `prediction`.
+
+        A binary classifier adds `prediction_probability`. A feature that `df` brings itself overrides the
+        stored one. With `log_to` (a model's name), the rows also land in that model's inference table, made
+        in `mode` batch or stream; columns `request_id` and `request_time` of `df` name and date each request.
+        """
+        if result_type not in _RESULTS:
+            raise InvalidInput(f"result_type {result_type!r} is unknown; use one of {', '.join(_RESULTS)}")
+        model = load(self._context, model_uri)
+        versions: Mapping[str, int] = {}
+        if model.spec:
+            completed, versions = complete(self._context, model.spec, df)
+            rows = completed.to_pandas()
+        else:
+            rows = contexts.arrow(df).to_pandas()
+        answer = model.predict(rows)
+        rows["prediction"] = answer.values
+        if answer.probabilities is not None:
+            rows["prediction_probability"] = answer.probabilities
+        frame = contexts.arrow(rows)
+        if log_to:
+            log_predictions(self._context, self._context.complete(log_to), model.version, frame, mode, versions)
+        scored = self._context.engine.register(frame)
+        return self._context.engine.relation(f"SELECT * REPLACE (prediction::{_RESULTS[result_type]} AS prediction) FROM {scored}")
+
+    def publish_table(self, *, source_table_name: str, online_table_name: str | None = None, online_store: Any = None,
+                      publish_mode: str = "SNAPSHOT", **_options: Any) -> PublishedTable:  # fmt: skip
+        """Copy each key's newest known row into the environment's online store; readers switch at once."""
+        if publish_mode != "SNAPSHOT":
+            raise InvalidInput(f"publish_mode {publish_mode!r} is not there yet; use SNAPSHOT")
+        table = self._context.table(source_table_name)
+        info = table.info
+        if not info.keys:
+            raise InvalidInput(f"{info.name} has no primary keys besides its event time, so nothing can look it up")
+        newest = self._context.engine.relation(_newest_sql(table.scan(), info))
+        version = self._context.reads()[info.name]
+        name = online_table_name or source_table_name
+        rows = publish(self._context.online_folder(), name, newest.duckdb().to_arrow_reader(50_000), list(info.keys), version)
+        return PublishedTable(self._context.complete(name), rows, version)
+
+
+def _newest_sql(scan: str, info: TableInfo) -> str:
+    keys = ", ".join(f'"{k}"' for k in info.keys)
+    order = ", ".join(f'"{t}" DESC' for t in (info.event_time, info.known_time) if t)
+    if not order:
+        return f"SELECT * FROM {scan}"
+    return f"SELECT * FROM {scan} QUALIFY row_number() OVER (PARTITION BY {keys} ORDER BY {order}) = 1"
+
+
+def _names(given: str | Sequence[str] | None) -> list[str]:
+    return [given] if isinstance(given, str) else list(given or ())
+
+
+def _empty_like(df: Frame) -> Any:
+    return contexts.arrow(df).schema

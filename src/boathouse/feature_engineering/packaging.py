@@ -1,0 +1,74 @@
+"""Logging a feature-aware model: the raw model, its feature spec, its signature and its record, in one package."""
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from boathouse.context import Context
+from boathouse.features import FeatureSpec
+from boathouse.scoring import predict_raw
+from boathouse.training import TrainingSet, record_of, tags
+from boathouse.training import pip_requirements as installed
+
+_LOADER = "boathouse.scoring.packaged"
+_SAMPLE = 200
+_LIBRARIES = {"sklearn": ["scikit-learn", "pandas", "numpy", "cloudpickle"],
+              "lightgbm": ["lightgbm", "scikit-learn", "pandas", "numpy"]}  # fmt: skip
+
+
+def log_model(context: Context, model: Any, artifact_path: str, flavor: Any, training_set: TrainingSet,
+              registered_model_name: str | None, *, pip_requirements: Sequence[str] | None, extra: Sequence[str],
+              options: Mapping[str, Any]) -> Any:  # fmt: skip
+    """Package, log and register; MLflow's ModelInfo."""
+    context.point_mlflow_here()
+    import mlflow
+
+    mlflow.set_tracking_uri(context.tracking_uri)
+    mlflow.set_registry_uri(context.tracking_uri)
+    spec = training_set.feature_spec
+    sample = training_set.load_df().limit(_SAMPLE).to_pandas()
+    requirements = list(pip_requirements or _requirements(flavor)) + list(extra)
+    record = record_of(context, training_set.versions, training_set.query)
+    with tempfile.TemporaryDirectory() as scratch, _run(mlflow):
+        data = Path(scratch) / "data"
+        (data / "feature_store").mkdir(parents=True)
+        (data / "feature_store" / "feature_spec.yaml").write_text(spec.to_yaml())
+        flavor.save_model(model, str(data / "raw_model"), pip_requirements=requirements, **options)
+        mlflow.set_tags(tags(record))
+        mlflow.log_text(training_set.query, "training_set.sql")
+        info = mlflow.pyfunc.log_model(
+            name=artifact_path, loader_module=_LOADER, data_path=str(data), pip_requirements=requirements,
+            signature=_signature(model, spec, sample),
+            registered_model_name=context.complete(registered_model_name) if registered_model_name else None,
+        )  # fmt: skip
+    if registered_model_name:
+        name = f"model:{context.complete(registered_model_name)}"
+        context.note_lineage(dict(training_set.versions) | context.reads(), name, str(info.registered_model_version))
+    return info
+
+
+def _run(mlflow: Any) -> Any:
+    from contextlib import nullcontext
+
+    return nullcontext() if mlflow.active_run() else mlflow.start_run()
+
+
+def _requirements(flavor: Any) -> list[str]:
+    library = flavor.__name__.rpartition(".")[2]
+    return installed(_LIBRARIES.get(library, [library, "pandas", "numpy"]))
+
+
+def _signature(model: Any, spec: FeatureSpec, sample: Any) -> Any:
+    """Inputs: what a request must carry, and the features that it may carry instead of the stored ones."""
+    from mlflow.models import ModelSignature
+    from mlflow.models.signature import infer_signature
+    from mlflow.types import ColSpec, Schema
+
+    made = predict_raw(model, sample[list(spec.model_columns)])
+    answer = made.values if made.probabilities is None else made.probabilities
+    offered = [c for c in (*spec.required_inputs, *spec.model_columns) if c in sample]
+    inferred = infer_signature(sample[list(dict.fromkeys(offered))], answer)
+    required = set(spec.required_inputs)
+    columns = [ColSpec(c.type, c.name, required=c.name in required) for c in inferred.inputs.inputs]
+    return ModelSignature(inputs=Schema(columns), outputs=inferred.outputs)

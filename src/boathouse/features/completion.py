@@ -1,0 +1,53 @@
+"""SQL that completes rows by a feature spec: training sets, and batches to be scored."""
+
+from collections.abc import Collection, Mapping, Sequence
+
+from boathouse.errors import InvalidInput, NotFound
+from boathouse.features.point_in_time import AsOf, FeatureSide, as_of_join_sql
+from boathouse.features.specs import FeatureSpec, TableLookup
+
+
+def training_set_sql(spec: FeatureSpec, spine_sql: str, relations: Mapping[str, str]) -> str:
+    """The training set: the spine's columns with the labels, then features, without excluded columns.
+
+    Where the spec has functions, their inputs are there too, even excluded ones, and their outputs are
+    still to be computed; `spec.training_columns` is the final selection. `relations` gives the SQL of each
+    table by its name. Raises NotFound for a table that `relations` lacks.
+    """
+    bound = {name for function in spec.functions for name in function.input_bindings.values()}
+    keep = [*spec.spine, *(name for name in spec.spine_inputs if name in bound and name not in spec.spine)]
+    return as_of_join_sql(spine_sql, _joins(spec, relations, keep), keep)
+
+
+def complete_sql(
+    spec: FeatureSpec, rows_sql: str, relations: Mapping[str, str], columns: Sequence[str] | None = None
+) -> str:
+    """Every column of the rows, then the looked-up features that they lack, point in time.
+
+    `columns` are those of the rows: a feature among them is not looked up, so that the given values
+    override the stored ones, and keys of lookups that are not made may be absent. Without `columns` every
+    feature is looked up, and one that the rows bring too is an error of the binder.
+    Raises InvalidInput naming a column that the rows need, NotFound for a table that `relations` lacks.
+    """
+    if columns is None:
+        return as_of_join_sql(rows_sql, _joins(spec, relations, ()))
+    remaining = spec.without(columns)
+    for name in remaining.spine_inputs:
+        if name not in columns:
+            raise InvalidInput(
+                f"the rows lack {name!r}; they have {', '.join(columns)}, "
+                f"and completing them takes {', '.join(remaining.spine_inputs)}"
+            )
+    return as_of_join_sql(rows_sql, _joins(remaining, relations, ()), columns)
+
+
+def _joins(spec: FeatureSpec, relations: Mapping[str, str], given: Collection[str]) -> list[AsOf]:
+    return [_join(lookup, relations) for lookup in spec.without(given).lookups()]
+
+
+def _join(lookup: TableLookup, relations: Mapping[str, str]) -> AsOf:
+    table = lookup.table
+    if table.name not in relations:
+        raise NotFound(f"the feature table {table.name} was not opened: give its relation")
+    side = FeatureSide(relations[table.name], table.keys, table.event_time, table.known_time)
+    return AsOf(side, lookup.on, lookup.at, lookup.columns, lookup.lookback, lookup.defaults)

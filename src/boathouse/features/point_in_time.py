@@ -1,0 +1,237 @@
+"""The as-of join: what was known about each row of a spine at the row's own time, as DuckDB SQL.
+
+Times become microseconds since 1970 (UTC): one type on both sides, whatever the session's time zone.
+A row of a table with a known time becomes visible at v = greatest(event time, known time). Going up in v
+within a key, a row that is older in event time than one already visible can never be the answer; without
+such rows the newest visible row *is* the newest event, and one ASOF join over v is exact.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+
+import duckdb
+
+from boathouse.errors import DuplicateKey, InvalidInput
+
+_ROW = '"__row"'
+# One integer that orders by visible time, then known time: ASOF takes one inequality, and rows known
+# ahead of one event (k < e) share v. Known times lie within 2**62 microseconds of 1970.
+_STEP = 2**63
+_ANY_KNOWN = 2**62
+
+
+@dataclass(frozen=True)
+class FeatureSide:
+    """The relation that is looked up.
+
+    `relation` is SQL: a quoted name or `(select …)`. `keys` are its key columns without the times. With
+    `event_time` None the table is static and joined on keys alone (by known time, where it has one); with
+    `known_time` None the event time alone decides.
+    """
+
+    relation: str
+    keys: tuple[str, ...]
+    event_time: str | None = None
+    known_time: str | None = None
+
+    @property
+    def time(self) -> str | None:
+        """The column that orders rows of one key: event time, else known time."""
+        return self.event_time or self.known_time
+
+    @property
+    def bitemporal(self) -> bool:
+        """Whether event time and known time both decide."""
+        return self.event_time is not None and self.known_time is not None
+
+
+@dataclass(frozen=True)
+class AsOf:
+    """One lookup: `columns` of `side` (feature column, output name) for every row of the spine.
+
+    `on` are spine columns in the order of `side.keys`, `at` the spine's time. A match older than `lookback`
+    (in event time) counts as none; 0 asks for the exact time, None for any age. `defaults`, by output name,
+    stand where the value is null.
+    """
+
+    side: FeatureSide
+    on: tuple[str, ...]
+    at: str | None
+    columns: tuple[tuple[str, str], ...]
+    lookback: timedelta | None = None
+    defaults: Mapping[str, object] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.on or len(self.on) != len(self.side.keys):
+            raise InvalidInput(
+                f"lookup by {list(self.on)} does not fit the keys {list(self.side.keys)}: one column for each"
+            )
+        if self.side.time and not self.at:
+            raise InvalidInput(f"rows are chosen by {self.side.time}: name the spine's time column in `at`")
+        if self.lookback is not None and self.lookback < timedelta(0):
+            raise InvalidInput(f"a lookback cannot be negative: {self.lookback}")
+
+
+def as_of_join_sql(spine: str, joins: Sequence[AsOf], keep: Sequence[str] | None = None) -> str:
+    """SQL that completes every row of `spine` with the newest feature rows of its time.
+
+    A match has event time <= at, known time <= at where declared, and at - event time <= lookback; among
+    equal event times the newest known counts. Spine rows are never dropped, repeated or reordered, null keys
+    and null times match nothing. Columns: those of the spine in `keep` (None: all), then the outputs in
+    order. An output that `keep` names is not looked up: the spine's own values stand. With `keep` None an
+    output that the spine has too is an error of the binder (ambiguous reference).
+    Run `check_duplicates` where nothing else keeps keys unique. Raises InvalidInput.
+    """
+    wanted = _wanted(joins, keep or ())
+    own = "*" if keep is None else ", ".join(map(quote, keep))
+    if not wanted:
+        return f"SELECT {own} FROM {spine}"
+    on = {name: f'"__on_{i}"' for i, name in enumerate(dict.fromkeys(n for j in wanted for n in j.on))}
+    at = {name: f'"__at_{i}"' for i, name in enumerate(dict.fromkeys(j.at for j in wanted if j.at))}
+    probes = [f"{quote(name)} AS {alias}" for name, alias in on.items()]
+    probes += [f"epoch_us({quote(name)}) AS {alias}" for name, alias in at.items()]
+    outputs = [_output(i, join, at, *column) for i, join in enumerate(wanted) for column in join.columns]
+    sides = [_side(i, join, on, at) for i, join in enumerate(wanted)]
+    # Only keys and times go through the sorts of the ASOF joins; the spine's width comes back at the end.
+    # Materialised, because a spine that samples must be the same both times.
+    return "\n".join(
+        [
+            f'WITH "__spine" AS MATERIALIZED (SELECT row_number() OVER () AS {_ROW}, * FROM {spine}),',
+            f'"__probe" AS MATERIALIZED (SELECT {", ".join([_ROW, *probes])} FROM "__spine"),',
+            f'"__joined" AS MATERIALIZED (SELECT {", ".join([f"p.{_ROW}", *outputs])}',
+            'FROM "__probe" p',
+            *sides,
+            ")",
+            f"SELECT {_final(keep, wanted)}",
+            f'FROM "__spine" s JOIN "__joined" j ON s.{_ROW} = j.{_ROW}',
+            *_unrepeated(wanted),
+            f"ORDER BY s.{_ROW}",
+        ]
+    )
+
+
+def check_duplicates(con: duckdb.DuckDBPyConnection, side: FeatureSide) -> None:
+    """Raises DuplicateKey, naming an example, when two rows share keys, event time and known time.
+
+    Rows with a null key or time match nothing and are not looked at.
+    """
+    names = [*side.keys, *(name for name in (side.event_time, side.known_time) if name)]
+    columns = ", ".join(map(quote, names))
+    present = " AND ".join(f"{quote(name)} IS NOT NULL" for name in names)
+    found = con.sql(
+        f"SELECT {columns}, count(*) FROM {side.relation} WHERE {present} GROUP BY {columns} "
+        "HAVING count(*) > 1 LIMIT 1"
+    ).fetchall()
+    for *values, count in found:
+        example = ", ".join(f"{name}={value!s}" for name, value in zip(names, values, strict=True))
+        raise DuplicateKey(
+            f"{side.relation} holds {count} rows for {example}: keep one row for each ({', '.join(names)})",
+            columns=names,
+        )
+
+
+def quote(name: str) -> str:
+    """A name as a quoted SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(value: object) -> str:
+    """A value as an untyped SQL literal, which takes the type of the column beside it."""
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _wanted(joins: Iterable[AsOf], keep: Iterable[str]) -> list[AsOf]:
+    """The joins without outputs that the spine has. Raises InvalidInput on names SQL cannot tell apart."""
+    own = {name.casefold(): name for name in keep}
+    seen: set[str] = set()
+    wanted = []
+    for join in joins:
+        columns = tuple(pair for pair in join.columns if own.get(pair[1].casefold()) != pair[1])
+        for _, output in columns:
+            if clash := own.get(output.casefold()):
+                raise InvalidInput(f"{output!r} and the spine's {clash!r} differ only in case: rename one")
+            if output.casefold() in seen:
+                raise InvalidInput(f"two looked-up columns are named {output!r}: rename one")
+            seen.add(output.casefold())
+        if columns:
+            wanted.append(replace(join, columns=columns))
+    return wanted
+
+
+def _output(index: int, join: AsOf, at: Mapping[str, str], feature: str, output: str) -> str:
+    value = f"f{index}.{quote(feature)}"
+    if join.lookback is not None and join.at and join.side.time:
+        # The age decides, not the value: a stored null stays a null.
+        age = f'p.{at[join.at]} - f{index}."__event"'
+        value = f"CASE WHEN {age} <= {_micros(join.lookback)} THEN {value} END"
+    if join.defaults.get(output) is not None:
+        value = f"coalesce({value}, {literal(join.defaults[output])})"
+    return f"{value} AS {quote(output)}"
+
+
+def _side(index: int, join: AsOf, on: Mapping[str, str], at: Mapping[str, str]) -> str:
+    """One join clause, its right side pruned to the keys and times of the spine before it is sorted."""
+    side = join.side
+    keys = [
+        (f'"__key_{i}"', quote(key), on[name])
+        for i, (key, name) in enumerate(zip(side.keys, join.on, strict=True))
+    ]
+    same = " AND ".join(f"p.{probe} = f{index}.{alias}" for alias, _, probe in keys)
+    columns = [f"r.{column} AS {alias}" for alias, column, _ in keys]
+    columns += [f"r.{quote(name)}" for name in dict.fromkeys(feature for feature, _ in join.columns)]
+    if side.time is None or join.at is None:
+        return f"LEFT JOIN (SELECT {', '.join(columns)} FROM {side.relation} r) f{index} ON {same}"
+    moment = at[join.at]
+    event = f"epoch_us(r.{quote(side.time)})"
+    known = f"epoch_us(r.{quote(side.known_time)})" if side.bitemporal and side.known_time else event
+    latest = f'(SELECT max({moment}) FROM "__probe")'
+    kept = [f"{event} <= {latest}"]
+    if side.bitemporal:
+        kept.append(f"{known} <= {latest}")
+    if join.lookback is not None:
+        kept.append(f'{event} >= (SELECT min({moment}) FROM "__probe") - {_micros(join.lookback)}')
+    matching = " AND ".join(f"k.{probe} = r.{column}" for _, column, probe in keys)
+    probed = ", ".join(probe for _, _, probe in keys)
+    pruned = (
+        f'SELECT {", ".join(columns)}, {event} AS "__event", {known} AS "__known" FROM {side.relation} r '
+        f'SEMI JOIN (SELECT DISTINCT {probed} FROM "__probe") k ON {matching} WHERE {" AND ".join(kept)}'
+    )
+    if not side.bitemporal:
+        return f'ASOF LEFT JOIN ({pruned}) f{index} ON {same} AND p.{moment} >= f{index}."__event"'
+    return (
+        f"ASOF LEFT JOIN ({_newest_events(pruned, [alias for alias, _, _ in keys])}) f{index} "
+        f'ON {same} AND p.{moment}::HUGEINT * {_STEP} + {_ANY_KNOWN} >= f{index}."__visible"'
+    )
+
+
+def _newest_events(pruned: str, keys: Sequence[str]) -> str:
+    """Without the rows that are older than one visible before; `__visible` orders the rest."""
+    visible = 'greatest("__event", "__known")'
+    return (
+        f'SELECT *, {visible}::HUGEINT * {_STEP} + "__known" AS "__visible" FROM ({pruned}) '
+        f'QUALIFY "__event" = max("__event") OVER '
+        f"(PARTITION BY {', '.join(keys)} ORDER BY {visible} RANGE UNBOUNDED PRECEDING)"
+    )
+
+
+def _final(keep: Sequence[str] | None, wanted: Sequence[AsOf]) -> str:
+    outputs = [quote(output) for join in wanted for _, output in join.columns]
+    if keep is None:
+        return ", ".join([f"s.* EXCLUDE ({_ROW})", *outputs])
+    return ", ".join([*(f"s.{quote(name)}" for name in keep), *(f"j.{name}" for name in outputs)])
+
+
+def _unrepeated(wanted: Sequence[AsOf]) -> list[str]:
+    """A static table with two rows of one key would repeat rows of the spine: stop instead."""
+    if all(join.side.time for join in wanted):
+        return []
+    tables = ", ".join(join.side.relation for join in wanted if not join.side.time)
+    says = literal(f"two rows of a static table share one key ({tables}): keep one row for each key")
+    counts = '(SELECT count(*) FROM "__joined") = (SELECT count(*) FROM "__probe")'
+    return [f"WHERE CASE WHEN {counts} THEN true ELSE error({says}) END"]
+
+
+def _micros(duration: timedelta) -> int:
+    return duration // timedelta(microseconds=1)

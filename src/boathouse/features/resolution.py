@@ -1,0 +1,265 @@
+"""Lookups resolved against the tables' facts: every name checked, every column placed."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from difflib import get_close_matches
+
+from boathouse.errors import InvalidInput, NotFound
+from boathouse.features.data_types import family, feature_type, fits
+from boathouse.features.lookups import FeatureFunction, FeatureLookup
+from boathouse.features.specs import (
+    FeatureSpec,
+    FunctionFacts,
+    InputColumn,
+    InputTable,
+    Source,
+    TableFacts,
+    needed,
+)
+
+
+def resolve(
+    spine_columns: Mapping[str, str] | Sequence[str],
+    lookups: Sequence[FeatureLookup | FeatureFunction],
+    table_facts: Mapping[str, TableFacts],
+    label: str | Sequence[str] | None = None,
+    exclude_columns: Sequence[str] = (),
+    *,
+    function_facts: Mapping[str, FunctionFacts] | None = None,
+) -> FeatureSpec:
+    """The spec of a training set: the spine's columns, then looked-up features, then functions, in order.
+
+    `spine_columns` may carry types (name -> type), which are then compared with those of the tables. A
+    feature named like a spine column stays a feature, in the spine's place: the spine's values stand here,
+    and it is looked up where rows do not bring it. Excluded columns that nothing needs are left out.
+    Raises InvalidInput, or NotFound for a table or feature that is not there.
+    """
+    types = _spine_types(spine_columns)
+    labels = (label,) if isinstance(label, str) else tuple(label or ())
+    asked = [lookup for lookup in lookups if isinstance(lookup, FeatureLookup)]
+    looked_up = [column for lookup in asked for column in _looked_up(lookup, table_facts, types, labels)]
+    functions = [f for f in lookups if isinstance(f, FeatureFunction)]
+    _check_outputs(labels, looked_up, functions, types)
+    stored = {column.name: column for column in looked_up}
+    columns = [
+        stored.get(n) or InputColumn(n, Source.TRAINING_DATA, t) for n, t in types.items() if n not in labels
+    ]
+    columns += [column for column in looked_up if column.name not in types]
+    columns += _computed(functions, function_facts or {}, [column.name for column in columns])
+    _check_excluded(exclude_columns, labels, [column.name for column in columns])
+    kept = needed([_seen(column, column.name not in exclude_columns) for column in columns])
+    used = {column.table_name for column in kept}
+    tables = {name: _table(name, facts) for name, facts in table_facts.items() if name in used}
+    spine = tuple(name for name in types if name not in exclude_columns)
+    return FeatureSpec(kept, tables, labels, spine)
+
+
+def _spine_types(spine: Mapping[str, str] | Sequence[str]) -> dict[str, str]:
+    if isinstance(spine, Mapping):
+        return {name: feature_type(given) for name, given in spine.items()}
+    return dict.fromkeys(spine, "")
+
+
+def _looked_up(
+    lookup: FeatureLookup,
+    table_facts: Mapping[str, TableFacts],
+    types: Mapping[str, str],
+    labels: Sequence[str],
+) -> list[InputColumn]:
+    """The columns of one lookup."""
+    table = lookup.table_name
+    if table not in table_facts:
+        raise NotFound(f"there is no feature table {table}{_nearest(table, table_facts)}")
+    facts = table_facts[table]
+    on = _on(lookup, facts, types, labels)
+    at = _at(lookup, facts, types)
+    features = _features(lookup, facts)
+    outputs = {lookup.rename_outputs.get(name, name): name for name in features}
+    if len(outputs) < len(features):
+        raise InvalidInput(f"two features of {table} get one output name: change rename_outputs")
+    _check_defaults(lookup, facts, outputs)
+    return [
+        InputColumn(
+            output,
+            Source.FEATURE_STORE,
+            feature_type(facts.columns[feature]),
+            table_name=table,
+            feature_name=feature,
+            lookup_key=on,
+            timestamp_lookup_key=at,
+            lookback=lookup.lookback_window,
+            default=lookup.default_values.get(output),
+        )
+        for output, feature in outputs.items()
+    ]
+
+
+def _on(
+    lookup: FeatureLookup, facts: TableFacts, types: Mapping[str, str], labels: Sequence[str]
+) -> tuple[str, ...]:
+    """The lookup key in the order of the table's keys: by name if the names are equal, else by position."""
+    table, given, keys = lookup.table_name, lookup.lookup_key, facts.keys
+    if len(given) != len(keys):
+        times = f" (the times {', '.join(facts.times)} are not part of it)" if facts.times else ""
+        raise InvalidInput(
+            f"the lookup key {_list(given)} of {table} has {len(given)} columns, "
+            f"its keys are {_list(keys)}: give one column for each{times}"
+        )
+    for name in given:
+        if name not in types:
+            raise InvalidInput(
+                f"the lookup key {name!r} of {table} is no column of the spine, which has {_list(types)}"
+            )
+        if name in labels:
+            raise InvalidInput(
+                f"the label {name!r} cannot be the lookup key of {table}: it is not known in time"
+            )
+    on = keys if set(given) == set(keys) else given
+    for name, key in zip(on, keys, strict=True):
+        spine, stored = family(types[name]), family(facts.columns.get(key, ""))
+        if spine and stored and spine != stored:
+            raise InvalidInput(
+                f"the lookup key {name!r} is {types[name]}, the key {key!r} of {table} is "
+                f"{feature_type(facts.columns[key])}: cast it, or reorder the lookup key ({_list(keys)})"
+            )
+    return on
+
+
+def _at(lookup: FeatureLookup, facts: TableFacts, types: Mapping[str, str]) -> str | None:
+    table, at = lookup.table_name, lookup.timestamp_lookup_key
+    if not facts.times:
+        if at or lookup.lookback_window is not None:
+            raise InvalidInput(
+                f"{table} has no timeseries column: leave out timestamp_lookup_key and lookback_window"
+            )
+        return None
+    if at is None:
+        raise InvalidInput(
+            f"{table} keeps rows by {facts.times[0]}: give timestamp_lookup_key, the spine's time column"
+        )
+    if at not in types:
+        raise InvalidInput(
+            f"the timestamp_lookup_key {at!r} of {table} is no column of the spine, which has {_list(types)}"
+        )
+    if family(types[at]) not in ("", "time"):
+        raise InvalidInput(f"the timestamp_lookup_key {at!r} of {table} is {types[at]}, not a timestamp")
+    return at
+
+
+def _features(lookup: FeatureLookup, facts: TableFacts) -> list[str]:
+    own = {*facts.primary_keys, *facts.times}
+    names = lookup.feature_names
+    features = [c for c in facts.columns if c not in own] if names is None else list(dict.fromkeys(names))
+    for name in (*features, *lookup.rename_outputs):
+        if name not in facts.columns:
+            raise NotFound(f"{lookup.table_name} has no feature {name!r}{_nearest(name, facts.columns)}")
+    for name in lookup.rename_outputs:
+        if name not in features:
+            raise InvalidInput(
+                f"rename_outputs renames {name!r}, which the lookup in {lookup.table_name} leaves out"
+            )
+    return features
+
+
+def _check_defaults(lookup: FeatureLookup, facts: TableFacts, outputs: Mapping[str, str]) -> None:
+    for output, value in lookup.default_values.items():
+        if output not in outputs:
+            raise InvalidInput(
+                f"default_values names {output!r}, which is no output of the lookup in {lookup.table_name}; "
+                f"outputs are {_list(outputs)}"
+            )
+        data_type = feature_type(facts.columns[outputs[output]])
+        if not fits(value, data_type):
+            raise InvalidInput(f"the default {value!r} of {output!r} does not fit its type {data_type}")
+
+
+def _check_outputs(
+    labels: Sequence[str],
+    looked_up: Sequence[InputColumn],
+    functions: Sequence[FeatureFunction],
+    types: Mapping[str, str],
+) -> None:
+    for name in labels:
+        if name not in types:
+            raise InvalidInput(f"the label {name!r} is no column of the spine, which has {_list(types)}")
+    seen: dict[str, str] = {}
+    for name in (*(column.name for column in looked_up), *(function.output_name for function in functions)):
+        if name.casefold() in seen:
+            raise InvalidInput(f"two features are named {name!r}: rename one (rename_outputs, output_name)")
+        seen[name.casefold()] = name
+    for name in types:
+        output = seen.get(name.casefold(), name)
+        if output != name:
+            raise InvalidInput(
+                f"the feature {output!r} and the spine's {name!r} differ only in case: rename one"
+            )
+        if name.casefold() in seen and name in labels:
+            raise InvalidInput(f"the label {name!r} is the name of a feature too: rename one")
+
+
+def _computed(
+    functions: Sequence[FeatureFunction], facts: Mapping[str, FunctionFacts], available: Sequence[str]
+) -> list[InputColumn]:
+    """On-demand columns, ordered so that each stands after those it takes."""
+    waiting = [(function, _bindings(function, facts.get(function.udf_name))) for function in functions]
+    there, columns = set(available), list[InputColumn]()
+    while waiting:
+        ready = [item for item in waiting if there.issuperset(item[1].values())]
+        if not ready:
+            function, bindings = waiting[0]
+            missing = next(bound for bound in bindings.values() if bound not in there)
+            raise InvalidInput(
+                f"{function.udf_name} is bound to {missing!r}, which is neither in the spine nor looked up"
+                f"{_nearest(missing, there)}"
+            )
+        for function, bindings in ready:
+            found = facts.get(function.udf_name)
+            columns.append(
+                InputColumn(
+                    function.output_name,
+                    Source.ON_DEMAND,
+                    feature_type(found.data_type) if found else "",
+                    udf_name=function.udf_name,
+                    input_bindings=bindings,
+                )
+            )
+            there.add(function.output_name)
+        waiting = [item for item in waiting if item not in ready]
+    return columns
+
+
+def _bindings(function: FeatureFunction, facts: FunctionFacts | None) -> dict[str, str]:
+    given = dict(function.input_bindings)
+    if facts is None:
+        return given
+    for parameter in given:
+        if parameter not in facts.parameters:
+            raise InvalidInput(
+                f"{function.udf_name} has no parameter {parameter!r}{_nearest(parameter, facts.parameters)}"
+            )
+    return {parameter: given.get(parameter, parameter) for parameter in facts.parameters}
+
+
+def _check_excluded(excluded: Sequence[str], labels: Sequence[str], names: Sequence[str]) -> None:
+    for name in excluded:
+        if name in labels:
+            raise InvalidInput(f"the label {name!r} cannot be excluded")
+        if name not in names:
+            raise InvalidInput(f"exclude_columns names {name!r}, which is no column{_nearest(name, names)}")
+
+
+def _seen(column: InputColumn, include: bool) -> InputColumn:
+    return column if include else replace(column, include=False)
+
+
+def _table(name: str, facts: TableFacts) -> InputTable:
+    return InputTable(name, facts.keys, facts.timeseries_column, facts.known_time_column, facts.version)
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    found = get_close_matches(name, list(known), n=1)
+    return f"; did you mean {found[0]!r}?" if found else ""
+
+
+def _list(names: Iterable[str]) -> str:
+    return "(" + ", ".join(names) + ")"

@@ -1,0 +1,13 @@
+"""Runs code of a release: now, on time, on an event. Tasks are processes of their own; logs and outcomes last."""
+
+from boathouse.jobs.definition import JobDefinition, TaskDefinition
+from boathouse.jobs.runner import RunRequest, Runner
+from boathouse.jobs.runs import Run, Runs, TaskRun
+from boathouse.jobs.schedule import Schedules, next_due
+from boathouse.jobs.task_process import TaskIdentity, process_started
+from boathouse.jobs.task_process import end as end_process
+
+__all__ = [
+    "JobDefinition", "Run", "RunRequest", "Runner", "Runs", "Schedules", "TaskDefinition", "TaskIdentity", "TaskRun",
+    "end_process", "next_due", "process_started",
+]  # fmt: skip

@@ -1,0 +1,93 @@
+"""What a job is: tasks in a DAG, and how their texts are completed when a run starts."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from boathouse.errors import InvalidInput
+
+_KINDS = ("spark_python_task", "notebook_task", "python_wheel_task", "sql_task", "condition_task", "run_job_task", "builtin_task")
+_REFERENCE = re.compile(r"\{\{\s*([^}]+?)\s*\}\}")
+
+
+@dataclass(frozen=True)
+class TaskDefinition:
+    """One step: what it runs, after which others, and what happens when it fails."""
+
+    key: str
+    kind: str
+    body: dict[str, Any]
+    depends_on: tuple[tuple[str, str | None], ...] = ()
+    run_if: str = "ALL_SUCCESS"
+    max_retries: int = 0
+    min_retry_interval_millis: int = 0
+    timeout_seconds: int = 0
+
+    @classmethod
+    def from_dict(cls, body: Mapping[str, Any]) -> "TaskDefinition":
+        """From a bundle's task. Raises InvalidInput for a kind that cannot run here."""
+        key = str(body["task_key"])
+        kinds = [k for k in _KINDS if body.get(k) is not None]
+        if len(kinds) != 1:
+            raise InvalidInput(f"task {key!r} needs exactly one of {', '.join(_KINDS[:-1])}")
+        return cls(
+            key=key, kind=kinds[0], body=dict(body[kinds[0]]),
+            depends_on=tuple((d["task_key"], d.get("outcome")) for d in body.get("depends_on") or ()),
+            run_if=body.get("run_if") or "ALL_SUCCESS",
+            max_retries=int(body.get("max_retries") or 0),
+            min_retry_interval_millis=int(body.get("min_retry_interval_millis") or 0),
+            timeout_seconds=int(body.get("timeout_seconds") or 0),
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class JobDefinition:
+    """A job as its bundle declares it."""
+
+    name: str
+    tasks: tuple[TaskDefinition, ...]
+    parameters: dict[str, str] = field(default_factory=dict)
+    max_concurrent_runs: int = 1
+    timeout_seconds: int = 0
+
+    @classmethod
+    def from_dict(cls, name: str, body: Mapping[str, Any]) -> "JobDefinition":
+        """From a bundle's job."""
+        parameters = {p["name"]: str(p.get("default", "")) for p in body.get("parameters") or ()}
+        tasks = tuple(TaskDefinition.from_dict(t) for t in body.get("tasks") or ())
+        return cls(name, tasks, parameters, int(body.get("max_concurrent_runs") or 1), int(body.get("timeout_seconds") or 0))
+
+    def only(self, key: str | None) -> Sequence[TaskDefinition]:
+        """All tasks, or one alone. Raises InvalidInput for an unknown key."""
+        if key is None:
+            return self.tasks
+        chosen = [t for t in self.tasks if t.key == key]
+        if not chosen:
+            raise InvalidInput(f"job {self.name!r} has no task {key!r}; its tasks are {', '.join(t.key for t in self.tasks)}")
+        return [TaskDefinition(**{**chosen[0].__dict__, "depends_on": ()})]
+
+    def with_parameters(self, given: Mapping[str, str]) -> dict[str, str]:
+        """The defaults, overridden. Raises InvalidInput for a parameter the job has not."""
+        if unknown := sorted(set(given) - set(self.parameters) - {"as_of"}):
+            raise InvalidInput(
+                f"job {self.name!r} has no parameter {unknown[0]!r}; it has {', '.join(sorted(self.parameters)) or 'none'}"
+            )
+        return {**self.parameters, **{k: str(v) for k, v in given.items()}}
+
+
+def completed(value: Any, facts: Mapping[str, str]) -> Any:
+    """A value with every `{{reference}}` replaced, at any depth. Raises InvalidInput for an unknown one."""
+    if isinstance(value, str):
+        return _REFERENCE.sub(lambda match: _fact(match.group(1), facts), value)
+    if isinstance(value, Mapping):
+        return {k: completed(v, facts) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [completed(v, facts) for v in value]
+    return value
+
+
+def _fact(name: str, facts: Mapping[str, str]) -> str:
+    if name not in facts:
+        raise InvalidInput(f"nothing is known as {{{{{name}}}}} in this run; there are {', '.join(sorted(facts))}")
+    return facts[name]

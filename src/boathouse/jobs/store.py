@@ -1,0 +1,42 @@
+"""Tables of the room."""
+
+import sqlalchemy as sa
+
+from boathouse.database import Json, metadata
+
+runs = sa.Table(
+    "bh_runs", metadata,
+    sa.Column("id", sa.String(32), primary_key=True),
+    sa.Column("environment", sa.String(255), nullable=False, index=True),
+    sa.Column("project", sa.String(255), nullable=False),
+    sa.Column("job", sa.String(255), nullable=False, index=True),
+    sa.Column("scratch", sa.String(64), nullable=False, default=""),
+    sa.Column("commit_id", sa.String(64)),
+    sa.Column("dirty", sa.Boolean, nullable=False, default=False),
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("definition", Json, nullable=False),
+    sa.Column("parameters", Json, nullable=False),
+    sa.Column("trigger", sa.String(64), nullable=False),
+    sa.Column("principal", sa.String(255), nullable=False),
+    sa.Column("submitted_by", sa.String(255), nullable=False),
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("reason", sa.Text),
+    sa.Column("submitted_at", sa.DateTime(timezone=True), nullable=False, index=True),
+    sa.Column("started_at", sa.DateTime(timezone=True)),
+    sa.Column("ended_at", sa.DateTime(timezone=True)),
+)  # fmt: skip
+
+task_runs = sa.Table(
+    "bh_task_runs", metadata,
+    sa.Column("run_id", sa.String(32), sa.ForeignKey("bh_runs.id"), primary_key=True),
+    sa.Column("task_key", sa.String(255), primary_key=True),
+    sa.Column("attempt", sa.Integer, nullable=False, default=0),
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("reason", sa.Text),
+    sa.Column("pid", sa.Integer),
+    sa.Column("pid_started", sa.String(32)),
+    sa.Column("exit_code", sa.Integer),
+    sa.Column("started_at", sa.DateTime(timezone=True)),
+    sa.Column("ended_at", sa.DateTime(timezone=True)),
+    sa.Column("results", Json, nullable=False, default=dict),
+)  # fmt: skip

@@ -1,0 +1,91 @@
+"""One task as a process: its identity comes by file descriptor, its words go to a log, its end is an exit code."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+TASK_MODULE = "boathouse.client.task"
+"""The module that every task's process starts with; it connects, then runs the user's code."""
+
+_PASSED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "OPENBLAS_CORETYPE",
+           "OPENBLAS_L2_SIZE", "OMP_NUM_THREADS", "VIRTUAL_ENV", "PYTHONPATH", "LD_LIBRARY_PATH")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class TaskIdentity:
+    """How a task reaches the platform: address, run-scoped token and what it shall know of itself."""
+
+    url: str
+    token: str
+    environment: str
+    facts: Mapping[str, str]
+
+
+def start(kind: str, body: Mapping[str, Any], identity: TaskIdentity, source: Path, log: Path) -> subprocess.Popen[bytes]:
+    """Start a task in its own session; the token is readable only through an inherited pipe."""
+    read_end, write_end = os.pipe()
+    os.write(write_end, identity.token.encode())
+    os.close(write_end)
+    environ = {k: v for k, v in os.environ.items() if k in _PASSED} | {
+        "BOATHOUSE_URL": identity.url, "BOATHOUSE_ENV": identity.environment,
+        "BOATHOUSE_TOKEN_FD": str(read_end), "PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1",
+    } | {f"BOATHOUSE_{k.upper()}": v for k, v in identity.facts.items()}  # fmt: skip
+    log.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with log.open("ab") as output:
+            return subprocess.Popen(
+                [sys.executable, "-m", TASK_MODULE, *arguments(kind, body)], cwd=source, env=environ,
+                stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, pass_fds=(read_end,),
+                start_new_session=True,
+            )  # fmt: skip
+    finally:
+        os.close(read_end)
+
+
+def arguments(kind: str, body: Mapping[str, Any]) -> Sequence[str]:
+    """The words after the module: what to run, then the user's own arguments."""
+    if kind == "spark_python_task":
+        return ["file", str(body["python_file"]), *map(str, body.get("parameters") or ())]
+    if kind == "notebook_task":
+        parameters = (f"--{k}={v}" for k, v in (body.get("base_parameters") or {}).items())
+        return ["notebook", str(body["notebook_path"]), *parameters]
+    if kind == "python_wheel_task":
+        return ["entry", f"{body['package_name']}:{body['entry_point']}", *map(str, body.get("parameters") or ())]
+    if kind == "sql_task":
+        return ["sql", str(body["file"]["path"] if "file" in body else body["query"])]
+    return ["builtin", str(body["name"]), *map(str, body.get("parameters") or ())]
+
+
+def process_started(pid: int) -> str | None:
+    """When a process began, in the kernel's ticks; tells it from a later one with the same number."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except (OSError, IndexError):
+        return None
+
+
+def end(pid: int, started: str | None = None) -> bool:
+    """Kill a task's whole process group, unless the number has passed to another process; whether it was there."""
+    if started is not None and process_started(pid) != started:
+        return False
+    try:
+        os.killpg(pid, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        return False
+    return True
+
+
+def describe_exit(code: int) -> str:
+    """An exit code in words."""
+    if code >= 0:
+        return f"exit code {code}"
+    name = signal.Signals(-code).name
+    hint = " (killed: out of memory, or by hand)" if -code == signal.SIGKILL else ""
+    return f"ended by {name}{hint}"
+
+

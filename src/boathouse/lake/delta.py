@@ -1,0 +1,208 @@
+"""One Delta table in one folder: every commit goes through delta-rs, retried from a fresh snapshot."""
+
+import random
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlparse
+
+import pyarrow as pa
+from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+
+from boathouse.errors import CommitConflict, InvalidInput, NotFound
+from boathouse.lake.frames import batches, conform, normalised
+
+_TRIES = 30
+_CONFIGURATION = {"delta.checkpointInterval": "20", "delta.enableChangeDataFeed": "true"}
+
+
+@dataclass(frozen=True)
+class Commit:
+    """What a write left behind."""
+
+    version: int
+    operation: str
+    rows: int | None = None
+
+
+class DeltaFolder:
+    """Reads and writes one table; holds its handle, since re-opening costs three times a commit."""
+
+    def __init__(self, location: str, name: str, storage_options: Mapping[str, str] | None = None) -> None:
+        self.location = location
+        self.name = name
+        self.options = dict(storage_options or {})
+        self._table: DeltaTable | None = None
+
+    def exists(self) -> bool:
+        """Whether a Delta log stands here."""
+        return DeltaTable.is_deltatable(self.location, self.options)
+
+    def table(self, version: int | None = None, timestamp: datetime | None = None) -> DeltaTable:
+        """The newest snapshot, or the one of a version or time. Raises NotFound."""
+        try:
+            if version is not None:
+                return DeltaTable(self.location, version=version, storage_options=self.options)
+            if timestamp is not None:
+                past = DeltaTable(self.location, storage_options=self.options)
+                past.load_as_version(timestamp)
+                return past
+            if self._table is None:
+                self._table = DeltaTable(self.location, storage_options=self.options)
+            else:
+                self._table.update_incremental()
+        except TableNotFoundError as error:
+            raise NotFound(f"{self.name} has no data at {self.location}") from error
+        except DeltaError as error:
+            raise NotFound(f"{self.name} has no version {version if version is not None else timestamp}: {error}") from error
+        return self._table
+
+    def version(self) -> int:
+        """The newest version."""
+        return self.table().version()
+
+    def schema(self, version: int | None = None) -> pa.Schema:
+        """Columns and Arrow types."""
+        return pa.schema(self.table(version).schema().to_arrow())
+
+    def create(self, schema: pa.Schema, partition_by: Sequence[str] = (), description: str | None = None,
+               constraints: Mapping[str, str] | None = None, required: Sequence[str] = ()) -> Commit:  # fmt: skip
+        """Write version 0, without rows; `required` columns may never be null."""
+        fields = [f.with_nullable(f.name not in required) for f in normalised(schema)]
+        self._ensure_folder()
+        self._table = DeltaTable.create(
+            self.location, schema=pa.schema(fields), partition_by=list(partition_by) or None,
+            description=description, configuration=dict(_CONFIGURATION), storage_options=self.options,
+        )  # fmt: skip
+        if constraints:
+            self._table.alter.add_constraint(dict(constraints))
+        return Commit(self._table.version(), "CREATE TABLE", 0)
+
+    def append(self, frame: Any, transaction: tuple[str, int] | None = None, evolve: bool = False) -> Commit:
+        """Add rows.
+
+        With `transaction` (application id, number) a number that was already committed writes nothing:
+        delta-rs itself would accept it twice.
+        """
+        rows = self._materialised(frame, evolve)
+
+        def write(table: DeltaTable) -> None:
+            if transaction and _committed(table, *transaction):
+                return
+            done = [Transaction(*transaction)] if transaction else None
+            write_deltalake(
+                table, rows.to_reader(), mode="append", schema_mode="merge" if evolve else None,
+                commit_properties=CommitProperties(app_transactions=done, max_commit_retries=0 if transaction else 15),
+            )  # fmt: skip
+
+        return self._retried(write, "WRITE", rows.num_rows)
+
+    def overwrite(self, frame: Any, where: str | None = None, evolve: bool = False) -> Commit:
+        """Replace all rows, or those a predicate names."""
+        rows = self._materialised(frame, evolve)
+        return self._retried(
+            lambda table: write_deltalake(
+                table, rows.to_reader(), mode="overwrite", predicate=where,
+                schema_mode="overwrite" if evolve and not where else None,
+            ),
+            "OVERWRITE", rows.num_rows,
+        )  # fmt: skip
+
+    def merge(self, frame: Any, on: Sequence[str], evolve: bool = False, update: bool = True) -> Commit:
+        """Update rows with equal keys, insert the others; `update=False` leaves existing rows alone."""
+        rows = self._materialised(frame, evolve)
+        predicate = " AND ".join(f'target.`{key}` = source.`{key}`' for key in on)
+
+        def write(table: DeltaTable) -> None:
+            merger = table.merge(
+                rows.to_reader(), predicate, source_alias="source", target_alias="target", merge_schema=evolve
+            ).when_not_matched_insert_all()
+            (merger.when_matched_update_all() if update else merger).execute()
+
+        return self._retried(write, "MERGE", rows.num_rows)
+
+    def fill(self, frame: Any, on: Sequence[str], columns: Sequence[str]) -> Commit:
+        """Set some columns of existing rows with equal keys; nothing is inserted."""
+        rows = batches(frame).read_all()
+        predicate = " AND ".join(f"target.`{key}` = source.`{key}`" for key in on)
+        updates = {column: f"source.`{column}`" for column in columns}
+
+        def write(table: DeltaTable) -> None:
+            table.merge(
+                rows.to_reader(), predicate, source_alias="source", target_alias="target"
+            ).when_matched_update(updates).execute()
+
+        return self._retried(write, "MERGE", rows.num_rows)
+
+    def delete(self, where: str | None = None) -> Commit:
+        """Remove the rows that a predicate names; all without one."""
+        return self._retried(lambda table: table.delete(where), "DELETE", None)
+
+    def update(self, values: Mapping[str, str], where: str | None = None) -> Commit:
+        """Set columns to SQL expressions where a predicate holds."""
+        return self._retried(lambda table: table.update(updates=dict(values), predicate=where), "UPDATE", None)
+
+    def restore(self, version: int) -> Commit:
+        """Make an old version the newest."""
+        return self._retried(lambda table: table.restore(version), "RESTORE", None)
+
+    def optimize(self, z_order: Sequence[str] = ()) -> Commit:
+        """Rewrite many small files as few; cluster them by columns."""
+        def write(table: DeltaTable) -> None:
+            table.optimize.z_order(list(z_order)) if z_order else table.optimize.compact()
+
+        return self._retried(write, "OPTIMIZE", None)
+
+    def vacuum(self, retention_hours: int = 168, dry_run: bool = False) -> list[str]:
+        """Delete files that no version inside the retention needs; their names."""
+        return self.table().vacuum(retention_hours, dry_run=dry_run, enforce_retention_duration=False)
+
+    def history(self, limit: int | None = None) -> list[dict[str, Any]]:
+        """Commits, newest first."""
+        return self.table().history(limit)
+
+    def changes(self, since: int, until: int | None = None) -> pa.Table:
+        """Change rows of the versions after `since`, with `_change_type` and `_commit_version`."""
+        newest = self.version()
+        if since >= newest:
+            return batches(self.table().load_cdf(newest, newest)).read_all().slice(0, 0)
+        return batches(self.table().load_cdf(since + 1, until if until is not None else newest)).read_all()
+
+    def transaction_version(self, application: str) -> int | None:
+        """The newest number an application committed here."""
+        return self.table().transaction_version(application)
+
+    def _materialised(self, frame: Any, evolve: bool) -> pa.Table:
+        # a retry reads the rows again, so a stream must stand still first
+        if evolve:
+            rows = batches(frame).read_all()
+            return rows.cast(normalised(rows.schema))
+        return conform(frame, normalised(self.schema()), self.name).read_all()
+
+    def _retried(self, write: Callable[[DeltaTable], Any], operation: str, rows: int | None) -> Commit:
+        for attempt in range(_TRIES):
+            table = self.table()
+            try:
+                write(table)
+                return Commit(table.version(), operation, rows)
+            except CommitFailedError:
+                self._table = None
+                time.sleep(random.uniform(0.01, 0.05) * min(attempt + 1, 10))
+            except DeltaError as error:
+                self._table = None
+                raise InvalidInput(f"{self.name} refused the {operation}: {error}") from error
+        raise CommitConflict(f"{self.name} kept changing during {_TRIES} tries of {operation}; try again")
+
+    def _ensure_folder(self) -> None:
+        parts = urlparse(self.location)
+        if parts.scheme in ("", "file"):
+            Path(unquote(parts.path)).mkdir(parents=True, exist_ok=True)
+
+
+def _committed(table: DeltaTable, application: str, number: int) -> bool:
+    newest = table.transaction_version(application)
+    return newest is not None and newest >= number

@@ -1,0 +1,140 @@
+"""Dataframes in: anything that speaks the Arrow PyCapsule interface, and plain rows."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from boathouse.errors import InvalidInput, SchemaMismatch
+
+Frame = Any
+"""Polars, pandas, DuckDB, PyArrow, a Relation, a dict of columns or a list of row dicts."""
+
+_TIMESTAMP = pa.timestamp("us", tz="UTC")
+_BY_NAME = {
+    "string": pa.string(), "varchar": pa.string(), "text": pa.string(),
+    "int": pa.int32(), "integer": pa.int32(), "bigint": pa.int64(), "long": pa.int64(), "smallint": pa.int16(),
+    "short": pa.int16(), "tinyint": pa.int8(), "byte": pa.int8(),
+    "double": pa.float64(), "float": pa.float32(), "boolean": pa.bool_(), "bool": pa.bool_(),
+    "date": pa.date32(), "timestamp": _TIMESTAMP, "binary": pa.binary(),
+}  # fmt: skip
+
+
+def batches(frame: Frame) -> pa.RecordBatchReader:
+    """A stream of the frame's rows. Raises InvalidInput for what is no frame."""
+    if isinstance(frame, pa.RecordBatchReader):
+        return frame
+    if isinstance(frame, pa.Table):
+        return frame.to_reader()
+    if isinstance(frame, Mapping):
+        return pa.table(dict(frame)).to_reader()
+    if type(frame).__module__.startswith("pandas"):
+        return pa.Table.from_pandas(frame, preserve_index=False).to_reader()
+    if hasattr(frame, "__arrow_c_stream__"):
+        return pa.RecordBatchReader.from_stream(frame)
+    if isinstance(frame, Sequence) and all(isinstance(row, Mapping) for row in frame):
+        return pa.Table.from_pylist(list(frame)).to_reader()
+    raise InvalidInput(f"{type(frame).__name__} is no dataframe: pass Polars, pandas, Arrow, DuckDB or rows as dicts")
+
+
+def schema_of(source: Any) -> pa.Schema:
+    """A schema given as Arrow schema, as `{column: type name}` or as a frame."""
+    if isinstance(source, pa.Schema):
+        return source
+    if isinstance(source, Mapping) and source and all(isinstance(v, str) for v in source.values()):
+        return pa.schema([(name, type_named(kind)) for name, kind in source.items()])
+    return batches(source).schema
+
+
+def type_named(kind: str) -> pa.DataType:
+    """The Arrow type of an SQL type name. Raises InvalidInput."""
+    kind = kind.strip().lower()
+    if kind.startswith("array<"):
+        return pa.list_(type_named(kind[6:-1]))
+    if kind.startswith("decimal"):
+        precision, scale = kind.removeprefix("decimal").strip("()").split(",")
+        return pa.decimal128(int(precision), int(scale))
+    if kind not in _BY_NAME:
+        raise InvalidInput(f"{kind!r} is no column type; use one of {', '.join(sorted(_BY_NAME))}")
+    return _BY_NAME[kind]
+
+
+def normalised(schema: pa.Schema) -> pa.Schema:
+    """The schema as Delta keeps it: microseconds in UTC, plain strings, signed integers."""
+    return pa.schema([pa.field(f.name, _normal(f.type), nullable=True) for f in schema])
+
+
+def _normal(kind: pa.DataType) -> pa.DataType:  # noqa: PLR0911 - one line per family of types
+    if pa.types.is_timestamp(kind):
+        return _TIMESTAMP
+    if pa.types.is_dictionary(kind):
+        return _normal(kind.value_type)
+    if pa.types.is_large_string(kind) or pa.types.is_string_view(kind) or pa.types.is_null(kind):
+        return pa.string()
+    if pa.types.is_large_binary(kind) or pa.types.is_binary_view(kind):
+        return pa.binary()
+    if pa.types.is_unsigned_integer(kind):
+        return {8: pa.int16(), 16: pa.int32()}.get(kind.bit_width, pa.int64())
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
+        return pa.list_(_normal(kind.value_type))
+    if pa.types.is_struct(kind):
+        return pa.struct([pa.field(f.name, _normal(f.type)) for f in kind])
+    return kind
+
+
+def conform(frame: Frame, schema: pa.Schema, name: str) -> pa.RecordBatchReader:
+    """The frame's rows in the table's columns and types; absent columns become null.
+
+    Raises SchemaMismatch for a column the table has not, or a value that does not fit its type.
+    """
+    reader = batches(frame)
+    if extra := [c for c in reader.schema.names if c not in schema.names]:
+        raise SchemaMismatch(
+            f"{name} has no column {extra[0]!r} (it has {', '.join(schema.names)}); "
+            "drop it, or add columns with evolve=True"
+        )
+    return pa.RecordBatchReader.from_batches(schema, (_fitted(batch, schema, name) for batch in reader))
+
+
+def _fitted(batch: pa.RecordBatch, schema: pa.Schema, name: str) -> pa.RecordBatch:
+    columns = []
+    for field in schema:
+        if field.name not in batch.schema.names:
+            columns.append(pa.nulls(batch.num_rows, field.type))
+            continue
+        try:
+            columns.append(_cast(batch.column(field.name), field.type))
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+            raise SchemaMismatch(f"{name}.{field.name} is {field.type}: {error}") from error
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+def _cast(column: pa.Array, kind: pa.DataType) -> pa.Array:
+    if column.type == kind:
+        return column
+    if pa.types.is_timestamp(column.type) and column.type.tz is None and pa.types.is_timestamp(kind):
+        return column.cast(pa.timestamp("us"), safe=False).cast(kind)
+    safe = not (pa.types.is_timestamp(column.type) or pa.types.is_floating(column.type))
+    return column.cast(kind, safe=safe or pa.types.is_integer(kind))
+
+
+def column_types(schema: pa.Schema) -> list[tuple[str, str]]:
+    """(column, SQL type name) in order."""
+    return [(field.name, sql_type(field.type)) for field in schema]
+
+
+def sql_type(kind: pa.DataType) -> str:  # noqa: PLR0911 - one line per family of types
+    """The SQL type name of an Arrow type, as tables show it."""
+    if pa.types.is_timestamp(kind):
+        return "timestamp"
+    if pa.types.is_decimal(kind):
+        return f"decimal({kind.precision},{kind.scale})"
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        return f"array<{sql_type(kind.value_type)}>"
+    if pa.types.is_struct(kind):
+        return "struct<" + ",".join(f"{f.name}:{sql_type(f.type)}" for f in kind) + ">"
+    if pa.types.is_map(kind):
+        return f"map<{sql_type(kind.key_type)},{sql_type(kind.item_type)}>"
+    names = {"int64": "bigint", "int32": "int", "int16": "smallint", "int8": "tinyint", "bool": "boolean",
+             "date32[day]": "date", "large_string": "string", "string_view": "string"}  # fmt: skip
+    return names.get(str(kind), str(kind))

@@ -1,0 +1,56 @@
+"""Connecting: to a server elsewhere, to the one that owns the home, or by opening the home in this process."""
+
+import atexit
+import os
+from collections.abc import Callable
+
+from boathouse import context, settings
+from boathouse.client import Http, Lake
+from boathouse.errors import Unauthenticated
+
+
+def connect(env: str | None = None, *, home: str | None = None, url: str | None = None, token: str | None = None) -> Lake:
+    """The lakehouse, in one environment.
+
+    Inside a task the run's own connection is returned. With a URL (argument or BOATHOUSE_URL) a server
+    elsewhere is used. Else, where `boathouse up` runs on the home, that server; else this process takes the
+    home's lock and works by itself until `close()`. Also points MLflow's client here.
+    Raises HomeInUse, NewerHome, Unauthenticated, Unavailable.
+    """
+    if not (home or url) and (running := context.in_process()):
+        if env in (None, running.environment) or running.run.run_id:
+            assert isinstance(running, Lake)
+            return running
+    wanted = settings.load(home=home, url=url, token=token, env=env)
+    http, on_close = reach(wanted)
+    lake = Lake(http, wanted.env, on_close=on_close)
+    context.use(lake)
+    lake.point_mlflow_here()
+    atexit.register(lake.close)
+    return lake
+
+
+def reach(wanted: settings.Settings) -> tuple[Http, Callable[[], None] | None]:
+    """A connection, and what ends it when this process had to open the home itself."""
+    if wanted.url:
+        return Http(wanted.url, wanted.token), None
+    from boathouse.platform import Home, Platform
+
+    home = Home(wanted)
+    address = home.address()
+    if address and address.pid != os.getpid():
+        return Http(address.url, wanted.token or home.operator_token()), None
+    from boathouse.server import Server
+
+    platform = Platform(wanted)
+    server = Server(platform)
+    url = server.start()
+    token = wanted.token or home.operator_token()
+    if token is None:
+        raise Unauthenticated(f"{wanted.home} has no operator token; `boathouse doctor` says how to mend it")
+
+    def close() -> None:
+        platform.close()
+        server.stop()
+
+    return Http(url, token), close

@@ -1,0 +1,191 @@
+"""Model quality in SQL, for every group of a cube at once.
+
+Only rows with a label and a prediction count: so `mean_prediction` and `mean_label` speak of the same
+rows, and a window whose labels are still to come has no quality rather than a wrong one. The formulas
+are those of `measures`, which the tests hold them to.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import duckdb
+
+from boathouse.errors import InvalidInput
+from boathouse.monitoring.columns import Column, literal, pick
+from boathouse.monitoring.cube import Cube
+from boathouse.monitoring.measures import CALIBRATION_BINS
+from boathouse.monitoring.spec import MonitorSpec
+
+MAX_CLASSES = 200
+_EPS = "2.220446049250313e-16"
+
+
+def quality_sql(
+    con: duckdb.DuckDBPyConnection, cube: Cube, spec: MonitorSpec, columns: Mapping[str, Column]
+) -> str | None:
+    """A query over the CTE `rows`: group `g` and the quality columns that apply; None without labels.
+
+    Raises InvalidInput when a classifier's predictions are too many different values to be classes.
+    """
+    named = (spec.label_col, spec.prediction_col, spec.prediction_proba_col)
+    if not spec.problem_type or not spec.label_col or any(n and n not in columns for n in named):
+        return None
+    if spec.problem_type == "regression":
+        label, prediction = pick(columns, [spec.label_col, spec.prediction_col or ""], spec.table)
+        return _regression(cube, label, prediction)
+    classes = _classes(spec, columns)
+    if spec.prediction_col and columns[spec.prediction_col].family == "numeric":
+        _check_few(con, cube, columns[spec.prediction_col], spec.table)
+    return _classification(cube, classes)
+
+
+def _regression(cube: Cube, label: Column, prediction: Column) -> str:
+    y, p = label.number, prediction.number
+    known = f"{y} IS NOT NULL AND {p} IS NOT NULL"
+    measures = {
+        "num_labels": "count(*)",
+        "squared": f"avg(({p} - {y}) ** 2)",
+        "mean_average_error": f"avg(abs({p} - {y}))",
+        "mean_absolute_percentage_error": f"avg(abs({p} - {y}) / greatest(abs({y}), {_EPS}))",
+        "spread": f"var_pop({y})",
+        "mean_prediction": f"avg({p})",
+        "mean_label": f"avg({y})",
+    }
+    sums = cube.grouped({name: f"{sql} FILTER ({known})" for name, sql in measures.items()})
+    return (
+        "SELECT * EXCLUDE (squared, spread), squared AS mean_squared_error,"
+        " sqrt(squared) AS root_mean_squared_error, 1 - squared / nullif(spread, 0) AS r2_score"
+        f" FROM ({sums})"
+    )
+
+
+@dataclass(frozen=True)
+class _Classes:
+    """SQL of a row's label, predicted class, score and whether it is positive; `text` makes a class text."""
+
+    label: str
+    predicted: str
+    positive: str
+    score: str | None
+    text: str
+
+
+def _classes(spec: MonitorSpec, columns: Mapping[str, Column]) -> _Classes:
+    label = columns[spec.label_col or ""]
+    predicted = columns[spec.prediction_col] if spec.prediction_col else None
+    proba = columns[spec.prediction_proba_col] if spec.prediction_proba_col else None
+    sides = [label, predicted] if predicted else [label]
+    numbers = all(side.family in ("numeric", "boolean") for side in sides)
+    score = proba.number if proba and proba.family == "numeric" else None
+    positive = f"CAST({_class(label, numbers)} = {_positive(spec, numbers)} AS INTEGER)"
+    if not predicted:
+        return _Classes(positive, f"CAST({score} >= 0.5 AS INTEGER)", positive, score, "CAST({} AS VARCHAR)")
+    return _Classes(
+        _class(label, numbers),
+        _class(predicted, numbers),
+        positive,
+        score,
+        _text(numbers, booleans=all(side.family == "boolean" for side in sides)),
+    )
+
+
+def _class(column: Column, numbers: bool) -> str:
+    """A class for comparing: true is 1 and 1.0 is 1 where both sides are numbers, else as text."""
+    if not numbers:
+        return f"CAST({column.sql} AS VARCHAR)"
+    return column.number
+
+
+def _text(numbers: bool, booleans: bool) -> str:
+    """A class as users wrote it: true, not 1; 1, not 1.0."""
+    if booleans:
+        return "CAST(CAST({} AS BOOLEAN) AS VARCHAR)"
+    return "regexp_replace(CAST({} AS VARCHAR), '\\.0$', '')" if numbers else "{}"
+
+
+def _positive(spec: MonitorSpec, numbers: bool) -> str:
+    value = spec.positive
+    if numbers:
+        words = {"true": 1.0, "false": 0.0}
+        try:
+            return repr(words.get(str(value).lower()) if str(value).lower() in words else float(value))
+        except ValueError:
+            pass
+    elif isinstance(value, str | bool):
+        return literal(value if isinstance(value, str) else str(value).lower())
+    elif not spec.prediction_proba_col:
+        return "NULL"
+    raise InvalidInput(
+        f"the monitor of {spec.table} has positive={value!r}, which is no label in {spec.label_col!r};"
+        " set it to the label that prediction_proba_col is the probability of"
+    )
+
+
+def _check_few(con: duckdb.DuckDBPyConnection, cube: Cube, prediction: Column, table: str) -> None:
+    """A classifier's predictions are classes; probabilities would make a confusion matrix of every row."""
+    count = f"SELECT approx_count_distinct({prediction.sql}) FROM {cube.relation} WHERE {cube.where}"
+    [(found,)] = con.sql(count).fetchall()
+    if found > MAX_CLASSES:
+        raise InvalidInput(
+            f"{table}.{prediction.name} holds about {found} different predictions, too many for classes;"
+            " if it is a probability, name it as prediction_proba_col instead of prediction_col"
+        )
+
+
+def _classification(cube: Cube, classes: _Classes) -> str:
+    keys = ", ".join(cube.keys)
+    score = classes.score or "NULL::DOUBLE"
+    complete = (
+        f"(SELECT * FROM (SELECT {keys}, {classes.label} AS y, {classes.predicted} AS p,"
+        f" {classes.positive} AS pos, {score} AS s FROM rows)"
+        f" WHERE y IS NOT NULL AND p IS NOT NULL{' AND s IS NOT NULL' if classes.score else ''})"
+    )
+    cells = cube.folded({"y": "y", "p": "p"}, {"n": "count(*)", "positives": "sum(pos)"}, source=complete)
+    texts = {side: classes.text.format(side) for side in "yp"}
+    parts = [f"cells AS MATERIALIZED ({cells})", _CONFUSION.format(**texts), _CLASSES]
+    tables = "confusion JOIN per_class USING (g)"
+    if classes.score:
+        sums = {"pos": "sum(pos)", "neg": "sum(1 - pos)"}
+        parts += [f"scored AS ({cube.folded({'s': 's'}, sums, source=complete)})", _SCORES]
+        tables += " JOIN scores USING (g)"
+    return f"WITH {', '.join(parts)} SELECT * FROM {tables}"
+
+
+_CONFUSION = """confusion AS (
+    SELECT g, sum(n) AS num_labels, sum(n) FILTER (y = p) / sum(n) AS accuracy_score,
+        sum(positives) / sum(n) AS mean_label,
+        list({{'prediction': {p}, 'label': {y}, 'count': n}} ORDER BY y, p) AS confusion_matrix
+    FROM cells GROUP BY g)"""
+
+# A class never predicted has precision 0, one without labels recall 0; both weigh in the macro means.
+_CLASSES = """per_class AS (
+    SELECT g, {'macro': avg(precise), 'weighted': sum(precise * labels) / sum(labels)} AS precision,
+        {'macro': avg(recalled), 'weighted': sum(recalled * labels) / sum(labels)} AS recall,
+        {'macro': avg(f1), 'weighted': sum(f1 * labels) / sum(labels)} AS f1_score
+    FROM (
+        SELECT g, sum(labels) AS labels, coalesce(sum(hits) / nullif(sum(guesses), 0), 0) AS precise,
+            coalesce(sum(hits) / nullif(sum(labels), 0), 0) AS recalled,
+            2 * sum(hits) / (sum(guesses) + sum(labels)) AS f1
+        FROM (
+            SELECT g, y AS class, n AS labels, 0 AS guesses, CASE WHEN y = p THEN n ELSE 0 END AS hits
+            FROM cells UNION ALL SELECT g, p, 0, n, 0 FROM cells)
+        GROUP BY g, class)
+    GROUP BY g)"""
+
+# AUC is Mann-Whitney over distinct scores (ties count half), calibration the error over equal-width bins.
+_SCORES = f"""scores AS (
+    SELECT g, sum(won) / nullif(sum(pos) * sum(neg), 0) AS roc_auc_score,
+        sum(loss) / sum(pos + neg) AS log_loss, sum(squared) / sum(pos + neg) AS brier,
+        sum(abs(expected - pos)) / sum(pos + neg) AS calibration_error,
+        sum(expected) / sum(pos + neg) AS mean_prediction
+    FROM (
+        SELECT g, sum(pos)::DOUBLE AS pos, sum(neg)::DOUBLE AS neg, sum(s * (pos + neg)) AS expected,
+            sum(pos * (below - neg / 2)) AS won,
+            -sum(pos * ln(clipped) + neg * ln(1 - clipped)) AS loss,
+            sum(pos * (1 - s) ** 2 + neg * s ** 2) AS squared
+        FROM (
+            SELECT *, greatest({_EPS}, least(1 - {_EPS}, s)) AS clipped,
+                sum(neg) OVER (PARTITION BY g ORDER BY s ROWS UNBOUNDED PRECEDING)::DOUBLE AS below
+            FROM (SELECT g, s, pos::DOUBLE AS pos, neg::DOUBLE AS neg FROM scored))
+        GROUP BY g, greatest(0, least({CALIBRATION_BINS - 1}, floor(s * {CALIBRATION_BINS}))))
+    GROUP BY g)"""

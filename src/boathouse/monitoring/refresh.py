@@ -1,0 +1,167 @@
+"""One refresh of a monitor: unpack new requests, join late labels, and recompute the windows they touched."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from boathouse.catalog import Table
+from boathouse.clock import parse_instant
+from boathouse.context import Context
+from boathouse.errors import InvalidInput
+from boathouse.monitoring.bins import bin_edges
+from boathouse.monitoring.drift import drift
+from boathouse.monitoring.profile import profile
+from boathouse.monitoring.spec import MonitorSpec
+from boathouse.monitoring.unpack import unpack
+from boathouse.monitoring.windows import Window, touched
+
+_BINS_TAG = "boathouse.bins"
+_NOT_PROFILED = ("request_id", "row", "source", "feature_versions", "label_time", "mode")
+_BASELINE_ROWS = 20_000
+
+
+@dataclass(frozen=True)
+class Refresh:
+    """What a refresh did."""
+
+    unpacked: int
+    labelled: int
+    windows: int
+
+    def __str__(self) -> str:
+        return f"{self.unpacked} requests unpacked, {self.labelled} labels joined, {self.windows} windows recomputed"
+
+
+def refresh(context: Context, definition: Mapping[str, Any], as_of: str | None = None) -> Refresh:
+    """Bring a monitor's gold tables up to date. `as_of` (ISO) hides labels that became known later."""
+    spec = spec_of(definition)
+    moment = parse_instant(as_of) if as_of else None
+    unpacked = unpack(context, definition["table_name"]) if spec.label_col else 0
+    watched = context.table(definition["table_name"])
+    labelled = join_labels(context, watched, definition.get("labels"), moment)
+    windows = _touched(context, watched, spec)
+    if windows is None or windows:
+        _recompute(context, watched, spec, windows)
+    return Refresh(unpacked, labelled, len(windows or ()))
+
+
+def spec_of(definition: Mapping[str, Any]) -> MonitorSpec:
+    """The monitor as the pure functions take it."""
+    log = definition.get("inference_log") or {}
+    series = definition.get("time_series") or {}
+    problem = str(log.get("problem_type") or "").removeprefix("PROBLEM_TYPE_").lower() or None
+    spec = MonitorSpec(
+        definition["table_name"], problem, log.get("timestamp_col") or series.get("timestamp_col"),  # type: ignore[arg-type]
+        tuple(log.get("granularities") or series.get("granularities") or ("1 day", "1 week")),
+        prediction_col=log.get("prediction_col"), prediction_proba_col=log.get("prediction_proba_col"),
+        label_col=log.get("label_col"), model_id_col=log.get("model_id_col"),
+        slicing_exprs=tuple(definition.get("slicing_exprs") or ()), baseline=definition.get("baseline_table_name"),
+    )  # fmt: skip
+    return spec
+
+
+def join_labels(
+    context: Context, watched: Table, labels: Mapping[str, Any] | None, as_of: datetime | None
+) -> int:
+    """Give predictions the outcome that has become known since: {table, keys, label, known_time}; how many got one."""
+    if not labels:
+        return 0
+    missing = [k for k in ("table", "keys", "label") if not labels.get(k)]
+    if missing:
+        raise InvalidInput(
+            f"the monitor's labels need {missing[0]!r}: table, keys, label, and known_time"
+        )
+    source = context.table(labels["table"])
+    known = labels.get("known_time") or source.info.known_time
+    keys = " AND ".join(f's."{k}" = l."{k}"' for k in labels["keys"])
+    until = f" AND l.\"{known}\" <= TIMESTAMPTZ '{as_of.isoformat()}'" if known and as_of else ""
+    time = f'l."{known}"' if known else "now()"
+    query = f"""
+        SELECT s.request_id, s.row, any_value(l."{labels["label"]}")::DOUBLE AS label, max({time}) AS label_time
+        FROM {watched.scan()} s JOIN {source.scan()} l ON {keys}
+        WHERE s.label IS NULL AND l."{labels["label"]}" IS NOT NULL{until} GROUP BY ALL
+    """
+    found = context.engine.relation(query).to_arrow()
+    if found.num_rows:
+        watched.fill(found, ["request_id", "row"], ["label", "label_time"])
+    return found.num_rows
+
+
+def _touched(context: Context, watched: Table, spec: MonitorSpec) -> list[Window] | None:
+    """Windows with rows that are new or changed since the last refresh; None means all."""
+    gold = f"{spec.table}_profile_metrics"
+    if not spec.timestamp_col or not context.table_exists(gold):
+        return None
+    done = context.table(gold).transaction_version(spec.table)
+    if done is None:
+        return None
+    changes = watched.changes(done)
+    if not changes.num_rows:
+        return []
+    times = pc.unique(changes.column(spec.timestamp_col)).drop_null().to_pylist()
+    return touched(times, spec.granularities)
+
+
+def _recompute(context: Context, watched: Table, spec: MonitorSpec, windows: Sequence[Window] | None) -> None:
+    engine, version = context.engine, watched.version
+    columns = tuple(c.name for c in watched.info.columns if c.name not in _NOT_PROFILED)
+    numeric = [c.name for c in watched.info.columns if c.name in columns and c.type in _NUMBERS]
+    spec = replace(spec, columns=columns)
+    relation = f"(SELECT * FROM {watched.scan()})"
+    gold = _gold(context, f"{spec.table}_profile_metrics")
+    edges, baseline = _baseline(context, spec, relation, numeric, gold)
+    fresh = profile(engine.connection, relation, spec, windows, commit_version=version, bins=edges)
+    known = gold.read().to_arrow() if gold else None
+    if known is None:
+        rows = pa.concat_tables([baseline, fresh])
+        gold = context.create_table(f"{spec.table}_profile_metrics", rows.schema, exists_ok=True,
+                                    description=f"Profile of {spec.table} by window", tags={_BINS_TAG: json.dumps(edges)})  # fmt: skip
+    else:
+        kept = _without(known.cast(fresh.schema), windows)
+        rows = pa.concat_tables([kept, fresh])
+    inputs = rows.filter(pc.equal(rows.column("log_type"), "INPUT"))
+    base = rows.filter(pc.equal(rows.column("log_type"), "BASELINE"))
+    drifts = drift(inputs, base)
+    context.create_table(f"{spec.table}_drift_metrics", drifts.schema, exists_ok=True,
+                         description=f"Drift of {spec.table} between windows and against the baseline").overwrite(drifts)  # fmt: skip
+    gold.overwrite(rows)
+    gold.append(rows.slice(0, 0), transaction=(spec.table, version))
+
+
+def _gold(context: Context, name: str) -> Table | None:
+    return context.table(name) if context.table_exists(name) else None
+
+
+def _baseline(context: Context, spec: MonitorSpec, relation: str, numeric: Sequence[str],
+              gold: Table | None) -> tuple[dict[str, Any], pa.Table]:  # fmt: skip
+    """Bin edges, fixed at the first refresh so that counts stay comparable, and the baseline's profile."""
+    if gold:
+        return json.loads(gold.info.tags[_BINS_TAG]), None
+    if spec.baseline:
+        source = f"(SELECT * FROM {context.table(spec.baseline).scan()})"
+    elif spec.timestamp_col:
+        source = f'(SELECT * FROM {relation} ORDER BY "{spec.timestamp_col}" LIMIT {_BASELINE_ROWS})'
+    else:
+        source = relation
+    connection = context.engine.connection
+    present = [c for c in numeric if c in connection.sql(f"SELECT * FROM {source}").columns]
+    edges = {c: list(e) for c, e in bin_edges(connection, source, present).items()}
+    return edges, profile(connection, source, spec, log_type="BASELINE", bins=edges)
+
+
+def _without(known: pa.Table, windows: Sequence[Window] | None) -> pa.Table:
+    """The rows of windows that were not recomputed, and the baseline's."""
+    if windows is None:
+        return known.filter(pc.equal(known.column("log_type"), "BASELINE"))
+    gone = set(windows)
+    starts = pc.struct_field(known.column("window"), "start").to_pylist()
+    kept = [(g, s) not in gone for g, s in zip(known.column("granularity").to_pylist(), starts, strict=True)]
+    return known.filter(pa.array(kept))
+
+
+_NUMBERS = ("double", "float", "int", "bigint", "smallint", "tinyint")

@@ -1,0 +1,65 @@
+"""Names of securables: `environment.schema.object`, and how code that writes two levels is completed."""
+
+import re
+from dataclasses import dataclass
+
+from boathouse.errors import InvalidName
+
+_LEVEL = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
+_SCRATCH_MARK = "__"
+
+
+@dataclass(frozen=True)
+class Name:
+    """A full three-level name."""
+
+    catalog: str
+    schema: str
+    object: str
+
+    def __str__(self) -> str:
+        return f"{self.catalog}.{self.schema}.{self.object}"
+
+    @property
+    def schema_name(self) -> str:
+        """The schema that holds it, `catalog.schema`."""
+        return f"{self.catalog}.{self.schema}"
+
+    @property
+    def short(self) -> str:
+        """The two levels that code writes, without a throw-away schema's prefix."""
+        return f"{self.schema.rpartition(_SCRATCH_MARK)[2]}.{self.object}"
+
+
+def check_level(level: str) -> str:
+    """One level of a name. Raises InvalidName."""
+    if not _LEVEL.match(level) or len(level) > 255:
+        raise InvalidName(
+            f"{level!r} is not a name: use letters, digits and underscores, starting with a letter"
+        )
+    return level
+
+
+def scratch_schema(scratch: str, schema: str) -> str:
+    """The schema that stands for `schema` in the throw-away place `scratch`."""
+    return f"{scratch}{_SCRATCH_MARK}{schema}"
+
+
+def in_scratch(schema: str, scratch: str) -> bool:
+    """Whether a schema belongs to the throw-away place `scratch`."""
+    return schema.startswith(f"{scratch}{_SCRATCH_MARK}")
+
+
+def parse(name: str, environment: str | None = None, scratch: str | None = None) -> Name:
+    """A two- or three-level name as a full one.
+
+    `environment` completes two levels; `scratch` sends two-level names to throw-away schemas.
+    Raises InvalidName.
+    """
+    levels = [check_level(level) for level in name.replace("`", "").split(".")]
+    if len(levels) == 3:
+        return Name(*levels)
+    if len(levels) == 2 and environment:
+        schema = scratch_schema(scratch, levels[0]) if scratch else levels[0]
+        return Name(environment, schema, levels[1])
+    raise InvalidName(f"{name!r} needs two levels (schema.object) or three (environment.schema.object)")

@@ -1,0 +1,6 @@
+"""The composition root: opens the home and its database, builds every room, hands out the Platform."""
+
+from boathouse.platform.home import Address, Home
+from boathouse.platform.platform import Platform
+
+__all__ = ["Address", "Home", "Platform"]

@@ -1,0 +1,160 @@
+"""Code on its way: deploy a bundle, test and merge a request, cut a release and update prod by it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from boathouse.catalog import Catalog
+from boathouse.environments import Deployment, Deployments, GitFacts, MergeRequest, Projects, Release, working_tree_facts
+from boathouse.errors import InvalidBundle, InvalidInput
+from boathouse.identity import Identities, Identity
+from boathouse.jobs import Run, RunRequest, Runner
+from boathouse.project import Bundle, Change, load, plan
+
+_CHECKS = ("unit", "integration")
+
+
+@dataclass(frozen=True)
+class Source:
+    """Code at one commit, or a working tree in dev."""
+
+    folder: Path
+    commit: str | None
+    dirty: bool
+
+
+class CodeDelivery:
+    """Moves code through environments."""
+
+    def __init__(self, catalog: Catalog, identities: Identities, deployments: Deployments, projects: Projects,
+                 runner: Runner) -> None:  # fmt: skip
+        self._catalog = catalog
+        self._identities = identities
+        self._deployments = deployments
+        self._projects = projects
+        self._runner = runner
+
+    def plan(self, identity: Identity, target: str, **source: Any) -> list[Change]:
+        """What `deploy` would change."""
+        bundle, _, environment = self._read(identity, target, source)
+        current = self._deployments.resources(environment=environment, project=bundle.name)
+        return plan([(r.kind, r.name, r.definition) for r in current], _Named(bundle))
+
+    def deploy(self, identity: Identity, target: str, **source: Any) -> Deployment:
+        """Make an environment run a project's bundle; needs DEPLOY. `path` is a working tree, else `project` and `ref`.
+
+        Raises NotReleased when the environment may not run the commit.
+        """
+        bundle, code, environment = self._read(identity, target, source)
+        return self._replace(identity, environment, bundle, code)
+
+    def destroy(self, identity: Identity, environment: str, project: str) -> int:
+        """Remove a project's resources; needs DEPLOY."""
+        self._catalog.access.authorize(identity, "DEPLOY", "catalog", environment)
+        return self._deployments.destroy(identity, environment, project)
+
+    def open_request(self, identity: Identity, project: str, branch: str, title: str) -> MergeRequest:
+        """A merge request, with its tests started."""
+        request = self._projects.open_request(identity, project, branch, title)
+        self.test_request(identity, request.id)
+        return self._projects.request(request.id)
+
+    def test_request(self, identity: Identity, number: int) -> str:
+        """Start a request's tests in a throw-away place in staging; the run's id."""
+        request = self._projects.request(number)
+        folder = self._projects.checkout(request.project, request.merge_commit)
+        bundle = load(folder, "staging", git=GitFacts(request.merge_commit, request.branch, False))
+        principal = f"request-{number}"
+        self._identities.ensure(principal, "service_principal")
+        code = Source(folder, request.merge_commit, False)
+        self._replace(identity, "staging", bundle, code, request.scratch)
+        tests = {"unit": bundle.tests.unit, "integration": bundle.tests.integration}
+        tasks = [
+            {"task_key": "unit", "builtin_task": {"name": "unit-tests", "parameters": [tests["unit"]]}},
+            {"task_key": "integration", "depends_on": [{"task_key": "unit"}],
+             "builtin_task": {"name": "integration-tests", "parameters": [tests["integration"]]}},
+        ]  # fmt: skip
+        for check in _CHECKS:
+            self._projects.report_check(number, check, {"state": "pending"})
+        run_id = self._runner.submit(
+            RunRequest(
+                environment="staging", project=request.project, job=f"request-{number}", definition={"tasks": tasks},
+                source=str(folder), principal=principal, submitted_by=identity.principal, commit=request.merge_commit,
+                scratch=request.scratch, trigger=f"request {number}",
+            )
+        )  # fmt: skip
+        for check in _CHECKS:
+            self._projects.report_check(number, check, {"state": "pending", "run": run_id})
+        return run_id
+
+    def tests_ended(self, run: Run) -> None:
+        """Keep what a request's tests found and throw away all they made."""
+        number = int(run.job.removeprefix("request-"))
+        for task in run.tasks:
+            state = "success" if task.state == "SUCCESS" else "failure"
+            self._projects.report_check(number, task.task_key, {"state": state, "run": run.id, "reason": task.reason})
+        self.clean(run.environment, run.scratch)
+
+    def clean(self, environment: str, scratch: str) -> None:
+        """Remove every schema, table and resource of a throw-away place."""
+        janitor = Identity("admins", frozenset({"admins"}), environment)
+        for schema in self._catalog.securables("schema", parent=environment):
+            if schema.name.partition(".")[2].startswith(f"{scratch}__"):
+                self._catalog.drop_schema(janitor, schema.name, cascade=True)
+        self._deployments.forget(environment, scratch)
+
+    def merge(self, identity: Identity, number: int) -> MergeRequest:
+        """Merge a request whose tests passed, and deploy main to staging; needs MERGE in staging."""
+        self._catalog.access.authorize(identity, "MERGE", "catalog", "staging")
+        request = self._projects.merge(identity, number)
+        self.deploy(identity, "staging", project=request.project, ref=request.merge_commit)
+        return request
+
+    def cut_release(self, identity: Identity, project: str, version: str) -> tuple[Release, Deployment]:
+        """A release branch at main's head, deployed to prod; needs DEPLOY in prod."""
+        self._catalog.access.authorize(identity, "DEPLOY", "catalog", "prod")
+        release = self._projects.cut_release(identity, project, version)
+        return release, self.deploy(identity, "prod", project=project, ref=release.commit_id)
+
+    def _read(self, identity: Identity, target: str, source: Mapping[str, Any]) -> tuple[Bundle, Source, str]:
+        code = self._source(source)
+        bundle = load(code.folder, target, source.get("variables") or {}, GitFacts(code.commit, source.get("ref"), code.dirty))
+        environment = bundle.environment
+        self._catalog.access.authorize(identity, "DEPLOY", "catalog", environment)
+        if environment != "dev":
+            self._projects.check_policy(bundle.name, environment, code.commit or "", dirty=code.dirty)
+        return bundle, code, environment
+
+    def _source(self, source: Mapping[str, Any]) -> Source:
+        if path := source.get("path"):
+            folder = Path(path)
+            facts = working_tree_facts(folder)
+            return Source(folder, facts.commit, facts.dirty)
+        if not (source.get("project") and source.get("ref")):
+            raise InvalidInput("say what to deploy: a folder, or a project and a commit, branch or tag")
+        commit = self._projects.repository(source["project"]).head(source["ref"])
+        return Source(self._projects.checkout(source["project"], commit), commit, False)
+
+    def _replace(self, identity: Identity, environment: str, bundle: Bundle, code: Source, scratch: str = "") -> Deployment:
+        self._projects.ensure(identity, bundle.name)
+        if absent := bundle.missing_files():
+            raise InvalidBundle(f"{bundle.name}: {absent[0]}")
+        return self._deployments.replace(
+            identity, environment=environment, project=bundle.name, wanted=_Named(bundle).resources_list(),
+            source=str(code.folder), commit=code.commit, dirty=code.dirty, scratch=scratch,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Named:
+    """A bundle's resources by the names they are deployed under."""
+
+    bundle: Bundle
+
+    def resources_list(self) -> list[tuple[str, str, dict[str, Any]]]:
+        """(kind, name, definition): endpoints go by their own name, which is in their address; all else by its key."""
+        return [
+            (kind, str(body.get("name") or key) if kind == "model_serving_endpoint" else key, body)
+            for kind, key, body in self.bundle.resources_list()
+        ]

@@ -1,0 +1,112 @@
+"""The home: one folder that holds a lakehouse, owned by one process at a time."""
+
+import json
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from boathouse.errors import HomeInUse, InvalidInput, NewerHome
+from boathouse.settings import Settings
+
+FORMAT = 1
+"""Raised when a home's layout changes in a way that older programs cannot read."""
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where the server that owns a home answers."""
+
+    url: str
+    pid: int
+
+
+class Home:
+    """Takes and gives back the lock; publishes where its owner answers."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.path = settings.home
+        self._lock = FileLock(self.path / "lock")
+
+    def acquire(self) -> None:
+        """Become the owner. Raises HomeInUse naming the owner's pid, NewerHome."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise InvalidInput(f"the home {self.path} cannot be made: {error.strerror}; set BOATHOUSE_HOME") from error
+        self._check_format()
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout as error:
+            raise HomeInUse(
+                f"{self.path} is in use by process {self._owner()}; wait for its end, or run `boathouse up` "
+                "once and let every command use that server"
+            ) from error
+        (self.path / "owner").write_text(str(os.getpid()))
+        (self.path / "home.json").write_text(json.dumps({"format": FORMAT}))
+
+    def release(self) -> None:
+        """Give the home back."""
+        if self._lock.is_locked:
+            for name in ("owner", "server.json"):
+                (self.path / name).unlink(missing_ok=True)
+            self._lock.release()
+
+    def publish(self, url: str) -> None:
+        """Tell other processes on this machine where to connect."""
+        target = self.path / "server.json"
+        fresh = target.with_suffix(".new")
+        fresh.write_text(json.dumps({"url": url, "pid": os.getpid()}))
+        fresh.replace(target)
+
+    def address(self) -> Address | None:
+        """Where a living owner answers, if one published it."""
+        try:
+            body = json.loads((self.path / "server.json").read_text())
+            os.kill(int(body["pid"]), 0)
+            return Address(str(body["url"]), int(body["pid"]))
+        except (OSError, ValueError, KeyError):
+            return None
+
+    def operator_token(self) -> str | None:
+        """The token of whoever owns the files; only they can read it."""
+        path = self._token_file()
+        return path.read_text().strip() if path.exists() else None
+
+    def keep_operator_token(self, token: str) -> None:
+        """Keep it where only the owner of the files reads."""
+        path = self._token_file()
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path.touch(mode=0o600)
+        path.write_text(token)
+
+    def secret(self, name: str) -> str:
+        """A random secret of this home, made at first use and kept apart from the database."""
+        path = self.path / "secrets" / name
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            path.touch(mode=0o600)
+            path.write_text(secrets.token_urlsafe(32))
+        return path.read_text()
+
+    def _token_file(self) -> Path:
+        return self.path / "secrets" / "operator.token"
+
+    def _check_format(self) -> None:
+        path = self.path / "home.json"
+        if not path.exists():
+            return
+        found = int(json.loads(path.read_text()).get("format", 0))
+        if found > FORMAT:
+            raise NewerHome(
+                f"{self.path} was written by a newer Boathouse (format {found}, this one reads {FORMAT}); "
+                "upgrade with `pip install --upgrade boathouse`"
+            )
+
+    def _owner(self) -> str:
+        try:
+            return (self.path / "owner").read_text()
+        except OSError:
+            return "unknown"

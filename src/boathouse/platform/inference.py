@@ -1,0 +1,90 @@
+"""Moves endpoints' logged requests from their spools into bronze tables."""
+
+import logging
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+
+from boathouse.catalog import Catalog, Table, TableAccess, TableSpec
+from boathouse.environments import Deployments
+from boathouse.errors import BoathouseError, Unavailable
+from boathouse.identity import Identity
+from boathouse.lake import Commit, Engine, Relation
+from boathouse.serving import PAYLOAD_SCHEMA, flush, served_entity
+
+_log = logging.getLogger(__name__)
+_SECONDS = 5.0
+
+
+class InferenceFlush:
+    """A background flusher; `flush` moves one endpoint's requests at once."""
+
+    def __init__(self, catalog: Catalog, deployments: Deployments, identity: Callable[[str], Identity], spool: Path) -> None:
+        self._catalog = catalog
+        self._deployments = deployments
+        self._identity = identity
+        self._spool = spool
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+
+    def start(self) -> None:
+        """Flush every few seconds until `stop`."""
+        threading.Thread(target=self._run, name="inference-log", daemon=True).start()
+
+    def stop(self) -> None:
+        """Stop; what is spooled stays on disk for the next start."""
+        self._stop.set()
+
+    def flush(self, environment: str, endpoint: str) -> int:
+        """Move what an endpoint has logged; how many requests."""
+        folder = self._spool / f"{environment}.{endpoint}"
+        if not any(folder.glob("*.jsonl")):
+            return 0
+        definition = self._deployments.resource("model_serving_endpoint", environment, endpoint).definition
+        model = served_entity(environment, definition)[0]
+        with self._lock:
+            table = self._table(environment, f"{model}_payload", model)
+
+            def append(rows: pa.Table, transaction: tuple[str, int]) -> None:
+                table.append(rows, transaction)
+
+            return flush(folder, table.transaction_version, append)
+
+    def _table(self, environment: str, name: str, model: str) -> Table:
+        identity = self._identity(environment)
+        spec = TableSpec(name, PAYLOAD_SCHEMA, description=f"One row a request to {model}, as it came and went")
+        self._catalog.create_table(identity, spec, exists_ok=True)
+
+        def reopen(privilege: str) -> TableAccess:
+            return self._catalog.open_table(identity, name, (privilege,))
+
+        return Table(reopen("MODIFY"), _Port(self._catalog, identity), Engine(), reopen)
+
+    def _run(self) -> None:
+        while not self._stop.wait(_SECONDS):
+            for endpoint in self._deployments.resources("model_serving_endpoint"):
+                try:
+                    self.flush(endpoint.environment, endpoint.name)
+                except BoathouseError:
+                    _log.exception("requests of %s.%s stay spooled", endpoint.environment, endpoint.name)
+
+
+class _Port:
+    """What a table needs, inside the server."""
+
+    def __init__(self, catalog: Catalog, identity: Identity) -> None:
+        self._catalog = catalog
+        self._identity = identity
+
+    def note_read(self, name: str, version: int) -> None:
+        """Reads of the flusher are no lineage."""
+
+    def note_write(self, name: str, commit: Commit) -> None:
+        """Tell the catalog of the commit."""
+        self._catalog.note_write(self._identity, name, commit.version, commit.operation, [])
+
+    def sql(self, query: str) -> Relation:
+        """The flusher asks nothing."""
+        raise Unavailable(f"no queries here: {query}")

@@ -1,0 +1,264 @@
+"""Every room of one home, wired."""
+
+import getpass
+import hashlib
+import logging
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from boathouse import clock
+from boathouse.alerts import Alerts, Incident
+from boathouse.catalog import AccessControl, Audit, Catalog, Lineage, SqlDesk
+from boathouse.database import Database
+from boathouse.delivery import Delivery
+from boathouse.environments import Deployments, Projects, service_principal, set_up
+from boathouse.errors import Conflict
+from boathouse.events import Event, Outbox
+from boathouse.identity import Identities, Identity
+from boathouse.jobs import Run, RunRequest, Runner, Runs, Schedules, TaskIdentity
+from boathouse.monitoring import completed, parse_granularity
+from boathouse.platform.code import CodeDelivery
+from boathouse.platform.home import Home
+from boathouse.platform.inference import InferenceFlush
+from boathouse.platform.trace import Tracer
+from boathouse.registry import Registry
+from boathouse.serving import Endpoints, Launch
+from boathouse.settings import Settings
+
+_log = logging.getLogger(__name__)
+_RUN_TOKEN_LIFETIME = timedelta(days=2)
+
+
+class Platform:
+    """One lakehouse, opened by the process that owns its home. Close it, or use it as a context manager."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.home = Home(settings)
+        self.home.acquire()
+        try:
+            self._build()
+        except BaseException:
+            self.home.release()
+            raise
+
+    def _build(self) -> None:
+        settings = self.settings
+        self.url = settings.url or ""
+        self.database = Database(settings.database_url)
+        self.database.create_tables()
+        self.identities = Identities(self.database)
+        self.audit = Audit(self.database, settings.path("secrets", "audit.key"), settings.path("audit.head"))
+        self.access = AccessControl(self.database, self.audit)
+        self.lineage = Lineage(self.database)
+        self.outbox = Outbox(self.database)
+        self.catalog = Catalog(self.database, self.access, self.audit, self.lineage, self.outbox, settings.storage)
+        self.sql = SqlDesk(self.catalog)
+        self.operator = getpass.getuser()
+        set_up(self.catalog, self.access, self.identities, self.operator)
+        if self.home.operator_token() is None:
+            self.home.keep_operator_token(self.identities.issue(self.operator, comment="operator of this home"))
+        self.deployments = Deployments(self.database, self.audit)
+        self.projects = Projects(self.database, self.audit, settings.path("code"), settings.path("checkouts"))
+        self.runs = Runs(self.database)
+        self.runner = Runner(
+            self.runs, settings.path("runs"), self._identify, self._run_ended, self._check_launch, self._submit_child
+        )
+        self.code = CodeDelivery(self.catalog, self.identities, self.deployments, self.projects, self.runner)
+        self.registry = Registry(self.database, self.outbox.emit, self.audit.write)
+        self.delivery = Delivery(self.registry, self.deployments, self.access, self.audit, self._submit_test)
+        self.endpoints = Endpoints(self.database, self.deployments, self.registry, self._launch, self.home.secret("endpoints.key"))
+        self.alerts = Alerts(self.database, self.outbox, self.audit)
+        self.inference = InferenceFlush(self.catalog, self.deployments, self.service_identity, settings.path("spool"))
+        self.schedules = Schedules(self._scheduled, self._start_due)
+
+    def start(self, url: str) -> None:
+        """Begin to work: the address is known, so runs can reach it. Earlier runs that were cut off are reported."""
+        self.url = url
+        for run_id in self.runner.recover():
+            _log.warning("run %s was cut off by the end of an earlier server", run_id)
+        self.outbox.subscribe("model_version.", self.delivery.on_event)
+        self.outbox.subscribe("model", lambda _event: self.endpoints.wake())
+        self.outbox.subscribe("alert.fired", self._answer_alert)
+        self.outbox.subscribe("", self._on_event)
+        self.outbox.start()
+        self.endpoints.start()
+        self.inference.start()
+        self.schedules.start()
+
+    def close(self) -> None:
+        """End all work and give the home back."""
+        self.schedules.stop()
+        self.endpoints.stop()
+        self.inference.stop()
+        self.runner.stop()
+        self.outbox.stop()
+        self.audit.publish_head()
+        self.database.close()
+        self.home.release()
+
+    def __enter__(self) -> "Platform":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def now(self) -> datetime:
+        """The real time, UTC."""
+        return clock.now()
+
+    def online_folder(self, environment: str) -> Path:
+        """Where an environment's embedded online store lies."""
+        return self.settings.path("online", environment)
+
+    def service_identity(self, environment: str) -> Identity:
+        """The environment's own identity, for what the platform does in its name."""
+        name = service_principal(environment)
+        return Identity(name, self.identities.groups_of(name), environment)
+
+    def submit_job(self, identity: Identity, environment: str, job: str, *, parameters: Mapping[str, str],
+                   task: str | None = None, scratch: str = "", trigger: str = "manual") -> str:  # fmt: skip
+        """Start a deployed job under its environment's identity; the run's id."""
+        self.access.authorize(identity, "RUN", "job" if not scratch else "catalog",
+                              environment if scratch else f"{environment}.{job}")  # fmt: skip
+        resource = self.deployments.resource("job", environment, job, scratch)
+        deployment = self.deployments.deployment(resource.deployment)
+        return self.runner.submit(
+            RunRequest(
+                environment=environment, project=resource.project, job=job, definition=resource.definition,
+                source=deployment.source, principal=service_principal(environment), submitted_by=identity.principal,
+                commit=deployment.commit_id, dirty=deployment.dirty, scratch=scratch, parameters=parameters,
+                trigger=trigger, only_task=task,
+            )
+        )  # fmt: skip
+
+    def submit_builtin(self, environment: str, name: str, arguments: list[str], *, label: str, trigger: str) -> str:
+        """Start one of the platform's own tasks in an environment, in a process of its own; the run's id."""
+        definition = {"tasks": [{"task_key": name, "builtin_task": {"name": name, "parameters": arguments}}],
+                      "max_concurrent_runs": 1}  # fmt: skip
+        source = self.settings.path("runs")
+        source.mkdir(parents=True, exist_ok=True)
+        return self.runner.submit(
+            RunRequest(
+                environment=environment, project="boathouse", job=label, definition=definition, source=str(source),
+                principal=service_principal(environment), submitted_by=service_principal(environment), trigger=trigger,
+            )
+        )  # fmt: skip
+
+    def monitor(self, environment: str, name: str) -> dict[str, Any]:
+        """A monitor, completed by its project's models, with its alerts."""
+        resource = self.deployments.resource("quality_monitor", environment, name)
+        models = {m.name: m.definition for m in self.deployments.resources("registered_model", environment, resource.project)}
+        alerts = [{"name": a.name, "definition": a.definition}
+                  for a in self.deployments.resources("alert", environment, resource.project)
+                  if a.definition["monitor"] == name]  # fmt: skip
+        return {"name": name, "monitor": completed(resource.definition, models), "alerts": alerts}
+
+    def refresh_monitor(self, environment: str, name: str, as_of: str = "", trigger: str = "manual") -> str:
+        """Start a refresh of a monitor; the run's id."""
+        for endpoint in self.deployments.resources("model_serving_endpoint", environment):
+            self.inference.flush(environment, endpoint.name)
+        arguments = [name, as_of] if as_of else [name]
+        return self.submit_builtin(environment, "refresh-monitor", arguments, label=f"monitor-{name}", trigger=trigger)
+
+    def flush_endpoint(self, environment: str, name: str) -> int:
+        """Move an endpoint's logged requests into its bronze table; how many."""
+        return self.inference.flush(environment, name)
+
+    def trace(self, identity: Identity, environment: str, prediction_id: str) -> dict[str, Any]:
+        """From one prediction back to where it came from."""
+        return Tracer(self.catalog, self.registry, self.runs, self.lineage).trace(identity, environment, prediction_id)
+
+    def _submit_test(self, environment: str, model: str, version: int) -> str:
+        return self.submit_builtin(environment, "deliver", [model, str(version)], label=f"deliver-{model.partition('.')[2]}",
+                                   trigger=f"{model} version {version}")  # fmt: skip
+
+    def _launch(self, environment: str, endpoint: str) -> Launch:
+        token = self.identities.issue(service_principal(environment), comment=f"endpoint {endpoint}", environment=environment,
+                                      run_id=f"endpoint:{environment}.{endpoint}", lifetime=_RUN_TOKEN_LIFETIME * 180)  # fmt: skip
+        name = f"{environment}.{endpoint}"
+        return Launch(self.url, token, environment, self.online_folder(environment),
+                      self.settings.path("spool", name), self.settings.path("logs", f"{name}.log"))  # fmt: skip
+
+    def _answer_alert(self, event: Event) -> None:
+        """Start the job that an alert names; delivered twice, it still starts once."""
+        environment, _, name = event.subject.partition(".")
+        definition = self.deployments.resource("alert", environment, name).definition
+        incident = self.alerts.incident(int(event.data["incident"]))
+        if not definition.get("run_job") or incident.run_id:
+            return
+        parameters = {k: str(v).replace("{{alert.window_end}}", _window_end(incident)) for k, v in (definition.get("params") or {}).items()}
+        run_id = self.submit_job(self.service_identity(environment), environment, definition["run_job"],
+                                 parameters=parameters, trigger=f"alert {name}")  # fmt: skip
+        self.alerts.answered_by(incident.id, run_id)
+
+    def _identify(self, run: Run, task_key: str) -> TaskIdentity:
+        token = self.identities.issue(
+            run.principal, comment=f"run {run.id}", lifetime=_RUN_TOKEN_LIFETIME, environment=run.environment,
+            run_id=run.id, commit=run.commit_id, scratch=run.scratch or None,
+        )  # fmt: skip
+        facts = {"run_id": run.id, "task": task_key, "commit": run.commit_id or "", "dirty": str(run.dirty).lower(),
+                 "project": run.project, "lock_hash": lock_hash(Path(run.source)) or ""}  # fmt: skip
+        return TaskIdentity(self.url, token, run.environment, {k: v for k, v in facts.items() if v})
+
+    def _run_ended(self, run: Run) -> None:
+        self.identities.revoke_run(run.id)
+        if run.scratch and run.job.startswith("request-"):
+            self.code.tests_ended(run)
+        with self.database.writing() as connection:
+            self.outbox.emit(connection, "run.ended", f"{run.environment}.{run.job}",
+                             {"run_id": run.id, "state": run.state, "project": run.project})  # fmt: skip
+
+    def _check_launch(self, run: Run) -> None:
+        """Asked again at launch: between submit and launch a release may have been withdrawn."""
+        if run.project == "boathouse" or run.environment == "dev":
+            return
+        if run.dirty or not run.commit_id:
+            raise Conflict(f"{run.environment} runs committed code only; run {run.id} has none")
+        self.projects.check_policy(run.project, run.environment, run.commit_id, dirty=False)
+
+    def _submit_child(self, parent: Run, job: str, parameters: Mapping[str, str]) -> str:
+        identity = Identity(parent.principal, self.identities.groups_of(parent.principal), parent.environment,
+                            scratch=parent.scratch or None)  # fmt: skip
+        return self.submit_job(identity, parent.environment, job, parameters=parameters, scratch=parent.scratch,
+                               trigger=f"run {parent.id}")  # fmt: skip
+
+    def _scheduled(self) -> list[tuple[str, Mapping[str, Any]]]:
+        jobs = self.deployments.resources("job")
+        return [(f"{j.environment}.{j.name}", j.definition["schedule"]) for j in jobs if j.definition.get("schedule")]
+
+    def _start_due(self, name: str, due: datetime) -> None:
+        environment, _, job = name.partition(".")
+        self.submit_job(self.service_identity(environment), environment, job, trigger="schedule",
+                        parameters={"as_of": due.isoformat()})  # fmt: skip
+
+    def _on_event(self, event: Event) -> None:
+        """Start the jobs whose trigger names what happened."""
+        environment = event.subject.partition(".")[0]
+        for job in self.deployments.resources("job", environment):
+            trigger = job.definition.get("trigger") or {}
+            tables = [f"{environment}.{t}" if t.count(".") == 1 else t
+                      for t in (trigger.get("table_update") or {}).get("table_names") or ()]  # fmt: skip
+            if event.kind == "table.updated" and event.subject in tables:
+                self.submit_job(self.service_identity(environment), environment, job.name, parameters={},
+                                trigger=f"table {event.subject}")  # fmt: skip
+
+
+def lock_hash(folder: Path) -> str | None:
+    """SHA-256 of the project's dependency lock, the first there is of the usual names."""
+    for name in ("uv.lock", "requirements.lock", "requirements.txt"):
+        if (path := folder / name).is_file():
+            return hashlib.sha256(path.read_bytes()).hexdigest()
+    return None
+
+
+
+
+def _window_end(incident: Incident) -> str:
+    """The end of the newest window that an alert fired for: what a retraining in simulated time is as of."""
+    newest = incident.windows[-1]
+    granularity = parse_granularity(newest.get("granularity") or "1 week")
+    return granularity.end(clock.parse_instant(newest["start"])).isoformat()

@@ -1,0 +1,78 @@
+"""From one prediction back: request, features as served, version, training run, commit, raw tables."""
+
+import json
+from typing import Any
+
+from boathouse.catalog import Catalog, Lineage
+from boathouse.errors import NotFound
+from boathouse.identity import Identity
+from boathouse.jobs import Runs
+from boathouse.lake import DeltaFolder, Engine
+from boathouse.registry import Registry
+
+
+_RECORD = [f"boathouse.{k}" for k in ("git_commit", "git_dirty", "lock_hash", "job_run", "tables", "project")]
+
+
+class Tracer:
+    """Follows identifiers through tables, registry and lineage."""
+
+    def __init__(self, catalog: Catalog, registry: Registry, runs: Runs, lineage: Lineage) -> None:
+        self._catalog = catalog
+        self._registry = registry
+        self._runs = runs
+        self._lineage = lineage
+
+    def trace(self, identity: Identity, environment: str, prediction_id: str) -> dict[str, Any]:
+        """All that is known of a prediction, `request id` or `request id:row`. Raises NotFound."""
+        request_id, _, row = prediction_id.partition(":")
+        for info in self._catalog.tables(identity):
+            if info.name.startswith(f"{environment}.") and info.name.endswith(("_inference", "_payload")):
+                self._catalog.access.authorize(identity, "SELECT", "table", info.name)
+                if found := self._find(info.name, request_id, row):
+                    return self._followed(identity, info.name, found)
+        raise NotFound(f"no prediction in {environment} has the id {prediction_id!r}; it may not be flushed or unpacked yet")
+
+    def _find(self, table: str, request_id: str, row: str) -> dict[str, Any] | None:
+        engine = Engine()
+        scan = engine.scan(DeltaFolder(self._catalog.table(table).location, table).table())
+        quoted = request_id.replace("'", "''")
+        where = f"request_id = '{quoted}'" + (f" AND row = {int(row)}" if row.isdigit() and table.endswith("_inference") else "")
+        found = engine.relation(f"SELECT * FROM {scan} WHERE {where} LIMIT 1").to_dicts()
+        return found[0] if found else None
+
+    def _followed(self, identity: Identity, table: str, found: dict[str, Any]) -> dict[str, Any]:
+        model = table.removesuffix("_inference").removesuffix("_payload")
+        version = self._registry.version(model, int(found["model_version"]))
+        record = self._registry.run_record(version.run_id, _RECORD) if version.run_id else {}
+        tables = json.loads(record.get("boathouse.tables", "{}"))
+        features = json.loads(found.get("feature_versions") or "{}")
+        environment = table.partition(".")[0]
+        served = {name if name.count(".") == 2 else f"{environment}.{name}": v for name, v in features.items()}
+        upstream = {edge.source: edge for name in {*tables, *served} for edge in self._lineage.edges(name)}
+        raw = sorted(n for n in {*upstream, *tables, *served} if not self._lineage.edges(n, depth=1))
+        return {
+            "prediction": {k: v for k, v in found.items() if k not in ("request", "response", "features")},
+            "request": _request(self._find(f"{model}_payload", found["request_id"], "") if self._exists(f"{model}_payload") else None),
+            "features_from": served,
+            "model": {"name": model, "version": version.version, "stage": version.stage, "registered_at": version.created_at},
+            "training": {"mlflow_run": version.run_id, "commit": record.get("boathouse.git_commit"),
+                         "dirty": record.get("boathouse.git_dirty"), "lock_hash": record.get("boathouse.lock_hash"),
+                         "job_run": record.get("boathouse.job_run"), "tables": tables},
+            "lineage": [f"{e.source}@{e.source_version} -> {e.target}@{e.target_version}" for e in upstream.values()],
+            "raw_tables": [n for n in raw if not n.startswith("model:")],
+        }  # fmt: skip
+
+    def _exists(self, name: str) -> bool:
+        try:
+            self._catalog.table(name)
+        except NotFound:
+            return False
+        return True
+
+
+def _request(row: dict[str, Any] | None) -> dict[str, Any] | None:
+    if row is None:
+        return None
+    kept = ("request_time", "requester", "endpoint", "status_code", "execution_duration_ms", "request", "response")
+    return {k: row[k] for k in kept}

@@ -1,0 +1,41 @@
+"""The project: what a repository declares, read for a target, and the plan that makes it so."""
+
+from boathouse.project.bundle import Bundle, load
+from boathouse.project.job import Job, Schedule, Task, Trigger
+from boathouse.project.model import Delivery, Endpoint, Evaluation, RegisteredModel, Rollout
+from boathouse.project.monitor import Alert, InferenceLog, Labels, Monitor
+from boathouse.project.plan import Change, FieldChange, ResourceState, plan, render
+from boathouse.project.resources import Experiment, Resources, Schema, Volume, definition, parse_resource
+from boathouse.project.shape import Resource
+from boathouse.project.target import Target
+
+__all__ = [
+    "Alert",
+    "Bundle",
+    "Change",
+    "Delivery",
+    "Endpoint",
+    "Evaluation",
+    "Experiment",
+    "FieldChange",
+    "InferenceLog",
+    "Job",
+    "Labels",
+    "Monitor",
+    "RegisteredModel",
+    "Resource",
+    "ResourceState",
+    "Resources",
+    "Rollout",
+    "Schedule",
+    "Schema",
+    "Target",
+    "Task",
+    "Trigger",
+    "Volume",
+    "definition",
+    "load",
+    "parse_resource",
+    "plan",
+    "render",
+]

@@ -1,0 +1,378 @@
+"""Jobs: tasks in a DAG, and what starts them."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from boathouse.errors import InvalidInput
+from boathouse.jobs import next_due
+from boathouse.project.circle import circle
+from boathouse.project.shape import (
+    PauseStatus,
+    Permission,
+    Principal,
+    Resource,
+    Shape,
+    Tags,
+    Text,
+    Texts,
+    Word,
+    words,
+)
+
+_SOME_MOMENT = datetime(2024, 1, 1, tzinfo=UTC)
+
+
+class SparkPythonTask(Shape):
+    """A Python file of the project; no Spark is implied."""
+
+    python_file: Word
+    parameters: tuple[Text, ...] = ()
+    unsupported = words("source")
+
+
+class NotebookTask(Shape):
+    """A notebook of the project, .ipynb or .py with cell markers."""
+
+    notebook_path: Word
+    base_parameters: dict[str, Text] = Field(default_factory=dict)
+    unsupported = words("source warehouse_id")
+
+
+class PythonWheelTask(Shape):
+    """An entry point of an installed package."""
+
+    package_name: Word
+    entry_point: Word
+    parameters: tuple[Text, ...] = ()
+    named_parameters: dict[str, Text] = Field(default_factory=dict)
+
+
+class SqlFile(Shape):
+    """A file of SQL statements."""
+
+    path: Word
+    unsupported = words("source")
+
+
+class SqlTask(Shape):
+    """SQL statements, from a file or written here."""
+
+    file: SqlFile | None = None
+    query: Word | None = None
+    parameters: dict[str, Text] = Field(default_factory=dict)
+    unsupported = words("warehouse_id alert dashboard")
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.file is None) == (self.query is None):
+            raise ValueError("give either file: {path: …} or query: with the SQL text")
+        return self
+
+
+class ConditionTask(Shape):
+    """Compares two texts; `EQUAL_TO` and `NOT_EQUAL` as text, the others as numbers."""
+
+    left: Text
+    op: Literal[
+        "EQUAL_TO", "NOT_EQUAL", "GREATER_THAN", "GREATER_THAN_OR_EQUAL", "LESS_THAN", "LESS_THAN_OR_EQUAL"
+    ]
+    right: Text
+
+
+class RunJobTask(Shape):
+    """Runs another job and waits; `job_id: ${resources.jobs.<key>.id}` becomes that job's key."""
+
+    job_name: Word | None = None
+    job_id: Text | None = None
+    job_parameters: dict[str, Text] = Field(default_factory=dict)
+    unsupported = words(
+        """git_source_info pipeline_params notebook_params python_params python_named_params jar_params
+        sql_params spark_submit_params dbt_commands"""
+    )
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.job_name is None) == (self.job_id is None):
+            raise ValueError("give either job_name or job_id")
+        return self
+
+    @property
+    def job(self) -> str:
+        """The job it runs."""
+        return self.job_name or self.job_id or ""
+
+
+class ForEachTask(Shape):
+    """One run of `task` for each of `inputs`, a JSON list, a list, or a `{{reference}}` to one."""
+
+    inputs: Text | tuple[Text | dict[str, Text], ...]
+    concurrency: int = Field(default=1, ge=1, le=100)
+    task: "Task"
+
+    @model_validator(mode="after")
+    def _alone(self) -> Self:
+        if self.task.for_each_task:
+            raise ValueError("the task of a for_each_task cannot be a for_each_task")
+        if self.task.depends_on:
+            raise ValueError(
+                "the task of a for_each_task depends on nothing: put depends_on on the outer task"
+            )
+        return self
+
+
+class Dependency(Shape):
+    """Another task of the job; `outcome` asks for one answer of a condition."""
+
+    task_key: Word
+    outcome: Literal["true", "false"] | None = None
+
+    @field_validator("outcome", mode="before")
+    @classmethod
+    def _lower(cls, value: object) -> object:
+        return str(value).lower() if isinstance(value, bool) else value
+
+
+RunIf = Literal[
+    "ALL_SUCCESS", "AT_LEAST_ONE_SUCCESS", "NONE_FAILED", "ALL_DONE", "AT_LEAST_ONE_FAILED", "ALL_FAILED"
+]
+
+
+class Task(Shape):
+    """One step of a job: exactly one kind of task, after which others, and what happens when it fails."""
+
+    task_key: Word = Field(pattern=r"^[A-Za-z0-9_-]{1,100}$")
+    description: str = ""
+    depends_on: tuple[Dependency, ...] = ()
+    run_if: RunIf = "ALL_SUCCESS"
+    spark_python_task: SparkPythonTask | None = None
+    notebook_task: NotebookTask | None = None
+    python_wheel_task: PythonWheelTask | None = None
+    sql_task: SqlTask | None = None
+    condition_task: ConditionTask | None = None
+    run_job_task: RunJobTask | None = None
+    for_each_task: ForEachTask | None = None
+    max_retries: int = Field(default=0, ge=-1)
+    min_retry_interval_millis: int = Field(default=0, ge=0)
+    retry_on_timeout: bool = False
+    timeout_seconds: int = Field(default=0, ge=0)
+    environment_key: Word | None = None
+    compute: Word | None = None
+    unsupported = words(
+        """new_cluster existing_cluster_id job_cluster_key libraries health git_source_info email_notifications
+        webhook_notifications notification_settings disable_auto_optimization disabled dbt_task pipeline_task
+        alert_task dashboard_task spark_jar_task spark_submit_task clean_rooms_notebook_task power_bi_task
+        dbt_cloud_task dbt_platform_task gen_ai_compute_task"""
+    )
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The kinds of task it gives."""
+        return tuple(kind for kind in KINDS if getattr(self, kind) is not None)
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        if len(self.kinds) != 1:
+            given = " and ".join(self.kinds) or "none"
+            raise ValueError(
+                f"task '{self.task_key}' needs exactly one of {', '.join(KINDS)}; it has {given}"
+            )
+        return self
+
+
+KINDS = tuple(name for name in Task.model_fields if name.endswith("_task"))
+
+
+class Schedule(Shape):
+    """When a job runs by itself: a Quartz or a cron expression in a time zone."""
+
+    quartz_cron_expression: Word | None = None
+    cron: Word | None = None
+    timezone_id: Word = "UTC"
+    pause_status: PauseStatus | None = None
+
+    @model_validator(mode="after")
+    def _understood(self) -> Self:
+        if (self.quartz_cron_expression is None) == (self.cron is None):
+            raise ValueError("give either quartz_cron_expression or cron")
+        try:
+            next_due(self.model_dump(), _SOME_MOMENT)
+        except InvalidInput as error:
+            raise ValueError(str(error)) from error
+        return self
+
+
+class TableUpdate(Shape):
+    """New versions of tables."""
+
+    table_names: tuple[Word, ...] = Field(min_length=1)
+    condition: Literal["ANY_UPDATED", "ALL_UPDATED"] = "ANY_UPDATED"
+    min_time_between_triggers_seconds: int = Field(default=0, ge=0)
+    wait_after_last_change_seconds: int = Field(default=0, ge=0)
+
+
+class FileArrival(Shape):
+    """New files under a URL or a volume's path."""
+
+    url: Word
+    min_time_between_triggers_seconds: int = Field(default=0, ge=0)
+    wait_after_last_change_seconds: int = Field(default=0, ge=0)
+
+
+class ModelTrigger(Shape):
+    """A version of a registered model that enters a stage; without a stage, a new version."""
+
+    name: Word
+    stage: Literal["None", "Staging", "Production", "Archived"] | None = None
+
+
+class Periodic(Shape):
+    """Every so often, from the time of deployment."""
+
+    interval: int = Field(ge=1)
+    unit: Literal["MINUTES", "HOURS", "DAYS", "WEEKS"]
+
+
+class Trigger(Shape):
+    """What starts a job besides the clock: `alert` names an alert, `release` is a release of this project."""
+
+    table_update: TableUpdate | None = None
+    file_arrival: FileArrival | None = None
+    model: ModelTrigger | None = None
+    periodic: Periodic | None = None
+    alert: Word | None = None
+    release: bool = False
+    pause_status: PauseStatus | None = None
+    unsupported = words("sql_condition")
+
+    @model_validator(mode="after")
+    def _something(self) -> Self:
+        causes = (self.table_update, self.file_arrival, self.model, self.periodic, self.alert, self.release)
+        if not any(causes):
+            raise ValueError("a trigger needs table_update, file_arrival, model, periodic, alert or release")
+        return self
+
+
+class Continuous(Shape):
+    """Starts again whenever it ends."""
+
+    pause_status: PauseStatus | None = None
+    unsupported = words("task_retry_mode")
+
+
+class JobParameter(Shape):
+    """A parameter and the value it has unless a run says otherwise."""
+
+    name: Word
+    default: Text = ""
+
+
+class EnvironmentSpec(Shape):
+    """Packages of an environment."""
+
+    dependencies: tuple[Word, ...] = ()
+    unsupported = words("client environment_version base_environment java_dependencies jar_dependencies")
+
+
+class JobEnvironment(Shape):
+    """A Python environment for tasks: packages, or `lock`, a lock file of the project."""
+
+    environment_key: Word
+    spec: EnvironmentSpec = EnvironmentSpec()
+    lock: Word | None = None
+
+
+class Queue(Shape):
+    """Whether a run waits when too many are running; else it is skipped."""
+
+    enabled: bool = True
+
+
+class EmailNotifications(Shape):
+    """Addresses to write to."""
+
+    on_start: Texts = ()
+    on_success: Texts = ()
+    on_failure: Texts = ()
+    unsupported = words(
+        """on_duration_warning_threshold_exceeded on_streaming_backlog_exceeded no_alert_for_skipped_runs"""
+    )
+
+
+class Webhook(Shape):
+    """A webhook by its id, or a URL."""
+
+    id: Word | None = None
+    url: Word | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.id is None) == (self.url is None):
+            raise ValueError("give either id or url")
+        return self
+
+
+class WebhookNotifications(Shape):
+    """Webhooks to call."""
+
+    on_start: tuple[Webhook, ...] = ()
+    on_success: tuple[Webhook, ...] = ()
+    on_failure: tuple[Webhook, ...] = ()
+    unsupported = words("on_duration_warning_threshold_exceeded on_streaming_backlog_exceeded")
+
+
+class Job(Resource):
+    """Tasks in a DAG with what starts them. Times are in seconds, 0 means no limit."""
+
+    name: Word | None = None
+    description: str = ""
+    tasks: tuple[Task, ...] = Field(min_length=1)
+    parameters: tuple[JobParameter, ...] = ()
+    schedule: Schedule | None = None
+    trigger: Trigger | None = None
+    continuous: Continuous | None = None
+    max_concurrent_runs: int = Field(default=1, ge=1)
+    timeout_seconds: int = Field(default=0, ge=0)
+    queue: Queue = Queue()
+    run_as: Principal | None = None
+    environments: tuple[JobEnvironment, ...] = ()
+    permissions: tuple[Permission, ...] = ()
+    email_notifications: EmailNotifications = EmailNotifications()
+    webhook_notifications: WebhookNotifications = WebhookNotifications()
+    tags: Tags = Field(default_factory=dict)
+    unsupported = words(
+        """job_clusters git_source health notification_settings budget_policy_id usage_policy_id
+        performance_target deployment edit_mode format"""
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if problem := next(self._problems(), None):
+            raise ValueError(problem)
+        return self
+
+    def _problems(self) -> Iterator[str]:
+        yield from _repeated("task_key", [task.task_key for task in self.tasks])
+        yield from _repeated("parameter", [parameter.name for parameter in self.parameters])
+        yield from _repeated("environment_key", [known.environment_key for known in self.environments])
+        if self.continuous and (self.schedule or self.trigger):
+            raise ValueError("a continuous job has neither a schedule nor a trigger")
+        after = {task.task_key: [d.task_key for d in task.depends_on] for task in self.tasks}
+        environments = {known.environment_key for known in self.environments} | {"default"}
+        for task in self.tasks:
+            for dependency in task.depends_on:
+                if dependency.task_key not in after:
+                    known = ", ".join(after)
+                    yield f"task '{task.task_key}' depends on '{dependency.task_key}'; the tasks are {known}"
+            if task.environment_key and task.environment_key not in environments:
+                known = ", ".join(sorted(environments))
+                yield f"task '{task.task_key}' asks for environment '{task.environment_key}'; there are {known}"
+        if found := circle(after):
+            yield f"tasks depend on each other in a circle: {' -> '.join(found)}"
+
+
+def _repeated(what: str, names: list[str]) -> Iterator[str]:
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        yield f"{what} '{name}' is given twice"

@@ -1,0 +1,196 @@
+"""Registered models, what a new version must pass, and endpoints that serve them."""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, Field, field_validator, model_validator
+
+from boathouse.delivery import Threshold
+from boathouse.project.shape import Grant, Level, Permission, Resource, Shape, Tags, Text, Texts, Word, words
+
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+Duration = Annotated[str, Field(pattern=r"^[1-9][0-9]*[smhd]$")]
+"""A number of seconds, minutes, hours or days: `10m`."""
+
+
+class Evaluation(Shape):
+    """On which rows a new version is measured, and what each metric must reach.
+
+    `keys` and `timestamp` name the columns that find a row's features; `custom` is `module:function` of the
+    project, which gets the evidence and answers checks.
+    """
+
+    table: Word
+    label: Word
+    where: Word | None = None
+    keys: Texts = ()
+    timestamp: Word | None = None
+    metrics: dict[str, Threshold] = Field(min_length=1)
+    slices: Texts = ()
+    custom: Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")] | None = None
+    min_rows: int = Field(default=100, ge=1)
+    max_latency_ms: float | None = Field(default=None, gt=0)
+
+    @field_validator("metrics")
+    @classmethod
+    def _possible(cls, metrics: dict[str, Threshold]) -> dict[str, Threshold]:
+        for name, asked in metrics.items():
+            if asked.min is not None and asked.max is not None and asked.min > asked.max:
+                raise ValueError(f"{name} can not be at least {asked.min} and at most {asked.max}")
+            tolerances = (asked.not_worse_than_champion_by, asked.slices_not_worse_by)
+            if any(tolerance is not None and tolerance < 0 for tolerance in tolerances):
+                raise ValueError(f"{name} may fall behind by 0 or more, not by less")
+            if (asked.min, asked.max, asked.not_worse_than_champion_by) == (None, None, None):
+                raise ValueError(f"{name} needs min, max or not_worse_than_champion_by")
+        return metrics
+
+
+class Approval(Shape):
+    """Who must agree; with `separation_of_duties` it cannot be who made the version."""
+
+    by: Texts = Field(min_length=1)
+    separation_of_duties: bool = False
+
+
+class RollbackOn(Shape):
+    """Limits that end a rollout: the share of failed requests, and the 99th percentile in milliseconds."""
+
+    error_rate: float | None = Field(default=None, ge=0, le=1)
+    p99_ms: float | None = Field(default=None, gt=0)
+
+
+class Rollout(Shape):
+    """How a new version takes over an endpoint: a share of the traffic for a while, then all of it."""
+
+    canary_percent: float = Field(default=10, gt=0, le=100)
+    for_: Duration = Field(default="10m", alias="for")
+    rollback_on: RollbackOn = RollbackOn()
+
+    @property
+    def seconds(self) -> int:
+        """How long the canary lasts."""
+        return int(self.for_[:-1]) * _SECONDS[self.for_[-1]]
+
+
+def _none(value: Any) -> Any:
+    return None if value == "none" else value
+
+
+class Delivery(Shape):
+    """How a new version becomes Production: by itself, by hand, or by a system outside."""
+
+    evaluation: Evaluation | None = None
+    approval: Annotated[Approval | None, BeforeValidator(_none)] = None
+    rollout: Annotated[Rollout | None, BeforeValidator(_none)] = None
+    mode: Literal["automatic", "manual", "external"] = "automatic"
+
+
+class Alias(Shape):
+    """A name for a version."""
+
+    alias_name: Word
+    version_num: int = Field(ge=1)
+    unsupported = words("catalog_name schema_name model_name id")
+
+
+class RegisteredModel(Resource):
+    """A model `schema_name.name` of the environment."""
+
+    name: Word
+    schema_name: Level
+    comment: str = ""
+    aliases: tuple[Alias, ...] = ()
+    grants: tuple[Grant, ...] = ()
+    delivery: Delivery | None = None
+    unsupported = words(
+        """catalog_name storage_location full_name owner metastore_id browse_only created_at created_by
+        updated_at updated_by"""
+    )
+
+    @property
+    def full_name(self) -> str:
+        """The two levels that code writes."""
+        return f"{self.schema_name}.{self.name}"
+
+
+class ServedEntity(Shape):
+    """A version of a model behind an endpoint: a number, a stage or an alias such as champion."""
+
+    name: Word | None = None
+    entity_name: Word
+    entity_version: Text = "champion"
+    unsupported = words(
+        """workload_size workload_type scale_to_zero_enabled environment_vars instance_profile_arn
+        min_provisioned_throughput max_provisioned_throughput min_provisioned_concurrency
+        max_provisioned_concurrency provisioned_model_units burst_scaling_enabled"""
+    )
+
+
+class Route(Shape):
+    """A share of the traffic, in percent."""
+
+    served_entity_name: Word | None = None
+    served_model_name: Word | None = None
+    traffic_percentage: int = Field(ge=0, le=100)
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.served_entity_name is None) == (self.served_model_name is None):
+            raise ValueError("give served_entity_name (or its older name, served_model_name)")
+        return self
+
+    @property
+    def entity(self) -> str:
+        """The served entity it leads to."""
+        return self.served_entity_name or self.served_model_name or ""
+
+
+class TrafficConfig(Shape):
+    """How requests are shared out."""
+
+    routes: tuple[Route, ...] = Field(min_length=1)
+
+
+class AutoCaptureConfig(Shape):
+    """Whether requests and answers are logged; where is the same for every model and not chosen here."""
+
+    enabled: bool = True
+    unsupported = words("catalog_name schema_name table_name_prefix")
+
+
+class EndpointConfig(Shape):
+    """What an endpoint serves."""
+
+    served_entities: tuple[ServedEntity, ...] = Field(min_length=1)
+    traffic_config: TrafficConfig | None = None
+    auto_capture_config: AutoCaptureConfig = AutoCaptureConfig()
+    unsupported = words("served_models")
+
+    @model_validator(mode="after")
+    def _traffic_fits(self) -> Self:
+        names = [entity.name for entity in self.served_entities]
+        if self.traffic_config is None:
+            if len(names) > 1:
+                raise ValueError("several served_entities need a traffic_config that shares out 100 percent")
+            return self
+        routes = self.traffic_config.routes
+        if unknown := [route.entity for route in routes if route.entity not in names]:
+            known = ", ".join(name for name in names if name) or "none has a name"
+            raise ValueError(
+                f"traffic leads to '{unknown[0]}', which is no served entity; there are: {known}"
+            )
+        if (total := sum(route.traffic_percentage for route in routes)) != 100:
+            raise ValueError(f"traffic percentages must make 100, and they make {total}")
+        return self
+
+
+class Endpoint(Resource):
+    """An online REST endpoint."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9_-]{1,63}$")
+    description: str = ""
+    config: EndpointConfig
+    permissions: tuple[Permission, ...] = ()
+    tags: Tags = Field(default_factory=dict)
+    unsupported = words(
+        "ai_gateway telemetry_config route_optimized rate_limits email_notifications budget_policy_id"
+    )

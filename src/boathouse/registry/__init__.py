@@ -1,0 +1,44 @@
+"""Models and versions under `env.schema.model`, their stages and aliases; MLflow is imported on demand."""
+
+from boathouse.registry.actor import MAY_LOG, Actor, acting_as
+from boathouse.registry.embedding import local_artifacts, mlflow_stores, prepare_mlflow, quietly
+from boathouse.registry.ownership import check_files, check_owner
+from boathouse.registry.service import UNSET, Registry
+from boathouse.registry.values import (
+    ARCHIVED,
+    CHALLENGER,
+    CHAMPION,
+    NONE,
+    PRODUCTION,
+    STAGES,
+    STAGING,
+    ModelInfo,
+    StageChange,
+    Verdict,
+    VersionInfo,
+)
+
+__all__ = [
+    "ARCHIVED",
+    "CHALLENGER",
+    "CHAMPION",
+    "MAY_LOG",
+    "NONE",
+    "PRODUCTION",
+    "STAGES",
+    "STAGING",
+    "UNSET",
+    "Actor",
+    "ModelInfo",
+    "Registry",
+    "StageChange",
+    "Verdict",
+    "VersionInfo",
+    "acting_as",
+    "check_files",
+    "check_owner",
+    "local_artifacts",
+    "mlflow_stores",
+    "prepare_mlflow",
+    "quietly",
+]

@@ -1,0 +1,296 @@
+"""MLflow's registry store with our names, our grants and our one way of moving pointers.
+
+Whatever an MLflow client asks for, by REST or GraphQL, ends in one of these methods: here the model's name
+is completed, the actor's privileges are checked, and the change is made in one transaction with its event
+and its audit entry.
+"""
+
+# mypy: allow-untyped-calls, allow-subclassing-any
+
+import re
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+from mlflow.store.entities.paged_list import PagedList
+from mlflow.store.model_registry import SEARCH_MODEL_VERSION_MAX_RESULTS_DEFAULT as VERSIONS_A_PAGE
+from mlflow.store.model_registry import SEARCH_REGISTERED_MODEL_MAX_RESULTS_DEFAULT as MODELS_A_PAGE
+from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore
+from mlflow.utils.search_utils import SearchUtils
+
+from boathouse.errors import Conflict, InvalidInput, InvalidName, NotFound, NotPermitted
+from boathouse.registry import store
+from boathouse.registry.actor import MAY_EDIT, MAY_SEE, Actor, actor
+from boathouse.registry.alias import check_alias
+from boathouse.registry.mlflow_sessions import Sessions, managed, speaks_mlflow, tags_of
+from boathouse.registry.service import Registry
+from boathouse.registry.values import CHAMPION, PRODUCTION, stage_named
+
+_NAME_FILTER = re.compile(r"(?P<left>(?<![\w.`])`?name`?\s*!?=\s*)(?P<quote>['\"])(?P<name>[^'\"]*)(?P=quote)", re.I)
+_CHUNK = 200
+SOURCES = ("mlflow-artifacts", "models", "runs")
+
+
+def _logged_model(source: str) -> str:
+    """The id in `models:/m-…`, else nothing."""
+    path = source.removeprefix("models:/")
+    return path if path != source and path.startswith("m-") and "/" not in path else ""
+
+
+def _number(version: Any) -> int:
+    if not str(version).isdigit():
+        raise InvalidInput(f"{version!r} is no version number")
+    return int(version)
+
+
+class ModelStore(SqlAlchemyStore):
+    """The registry behind MLflow's handlers."""
+
+    def __init__(self, registry: Registry, default: Actor | None = None) -> None:
+        super().__init__(registry.database.url)
+        self._registry = registry
+        self._default = default
+        self.ManagedSessionMaker: Sessions = managed(registry.database, self.ManagedSessionMaker)
+
+    # -- what is read
+
+    @speaks_mlflow
+    def get_registered_model(self, name: str) -> Any:
+        return super().get_registered_model(self._seen(name))
+
+    @speaks_mlflow
+    def get_latest_versions(self, name: str, stages: Any = None) -> Any:
+        return super().get_latest_versions(self._seen(name), stages)
+
+    @speaks_mlflow
+    def get_model_version(self, name: str, version: Any) -> Any:
+        return super().get_model_version(self._seen(name), version)
+
+    @speaks_mlflow
+    def get_model_version_by_alias(self, name: str, alias: str) -> Any:
+        return super().get_model_version_by_alias(self._seen(name), alias)
+
+    @speaks_mlflow
+    def get_model_version_download_uri(self, name: str, version: Any) -> Any:
+        full = self._seen(name)
+        if not self._actor.allow("EXECUTE", full):
+            raise NotPermitted(f"{self._actor.principal} lacks EXECUTE on {full}, which loading it takes")
+        return super().get_model_version_download_uri(full, version)
+
+    @speaks_mlflow
+    def search_registered_models(
+        self,
+        filter_string: Any = None,
+        max_results: Any = MODELS_A_PAGE,
+        order_by: Any = None,
+        page_token: Any = None,
+    ) -> Any:
+        search = super().search_registered_models
+        return self._visible(search, filter_string, max_results, order_by, page_token)
+
+    @speaks_mlflow
+    def search_model_versions(
+        self,
+        filter_string: Any = None,
+        max_results: Any = VERSIONS_A_PAGE,
+        order_by: Any = None,
+        page_token: Any = None,
+    ) -> Any:
+        search = super().search_model_versions
+        return self._visible(search, filter_string, max_results, order_by, page_token)
+
+    # -- what is made, described and deleted
+
+    @speaks_mlflow
+    def create_registered_model(self, name: str, tags: Any = None, description: Any = None, deployment_job_id: Any = None) -> Any:
+        full = self._changed(name, ("CREATE MODEL",))
+        with self._registry.database.writing() as connection:
+            made = super().create_registered_model(full, tags, description, deployment_job_id)
+            self._note(connection, "registered_model.created", full, tags=tags_of(tags), description=description)
+            return made
+
+    @speaks_mlflow
+    def create_model_version(  # noqa: PLR0917 - MLflow's
+        self, name: str, source: str, run_id: Any = None, tags: Any = None, run_link: Any = None,
+        description: Any = None, local_model_path: Any = None, model_id: Any = None,
+    ) -> Any:  # fmt: skip
+        full = self._changed(name, ("CREATE MODEL",))
+        if urlsplit(source).scheme not in SOURCES and "mlflow.prompt.is_prompt" not in tags_of(tags):
+            raise InvalidInput(f"{source} was not logged here; log the model with MLflow first, then register it")
+        with self._registry.database.writing() as connection:
+            found = store.logged_model(connection, model_id or _logged_model(source))
+            if found:  # asked here, since MLflow would ask through a client of its own
+                run_id = run_id or found.source_run_id
+            location = found.artifact_location if found and _logged_model(source) else source
+            made = super().create_model_version(full, location, run_id, tags, run_link, description)
+            number = int(made.version)
+            store.put_origin(connection, full, number, self._actor.principal, source)
+            about = {"source": source, "run_id": run_id or None, "tags": tags_of(tags)}
+            self._note(connection, "model_version.created", full, version=number, **about)
+            with self.ManagedSessionMaker(read_only=False) as session:
+                return self._get_sql_model_version(session, full, number).to_mlflow_entity()
+
+    @speaks_mlflow
+    def update_registered_model(self, name: str, description: Any, deployment_job_id: Any = None) -> Any:
+        full = self._changed(name)
+        with self._registry.database.writing() as connection:
+            made = super().update_registered_model(full, description, deployment_job_id)
+            self._note(connection, "registered_model.described", full, description=description)
+            return made
+
+    @speaks_mlflow
+    def update_model_version(self, name: str, version: Any, description: Any = None) -> Any:
+        full = self._changed(name)
+        with self._registry.database.writing() as connection:
+            made = super().update_model_version(full, version, description)
+            self._note(connection, "model_version.described", full, version=_number(version), description=description)
+            return made
+
+    @speaks_mlflow
+    def rename_registered_model(self, name: str, new_name: str) -> Any:
+        full, new = self._changed(name, ("MANAGE",)), self._changed(new_name, ("CREATE MODEL",))
+        if full.partition(".")[0] != new.partition(".")[0]:
+            raise Conflict(f"cannot rename {full} to {new}: a model stays in its environment; register it there")
+        with self._registry.database.writing() as connection:
+            self._registry.refuse_in_production(connection, full, None, "rename")
+            made = super().rename_registered_model(full, new)
+            store.rename(connection, full, new)
+            self._note(connection, "registered_model.renamed", new, former_name=full)
+            return made
+
+    @speaks_mlflow
+    def delete_registered_model(self, name: str) -> None:
+        full = self._changed(name, ("MANAGE",))
+        with self._registry.database.writing() as connection:
+            self._registry.refuse_in_production(connection, full, None, "delete")
+            super().delete_registered_model(full)
+            store.forget(connection, full)
+            self._note(connection, "registered_model.deleted", full)
+
+    @speaks_mlflow
+    def delete_model_version(self, name: str, version: Any) -> None:
+        full = self._changed(name, ("MANAGE",))
+        with self._registry.database.writing() as connection:
+            self._registry.refuse_in_production(connection, full, _number(version), "delete a version of")
+            super().delete_model_version(full, version)
+            self._note(connection, "model_version.deleted", full, version=_number(version))
+
+    @speaks_mlflow
+    def set_registered_model_tag(self, name: str, tag: Any) -> None:
+        full = self._changed(name)
+        with self._registry.database.writing() as connection:
+            super().set_registered_model_tag(full, tag)
+            self._note(connection, "registered_model.tag_set", full, key=tag.key, value=tag.value)
+
+    @speaks_mlflow
+    def delete_registered_model_tag(self, name: str, key: str) -> None:
+        full = self._changed(name)
+        with self._registry.database.writing() as connection:
+            super().delete_registered_model_tag(full, key)
+            self._note(connection, "registered_model.tag_deleted", full, key=key)
+
+    @speaks_mlflow
+    def set_model_version_tag(self, name: str, version: Any, tag: Any) -> None:
+        full = self._changed(name)
+        with self._registry.database.writing() as connection:
+            super().set_model_version_tag(full, version, tag)
+            about = {"version": _number(version), "key": tag.key, "value": tag.value}
+            self._note(connection, "model_version.tag_set", full, **about)
+
+    @speaks_mlflow
+    def delete_model_version_tag(self, name: str, version: Any, key: str) -> None:
+        full = self._changed(name)
+        with self._registry.database.writing() as connection:
+            super().delete_model_version_tag(full, version, key)
+            self._note(connection, "model_version.tag_deleted", full, version=_number(version), key=key)
+
+    # -- what moves
+
+    @speaks_mlflow
+    def transition_model_version_stage(self, name: str, version: Any, stage: str, archive_existing_versions: bool) -> Any:
+        full, number = self._seen(name), _number(version)
+        with self._registry.database.writing():  # so that what is checked is what is moved
+            leaves = self._registry.version(full, number).stage == PRODUCTION
+            promotes = leaves or stage_named(stage) == PRODUCTION
+            self._actor.change(("PROMOTE",) if promotes else MAY_EDIT, full)
+            self._registry.transition(
+                full, number, stage, principal=self._actor.principal, reason="through MLflow",
+                archive_existing=archive_existing_versions,
+            )  # fmt: skip
+        return super().get_model_version(full, version)
+
+    @speaks_mlflow
+    def set_registered_model_alias(self, name: str, alias: str, version: Any) -> None:
+        full = self._changed(name, self._for_alias(alias))
+        who = self._actor.principal
+        self._registry.set_alias(full, alias, _number(version), principal=who, reason="through MLflow")
+
+    @speaks_mlflow
+    def delete_registered_model_alias(self, name: str, alias: str) -> None:
+        full = self._changed(name, self._for_alias(alias))
+        if check_alias(alias) in self._registry.model(full).aliases:
+            self._registry.delete_alias(full, alias, principal=self._actor.principal, reason="through MLflow")
+
+    # -- who asks, and for what
+
+    @property
+    def _actor(self) -> Actor:
+        return actor(self._default)
+
+    def _full(self, name: str) -> str:
+        if not name:
+            raise InvalidName("a model's name is missing: write schema.model or environment.schema.model")
+        return self._actor.full(name)
+
+    def _seen(self, name: str) -> str:
+        full = self._full(name)
+        if not self._actor.may(MAY_SEE, full):
+            raise NotFound(f"there is no model {full} that {self._actor.principal} may see")
+        return full
+
+    def _changed(self, name: str, privileges: tuple[str, ...] = MAY_EDIT) -> str:
+        full = self._full(name)
+        self._actor.change(privileges, full)
+        return full
+
+    @staticmethod
+    def _for_alias(alias: str) -> tuple[str, ...]:
+        return ("PROMOTE",) if check_alias(alias) == CHAMPION else MAY_EDIT
+
+    def _note(self, connection: Any, kind: str, name: str, **details: Any) -> None:
+        self._registry.note(connection, kind, name, self._actor.principal, details)
+
+    def _completed(self, filter_string: str | None) -> str | None:
+        def complete(found: re.Match[str]) -> str:
+            try:
+                name = self._actor.full(found["name"])
+            except InvalidName:  # a filter may name what cannot exist; it finds nothing
+                name = found["name"]
+            return f"{found['left']}{found['quote']}{name}{found['quote']}"
+
+        return _NAME_FILTER.sub(complete, filter_string) if filter_string else filter_string
+
+    def _visible(self, search: Callable[..., Any], filter_string: Any, max_results: int, order_by: Any, page_token: Any) -> Any:
+        """A page of what the actor may see, filled from as many of MLflow's pages as it takes."""
+        where, who = self._completed(filter_string), self._actor
+        seen: dict[str, bool] = {}
+        kept: list[Any] = []
+        offset, token, size = (
+            SearchUtils.parse_start_offset_from_page_token(page_token),
+            page_token,
+            max_results,
+        )
+        while True:
+            page = search(where, size, order_by, token)
+            for found in page:
+                offset += 1
+                if found.name not in seen:
+                    seen[found.name] = who.may(MAY_SEE, found.name)
+                kept += [found] if seen[found.name] else []
+                if len(kept) == max_results:
+                    break
+            full = len(kept) == max_results
+            if full or not page.token:
+                more = bool(page.token) or (full and found is not page[-1])
+                return PagedList(kept, SearchUtils.create_page_token(offset) if more else None)
+            token, size = SearchUtils.create_page_token(offset), max(_CHUNK, size)

@@ -1,0 +1,239 @@
+"""The registry: what is registered, and the one way in which its pointers move."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from boathouse.database import Database
+from boathouse.errors import Conflict, NotFound
+from boathouse.registry import store
+from boathouse.registry.alias import check_alias
+from boathouse.registry.pointers import Emit, Move, locked, move, point, previous
+from boathouse.registry.values import (
+    ARCHIVED,
+    CHAMPION,
+    PRODUCTION,
+    STAGES,
+    STAGING,
+    ModelInfo,
+    StageChange,
+    Verdict,
+    VersionInfo,
+    stage_named,
+)
+
+Audit = Callable[[sa.Connection, str, str, str, dict[str, Any]], None]
+"""Writes (principal, action, subject, details) to the audit log inside the transaction of the connection."""
+
+
+class _Unset:
+    pass
+
+
+UNSET: Final = _Unset()
+
+
+class Registry:
+    """Models and versions under full names, over MLflow's tables and ours; a change is one transaction.
+
+    Every change writes its event and its audit entry in the same transaction.
+    """
+
+    def __init__(self, database: Database, emit: Emit, audit: Audit) -> None:
+        self.database = database
+        self._emit = emit
+        self._audit = audit
+        self._ready = False
+
+    def install(self) -> None:
+        """Add our index to MLflow's tables; call it after MLflow's migrations, as often as you like."""
+        with self.database.writing() as connection:
+            store.install(connection)
+
+    def models(self, environment: str | None = None) -> list[ModelInfo]:
+        """Registered models by name, of one environment or of all."""
+        with self.database.reading() as connection:
+            return store.list_models(connection, environment) if self._has_tables(connection) else []
+
+    def model(self, name: str) -> ModelInfo:
+        """One model. Raises NotFound."""
+        with self.database.reading() as connection:
+            found = store.list_models(connection, name=name) if self._has_tables(connection) else []
+        if not found:
+            raise NotFound(f"there is no model {name}; `boathouse models list` shows the models you may see")
+        return found[0]
+
+    def versions(self, name: str, limit: int | None = None) -> list[VersionInfo]:
+        """The versions of a model, newest first. Raises NotFound."""
+        self.model(name)
+        with self.database.reading() as connection:
+            return store.list_versions(connection, name, limit=limit)
+
+    def version(self, name: str, version: int) -> VersionInfo:
+        """One version. Raises NotFound."""
+        with self.database.reading() as connection:
+            found = store.list_versions(connection, name, version) if self._has_tables(connection) else []
+        if not found:
+            raise NotFound(f"model {name} has no version {version}; `boathouse models show {name}` lists them")
+        return found[0]
+
+    def history(self, name: str) -> list[StageChange]:
+        """Every step through the stages, oldest first. Raises NotFound."""
+        self.model(name)
+        with self.database.reading() as connection:
+            return store.list_changes(connection, name)
+
+    def resolve(self, name: str, ref: int | str) -> int:
+        """The version that a number, `@alias`, alias, stage or `latest` means now. Raises NotFound."""
+        text = str(ref).removeprefix("@")
+        if text.isdigit():
+            return self.version(name, int(text)).version
+        info = self.model(name)
+        if text.lower() in {stage.lower() for stage in STAGES}:
+            with self.database.reading() as connection:
+                found = store.list_versions(connection, name, stage=stage_named(text), limit=1)
+            number = found[0].version if found else None
+        elif text.lower() == "latest":
+            number = info.latest_version
+        else:
+            number = info.aliases.get(text)
+        if number is None:
+            known = ", ".join([*(f"@{alias}" for alias in info.aliases), "latest"])
+            raise NotFound(f"no version of {name} is {text}; it has {known} and version numbers")
+        return number
+
+    def transition(
+        self, name: str, version: int, stage: str, *, principal: str, reason: str = "",
+        expected_production: int | _Unset | None = UNSET, evidence: str | None = None,
+        archive_existing: bool = False,
+    ) -> VersionInfo:  # fmt: skip
+        """Bring a version to a stage; Production supersedes the version that held it.
+
+        `archive_existing` archives the other versions in Staging. `expected_production` is what the caller
+        decided on: the version he saw in Production, or None. Raises NotFound, InvalidInput, and Conflict
+        when another version is in Production by now.
+        """
+        stage = stage_named(stage)
+        step = Move("promote" if stage == PRODUCTION else "transition", principal, reason, evidence)
+        with self.database.writing() as connection:
+            found = locked(connection, name, version)
+            self._expect(connection, name, expected_production)
+            if archive_existing and stage == STAGING:
+                for other in store.list_versions(connection, name, stage=stage):
+                    if other.version != version:
+                        why = f"version {version} took its place"
+                        move(
+                            connection,
+                            self._emit,
+                            other,
+                            ARCHIVED,
+                            Move("supersede", principal, why, evidence),
+                        )
+            self._move(connection, found, stage, step)
+        return self.version(name, version)
+
+    def promote(
+        self, name: str, version: int, *, principal: str, reason: str = "",
+        expected_production: int | _Unset | None = UNSET, evidence: str | None = None,
+    ) -> VersionInfo:  # fmt: skip
+        """Make a version Production and champion. Raises NotFound, Conflict."""
+        return self.transition(
+            name, version, PRODUCTION, principal=principal, reason=reason,
+            expected_production=expected_production, evidence=evidence,
+        )  # fmt: skip
+
+    def rollback(self, name: str, *, principal: str, reason: str = "", evidence: str | None = None) -> VersionInfo:
+        """Bring back the version that was Production before. Raises NotFound; Conflict without one."""
+        with self.database.writing() as connection:
+            if not store.has_mlflow(connection) or not store.lock(connection, name):
+                raise NotFound(f"there is no model {name}; `boathouse models list` shows the models you may see")
+            listed = {v.version: v for v in store.list_versions(connection, name)}
+            current = next((v.version for v in listed.values() if v.stage == PRODUCTION), None)
+            target = previous(store.list_changes(connection, name), current, listed)
+            if target is None:
+                now = f"version {current} is" if current else "no version was ever"
+                raise Conflict(f"nothing to roll {name} back to: {now} in Production; promote a version instead")
+            step = Move("rollback", principal, reason, evidence)
+            self._move(connection, listed[target], PRODUCTION, step)
+        return self.version(name, target)
+
+    def set_alias(self, name: str, alias: str, version: int, *, principal: str, reason: str = "") -> None:
+        """Point an alias at a version; pointing champion promotes. Raises InvalidInput, NotFound."""
+        alias = check_alias(alias)
+        if alias == CHAMPION:
+            self.promote(name, version, principal=principal, reason=reason or "champion was pointed at it")
+            return
+        with self.database.writing() as connection:
+            locked(connection, name, version)
+            point(connection, self._emit, name, alias, version, by=principal)
+            details = {"alias": alias, "version": version, "reason": reason}
+            self._audit(connection, principal, "model.set_alias", name, details)
+
+    def delete_alias(self, name: str, alias: str, *, principal: str, reason: str = "") -> None:
+        """Remove an alias; without champion its version leaves Production, too. Raises NotFound."""
+        alias = check_alias(alias)
+        version = self.model(name).aliases.get(alias)
+        if version is None:
+            raise NotFound(f"{name} has no alias {alias}; `boathouse models show {name}` lists them")
+        if alias == CHAMPION:
+            why = reason or "champion was taken from it"
+            self.transition(
+                name, version, ARCHIVED, principal=principal, reason=why, expected_production=version
+            )  # fmt: skip
+            return
+        with self.database.writing() as connection:
+            locked(connection, name, version)
+            point(connection, self._emit, name, alias, None, by=principal)
+            details = {"alias": alias, "version": version, "reason": reason}
+            self._audit(connection, principal, "model.delete_alias", name, details)
+
+    def record_verdict(self, name: str, version: int, environment: str, verdict: dict[str, Any]) -> None:
+        """Keep what the tests of a version concluded. Raises NotFound."""
+        with self.database.writing() as connection:
+            locked(connection, name, version)
+            store.add_verdict(connection, model=name, version=version, environment=environment, verdict=verdict)
+            told = {"version": version, "environment": environment, "verdict": verdict}
+            self._emit(connection, "model_version.verdict", name, told)
+
+    def verdicts(self, name: str, version: int | None = None) -> list[Verdict]:
+        """Verdicts on a model or on one version, newest first."""
+        with self.database.reading() as connection:
+            return store.list_verdicts(connection, name, version)
+
+    def note(self, connection: sa.Connection, kind: str, name: str, principal: str, details: dict[str, Any]) -> None:
+        """Tell of a change that MLflow's own code made in this transaction: one event, one audit entry."""
+        self._emit(connection, kind, name, {**details, "principal": principal})
+        self._audit(connection, principal, kind, name, details)
+
+    def refuse_in_production(self, connection: sa.Connection, name: str, version: int | None, verb: str) -> None:
+        """Raise Conflict if the version, or any of the model's, is Production."""
+        for found in store.list_versions(connection, name, version, PRODUCTION):
+            raise Conflict(
+                f"cannot {verb} {name}: version {found.version} is in Production; promote another version "
+                f"or archive it first (`boathouse models rollback {name}`)"
+            )
+
+    def _move(self, connection: sa.Connection, found: VersionInfo, stage: str, step: Move) -> None:
+        before = store.list_versions(connection, found.model, stage=PRODUCTION)
+        if move(connection, self._emit, found, stage, step):
+            details = {
+                "version": found.version, "from_stage": found.stage, "to_stage": stage, "reason": step.reason,
+                "former_production": before[0].version if before else None, "evidence": step.evidence,
+            }  # fmt: skip
+            self._audit(connection, step.principal, f"model.{step.action}", found.model, details)
+
+    def _expect(self, connection: sa.Connection, name: str, expected: int | _Unset | None) -> None:
+        if isinstance(expected, _Unset):
+            return
+        found = store.list_versions(connection, name, stage=PRODUCTION)
+        actual = found[0].version if found else None
+        if actual != expected:
+            raise Conflict(
+                f"version {actual or 'none'} of {name} is in Production, not {expected or 'none'}; "
+                f"look again with `boathouse models show {name}`"
+            )
+
+    def _has_tables(self, connection: sa.Connection) -> bool:
+        self._ready = self._ready or store.has_mlflow(connection)
+        return self._ready

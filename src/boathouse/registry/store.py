@@ -1,0 +1,269 @@
+"""Tables of the room beside MLflow's own, and the statements on both; MLflow is never imported here."""
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from boathouse import clock
+from boathouse.database import Json, metadata
+from boathouse.registry.values import PRODUCTION, ModelInfo, StageChange, Verdict, VersionInfo
+
+WORKSPACE = "default"  # MLflow's one workspace while its workspaces are off
+_DELETED = "Deleted_Internal"  # MLflow keeps the rows of deleted versions under this stage
+_NAME = sa.String(256)
+
+stage_history = sa.Table(
+    "bh_model_stage_history", metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("model", _NAME, nullable=False),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("from_stage", sa.String(20), nullable=False),
+    sa.Column("to_stage", sa.String(20), nullable=False),
+    sa.Column("action", sa.String(20), nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("principal", _NAME, nullable=False),
+    sa.Column("at", sa.BigInteger, nullable=False),
+    sa.Column("evidence", sa.String(512)),
+    sa.Index("bh_model_stage_history_model", "model", "id"),
+)  # fmt: skip
+
+production = sa.Table(
+    "bh_production", metadata,
+    sa.Column("model", _NAME, primary_key=True),
+    sa.Column("version", sa.Integer, nullable=False),
+)  # fmt: skip
+
+verdicts = sa.Table(
+    "bh_verdicts", metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("model", _NAME, nullable=False),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("environment", sa.String(255), nullable=False),
+    sa.Column("at", sa.BigInteger, nullable=False),
+    sa.Column("verdict", Json, nullable=False),
+    sa.Index("bh_verdicts_version", "model", "version", "id"),
+)  # fmt: skip
+
+# MLflow's tables, as 3.17.2 makes them; only the columns used here, and never created from here.
+_mlflow = sa.MetaData()
+
+
+def _theirs(name: str, *columns: str) -> sa.Table:
+    numbers = {"version", "creation_time", "last_updated_time"}
+    kinds = [sa.Column(c, sa.BigInteger if c in numbers else sa.Text) for c in ("workspace", *columns)]
+    return sa.Table(name, _mlflow, *kinds)
+
+
+models = _theirs("registered_models", "name", "creation_time", "last_updated_time", "description")
+model_tags = _theirs("registered_model_tags", "name", "key", "value")
+aliases = _theirs("registered_model_aliases", "name", "alias", "version")
+versions = _theirs(
+    "model_versions", "name", "version", "creation_time", "last_updated_time", "description", "user_id",
+    "current_stage", "source", "storage_location", "run_id", "status",
+)  # fmt: skip
+version_tags = _theirs("model_version_tags", "name", "version", "key", "value")
+_run_tags = sa.Table("tags", _mlflow, sa.Column("run_uuid", sa.Text), sa.Column("key"), sa.Column("value"))
+_experiment_tags = sa.Table(
+    "experiment_tags", _mlflow, sa.Column("experiment_id", sa.Integer), sa.Column("key"), sa.Column("value")
+)
+_logged = sa.Table(
+    "logged_models", _mlflow,
+    sa.Column("model_id"), sa.Column("artifact_location", sa.Text), sa.Column("source_run_id", sa.Text),
+)  # fmt: skip
+_logged_tags = sa.Table("logged_model_tags", _mlflow, sa.Column("model_id"), sa.Column("tag_key"), sa.Column("tag_value"))
+
+_ONE_PRODUCTION = (
+    "CREATE UNIQUE INDEX IF NOT EXISTS bh_one_production ON model_versions (workspace, name) "
+    f"WHERE current_stage = '{PRODUCTION}'"
+)
+
+
+def has_mlflow(connection: sa.Connection) -> bool:
+    """Whether MLflow has made its tables here."""
+    return sa.inspect(connection).has_table("registered_models")
+
+
+def install(connection: sa.Connection) -> None:
+    """Let the database itself refuse a second Production version of a model."""
+    connection.execute(sa.text(_ONE_PRODUCTION))
+
+
+def lock(connection: sa.Connection, name: str) -> bool:
+    """Hold the model's row until the transaction ends (in SQLite the whole file); False without a model."""
+    query = sa.select(models.c.name).where(*_is(models, name)).with_for_update()
+    return connection.execute(query).first() is not None
+
+
+def list_models(connection: sa.Connection, environment: str | None = None, name: str | None = None) -> list[ModelInfo]:
+    """Models by name, prompts left out."""
+
+    def chosen(table: sa.Table) -> list[sa.ColumnElement[bool]]:
+        which = [table.c.workspace == WORKSPACE]
+        if environment:
+            which.append(table.c.name.startswith(f"{environment}.", autoescape=True))
+        return [*which, table.c.name == name] if name else which
+
+    newest = (
+        sa.select(sa.func.max(versions.c.version))
+        .where(versions.c.workspace == WORKSPACE, versions.c.name == models.c.name)
+        .where(versions.c.current_stage != _DELETED)
+        .scalar_subquery()
+    )
+    prompt = sa.exists().where(
+        *(model_tags.c[c] == models.c[c] for c in ("workspace", "name")),
+        model_tags.c.key == "mlflow.prompt.is_prompt",
+        model_tags.c.value == "true",
+    )
+    query = (
+        sa.select(models, newest.label("newest"), production.c.version.label("production"))
+        .outerjoin(production, production.c.model == models.c.name)
+        .where(*chosen(models), ~prompt)
+        .order_by(models.c.name)
+    )
+    named = _grouped(connection, aliases.c.name, aliases.c.alias, aliases.c.version, chosen(aliases))
+    tagged = _grouped(connection, model_tags.c.name, model_tags.c.key, model_tags.c.value, chosen(model_tags))
+    return [
+        ModelInfo(
+            r["name"], r["description"] or "", _instant(r["creation_time"]),
+            _instant(r["last_updated_time"] or r["creation_time"]), r["newest"], r["production"],
+            named.get(r["name"], {}), tagged.get(r["name"], {}),
+        )
+        for r in connection.execute(query).mappings()
+    ]  # fmt: skip
+
+
+def list_versions(
+    connection: sa.Connection,
+    name: str,
+    version: int | None = None,
+    stage: str | None = None,
+    limit: int | None = None,
+) -> list[VersionInfo]:
+    """Versions of a model, newest first."""
+    query = sa.select(versions).where(*_is(versions, name), versions.c.current_stage != _DELETED)
+    if version is not None:
+        query = query.where(versions.c.version == version)
+    if stage is not None:
+        query = query.where(versions.c.current_stage == stage)
+    rows = connection.execute(query.order_by(versions.c.version.desc()).limit(limit)).mappings().all()
+    which = [*_is(version_tags, name)]
+    if rows:
+        which.append(version_tags.c.version.between(rows[-1]["version"], rows[0]["version"]))
+    tagged = _grouped(connection, version_tags.c.version, version_tags.c.key, version_tags.c.value, which)
+    named = aliases_of(connection, name)
+    return [
+        VersionInfo(
+            name, r["version"], r["current_stage"], r["status"], r["description"] or "", r["user_id"] or "",
+            r["source"] or "", r["storage_location"] or r["source"] or "", r["run_id"] or None,
+            _instant(r["creation_time"]), _instant(r["last_updated_time"] or r["creation_time"]),
+            tuple(sorted(a for a, v in named.items() if v == r["version"])), tagged.get(r["version"], {}),
+        )
+        for r in rows
+    ]  # fmt: skip
+
+
+def aliases_of(connection: sa.Connection, name: str) -> dict[str, int]:
+    """Alias -> version."""
+    query = sa.select(aliases.c.alias, aliases.c.version).where(*_is(aliases, name)).order_by(aliases.c.alias)
+    return {row.alias: row.version for row in connection.execute(query)}
+
+
+def put_alias(connection: sa.Connection, name: str, alias: str, version: int | None) -> None:
+    """Point an alias at a version, or at none."""
+    connection.execute(aliases.delete().where(*_is(aliases, name), aliases.c.alias == alias))
+    if version is not None:
+        row = {"workspace": WORKSPACE, "name": name, "alias": alias, "version": version}
+        connection.execute(aliases.insert().values(**row))
+
+
+def put_stage(connection: sa.Connection, name: str, version: int, stage: str) -> None:
+    """Write a version's stage."""
+    moment = clock.millis()
+    which = (*_is(versions, name), versions.c.version == version)
+    connection.execute(versions.update().where(*which).values(current_stage=stage, last_updated_time=moment))
+    connection.execute(models.update().where(*_is(models, name)).values(last_updated_time=moment))
+
+
+def put_production(connection: sa.Connection, name: str, version: int | None) -> None:
+    """Point the model at its Production version, or at none."""
+    connection.execute(production.delete().where(production.c.model == name))
+    if version is not None:
+        connection.execute(production.insert().values(model=name, version=version))
+
+
+def put_origin(connection: sa.Connection, name: str, version: int, principal: str, source: str) -> None:
+    """Write who registered a version, which MLflow leaves empty, and what from."""
+    which = (*_is(versions, name), versions.c.version == version)
+    connection.execute(versions.update().where(*which).values(user_id=principal, source=source))
+
+
+def logged_model(connection: sa.Connection, model_id: str) -> Any:
+    """`artifact_location` and `source_run_id` of a logged model, or None."""
+    return connection.execute(sa.select(_logged).where(_logged.c.model_id == model_id)).first()
+
+
+def add_change(connection: sa.Connection, **row: Any) -> None:
+    """Append to the history."""
+    connection.execute(stage_history.insert().values(at=clock.millis(), **row))
+
+
+def list_changes(connection: sa.Connection, name: str) -> list[StageChange]:
+    """A model's history, oldest first."""
+    query = sa.select(stage_history).where(stage_history.c.model == name).order_by(stage_history.c.id)
+    return [StageChange(**{**r, "at": _instant(r["at"])}) for r in connection.execute(query).mappings()]
+
+
+def add_verdict(connection: sa.Connection, **row: Any) -> None:
+    """Append a verdict."""
+    connection.execute(verdicts.insert().values(at=clock.millis(), **row))
+
+
+def list_verdicts(connection: sa.Connection, name: str, version: int | None) -> list[Verdict]:
+    """Verdicts, newest first."""
+    query = sa.select(verdicts).where(verdicts.c.model == name).order_by(verdicts.c.id.desc())
+    if version is not None:
+        query = query.where(verdicts.c.version == version)
+    return [Verdict(**{**r, "at": _instant(r["at"])}) for r in connection.execute(query).mappings()]
+
+
+def rename(connection: sa.Connection, name: str, new_name: str) -> None:
+    """Let our rows follow a renamed model."""
+    for table in (stage_history, production, verdicts):
+        connection.execute(table.update().where(table.c.model == name).values(model=new_name))
+
+
+def forget(connection: sa.Connection, name: str) -> None:
+    """Drop our rows of a deleted model; the audit log keeps what happened."""
+    for table in (stage_history, production, verdicts):
+        connection.execute(table.delete().where(table.c.model == name))
+
+
+def tag_of(connection: sa.Connection, owner: str, key: str) -> str | None:
+    """A tag's value on a run, a logged model (`m-…`) or an experiment (a number)."""
+    if owner.startswith("m-"):
+        table, is_owner, name, value = _logged_tags, _logged_tags.c.model_id == owner, "tag_key", "tag_value"
+    elif owner.isdigit() and len(owner) < 20:
+        table, is_owner, name, value = _experiment_tags, _experiment_tags.c.experiment_id == int(owner), "key", "value"
+    else:
+        table, is_owner, name, value = _run_tags, _run_tags.c.run_uuid == owner, "key", "value"
+    found = connection.execute(sa.select(table.c[value]).where(is_owner, table.c[name] == key)).scalar()
+    return None if found is None else str(found)
+
+
+def _is(table: sa.Table, name: str) -> tuple[sa.ColumnElement[bool], ...]:
+    return table.c.workspace == WORKSPACE, table.c.name == name
+
+
+def _grouped(
+    connection: sa.Connection, owner: Any, key: Any, value: Any, which: Iterable[sa.ColumnElement[bool]]
+) -> Mapping[Any, dict[str, Any]]:
+    found: dict[Any, dict[str, Any]] = {}
+    for group, name, content in connection.execute(sa.select(owner, key, value).where(*which).order_by(key)):
+        found.setdefault(group, {})[name] = content
+    return found
+
+
+def _instant(millis: int) -> datetime:
+    return datetime.fromtimestamp(millis / 1000, UTC)

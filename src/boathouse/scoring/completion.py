@@ -1,0 +1,21 @@
+"""Batch completion: rows joined, point in time, with the features a model knows it needs."""
+
+from collections.abc import Mapping
+
+from boathouse.context import Context
+from boathouse.features import FeatureSpec, complete_sql
+from boathouse.lake import Frame, Relation, batches, normalised
+from boathouse.training import relations_of
+
+
+def complete(context: Context, spec: FeatureSpec, df: Frame) -> tuple[Relation, Mapping[str, int]]:
+    """All of the frame's columns and the features, and the table versions they came from.
+
+    A feature that the frame brings itself overrides the stored one. Raises InvalidInput naming a lookup
+    key or input that the frame lacks.
+    """
+    rows = batches(df).read_all()
+    wanted = spec.without(frozenset(rows.column_names))
+    spine = context.engine.register(rows.cast(normalised(rows.schema)))
+    relations, versions = relations_of(context, wanted)
+    return context.engine.relation(complete_sql(spec, spine, relations, rows.column_names)), versions

@@ -1,0 +1,124 @@
+"""A model version in memory: its features, its inputs, and predictions from complete rows."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from boathouse.context import Context
+from boathouse.errors import InvalidInput, NotFound
+from boathouse.features import FeatureSpec
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+SPEC_FILE = "feature_store/feature_spec.yaml"
+RAW_FOLDER = "raw_model"
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a model says of n rows: `values` (n,), and for binary classifiers `probabilities` (n,) of the positive class."""
+
+    values: "np.ndarray[Any, Any]"
+    probabilities: "np.ndarray[Any, Any] | None"
+
+
+@dataclass(frozen=True)
+class Model:
+    """One loaded version."""
+
+    name: str
+    version: str
+    run_id: str | None
+    spec: FeatureSpec | None
+    inputs: tuple[str, ...]
+    raw: Any
+    signature: Any
+
+    def predict(self, rows: "pd.DataFrame") -> Prediction:
+        """Predictions for complete rows. Raises InvalidInput naming a column that is missing."""
+        columns = list(self.spec.model_columns) if self.spec else [c for c in self.inputs if c in rows] or list(rows)
+        if missing := [c for c in columns if c not in rows]:
+            raise InvalidInput(f"{self.name} version {self.version} needs the column {missing[0]!r}, which the rows lack")
+        return predict_raw(self.raw, rows[columns])
+
+
+def load(context: Context, model_uri: str) -> Model:
+    """The version a URI names: `models:/schema.model@champion`, `/3` or `/Production`. Raises NotFound, NotPermitted."""
+    context.point_mlflow_here()
+    import mlflow
+    from mlflow.artifacts import download_artifacts
+    from mlflow.exceptions import MlflowException
+
+    name, reference = parse_uri(context, model_uri)
+    facts = context.call("GET", f"/api/v1/models/{name}/versions/{reference}")
+    mlflow.set_tracking_uri(context.tracking_uri)
+    mlflow.set_registry_uri(context.tracking_uri)
+    try:
+        folder = download_artifacts(artifact_uri=f"models:/{name}/{facts['version']}")
+    except MlflowException as error:
+        raise NotFound(f"{name} version {facts['version']} has no artifacts: {error.message}") from error
+    return load_folder(Path(folder), name, str(facts["version"]), facts.get("run_id"))
+
+
+def load_folder(folder: Path, name: str, version: str, run_id: str | None = None) -> Model:
+    """A version from its downloaded folder."""
+    import mlflow.pyfunc
+    from mlflow.models import Model as Packaged
+
+    packaged = Packaged.load(str(folder))
+    signature = packaged.signature
+    inputs = tuple(signature.inputs.input_names()) if signature and signature.inputs else ()
+    data = folder / str(packaged.flavors.get("python_function", {}).get("data", ""))
+    spec_file = data / SPEC_FILE
+    spec = FeatureSpec.from_yaml(spec_file.read_text()) if spec_file.is_file() else None
+    raw_folder = data / RAW_FOLDER if spec else folder
+    raw = mlflow.pyfunc.load_model(str(raw_folder))
+    return Model(name, version, run_id, spec, inputs, native(raw), signature)
+
+
+def native(loaded: Any) -> Any:
+    """The library's own object behind a pyfunc where there is one, since pyfunc hides probabilities."""
+    try:
+        return loaded.get_raw_model() or loaded
+    except Exception:
+        return loaded
+
+
+def predict_raw(raw: Any, rows: "pd.DataFrame") -> Prediction:
+    """Predictions, with probabilities where the library gives them."""
+    import numpy as np
+
+    if hasattr(raw, "predict_proba"):
+        both = np.asarray(raw.predict_proba(rows))
+        classes = np.asarray(getattr(raw, "classes_", np.arange(both.shape[1])))
+        values = classes[both.argmax(axis=1)]
+        return Prediction(values, both[:, 1] if both.shape[1] == 2 else None)
+    answer = raw.predict(rows)
+    values = np.asarray(answer.iloc[:, 0] if hasattr(answer, "iloc") and getattr(answer, "ndim", 1) == 2 else answer)
+    if _is_binary_booster(raw):
+        return Prediction((values >= 0.5).astype(int), values)
+    return Prediction(values, None)
+
+
+def _is_binary_booster(raw: Any) -> bool:
+    parameters = getattr(raw, "params", None)
+    return isinstance(parameters, dict) and parameters.get("objective") == "binary"
+
+
+def parse_uri(context: Context, model_uri: str) -> tuple[str, str]:
+    """(full model name, version or stage or `@alias`). Raises InvalidInput."""
+    path = model_uri.removeprefix("models:/")
+    if path == model_uri or not path:
+        raise InvalidInput(f"{model_uri!r} is no model URI: write models:/schema.model@champion or models:/schema.model/3")
+    name, at, alias = path.partition("@")
+    if at:
+        return context.complete(name), f"@{alias}"
+    name, slash, version = path.rpartition("/")
+    if not slash:
+        raise InvalidInput(f"{model_uri!r} names no version: add @champion, /Production or a number")
+    return context.complete(name), version
+
+

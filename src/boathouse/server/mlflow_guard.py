@@ -1,0 +1,219 @@
+"""What stands before MLflow: who asks, from where, for which route. Names and models are its stores' business.
+
+A route that the table does not hold, or holds as refused, is not there.
+"""
+
+import base64
+import binascii
+import json
+import re
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from http.cookies import CookieError, SimpleCookie
+from typing import Any, Protocol
+from urllib.parse import quote
+
+import anyio.to_thread
+
+from boathouse.database import Database
+from boathouse.errors import BoathouseError, InvalidInput, NotFound, NotPermitted, Unauthenticated
+from boathouse.registry import MAY_LOG, Actor, acting_as, check_files
+from boathouse.server.mlflow_routes import ROUTES
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+UI = "/mlflow"
+ROOTS = (
+    "/api/2.0/mlflow/", "/api/2.0/mlflow-artifacts/", "/api/3.0/mlflow/", "/ajax-api/", "/graphql", "/version",
+    "/get-artifact", "/model-versions/get-artifact", "/v1/traces",
+)  # fmt: skip
+FILES = "/api/2.0/mlflow-artifacts/"
+_SAFE = ("GET", "HEAD")
+_TWISTED = re.compile(r"//|/\.\.?(/|$)|\\|[\x00-\x1f\x7f]|%[0-9a-fA-F]{2}")
+
+
+class Identity(Protocol):
+    """What the guard needs of an identity."""
+
+    @property
+    def principal(self) -> str:
+        """The name that grants and the audit log know."""
+
+    @property
+    def environment(self) -> str | None:
+        """The one environment the token was made for, if any."""
+
+
+Authenticate = Callable[[str | None], Identity]
+Allow = Callable[[Any, str, str], bool]
+
+
+def owns(path: str) -> bool:
+    """Whether a path of the port belongs to MLflow."""
+    return path == UI or path.startswith(f"{UI}/") or any(path == r or (r[-1] == "/" and path.startswith(r)) for r in ROOTS)
+
+
+class Guard:
+    """An ASGI app in front of another."""
+
+    def __init__(
+        self, app: App, database: Database, authenticate: Authenticate, allow: Allow, *,
+        cookie: str | None = None, login_url: str | None = None, environment: str = "dev",
+    ) -> None:  # fmt: skip
+        self._app = app
+        self._database = database
+        self._authenticate = authenticate
+        self._allow = allow
+        self._cookie = cookie
+        self._login_url = login_url
+        self._environment = environment
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, on behalf of whoever sent it, or answer why not."""
+        if scope["type"] != "http":
+            if scope["type"] == "websocket":
+                await send({"type": "websocket.close", "code": 1008})
+            return
+        headers = {k.decode("latin-1").lower(): v.decode("latin-1") for k, v in scope["headers"]}
+        if scope["path"] == UI:
+            await _redirect(send, f"{UI}/")
+            return
+        try:
+            path = canonical(scope["path"])
+            kind = route(path, scope["method"])
+            check_origin(scope["method"], headers, by_cookie="authorization" not in headers)
+            if kind == "open":
+                await self._app(_passed(scope, path), receive, send)
+                return
+            actor = await anyio.to_thread.run_sync(self._admit, kind, path, headers)
+        except Unauthenticated as error:
+            if self._login_url and "text/html" in headers.get("accept", ""):
+                await _redirect(send, f"{self._login_url}?next={quote(scope['path'])}")
+            else:
+                await _refuse(send, error)
+        except BoathouseError as error:
+            await _refuse(send, error)
+        else:
+            with acting_as(actor):
+                await self._app(_passed(scope, path), receive, _sandboxed(send))
+
+    def _admit(self, kind: str, path: str, headers: dict[str, str]) -> Actor:
+        token, asked = credentials(headers, self._cookie)
+        identity = self._authenticate(token)
+        if identity.environment and asked not in (None, identity.environment):
+            raise NotPermitted(f"the token is for {identity.environment}, not for {asked}")
+        actor = Actor(
+            identity.principal,
+            lambda privilege, name: self._allow(identity, privilege, name),
+            identity.environment or asked or self._environment,
+            getattr(identity, "scratch", None),
+            bound=identity.environment is not None,
+        )
+        environment = str(actor.environment)
+        if not actor.allow("USE CATALOG", environment):
+            raise NotPermitted(f"{actor.principal} lacks USE CATALOG on {environment}")
+        writes = kind in ("write", "files-write")
+        a_task = getattr(identity, "run_id", None) or actor.scratch
+        if writes and not a_task and not actor.may(MAY_LOG, environment):
+            raise NotPermitted(f"{actor.principal} lacks {' or '.join(MAY_LOG)} on {environment}, which logging takes")
+        if kind.startswith("files"):
+            check_files(self._database, actor, path.partition(FILES)[2].partition("/")[2], write=writes)
+        return actor
+
+
+def canonical(path: str) -> str:
+    """The path as MLflow's routes know it: decoded once, without the UI's prefix. Raises InvalidInput."""
+    if _TWISTED.search(path):
+        raise InvalidInput(f"the path {path!r} is not written plainly")
+    return path.removeprefix(UI) if path.startswith(f"{UI}/") else path
+
+
+def route(path: str, method: str) -> str:
+    """What a request needs, after the table. Raises NotFound."""
+    plain = re.sub("^/ajax-api/", "/api/", path)
+    method = "GET" if method == "HEAD" else method
+    found = _EXACT.get((plain, method)) or next((k for shape, m, k in _SHAPED if m == method and shape.fullmatch(plain)), None)
+    if found in (None, "refused"):
+        raise NotFound(f"Boathouse does not serve {method} {path} of MLflow")
+    return str(found)
+
+
+def check_origin(method: str, headers: dict[str, str], *, by_cookie: bool) -> None:
+    """Pass unless a change comes from another site's page. Raises NotPermitted."""
+    origin = headers.get("origin")
+    if method in _SAFE or (origin is None and not by_cookie):
+        return
+    if origin is None or origin.partition("://")[2] != headers.get("host"):
+        raise NotPermitted(f"a page of {origin or 'unknown origin'} may not change anything here")
+
+
+def credentials(headers: dict[str, str], cookie: str | None) -> tuple[str | None, str | None]:
+    """(token, environment): a bearer token `TOKEN` or `TOKEN@ENV`, a password with the environment as user, or the session."""
+    scheme, _, value = headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer":
+        token, _, asked = value.strip().partition("@")
+        return token, asked or None
+    if scheme.lower() == "basic":
+        try:
+            user, _, password = base64.b64decode(value, validate=True).decode().partition(":")
+        except (binascii.Error, UnicodeDecodeError):
+            return None, None
+        token, _, asked = password.partition("@")
+        return token, asked or None if asked or user in ("", "token") else user
+    try:
+        morsel = SimpleCookie(headers.get("cookie", "")).get(cookie) if cookie else None
+    except CookieError:
+        morsel = None
+    return (morsel.value if morsel else None), None
+
+
+def _table(rows: Iterable[tuple[str, str, str]]) -> tuple[dict[tuple[str, str], str], list[tuple[re.Pattern[str], str, str]]]:
+    exact, shaped = {}, []
+    for kind, path, methods in rows:
+        for method in methods.split():
+            if "<" in path:
+                shape = re.sub("<path:[^>]*>", "(?:.+)", re.sub("<[^:>]*>", "(?:[^/]+)", path))
+                shaped.append((re.compile(shape), method, kind))
+            else:
+                exact[path, method] = kind
+    return exact, shaped
+
+
+_EXACT, _SHAPED = _table(ROUTES)
+
+
+def _passed(scope: Scope, path: str) -> Scope:
+    # the origin was checked here; MLflow would know local ones only. Its credentials end here, too.
+    headers = [(k, v) for k, v in scope["headers"] if k.lower() not in (b"origin", b"authorization", b"cookie")]
+    return {**scope, "path": path, "raw_path": quote(path).encode(), "root_path": "", "headers": headers}
+
+
+def _sandboxed(send: Send) -> Send:
+    """Files that users made open without rights to this site: no script, no session."""
+
+    async def sandboxed(message: MutableMapping[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            kinds = [v for k, v in message.get("headers", ()) if k.lower() == b"content-disposition"]
+            if kinds:
+                message = {**message, "headers": [*message["headers"], (b"content-security-policy", b"sandbox")]}
+        await send(message)
+
+    return sandboxed
+
+
+async def _refuse(send: Send, error: BoathouseError) -> None:
+    headers = [(b"content-type", b"application/json")]
+    if error.http_status == 401:
+        headers.append((b"www-authenticate", b'Bearer realm="Boathouse"'))
+    await _answer(send, error.http_status, headers, json.dumps(error.to_dict()).encode())
+
+
+async def _redirect(send: Send, location: str) -> None:
+    await _answer(send, 303, [(b"location", location.encode())], b"")
+
+
+async def _answer(send: Send, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,210 @@
+"""Tables, SQL, lineage and the audit log."""
+
+import base64
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pyarrow as pa
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, Response, StreamingResponse
+from pydantic import BaseModel
+
+from boathouse.catalog import TableSpec
+from boathouse.errors import NotPermitted
+from boathouse.lake import DeltaFolder, schema_of
+from boathouse.server.auth import Caller, Served
+
+router = APIRouter(prefix="/api/v1", tags=["catalog"])
+ARROW = "application/vnd.apache.arrow.stream"
+_MAX_JSON_ROWS = 10_000
+
+
+class NewTable(BaseModel):
+    """A table to make: columns as `{name: type}`, or an Arrow schema in base64."""
+
+    name: str
+    columns: dict[str, str] | None = None
+    arrow_schema: str | None = None
+    primary_keys: list[str] = []
+    event_time: str | None = None
+    known_time: str | None = None
+    partition_by: list[str] = []
+    description: str = ""
+    tags: dict[str, str] = {}
+    column_comments: dict[str, str] = {}
+    constraints: dict[str, str] = {}
+    exists_ok: bool = False
+
+
+class Opening(BaseModel):
+    """What a caller wants to do with a table."""
+
+    privileges: list[str] = ["SELECT"]
+
+
+class Written(BaseModel):
+    """A version a caller wrote, and what it was made out of."""
+
+    version: int
+    operation: str
+    sources: list[tuple[str, str | None]] = []
+    columns: list[tuple[str, str]] | None = None
+
+
+class Query(BaseModel):
+    """A query; two-level names mean `environment`."""
+
+    query: str
+    environment: str = "dev"
+
+
+class Derivation(BaseModel):
+    """Something that was made out of tables."""
+
+    sources: list[tuple[str, str | None]]
+    target: str
+    version: str
+
+
+@router.get("/catalogs")
+def catalogs(who: Caller, platform: Served) -> list[dict[str, Any]]:
+    """Catalogs the caller may use."""
+    return [s.__dict__ for s in platform.catalog.securables("catalog") if platform.catalog.visible(who, "catalog", s.name)]
+
+
+@router.get("/schemas")
+def schemas(who: Caller, platform: Served, environment: str | None = None) -> list[dict[str, Any]]:
+    """Schemas the caller may use."""
+    found = platform.catalog.securables("schema", parent=environment)
+    return [s.__dict__ for s in found if platform.catalog.visible(who, "schema", s.name)]
+
+
+@router.post("/schemas/{name}")
+def create_schema(name: str, who: Caller, platform: Served, comment: str = "") -> dict[str, Any]:
+    """A new schema."""
+    return platform.catalog.create_schema(who, name, comment).__dict__
+
+
+@router.delete("/schemas/{name}")
+def drop_schema(name: str, who: Caller, platform: Served, cascade: bool = False) -> None:
+    """Remove a schema."""
+    platform.catalog.drop_schema(who, name, cascade)
+
+
+@router.get("/tables")
+def tables(who: Caller, platform: Served, environment: str | None = None, schema: str | None = None) -> list[dict[str, Any]]:
+    """Tables the caller may read or write."""
+    found = platform.catalog.tables(who, schema)
+    return [t.to_dict() for t in found if environment in (None, t.name.partition(".")[0])]
+
+
+@router.post("/tables")
+def create_table(body: NewTable, who: Caller, platform: Served) -> dict[str, Any]:
+    """A new table, empty."""
+    if body.arrow_schema:
+        schema = pa.ipc.read_schema(pa.py_buffer(base64.b64decode(body.arrow_schema)))
+    else:
+        schema = schema_of(body.columns or {})
+    spec = TableSpec(
+        name=body.name, schema=schema, primary_keys=tuple(body.primary_keys), event_time=body.event_time,
+        known_time=body.known_time, partition_by=tuple(body.partition_by), description=body.description,
+        tags=body.tags, column_comments=body.column_comments, constraints=body.constraints,
+    )  # fmt: skip
+    return platform.catalog.create_table(who, spec, exists_ok=body.exists_ok).to_dict()
+
+
+@router.get("/tables/{name}")
+def table(name: str, who: Caller, platform: Served) -> dict[str, Any]:
+    """A table's description, with its newest version."""
+    if not platform.catalog.visible(who, "table", name):
+        platform.access.authorize(who, "SELECT", "table", name)
+    info = platform.catalog.table(name).to_dict()
+    info["version"] = DeltaFolder(info["location"], name).version()
+    return info
+
+
+@router.patch("/tables/{name}")
+def alter_table(name: str, body: dict[str, Any], who: Caller, platform: Served) -> dict[str, Any]:
+    """Change description, tags, masks or row filter."""
+    return platform.catalog.describe(who, name, body).to_dict()
+
+
+@router.delete("/tables/{name}")
+def drop_table(name: str, who: Caller, platform: Served) -> None:
+    """Remove a table and its files."""
+    platform.catalog.drop_table(who, name)
+
+
+@router.post("/tables/{name}/open")
+def open_table(name: str, body: Opening, who: Caller, platform: Served) -> dict[str, Any]:
+    """Where a table's files are, for a caller who may reach them."""
+    return platform.catalog.open_table(who, name, body.privileges).to_dict()
+
+
+@router.post("/tables/{name}/commits")
+def note_write(name: str, body: Written, who: Caller, platform: Served) -> None:
+    """Tell of a version that was written: lineage, audit, triggers."""
+    platform.catalog.note_write(who, name, body.version, body.operation, body.sources, body.columns)
+
+
+@router.get("/tables/{name}/history")
+def history(name: str, who: Caller, platform: Served, limit: int = 50) -> list[dict[str, Any]]:
+    """Commits of a table, newest first."""
+    access = platform.catalog.open_table(who, name, ["SELECT"])
+    return json.loads(json.dumps(DeltaFolder(access.info.location, name).history(limit), default=str))  # type: ignore[no-any-return]
+
+
+@router.post("/sql")
+def sql(body: Query, who: Caller, platform: Served, request: Request) -> Response:
+    """Rows of a query: an Arrow stream if asked for by Accept, else JSON (at most 10,000 rows)."""
+    if who.environment and body.environment != who.environment:
+        raise NotPermitted(f"a run in {who.environment} asks in {who.environment}: write other environments' names in full")
+    stack = ExitStack()
+    relation = stack.enter_context(platform.sql.run(who, body.query, body.environment))
+    if ARROW not in request.headers.get("accept", ""):
+        with stack:
+            rows = relation.limit(_MAX_JSON_ROWS).to_arrow()
+        return JSONResponse(json.loads(json.dumps({"columns": rows.column_names, "rows": rows.to_pylist()}, default=str)))
+    with stack:
+        versions = platform.sql.versions(who, body.query, body.environment)
+        rows = relation.to_arrow()
+    marked = rows.replace_schema_metadata({f"boathouse.read.{n}": str(v) for n, v in versions.items()})
+    return StreamingResponse(_stream(marked), media_type=ARROW)
+
+
+def _stream(rows: pa.Table) -> Iterator[bytes]:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, rows.schema) as writer:
+        writer.write_table(rows)
+    buffer = memoryview(sink.getvalue())
+    for start in range(0, len(buffer), 1 << 20):
+        yield bytes(buffer[start : start + (1 << 20)])
+
+
+@router.get("/lineage/{name}")
+def lineage(name: str, who: Caller, platform: Served, direction: str = "up") -> list[dict[str, Any]]:
+    """Edges that lead to a name (`up`) or from it (`down`)."""
+    return [e.__dict__ for e in platform.lineage.edges(name, direction)]
+
+
+@router.post("/lineage")
+def note_lineage(body: Derivation, who: Caller, platform: Served) -> None:
+    """Tell of a model or endpoint that was made out of tables."""
+    platform.lineage.record(body.sources, (body.target, body.version), who.principal, who.run_id)
+
+
+@router.get("/audit")
+def audit(who: Caller, platform: Served, limit: int = 100, subject: str | None = None) -> list[dict[str, Any]]:
+    """The newest entries of the audit log; for members of admins and ml-engineers."""
+    if not who.groups & {"admins", "ml-engineers"}:
+        raise NotPermitted("the audit log is for members of admins and ml-engineers", missing={"group": "ml-engineers"})
+    return [e.__dict__ for e in platform.audit.entries(limit, subject)]
+
+
+@router.get("/audit/verify")
+def verify(who: Caller, platform: Served) -> dict[str, Any]:
+    """Whether the chain is whole."""
+    fault = platform.audit.verify()
+    return {"whole": fault is None, "fault": fault, "head": platform.audit.publish_head() if fault is None else None}

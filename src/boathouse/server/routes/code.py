@@ -1,0 +1,147 @@
+"""Environments, deployments, projects, merge requests and releases."""
+
+from typing import Any
+
+from fastapi import APIRouter
+from pydantic import BaseModel
+
+from boathouse.environments import ENVIRONMENTS
+from boathouse.errors import NotFound
+from boathouse.server.auth import Caller, Served
+
+router = APIRouter(prefix="/api/v1", tags=["code"])
+
+
+class NewDeployment(BaseModel):
+    """What to deploy: a working tree (`path`, dev only) or a commit, branch or tag of a project."""
+
+    target: str
+    path: str | None = None
+    project: str | None = None
+    ref: str | None = None
+    variables: dict[str, str] = {}
+
+
+class NewRequest(BaseModel):
+    """A branch that wants into main."""
+
+    project: str
+    branch: str
+    title: str = ""
+
+
+class NewRelease(BaseModel):
+    """A version to release."""
+
+    project: str
+    version: str
+
+
+@router.get("/environments")
+def environments(who: Caller, platform: Served) -> list[dict[str, Any]]:
+    """The environments the caller may use, with what is deployed there."""
+    return [environment(e, who, platform) for e in ENVIRONMENTS if platform.access.allows(who, "USE CATALOG", "catalog", e)]
+
+
+@router.get("/environments/{name}")
+def environment(name: str, who: Caller, platform: Served) -> dict[str, Any]:
+    """One environment."""
+    if name not in ENVIRONMENTS:
+        raise NotFound(f"there is no environment {name!r}; there are {', '.join(ENVIRONMENTS)}")
+    platform.access.authorize(who, "USE CATALOG", "catalog", name)
+    return {
+        "name": name, "online_folder": str(platform.online_folder(name)),
+        "deployments": [d.__dict__ for d in platform.deployments.current(name)],
+        "tables": len([t for t in platform.catalog.securables("table") if t.name.startswith(f"{name}.")]),
+    }  # fmt: skip
+
+
+@router.get("/deployments")
+def deployments(who: Caller, platform: Served, environment: str | None = None, limit: int = 50) -> list[dict[str, Any]]:
+    """Deployments, newest first."""
+    found = platform.deployments.history(environment, limit)
+    return [d.__dict__ for d in found if platform.access.allows(who, "USE CATALOG", "catalog", d.environment)]
+
+
+@router.post("/deployments")
+def deploy(body: NewDeployment, who: Caller, platform: Served) -> dict[str, Any]:
+    """Deploy a bundle, all of it or nothing; needs DEPLOY."""
+    deployed = platform.code.deploy(who, **body.model_dump())
+    return deployed.__dict__
+
+
+@router.post("/deployments/plan")
+def plan(body: NewDeployment, who: Caller, platform: Served) -> list[dict[str, Any]]:
+    """What a deployment would change."""
+    return [c.__dict__ for c in platform.code.plan(who, **body.model_dump())]
+
+
+@router.delete("/deployments/{environment}/{project}")
+def destroy(environment: str, project: str, who: Caller, platform: Served) -> dict[str, int]:
+    """Remove a project's resources from an environment; needs DEPLOY. Tables and models stay."""
+    return {"removed": platform.code.destroy(who, environment, project)}
+
+
+@router.get("/resources")
+def resources(who: Caller, platform: Served, environment: str | None = None, kind: str | None = None,
+              project: str | None = None) -> list[dict[str, Any]]:  # fmt: skip
+    """What is deployed."""
+    found = platform.deployments.resources(kind, environment, project, scratch=who.scratch or "")
+    return [r.__dict__ for r in found if platform.access.allows(who, "USE CATALOG", "catalog", r.environment)]
+
+
+@router.get("/projects")
+def projects(who: Caller, platform: Served) -> list[dict[str, Any]]:
+    """Projects known here."""
+    return [p.__dict__ for p in platform.projects.all()]
+
+
+@router.put("/projects/{name}")
+def ensure_project(name: str, who: Caller, platform: Served) -> dict[str, Any]:
+    """Make a project known; where its server-side repository lies, for a push on this machine."""
+    platform.access.authorize(who, "DEPLOY", "catalog", "dev")
+    project = platform.projects.ensure(who, name)
+    return {**project.__dict__, "repository": str(platform.projects.repository(name).path)}
+
+
+@router.get("/requests")
+def requests(who: Caller, platform: Served, project: str | None = None) -> list[dict[str, Any]]:
+    """Merge requests, newest first."""
+    return [r.__dict__ for r in platform.projects.requests(project)]
+
+
+@router.post("/requests")
+def open_request(body: NewRequest, who: Caller, platform: Served) -> dict[str, Any]:
+    """Open a merge request; its tests start at once."""
+    return platform.code.open_request(who, body.project, body.branch, body.title or body.branch).__dict__
+
+
+@router.get("/requests/{number}")
+def request(number: int, who: Caller, platform: Served) -> dict[str, Any]:
+    """One merge request with its checks."""
+    return platform.projects.request(number).__dict__
+
+
+@router.post("/requests/{number}/test")
+def test_request(number: int, who: Caller, platform: Served) -> dict[str, str]:
+    """Run a request's tests again."""
+    return {"run_id": platform.code.test_request(who, number)}
+
+
+@router.post("/requests/{number}/merge")
+def merge(number: int, who: Caller, platform: Served) -> dict[str, Any]:
+    """Merge a request whose tests passed; needs MERGE in staging."""
+    return platform.code.merge(who, number).__dict__
+
+
+@router.get("/releases")
+def releases(who: Caller, platform: Served, project: str | None = None) -> list[dict[str, Any]]:
+    """Releases, newest first."""
+    return [r.__dict__ for r in platform.projects.releases(project)]
+
+
+@router.post("/releases")
+def cut(body: NewRelease, who: Caller, platform: Served) -> dict[str, Any]:
+    """Cut a release at main's head and deploy it to prod; needs DEPLOY in prod."""
+    release, deployment = platform.code.cut_release(who, body.project, body.version)
+    return {**release.__dict__, "deployment": deployment.id}

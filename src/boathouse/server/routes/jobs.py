@@ -1,0 +1,140 @@
+"""Jobs and runs."""
+
+from typing import Any
+
+from fastapi import APIRouter
+from fastapi.responses import Response
+from pydantic import BaseModel
+
+from boathouse.errors import NotFound
+from boathouse.identity import Identity
+from boathouse.jobs import Run, next_due
+from boathouse.platform import Platform
+from boathouse.server.auth import Caller, Served
+
+router = APIRouter(prefix="/api/v1", tags=["jobs"])
+
+
+class Submission(BaseModel):
+    """A run to start."""
+
+    parameters: dict[str, str] = {}
+    task: str | None = None
+    scratch: str | None = None
+
+
+class Result(BaseModel):
+    """A value that a task hands to later tasks."""
+
+    task: str
+    key: str
+    value: Any
+
+
+@router.get("/jobs")
+def jobs(who: Caller, platform: Served, environment: str | None = None, scratch: str | None = None) -> list[dict[str, Any]]:
+    """Deployed jobs that the caller may see, with their newest run and next due time."""
+    found = platform.deployments.resources("job", environment, scratch=scratch or "")
+    return [_job(platform, j) for j in found if _may_see(who, platform, j.environment, j.scratch)]
+
+
+@router.get("/jobs/{environment}/{name}")
+def job(environment: str, name: str, who: Caller, platform: Served) -> dict[str, Any]:
+    """One deployed job with its definition."""
+    platform.access.authorize(who, "USE CATALOG", "catalog", environment)
+    resource = platform.deployments.resource("job", environment, name, who.scratch or "")
+    return {**_job(platform, resource), "definition": resource.definition}
+
+
+@router.post("/jobs/{environment}/{name}/runs")
+def submit(environment: str, name: str, body: Submission, who: Caller, platform: Served) -> dict[str, str]:
+    """Start a job; needs RUN."""
+    run_id = platform.submit_job(
+        who, environment, name, parameters=body.parameters, task=body.task, scratch=who.scratch or body.scratch or ""
+    )
+    return {"run_id": run_id}
+
+
+@router.get("/runs")
+def runs(who: Caller, platform: Served, environment: str | None = None, job: str | None = None, state: str | None = None,
+         limit: int = 50) -> list[dict[str, Any]]:  # fmt: skip
+    """Runs, newest first."""
+    found = platform.runs.newest(environment, job, state, min(limit, 500))
+    return [_run(r) for r in found if _may_see(who, platform, r.environment, r.scratch)]
+
+
+@router.get("/runs/{run_id}")
+def run(run_id: str, who: Caller, platform: Served) -> dict[str, Any]:
+    """A run with its tasks."""
+    return _run(_seen(who, platform, run_id))
+
+
+@router.get("/runs/{run_id}/logs")
+def logs(run_id: str, task: str, who: Caller, platform: Served, offset: int = 0) -> Response:
+    """What a task has written from `offset` (bytes) on, while it runs and after."""
+    _seen(who, platform, run_id)
+    path = platform.runner.log(run_id, task)
+    if not path.exists():
+        return Response(b"", media_type="text/plain; charset=utf-8")
+    with path.open("rb") as log:
+        log.seek(offset)
+        return Response(log.read(), media_type="text/plain; charset=utf-8")
+
+
+@router.post("/runs/{run_id}/cancel")
+def cancel(run_id: str, who: Caller, platform: Served) -> None:
+    """Kill a run; needs RUN."""
+    found = _seen(who, platform, run_id)
+    platform.access.authorize(who, "RUN", "catalog", found.environment)
+    platform.runner.cancel(run_id)
+    platform.audit.record(who.principal, "cancel run", run_id)
+
+
+@router.post("/runs/{run_id}/repair")
+def repair(run_id: str, who: Caller, platform: Served) -> None:
+    """Run again what did not succeed; needs RUN."""
+    found = _seen(who, platform, run_id)
+    platform.access.authorize(who, "RUN", "catalog", found.environment)
+    platform.runner.repair(run_id)
+    platform.audit.record(who.principal, "repair run", run_id)
+
+
+@router.post("/runs/{run_id}/results")
+def add_result(run_id: str, body: Result, who: Caller, platform: Served) -> None:
+    """Keep a task's value; only the run itself may."""
+    if who.run_id != run_id:
+        raise NotFound(f"only run {run_id} itself keeps its values")
+    platform.runs.add_result(run_id, body.task, body.key, body.value)
+
+
+def _seen(who: Identity, platform: Platform, run_id: str) -> Run:
+    found = platform.runs.get(run_id)
+    if not _may_see(who, platform, found.environment, found.scratch):
+        raise NotFound(f"no run has the id {run_id!r}; `boathouse runs list` shows them")
+    return found
+
+
+def _may_see(who: Identity, platform: Platform, environment: str, scratch: str) -> bool:
+    if who.scratch:
+        return who.scratch == scratch
+    return platform.access.allows(who, "USE CATALOG", "catalog", environment)
+
+
+def _run(found: Run) -> dict[str, Any]:
+    body = {**found.__dict__, "tasks": [t.__dict__ for t in found.tasks], "seconds": found.seconds}
+    body.pop("definition")
+    return body
+
+
+def _job(platform: Platform, resource: Any) -> dict[str, Any]:
+    newest = platform.runs.newest(resource.environment, resource.name, limit=1)
+    schedule = resource.definition.get("schedule")
+    deployment = platform.deployments.deployment(resource.deployment)
+    return {
+        "environment": resource.environment, "name": resource.name, "project": resource.project,
+        "commit": deployment.commit_id, "dirty": deployment.dirty,
+        "tasks": [t["task_key"] for t in resource.definition.get("tasks") or ()],
+        "schedule": schedule, "trigger": resource.definition.get("trigger"),
+        "next_due": next_due(schedule, platform.now()) if schedule else None,
+        "last_run": _run(newest[0]) if newest else None,
+    }  # fmt: skip

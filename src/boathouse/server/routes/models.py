@@ -1,0 +1,102 @@
+"""Registered models: versions, verdicts, history, and the moves that delivery makes."""
+
+from typing import Any
+
+from fastapi import APIRouter
+from pydantic import BaseModel
+
+from boathouse.delivery import Evidence
+from boathouse.errors import InvalidInput
+from boathouse.identity import Identity
+from boathouse.platform import Platform
+from boathouse.server.auth import Caller, Served
+
+router = APIRouter(prefix="/api/v1", tags=["models"])
+
+
+class Reason(BaseModel):
+    """Why a pointer is moved."""
+
+    reason: str = ""
+
+
+@router.get("/models")
+def models(who: Caller, platform: Served, environment: str | None = None) -> list[dict[str, Any]]:
+    """Models the caller may see, with their Production version."""
+    return [m.__dict__ for m in platform.registry.models(environment) if platform.catalog.visible(who, "model", m.name)]
+
+
+@router.get("/models/{name}")
+def model(name: str, who: Caller, platform: Served) -> dict[str, Any]:
+    """A model with its versions, verdicts and history."""
+    _seen(who, platform, name)
+    verdicts: dict[int, Any] = {}
+    for verdict in platform.registry.verdicts(name):
+        verdicts.setdefault(verdict.version, verdict.verdict)
+    versions = [{**v.__dict__, "verdict": verdicts.get(v.version)} for v in platform.registry.versions(name)]
+    history = [h.__dict__ for h in platform.registry.history(name)]
+    return {**platform.registry.model(name).__dict__, "versions": versions, "history": history}
+
+
+@router.get("/models/{name}/versions/{reference}")
+def version(name: str, reference: str, who: Caller, platform: Served) -> dict[str, Any]:
+    """One version, by number, stage or `@alias`; needs EXECUTE."""
+    platform.access.authorize(who, "EXECUTE", "model", name)
+    number = platform.registry.resolve(name, reference)
+    found = platform.registry.version(name, number)
+    verdicts = platform.registry.verdicts(name, number)
+    return {**found.__dict__, "verdict": verdicts[0].verdict if verdicts else None}
+
+
+@router.get("/models/{name}/versions/{number}/test")
+def test_task(name: str, number: int, who: Caller, platform: Served) -> dict[str, Any]:
+    """What a testing run must know."""
+    platform.access.authorize(who, "EXECUTE", "model", name)
+    return platform.delivery.task(name)
+
+
+@router.post("/models/{name}/versions/{number}/test")
+def test(name: str, number: int, who: Caller, platform: Served) -> dict[str, str]:
+    """Move a version to Staging and test it; needs PROMOTE. The run's id."""
+    platform.access.authorize(who, "PROMOTE", "model", name)
+    return {"run_id": platform.delivery.test(name, number)}
+
+
+@router.post("/models/{name}/versions/{number}/evidence")
+def conclude(name: str, number: int, body: dict[str, Any], who: Caller, platform: Served) -> dict[str, Any]:
+    """Evidence in, verdict out; only from the environment's own testing run."""
+    try:
+        evidence = Evidence.from_dict(body)
+    except (KeyError, TypeError, ValueError) as error:
+        raise InvalidInput(f"the evidence cannot be read: {error}") from error
+    return platform.delivery.conclude(who, name, number, evidence).to_dict()
+
+
+@router.post("/models/{name}/versions/{number}/promote")
+def promote(name: str, number: int, body: Reason, who: Caller, platform: Served) -> None:
+    """Make a version Production; needs PROMOTE, and a verdict that passes."""
+    platform.delivery.promote(who, name, number, body.reason)
+
+
+@router.post("/models/{name}/versions/{number}/approve")
+def approve(name: str, number: int, body: Reason, who: Caller, platform: Served) -> None:
+    """Approve a version that waits; needs APPROVE."""
+    platform.delivery.approve(who, name, number, body.reason)
+
+
+@router.post("/models/{name}/versions/{number}/reject")
+def reject(name: str, number: int, body: Reason, who: Caller, platform: Served) -> None:
+    """Refuse a version that waits; needs APPROVE."""
+    platform.delivery.reject(who, name, number, body.reason)
+
+
+@router.post("/models/{name}/rollback")
+def rollback(name: str, body: Reason, who: Caller, platform: Served) -> dict[str, int]:
+    """Make the former Production version Production again; needs PROMOTE."""
+    return {"version": platform.delivery.rollback(who, name, body.reason)}
+
+
+def _seen(who: Identity, platform: Platform, name: str) -> None:
+    if not platform.catalog.visible(who, "model", name):
+        platform.access.authorize(who, "EXECUTE", "model", name)
+    platform.registry.model(name)

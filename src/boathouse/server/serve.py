@@ -1,0 +1,68 @@
+"""Runs the server: in a thread of a process that owns the home, or as the whole process."""
+
+import socket
+import threading
+import time
+
+import uvicorn
+
+from boathouse.errors import PortInUse, Unavailable
+from boathouse.platform import Platform
+from boathouse.server.app import create_app
+
+_LOOPBACK = "127.0.0.1"
+
+
+def free_port() -> int:
+    """A port that is free now."""
+    with socket.socket() as probe:
+        probe.bind((_LOOPBACK, 0))
+        return int(probe.getsockname()[1])
+
+
+class Server:
+    """Serves a platform on loopback until `stop`."""
+
+    def __init__(self, platform: Platform, port: int = 0) -> None:
+        self._socket = _listen(port)
+        self.url = f"http://{_LOOPBACK}:{self._socket.getsockname()[1]}"
+        self.platform = platform
+        config = uvicorn.Config(
+            create_app(platform), log_level="warning", lifespan="off", timeout_graceful_shutdown=3, access_log=False,
+            server_header=False,
+        )  # fmt: skip
+        self._server = uvicorn.Server(config)
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> str:
+        """Answer from a thread; the address. Raises Unavailable when it does not come up."""
+        self._thread = threading.Thread(
+            target=self._server.run, kwargs={"sockets": [self._socket]}, name="http", daemon=True
+        )
+        self._thread.start()
+        limit = time.monotonic() + 30
+        while not self._server.started:
+            if not self._thread.is_alive() or time.monotonic() > limit:
+                raise Unavailable(f"the server did not come up on {self.url}")
+            time.sleep(0.01)
+        self.platform.start(self.url)
+        return self.url
+
+    def stop(self) -> None:
+        """Answer no more."""
+        self._server.should_exit = True
+        if self._thread:
+            self._thread.join(10)
+        self._socket.close()
+
+
+def _listen(port: int) -> socket.socket:
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((_LOOPBACK, port))
+    except OSError as error:
+        listener.close()
+        raise PortInUse(f"port {port} is in use; choose another with --port") from error
+    listener.listen(2048)
+    return listener

@@ -1,0 +1,83 @@
+"""The inference table: one row a prediction, whatever the mode. Batch and stream write it directly."""
+
+import json
+import uuid
+from collections.abc import Mapping
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from boathouse.catalog import Table
+from boathouse.context import Context
+from boathouse.lake import Commit
+
+_TIMESTAMP = pa.timestamp("us", tz="UTC")
+META = {
+    "request_id": pa.string(), "row": pa.int32(), "request_time": _TIMESTAMP, "mode": pa.string(),
+    "source": pa.string(), "model_version": pa.string(), "prediction": pa.float64(),
+    "prediction_probability": pa.float64(), "label": pa.float64(), "label_time": _TIMESTAMP,
+    "feature_versions": pa.string(),
+}  # fmt: skip
+"""Columns that the table has besides inputs and features."""
+
+
+REQUEST_ID, REQUEST_TIME = "request_id", "request_time"
+
+
+def table_name(model: str) -> str:
+    """The inference table of a model, `schema.model_inference`."""
+    return f"{model}_inference"
+
+
+def log_predictions(context: Context, model: str, version: str, scored: pa.Table, mode: str,
+                    feature_versions: Mapping[str, int]) -> Commit | None:  # fmt: skip
+    """Log scored rows; the table is made at the first, and gains columns when a model brings new features.
+
+    Columns `request_id` and `request_time` (UTC) of the rows are kept. A request that brings its id and
+    was logged before is logged once only, so a job that is run again doubles nothing.
+    """
+    if not scored.num_rows:
+        return None
+    named = REQUEST_ID in scored.column_names
+    rows = silver_rows(scored, version=version, mode=mode, source=context.run.run_id or "shell",
+                       feature_versions=feature_versions)  # fmt: skip
+    table = ensure_silver(context, model, rows.schema)
+    known = {c.name for c in table.info.columns}
+    evolve = not set(rows.column_names) <= known
+    if named and table.version > 0:
+        return table.merge(rows, [REQUEST_ID, "row"], evolve=evolve, update=False)
+    return table.append(rows, evolve=evolve)
+
+
+def silver_rows(scored: pa.Table, *, version: str, mode: str, source: str,
+                feature_versions: Mapping[str, int]) -> pa.Table:  # fmt: skip
+    """Scored rows in the inference table's shape: what is asked and looked up beside what came of it."""
+    count = scored.num_rows
+    given = set(scored.column_names)
+    fresh = uuid.uuid4().hex
+    values = {
+        REQUEST_ID: scored.column(REQUEST_ID) if REQUEST_ID in given else pa.repeat(fresh, count),
+        "row": pa.repeat(pa.scalar(0, pa.int32()), count) if REQUEST_ID in given else pa.array(range(count), pa.int32()),
+        REQUEST_TIME: scored.column(REQUEST_TIME).cast(_TIMESTAMP) if REQUEST_TIME in given else pa.repeat(_now(), count),
+        "mode": pa.repeat(mode, count), "source": pa.repeat(source, count), "model_version": pa.repeat(version, count),
+        "label": pa.nulls(count, pa.float64()), "label_time": pa.nulls(count, _TIMESTAMP),
+        "feature_versions": pa.repeat(json.dumps(dict(feature_versions), sort_keys=True), count),
+    }  # fmt: skip
+    for name in ("prediction", "prediction_probability"):
+        values[name] = pc.cast(scored.column(name), pa.float64()) if name in given else pa.nulls(count, pa.float64())
+    inputs = {c: scored.column(c) for c in scored.column_names if c not in META}
+    return pa.table({**{n: values[n] for n in META}, **inputs})
+
+
+def ensure_silver(context: Context, model: str, schema: pa.Schema) -> Table:
+    """The inference table, made if it is new."""
+    name = table_name(model)
+    if context.table_exists(name):
+        return context.table(name)
+    return context.create_table(name, schema, description=f"One row a prediction of {model}", exists_ok=True)
+
+
+def _now() -> pa.Scalar:
+    from boathouse import clock
+
+    return pa.scalar(clock.now(), _TIMESTAMP)

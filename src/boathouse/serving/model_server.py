@@ -1,0 +1,133 @@
+"""The model server of one endpoint: a bare ASGI app. The log is written before the answer."""
+
+import asyncio
+import time
+import uuid
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from boathouse import clock
+from boathouse.errors import BoathouseError, InvalidInput, NotFound, Unavailable
+from boathouse.features import FeatureSpec, OnlineReader
+from boathouse.scoring import Model
+from boathouse.serving.online_completion import complete_online
+from boathouse.serving.payload import parse, plain
+from boathouse.serving.spool import Spool
+
+if TYPE_CHECKING:
+    import numpy as np
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One answer as it goes out."""
+
+    status: int
+    body: bytes
+    headers: Mapping[str, str]
+
+
+class ModelServer:
+    """Answers `/invocations` with the loaded version; `/load` brings another, which takes over when it is warm."""
+
+    def __init__(self, endpoint: str, load: Callable[[int], Model], online: Path, spool: Spool, key: str) -> None:
+        self._endpoint = endpoint
+        self._load = load
+        self._online = OnlineReader(online)
+        self._spool = spool
+        self._key = key
+        self._model: Model | None = None
+        self._worker = ThreadPoolExecutor(1, thread_name_prefix="model")
+        self._loader = ThreadPoolExecutor(1, thread_name_prefix="loader")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            return
+        body = await _body(receive)
+        headers = {k.decode().lower(): v.decode() for k, v in scope["headers"]}
+        loop = asyncio.get_running_loop()
+        path = scope["path"]
+        if path == "/ping":
+            answer = Answer(200, b"{}", {})
+        elif headers.get("x-boathouse-key") != self._key:
+            answer = _refusal(NotFound("this server answers the platform only"))
+        elif path == "/load":
+            answer = await loop.run_in_executor(self._loader, self._bring, body)
+        else:
+            answer = await loop.run_in_executor(self._worker, self._invoke, headers, body)
+        await _reply(send, answer)
+
+    def _bring(self, body: bytes) -> Answer:
+        try:
+            self._model = self._load(int(msgspec.json.decode(body)["version"]))
+        except Exception as error:
+            return _refusal(Unavailable(f"the version does not load: {type(error).__name__}: {error}"))
+        return Answer(200, b"{}", {})
+
+    def _invoke(self, headers: Mapping[str, str], body: bytes) -> Answer:
+        request_id = headers.get("x-request-id") or uuid.uuid4().hex
+        began, start = clock.now(), time.perf_counter()
+        record: dict[str, Any] = {
+            "request_id": request_id, "request_time": began.isoformat(), "requester": headers.get("x-boathouse-requester"),
+            "endpoint": self._endpoint, "model_version": self._model.version if self._model else None,
+            "request": body.decode(errors="replace"),
+        }  # fmt: skip
+        try:
+            answer, logged = self._predict(headers.get("content-type", ""), body)
+        except BoathouseError as error:
+            answer, logged = _refusal(error), {}
+        except Exception as error:
+            answer, logged = _refusal(InvalidInput(f"the model failed on these rows: {type(error).__name__}: {error}")), {}
+        record |= {"status_code": answer.status, "response": answer.body.decode(), **logged}
+        record["execution_duration_ms"] = round((time.perf_counter() - start) * 1000)
+        self._spool.write(record)
+        version = self._model.version if self._model else "-"
+        return Answer(answer.status, answer.body, {"x-request-id": request_id, "x-model-version": version})
+
+    def _predict(self, content_type: str, body: bytes) -> tuple[Answer, dict[str, Any]]:
+        model = self._model
+        if model is None:
+            raise Unavailable("no version is loaded yet")
+        question = parse(content_type, body, model.inputs)
+        rows, versions = complete_online(model.spec or FeatureSpec(()), question.rows, self._online)
+        prediction = model.predict(rows)
+        said: dict[str, Any] = {"predictions": _numbers(prediction.values)}
+        if prediction.probabilities is not None:
+            said["probabilities"] = _numbers(prediction.probabilities)
+        logged = {"features": msgspec.json.encode(plain(rows)).decode(), "client_request_id": question.client_request_id,
+                  "feature_versions": msgspec.json.encode(dict(versions)).decode()}  # fmt: skip
+        return Answer(200, msgspec.json.encode(said), {}), logged
+
+
+def _numbers(values: "np.ndarray[Any, Any]") -> list[Any]:
+    found: list[Any] = values.tolist()
+    return found
+
+
+def _refusal(error: BoathouseError) -> Answer:
+    return Answer(error.http_status, msgspec.json.encode(error.to_dict(), enc_hook=str), {})
+
+
+async def _body(receive: Receive) -> bytes:
+    parts = []
+    while True:
+        message = await receive()
+        parts.append(message.get("body", b""))
+        if not message.get("more_body"):
+            return b"".join(parts)
+
+
+async def _reply(send: Send, answer: Answer) -> None:
+    headers = [(b"content-type", b"application/json"), *((k.encode(), str(v).encode()) for k, v in answer.headers.items())]
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": answer.body})

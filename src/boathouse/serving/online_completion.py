@@ -1,0 +1,34 @@
+"""Online completion: features looked up by key; a value given in the request overrides the stored one."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from boathouse.errors import InvalidInput
+from boathouse.features import FeatureSpec, OnlineReader
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def complete_online(spec: FeatureSpec, rows: "pd.DataFrame", online: OnlineReader) -> tuple["pd.DataFrame", Mapping[str, int]]:
+    """The rows with their features, and the Delta version that each table's values were published from.
+
+    Raises InvalidInput naming a column that the rows lack, NotFound for a table that was never published.
+    """
+    wanted = spec.without(frozenset(rows.columns))
+    if missing := [c for c in wanted.required_inputs if c not in rows]:
+        raise InvalidInput(f"the rows lack {missing[0]!r}; a request carries {', '.join(wanted.required_inputs)}")
+    found = rows.copy()
+    versions: dict[str, int] = {}
+    for lookup in wanted.lookups():
+        table = lookup.table
+        described = online.describe(table.name)
+        versions[table.name] = described.version
+        position = {column: i for i, column in enumerate(described.columns)}
+        order = [lookup.on[table.keys.index(key)] for key in described.keys]
+        keys = list(zip(*(found[column].tolist() for column in order), strict=True))
+        stored = online.lookup(table.name, keys)
+        for feature, output in lookup.columns:
+            at, default = position[feature], lookup.defaults.get(output)
+            found[output] = [default if row is None or row[at] is None else row[at] for row in stored]
+    return found, versions

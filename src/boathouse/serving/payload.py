@@ -1,0 +1,66 @@
+"""What a scoring request may look like: MLflow's four JSON forms, CSV and Parquet; and what is answered."""
+
+import io
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from boathouse.errors import InvalidInput
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
+
+
+@dataclass(frozen=True)
+class Question:
+    """The rows asked about, and the caller's own id for the request."""
+
+    rows: "pd.DataFrame"
+    client_request_id: str | None
+
+
+def parse(content_type: str, body: bytes, inputs: tuple[str, ...]) -> Question:
+    """Rows out of a request's body. Raises InvalidInput saying which form was expected."""
+    import pandas as pd
+
+    kind = content_type.partition(";")[0].strip().lower() or "application/json"
+    try:
+        if kind == "text/csv":
+            return Question(pd.read_csv(io.BytesIO(body)), None)
+        if kind in ("application/vnd.apache.parquet", "application/x-parquet"):
+            return Question(pd.read_parquet(io.BytesIO(body)), None)
+        if kind != "application/json":
+            raise InvalidInput(f"{kind} is not read: send application/json, text/csv or application/vnd.apache.parquet")
+        return _from_json(msgspec.json.decode(body), inputs)
+    except InvalidInput:
+        raise
+    except Exception as error:
+        raise InvalidInput(f"the body is no {kind}: {error}") from error
+
+
+def _from_json(body: Any, inputs: tuple[str, ...]) -> Question:
+    import pandas as pd
+
+    if not isinstance(body, dict):
+        raise InvalidInput("the body must be an object with one of " + ", ".join(_FORMS))
+    given = [form for form in _FORMS if form in body]
+    if len(given) != 1:
+        raise InvalidInput(f"exactly one of {', '.join(_FORMS)} is expected, not {', '.join(given) or 'none'}")
+    data = body[given[0]]
+    if given[0] == "dataframe_split":
+        rows = pd.DataFrame(data["data"], columns=data.get("columns"))
+    elif isinstance(data, dict):
+        rows = pd.DataFrame({k: v if isinstance(v, list) else [v] for k, v in data.items()})
+    else:
+        named = not data or isinstance(data[0], dict)
+        rows = pd.DataFrame(data) if named else pd.DataFrame(data, columns=list(inputs)[: len(data[0])])
+    return Question(rows, body.get("client_request_id"))
+
+
+def plain(rows: "pd.DataFrame") -> list[dict[str, Any]]:
+    """Rows as JSON values: missing values as null, times as ISO text."""
+    records: list[dict[str, Any]] = msgspec.json.decode(rows.to_json(orient="records", date_format="iso", date_unit="us"))
+    return records

@@ -1,0 +1,87 @@
+"""The spool: requests are on disk before they are answered, and reach Delta exactly once."""
+
+import json
+import os
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+
+from boathouse.clock import parse_instant
+
+_ROLL_BYTES = 64 << 20
+_BATCH_BYTES = 8 << 20
+SCHEMA = pa.schema([
+    ("request_id", pa.string()), ("client_request_id", pa.string()), ("request_date", pa.date32()),
+    ("request_time", pa.timestamp("us", tz="UTC")), ("requester", pa.string()), ("endpoint", pa.string()),
+    ("model_version", pa.string()), ("status_code", pa.int32()), ("execution_duration_ms", pa.int64()),
+    ("sampling_fraction", pa.float64()), ("request", pa.string()), ("response", pa.string()),
+    ("features", pa.string()), ("feature_versions", pa.string()), ("logging_error_codes", pa.list_(pa.string())),
+])  # fmt: skip
+"""Columns of the bronze table."""
+
+
+class Spool:
+    """Appends one line a request, by one write each: what a killed process had written is kept."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        self._lock = threading.Lock()
+        self._descriptor = -1
+        self._size = _ROLL_BYTES
+
+    def write(self, record: Mapping[str, Any]) -> None:
+        """Keep a request."""
+        line = msgspec.json.encode(dict(record)) + b"\n"
+        with self._lock:
+            if self._size + len(line) > _ROLL_BYTES:
+                self._roll()
+            os.write(self._descriptor, line)
+            self._size += len(line)
+
+    def _roll(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+        number = len(list(self._folder.glob("*.jsonl")))
+        path = self._folder / f"{number:06d}-{os.getpid()}.jsonl"
+        self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        self._size = 0
+
+
+Append = Callable[[pa.Table, tuple[str, int]], None]
+"""Appends rows unless (application id, number) was committed before."""
+
+
+def flush(folder: Path, done: Callable[[str], int | None], append: Append) -> int:
+    """Move whole lines of a spool folder into a table; how many.
+
+    The byte offset reached in each file is the number of the commit's application transaction, so a line
+    that was committed before a crash is not committed again after it.
+    """
+    moved = 0
+    for path in sorted(folder.glob("*.jsonl")):
+        application = f"spool:{path.name}"
+        offset = done(application) or 0
+        while chunk := _whole_lines(path, offset):
+            offset += len(chunk)
+            rows = pa.Table.from_pylist([_row(json.loads(line)) for line in chunk.splitlines()], SCHEMA)
+            append(rows, (application, offset))
+            moved += rows.num_rows
+    return moved
+
+
+def _whole_lines(path: Path, offset: int) -> bytes:
+    with path.open("rb") as file:
+        file.seek(offset)
+        chunk = file.read(_BATCH_BYTES)
+    return chunk[: chunk.rfind(b"\n") + 1]
+
+
+def _row(record: dict[str, Any]) -> dict[str, Any]:
+    time = parse_instant(record["request_time"])
+    return {**{name: record.get(name) for name in SCHEMA.names}, "request_time": time, "request_date": time.date(),
+            "sampling_fraction": 1.0, "logging_error_codes": []}  # fmt: skip

@@ -1,0 +1,196 @@
+"""The as-of join against its definition, row by row in Python, on data that hypothesis makes up."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+import duckdb
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from boathouse.features import AsOf, FeatureSide, as_of_join_sql
+
+START = datetime(2024, 1, 1, tzinfo=UTC)
+EVENT, KNOWN, KEYS = "event", "known", ("airport", "gate")
+
+
+@pytest.fixture(scope="module")
+def con() -> Iterator[duckdb.DuckDBPyConnection]:
+    with duckdb.connect() as connection:
+        connection.execute("SET TimeZone='America/New_York'")
+        # Else small data never meets the plan that large data gets.
+        connection.execute("SET asof_loop_join_threshold=0")
+        yield connection
+
+
+class Stored(NamedTuple):
+    airport: str | None
+    gate: int | None
+    event: int | None
+    known: int | None
+    value: int | None
+
+
+class Wanted(NamedTuple):
+    airport: str | None
+    gate: int | None
+    at: int | None
+
+
+airports = st.sampled_from(["JFK", "EWR", None])
+gates = st.sampled_from([1, 2, None])
+hours = st.one_of(st.integers(0, 9), st.none())
+values = st.one_of(st.integers(0, 99), st.none())
+spines = st.lists(st.builds(Wanted, airports, gates, hours), max_size=12)
+# Without a declared known time it is no part of the key, so rows are unique by what is declared.
+corrected = st.lists(
+    st.builds(Stored, airports, gates, hours, hours, values), max_size=25, unique_by=lambda row: row[:4]
+)
+uncorrected = st.lists(
+    st.builds(Stored, airports, gates, hours, hours, values), max_size=25, unique_by=lambda row: row[:3]
+)
+lookbacks = st.one_of(st.none(), st.integers(0, 6))
+
+
+def newest(wanted: Wanted, stored: list[Stored], keys: int, known: bool, lookback: int | None) -> int | None:
+    """The definition."""
+    if wanted.at is None or None in wanted[:keys]:
+        return None
+    visible = [
+        row
+        for row in stored
+        if row[:keys] == wanted[:keys]
+        and row.event is not None
+        and row.event <= wanted.at
+        and (not known or (row.known is not None and row.known <= wanted.at))
+    ]
+    best = max(visible, key=lambda row: (row.event, row.known) if known else (row.event,), default=None)
+    if best is None or (lookback is not None and wanted.at - (best.event or 0) > lookback):
+        return None
+    return best.value
+
+
+def table(rows: list[Any], kind: type[Any], times: dict[str, pa.DataType]) -> pa.Table:
+    types = {"airport": pa.string(), "gate": pa.int32(), "value": pa.int64()} | times
+    columns = {}
+    for i, name in enumerate(kind._fields):
+        column = [row[i] for row in rows]
+        if name in times:
+            column = [None if hour is None else START + timedelta(hours=hour) for hour in column]
+            column = pa.array(column, pa.timestamp("us", "UTC")).cast(times[name])
+        columns[name] = pa.array(column, types[name]) if isinstance(column, list) else column
+    return pa.table(columns)
+
+
+def joined(
+    con: duckdb.DuckDBPyConnection,
+    spine: list[Wanted],
+    joins: list[AsOf],
+    zoned: bool = True,
+    **stored: list[Stored],
+) -> list[tuple[Any, ...]]:
+    zone = pa.timestamp("us", "UTC" if zoned else None)
+    con.register("spine", table(spine, Wanted, {"at": zone}))
+    for name, rows in stored.items():
+        con.register(name, table(rows, Stored, dict.fromkeys((EVENT, KNOWN), pa.timestamp("us", "UTC"))))
+    return con.sql(as_of_join_sql("spine", joins)).fetchall()
+
+
+def spine_of(rows: list[tuple[Any, ...]]) -> list[Wanted]:
+    def hour(at: datetime | None) -> int | None:
+        return None if at is None else (at.replace(tzinfo=at.tzinfo or UTC) - START) // timedelta(hours=1)
+
+    return [Wanted(row[0], row[1], hour(row[2])) for row in rows]
+
+
+def check(
+    con: duckdb.DuckDBPyConnection,
+    spine: list[Wanted],
+    stored: list[Stored],
+    keys: int,
+    known: bool,
+    lookback: int | None,
+    zoned: bool,
+) -> None:
+    side = FeatureSide("stored", KEYS[:keys], EVENT, KNOWN if known else None)
+    back = None if lookback is None else timedelta(hours=lookback)
+    rows = joined(
+        con, spine, [AsOf(side, KEYS[:keys], "at", (("value", "out"),), back)], zoned, stored=stored
+    )
+    assert spine_of(rows) == spine
+    assert [row[-1] for row in rows] == [newest(w, stored, keys, known, lookback) for w in spine]
+
+
+@settings(max_examples=120, deadline=None, database=None)
+@given(spines, corrected, lookbacks, st.booleans())
+def test_with_known_times_it_is_its_definition(
+    con: duckdb.DuckDBPyConnection,
+    spine: list[Wanted],
+    stored: list[Stored],
+    lookback: int | None,
+    zoned: bool,
+) -> None:
+    check(con, spine, stored, 2, True, lookback, zoned)
+
+
+@settings(max_examples=80, deadline=None, database=None)
+@given(spines, uncorrected, lookbacks, st.booleans())
+def test_without_known_times_it_is_its_definition(
+    con: duckdb.DuckDBPyConnection,
+    spine: list[Wanted],
+    stored: list[Stored],
+    lookback: int | None,
+    zoned: bool,
+) -> None:
+    check(con, spine, stored, 2, False, lookback, zoned)
+
+
+@settings(max_examples=60, deadline=None, database=None)
+@given(
+    spines,
+    st.lists(
+        st.builds(Stored, st.just("JFK"), st.just(1), st.integers(0, 9), st.integers(0, 9), values),
+        min_size=10,
+        max_size=50,
+        unique_by=lambda row: row[2:4],
+    ),
+    lookbacks,
+)
+def test_one_key_with_many_corrections_is_its_definition(
+    con: duckdb.DuckDBPyConnection, spine: list[Wanted], stored: list[Stored], lookback: int | None
+) -> None:
+    check(con, spine, stored, 1, True, lookback, True)
+
+
+@settings(max_examples=50, deadline=None, database=None)
+@given(spines, corrected, uncorrected, lookbacks, lookbacks)
+def test_several_joins_do_not_disturb_each_other(
+    con: duckdb.DuckDBPyConnection,
+    spine: list[Wanted],
+    first: list[Stored],
+    second: list[Stored],
+    back: int | None,
+    other_back: int | None,
+) -> None:
+    joins = [
+        AsOf(
+            FeatureSide("first", KEYS, EVENT, KNOWN), KEYS, "at", (("value", "a"),), _hours(back), {"a": -1}
+        ),
+        AsOf(
+            FeatureSide("second", KEYS, EVENT),
+            KEYS,
+            "at",
+            (("value", "b"), ("gate", "c")),
+            _hours(other_back),
+        ),
+    ]
+    rows = joined(con, spine, joins, first=first, second=second)
+    found = [newest(w, first, 2, True, back) for w in spine]
+    assert [row[3] for row in rows] == [-1 if value is None else value for value in found]
+    assert [row[4] for row in rows] == [newest(w, second, 2, False, other_back) for w in spine]
+
+
+def _hours(lookback: int | None) -> timedelta | None:
+    return None if lookback is None else timedelta(hours=lookback)

@@ -1,0 +1,123 @@
+"""What the registry lists and tells."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from boathouse.database import Database
+from boathouse.errors import InvalidInput, NotFound
+from boathouse.registry import Registry, local_artifacts, prepare_mlflow
+
+MODEL = "dev.flights.delay"
+ME = "ada"
+
+
+def test_models_are_listed_by_environment(registry: Registry, register: Callable[..., None]) -> None:
+    for name in ("dev.flights.delay", "dev_2.flights.delay", "prod.flights.delay"):
+        register(name, 2)
+    assert [m.name for m in registry.models("dev")] == ["dev.flights.delay"]
+    assert len(registry.models()) == 3
+    assert registry.models("prod")[0].latest_version == 2
+
+
+def test_versions_come_newest_first_with_their_aliases(registry: Registry, register: Callable[..., None]) -> None:
+    register(MODEL, 3)
+    registry.set_alias(MODEL, "shadow", 2, principal=ME)
+    assert [v.version for v in registry.versions(MODEL)] == [3, 2, 1]
+    assert registry.versions(MODEL, limit=2)[1].aliases == ("shadow",)
+    assert registry.version(MODEL, 1).location == "mlflow-artifacts:/1/models/m-1/artifacts"
+
+
+@pytest.mark.parametrize(("ref", "version"), [(1, 1), ("1", 1), ("latest", 3), ("none", 3), ("production", 2)])
+def test_a_reference_may_be_a_number_a_stage_or_latest(
+    registry: Registry, register: Callable[..., None], ref: int | str, version: int
+) -> None:
+    register(MODEL, 3)
+    registry.promote(MODEL, 2, principal=ME)
+    assert registry.resolve(MODEL, ref) == version
+
+
+def test_an_unknown_reference_names_the_known_ones(registry: Registry, register: Callable[..., None]) -> None:
+    register(MODEL, 1)
+    registry.promote(MODEL, 1, principal=ME)
+    with pytest.raises(NotFound, match="it has @champion, latest"):
+        registry.resolve(MODEL, "@challenger")
+
+
+def test_every_step_is_kept_with_its_reason(registry: Registry, register: Callable[..., None]) -> None:
+    register(MODEL, 2)
+    registry.promote(MODEL, 1, principal=ME, reason="first", evidence="run-7")
+    registry.promote(MODEL, 2, principal="bob", reason="better")
+    registry.rollback(MODEL, principal=ME, reason="errors")
+    steps = [(s.version, s.to_stage, s.action, s.principal) for s in registry.history(MODEL)]
+    assert steps == [
+        (1, "Production", "promote", "ada"),
+        (1, "Archived", "supersede", "bob"),
+        (2, "Production", "promote", "bob"),
+        (2, "Archived", "supersede", "ada"),
+        (1, "Production", "rollback", "ada"),
+    ]
+    assert registry.history(MODEL)[0].evidence == "run-7"
+
+
+def test_a_promotion_tells_its_events_and_one_audit_entry(registry: Registry, register: Callable[..., None], log: object) -> None:
+    register(MODEL, 2)
+    registry.promote(MODEL, 1, principal=ME)
+    assert log.events() == ["model_version.transitioned", "model_version.alias_set"]  # type: ignore[attr-defined]
+    assert log.entries() == [(ME, "model.promote")]  # type: ignore[attr-defined]
+    registry.promote(MODEL, 1, principal=ME)  # nothing moves, nothing is told
+    assert len(log.rows()) == 3  # type: ignore[attr-defined]
+
+
+def test_a_change_whose_audit_fails_never_happened(database: Database, register: Callable[..., None]) -> None:
+    def refuse(*_: object) -> None:
+        raise RuntimeError("the audit log is full")
+
+    registry = Registry(database, lambda *_: None, refuse)
+    register(MODEL, 1)
+    with pytest.raises(RuntimeError):
+        registry.promote(MODEL, 1, principal=ME)
+    assert registry.model(MODEL).production is None
+    assert registry.history(MODEL) == []
+
+
+def test_verdicts_are_kept_newest_first(registry: Registry, register: Callable[..., None]) -> None:
+    register(MODEL, 2)
+    registry.record_verdict(MODEL, 1, "staging", {"passed": False, "why": ["roc_auc"]})
+    registry.record_verdict(MODEL, 1, "staging", {"passed": True})
+    assert [v.verdict["passed"] for v in registry.verdicts(MODEL, 1)] == [True, False]
+    assert registry.verdicts(MODEL, 2) == []
+
+
+def test_before_mlflow_made_its_tables_nothing_is_registered(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'new.db'}")
+    database.create_tables()
+    registry = Registry(database, lambda *_: None, lambda *_: None)
+    assert registry.models() == []
+    with pytest.raises(NotFound, match=r"no model dev.flights.delay"):
+        registry.promote(MODEL, 1, principal=ME)
+    database.close()
+
+
+def test_an_unknown_stage_names_the_four(registry: Registry, register: Callable[..., None]) -> None:
+    register(MODEL, 1)
+    with pytest.raises(InvalidInput, match="None, Staging, Production, Archived"):
+        registry.transition(MODEL, 1, "Canary", principal=ME)
+
+
+def test_preparing_a_prepared_database_does_nothing(database: Database, tmp_path: Path) -> None:
+    assert prepare_mlflow(database.url, str(tmp_path / "artifacts")) is False
+
+
+def test_our_index_survives_being_installed_twice(registry: Registry, database: Database) -> None:
+    registry.install()
+    with database.reading() as connection:
+        names = [index["name"] for index in sa.inspect(connection).get_indexes("model_versions")]
+    assert names.count("bh_one_production") == 1
+
+
+def test_locations_are_found_below_the_artifact_root() -> None:
+    assert local_artifacts("mlflow-artifacts:/1/models/m-1", "/home/a/") == "/home/a/1/models/m-1"
+    assert local_artifacts("s3://bucket/x", "/home/a") == "s3://bucket/x"
