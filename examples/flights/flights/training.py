@@ -40,8 +40,7 @@ def departures(begin: datetime, end: datetime) -> str:
     """SQL of the flights to predict in [begin, end), each at its prediction time: 2 h before departure."""
     return f"""
     select {", ".join(LEG)}, tailnum, ts_dep - interval '2 hours' as {PREDICTION_TIME}, hour, minute,
-        isodow(flight_date)::int as weekday,
-        distance, scheduled_minutes
+        isodow(flight_date)::int as weekday, distance, scheduled_minutes
     from raw.flights
     where ts_dep >= {literal(begin)} + interval '2 hours' and ts_dep < {literal(end)} + interval '2 hours'
     """

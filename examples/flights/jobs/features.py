@@ -30,6 +30,7 @@ def main(arguments: list[str] | None = None) -> None:
                 known_time_column=known,
                 schema=rows.schema,
                 description=table.description,
+                feature_descriptions=table.features,
             )
         if rows.num_rows:
             client.write_table(name=table.name, df=rows, mode="merge")

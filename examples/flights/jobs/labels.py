@@ -6,7 +6,7 @@ import boathouse
 
 from flights.instants import instant
 from flights.raw import LEG
-from flights.training import LABELLED, PREDICTION_TIME, labels
+from flights.training import LABELLED, labels
 from flights.watermark import watermark
 
 
@@ -22,7 +22,7 @@ def main(arguments: list[str] | None = None) -> None:
         LABELLED,
         rows.schema,
         primary_keys=list(LEG),
-        event_time=PREDICTION_TIME,
+        event_time="ts_dep",
         known_time="label_time",
         description="Flights with a label, late or not, known once they arrived. Models are tested on them.",
         exists_ok=True,

@@ -43,7 +43,7 @@ def examples(lake: Any, begin: datetime, end: datetime, as_of: datetime) -> tupl
         exclude_columns=list(training.NOT_FEATURES),
     )
     frame, planned = data.load_df().toPandas(), flights.select(list(training.PLANNED)).to_pandas()
-    # The time is no feature, but rows that come later must be told apart: lookups keep the order of the flights.
+    # The time is no feature, but later rows must be told apart: lookups keep the order of the flights.
     if not frame[list(training.PLANNED)].eq(planned).all(axis=None):
         raise RuntimeError("the training set does not have the order of its flights: cannot split it by time")
     return data, frame.assign(**{training.PREDICTION_TIME: flights[training.PREDICTION_TIME].to_pandas()})

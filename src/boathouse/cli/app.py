@@ -16,6 +16,7 @@ _HELP = """MLOps on an open lakehouse: code in Git, data in Delta Lake, models i
 
 The loop, in the order you will meet it:
 
+\b
   boathouse init mine            a new Git project that works as it is
   boathouse run training         run a job of it in dev, on your working tree
   boathouse requests open        tests in staging, then `boathouse requests merge N`

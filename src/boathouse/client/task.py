@@ -25,6 +25,7 @@ def connect() -> Lake:
     )  # fmt: skip
     lake = Lake(Http(os.environ["BOATHOUSE_URL"], token), os.environ["BOATHOUSE_ENV"], facts)
     context.use(lake)
+    lake.point_mlflow_here()
     return lake
 
 

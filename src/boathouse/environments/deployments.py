@@ -76,7 +76,7 @@ class Deployments:
                     source=source,
                     deployed_by=identity.principal,
                     deployed_at=clock.now(),
-                )  # fmt: skip
+                )
             )
             number = int(inserted.inserted_primary_key[0])  # type: ignore[index]
             connection.execute(resources.delete().where(place, resources.c.project == project))
@@ -90,7 +90,7 @@ class Deployments:
                         project=project,
                         definition=dict(definition),
                         deployment=number,
-                    )  # fmt: skip
+                    )
                 )
             self._audit.write(connection, identity.principal, "deploy", f"{environment}/{project}",
                               {"commit": commit, "dirty": dirty, "scratch": scratch, "resources": len(wanted)})  # fmt: skip

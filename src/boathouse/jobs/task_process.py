@@ -33,7 +33,7 @@ def start(kind: str, body: Mapping[str, Any], identity: TaskIdentity, source: Pa
     os.close(write_end)
     environ = {k: v for k, v in os.environ.items() if k in _PASSED} | {
         "BOATHOUSE_URL": identity.url, "BOATHOUSE_ENV": identity.environment,
-        "BOATHOUSE_TOKEN_FD": str(read_end), "PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1",
+        "BOATHOUSE_TOKEN_FD": str(read_end), "PYTHONUNBUFFERED": "1",
     } | {f"BOATHOUSE_{k.upper()}": v for k, v in identity.facts.items()}  # fmt: skip
     log.parent.mkdir(parents=True, exist_ok=True)
     try:

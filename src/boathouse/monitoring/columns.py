@@ -74,6 +74,17 @@ class Column:
         return f"CAST({self.sql} AS DOUBLE)"
 
     @property
+    def value(self) -> str:
+        """What statistics are made of: a number, seconds since 1970, text, or only whether there is any."""
+        if self.family == "numeric":
+            return self.number
+        if self.family == "temporal":
+            return f"epoch({self.sql})"
+        if self.family == "other":
+            return f"CASE WHEN {self.sql} IS NOT NULL THEN '' END"
+        return f"CAST({self.sql} AS VARCHAR)"
+
+    @property
     def is_nan(self) -> str:
         """Whether the value is NaN."""
         return f"isnan({self.sql})" if self.type_id in _FLOATS else "false"

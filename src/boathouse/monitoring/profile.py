@@ -10,17 +10,19 @@ The row named ':table' describes the whole group and, for models, their quality.
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import uuid4
 
 import duckdb
 import pyarrow as pa
 
 from boathouse.clock import parse_instant
 from boathouse.errors import InvalidInput
-from boathouse.monitoring.bins import bins_sql
+from boathouse.monitoring.bins import binned
 from boathouse.monitoring.columns import Column, as_relation, columns_of, literal, pick, quoted
-from boathouse.monitoring.cube import Cube, Slice, find_slice
-from boathouse.monitoring.gold import TABLE, profile_schema
-from boathouse.monitoring.quality import quality_sql
+from boathouse.monitoring.cube import Cube, Slice, cube, find_slice
+from boathouse.monitoring.gold import profile_schema
+from boathouse.monitoring.quality import Quality, quality
+from boathouse.monitoring.scores import scored
 from boathouse.monitoring.spec import MonitorSpec
 from boathouse.monitoring.statistics import items_sql, statistics_sql
 from boathouse.monitoring.windows import Window, parse_granularity
@@ -65,13 +67,13 @@ def profile(
     schema = profile_schema(spec.model_id_col)
     found = [schema.empty_table()]
     for frame in frames:
-        cube = Cube(relation, frame.start, slices, model, frame.where)
-        query = _query(cube, chosen, bins or {}, quality_sql(con, cube, spec, columns))
-        shown = ", ".join(
-            f"{sql} AS {quoted(name)}" for name, sql in (constants | _keys(frame, spec)).items()
-        )
-        ordered = f"SELECT *, {shown} FROM ({query}) ORDER BY g, position"
-        found.append(_fitted(con.sql(ordered).to_arrow_table(), schema))
+        with cube(con, relation, window=frame.start, slices=slices, model=model, where=frame.where) as rows:
+            model_quality = quality(con, rows, spec, columns)
+            query = _query(rows, chosen, constants | _keys(frame, spec), model_quality)
+            aside = [binned(con, rows, chosen, bins or {})]
+            if model_quality and model_quality.scored:
+                aside.append(scored(con, rows, model_quality.scored))
+            found.append(_fitted(_joined(con, query, [table for table in aside if table]), schema))
     return pa.concat_tables(found)
 
 
@@ -166,31 +168,45 @@ def _slices(
 
 
 def _query(
-    cube: Cube, columns: Sequence[Column], edges: Mapping[str, Sequence[float]], quality: str | None
+    cube: Cube, columns: Sequence[Column], named: Mapping[str, str], model_quality: Quality | None
 ) -> str:
     """All parts joined on the group: one row for each group and column."""
-    parts = {
-        "bins": bins_sql(cube, columns, edges),
-        "items": items_sql(cube, columns),
-        "quality": quality and f"SELECT {literal(TABLE)} AS column_name, * FROM ({quality})",
-        "present": _PRESENT,
-    }
-    there = {name: sql for name, sql in parts.items() if sql}
-    named = ", ".join(f"{name} AS ({sql})" for name, sql in there.items())
-    joins = " ".join(f"LEFT JOIN {name} USING (g, column_name)" for name in there)
-    other = "count - num_nulls - list_sum(list_transform(frequent_items, lambda i: i.count))"
+    parts = {"items": items_sql(cube, columns), "present": _PRESENT}
+    if model_quality:
+        parts["quality"] = f"SELECT -1 AS position, * FROM ({model_quality.sql})"
+    ctes = ", ".join(f"{name} AS ({sql})" for name, sql in parts.items())
+    joins = " ".join(f"LEFT JOIN {name} USING (g, position)" for name in parts)
+    percents = ", ".join(f"100.0 * {part} / count AS {name}" for name, part in _PERCENTS.items())
+    shown = ", ".join(f"{sql} AS {quoted(name)}" for name, sql in named.items())
     return (
-        f"WITH rows AS NOT MATERIALIZED ({cube.rows}),"
-        f" stats AS MATERIALIZED ({statistics_sql(cube, columns)}), {named} SELECT *,"
-        " 100.0 * num_nan / count AS percent_nan, 100.0 * num_nulls / count AS percent_null,"
-        " 100.0 * num_zeros / count AS percent_zeros, 100.0 * distinct_count / count AS percent_distinct"
-        f"{f', {other} AS other_count' if 'items' in there else ''} FROM stats {joins}"
+        f"WITH stats AS MATERIALIZED ({statistics_sql(cube, columns)}), {ctes}"
+        f" SELECT *, {shown}, {percents}, {_OTHER} AS other_count FROM stats {joins}"
     )
 
 
-_PRESENT = f"""SELECT g, {literal(TABLE)} AS column_name,
+_PERCENTS = {
+    "percent_nan": "num_nan",
+    "percent_null": "num_nulls",
+    "percent_zeros": "num_zeros",
+    "percent_distinct": "distinct_count",
+}
+_OTHER = "count - num_nulls - list_sum(list_transform(frequent_items, lambda item: item.count))"
+_PRESENT = """SELECT g, -1 AS position,
     list(column_name ORDER BY position) FILTER (count > num_nulls) AS non_null_columns
     FROM stats WHERE position >= 0 GROUP BY g"""
+
+
+def _joined(con: duckdb.DuckDBPyConnection, query: str, aside: Sequence[pa.Table]) -> pa.Table:
+    """The rows of the query in order, with the columns of tables that NumPy made."""
+    names = [f"boathouse_{uuid4().hex}" for _ in aside]
+    joins = " ".join(f"LEFT JOIN {name} USING (g, position)" for name in names)
+    try:
+        for name, table in zip(names, aside, strict=True):
+            con.register(name, table)
+        return con.sql(f"SELECT * FROM ({query}) {joins} ORDER BY g, position").to_arrow_table()
+    finally:
+        for name in names:
+            con.unregister(name)
 
 
 def _keys(frame: _Frame, spec: MonitorSpec) -> dict[str, str]:

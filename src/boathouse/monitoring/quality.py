@@ -1,4 +1,4 @@
-"""Model quality in SQL, for every group of a cube at once.
+"""Model quality for every group of a cube at once: here in SQL all but the measures of scores.
 
 Only rows with a label and a prediction count: so `mean_prediction` and `mean_label` speak of the same
 rows, and a window whose labels are still to come has no quality rather than a wrong one. The formulas
@@ -13,17 +13,24 @@ import duckdb
 from boathouse.errors import InvalidInput
 from boathouse.monitoring.columns import Column, literal, pick
 from boathouse.monitoring.cube import Cube
-from boathouse.monitoring.measures import CALIBRATION_BINS
 from boathouse.monitoring.spec import MonitorSpec
 
 MAX_CLASSES = 200
 _EPS = "2.220446049250313e-16"
 
 
-def quality_sql(
+@dataclass(frozen=True)
+class Quality:
+    """How to measure a model: a query of group `g` and quality columns, and the labelled rows with scores."""
+
+    sql: str
+    scored: str | None = None
+
+
+def quality(
     con: duckdb.DuckDBPyConnection, cube: Cube, spec: MonitorSpec, columns: Mapping[str, Column]
-) -> str | None:
-    """A query over the CTE `rows`: group `g` and the quality columns that apply; None without labels.
+) -> Quality | None:
+    """The quality of the spec's model; None without labels.
 
     Raises InvalidInput when a classifier's predictions are too many different values to be classes.
     """
@@ -32,11 +39,12 @@ def quality_sql(
         return None
     if spec.problem_type == "regression":
         label, prediction = pick(columns, [spec.label_col, spec.prediction_col or ""], spec.table)
-        return _regression(cube, label, prediction)
-    classes = _classes(spec, columns)
+        return Quality(_regression(cube, label, prediction))
     if spec.prediction_col and columns[spec.prediction_col].family == "numeric":
         _check_few(con, cube, columns[spec.prediction_col], spec.table)
-    return _classification(cube, classes)
+    classes = _classes(spec, columns)
+    labelled = _labelled(cube, classes)
+    return Quality(_confusion(cube, classes, labelled), labelled if classes.score else None)
 
 
 def _regression(cube: Cube, label: Column, prediction: Column) -> str:
@@ -123,7 +131,7 @@ def _positive(spec: MonitorSpec, numbers: bool) -> str:
 
 def _check_few(con: duckdb.DuckDBPyConnection, cube: Cube, prediction: Column, table: str) -> None:
     """A classifier's predictions are classes; probabilities would make a confusion matrix of every row."""
-    count = f"SELECT approx_count_distinct({prediction.sql}) FROM {cube.relation} WHERE {cube.where}"
+    count = f"SELECT approx_count_distinct({prediction.sql}) FROM {cube.rows}"
     [(found,)] = con.sql(count).fetchall()
     if found > MAX_CLASSES:
         raise InvalidInput(
@@ -132,23 +140,21 @@ def _check_few(con: duckdb.DuckDBPyConnection, cube: Cube, prediction: Column, t
         )
 
 
-def _classification(cube: Cube, classes: _Classes) -> str:
-    keys = ", ".join(cube.keys)
-    score = classes.score or "NULL::DOUBLE"
-    complete = (
-        f"(SELECT * FROM (SELECT {keys}, {classes.label} AS y, {classes.predicted} AS p,"
-        f" {classes.positive} AS pos, {score} AS s FROM rows)"
-        f" WHERE y IS NOT NULL AND p IS NOT NULL{' AND s IS NOT NULL' if classes.score else ''})"
+def _labelled(cube: Cube, classes: _Classes) -> str:
+    """A relation of the rows that count: keys, label `y`, prediction `p`, whether positive `pos`, score `s`."""
+    found = {"y": classes.label, "p": classes.predicted, "pos": classes.positive, "s": classes.score or "0"}
+    named = ", ".join(f"{sql} AS {name}" for name, sql in found.items())
+    rows = f"SELECT {', '.join(cube.keys)}, __k, {named} FROM {cube.rows}"
+    return f"(SELECT * FROM ({rows}) WHERE y IS NOT NULL AND p IS NOT NULL AND s IS NOT NULL)"
+
+
+def _confusion(cube: Cube, classes: _Classes, labelled: str) -> str:
+    cells = cube.folded(["y", "p"], {"n": "count(*)", "positives": "sum(pos)"}, labelled)
+    confusion = _CONFUSION.format(**{side: classes.text.format(side) for side in "yp"})
+    return (
+        f"WITH cells AS MATERIALIZED ({cells}), {confusion}, {_CLASSES}"
+        " SELECT * FROM confusion JOIN per_class USING (g)"
     )
-    cells = cube.folded({"y": "y", "p": "p"}, {"n": "count(*)", "positives": "sum(pos)"}, source=complete)
-    texts = {side: classes.text.format(side) for side in "yp"}
-    parts = [f"cells AS MATERIALIZED ({cells})", _CONFUSION.format(**texts), _CLASSES]
-    tables = "confusion JOIN per_class USING (g)"
-    if classes.score:
-        sums = {"pos": "sum(pos)", "neg": "sum(1 - pos)"}
-        parts += [f"scored AS ({cube.folded({'s': 's'}, sums, source=complete)})", _SCORES]
-        tables += " JOIN scores USING (g)"
-    return f"WITH {', '.join(parts)} SELECT * FROM {tables}"
 
 
 _CONFUSION = """confusion AS (
@@ -170,22 +176,4 @@ _CLASSES = """per_class AS (
             SELECT g, y AS class, n AS labels, 0 AS guesses, CASE WHEN y = p THEN n ELSE 0 END AS hits
             FROM cells UNION ALL SELECT g, p, 0, n, 0 FROM cells)
         GROUP BY g, class)
-    GROUP BY g)"""
-
-# AUC is Mann-Whitney over distinct scores (ties count half), calibration the error over equal-width bins.
-_SCORES = f"""scores AS (
-    SELECT g, sum(won) / nullif(sum(pos) * sum(neg), 0) AS roc_auc_score,
-        sum(loss) / sum(pos + neg) AS log_loss, sum(squared) / sum(pos + neg) AS brier,
-        sum(abs(expected - pos)) / sum(pos + neg) AS calibration_error,
-        sum(expected) / sum(pos + neg) AS mean_prediction
-    FROM (
-        SELECT g, sum(pos)::DOUBLE AS pos, sum(neg)::DOUBLE AS neg, sum(s * (pos + neg)) AS expected,
-            sum(pos * (below - neg / 2)) AS won,
-            -sum(pos * ln(clipped) + neg * ln(1 - clipped)) AS loss,
-            sum(pos * (1 - s) ** 2 + neg * s ** 2) AS squared
-        FROM (
-            SELECT *, greatest({_EPS}, least(1 - {_EPS}, s)) AS clipped,
-                sum(neg) OVER (PARTITION BY g ORDER BY s ROWS UNBOUNDED PRECEDING)::DOUBLE AS below
-            FROM (SELECT g, s, pos::DOUBLE AS pos, neg::DOUBLE AS neg FROM scored))
-        GROUP BY g, greatest(0, least({CALIBRATION_BINS - 1}, floor(s * {CALIBRATION_BINS}))))
     GROUP BY g)"""

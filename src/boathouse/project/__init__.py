@@ -7,6 +7,7 @@ from boathouse.project.monitor import Alert, InferenceLog, Labels, Monitor
 from boathouse.project.plan import Change, FieldChange, ResourceState, plan, render
 from boathouse.project.resources import Experiment, Resources, Schema, Volume, definition, parse_resource
 from boathouse.project.shape import Resource
+from boathouse.project.starter import create_project, templates
 from boathouse.project.target import Target
 
 __all__ = [
@@ -33,9 +34,11 @@ __all__ = [
     "Task",
     "Trigger",
     "Volume",
+    "create_project",
     "definition",
     "load",
     "parse_resource",
     "plan",
     "render",
+    "templates",
 ]

@@ -161,10 +161,10 @@ class Task(Shape):
     environment_key: Word | None = None
     compute: Word | None = None
     unsupported = words(
-        """new_cluster existing_cluster_id job_cluster_key libraries health git_source_info email_notifications
-        webhook_notifications notification_settings disable_auto_optimization disabled dbt_task pipeline_task
-        alert_task dashboard_task spark_jar_task spark_submit_task clean_rooms_notebook_task power_bi_task
-        dbt_cloud_task dbt_platform_task gen_ai_compute_task"""
+        """new_cluster existing_cluster_id job_cluster_key libraries health git_source_info
+        email_notifications webhook_notifications notification_settings disable_auto_optimization
+        disabled dbt_task pipeline_task alert_task dashboard_task spark_jar_task spark_submit_task
+        clean_rooms_notebook_task power_bi_task dbt_cloud_task dbt_platform_task gen_ai_compute_task"""
     )
 
     @property
@@ -368,7 +368,8 @@ class Job(Resource):
                     yield f"task '{task.task_key}' depends on '{dependency.task_key}'; the tasks are {known}"
             if task.environment_key and task.environment_key not in environments:
                 known = ", ".join(sorted(environments))
-                yield f"task '{task.task_key}' asks for environment '{task.environment_key}'; there are {known}"
+                asked = f"task '{task.task_key}' asks for environment '{task.environment_key}'"
+                yield f"{asked}; there are {known}"
         if found := circle(after):
             yield f"tasks depend on each other in a circle: {' -> '.join(found)}"
 

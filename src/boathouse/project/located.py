@@ -13,8 +13,8 @@ MOST_NODES = 100_000
 # Lists of bundle YAML whose items have a name of their own: same name, same item.
 ITEM_KEYS = ("task_key", "environment_key", "job_cluster_key", "served_entity_name", "name", "principal")
 _MERGED_BY_KEY = {
-    "tasks": "task_key", "parameters": "name", "environments": "environment_key", "job_clusters": "job_cluster_key",
-    "served_entities": "name", "routes": "served_entity_name",
+    "tasks": "task_key", "parameters": "name", "environments": "environment_key",
+    "job_clusters": "job_cluster_key", "served_entities": "name", "routes": "served_entity_name",
 }  # fmt: skip
 _MERGE_TAG = "tag:yaml.org,2002:merge"
 
@@ -45,6 +45,14 @@ class Node:
     def items(self) -> "list[Node]":
         """Its items, none where it is no sequence."""
         return self.value if isinstance(self.value, list) else []
+
+    def child(self, key: str) -> "Node":
+        """The entry of that key, or nothing (None) at this place."""
+        return self.mapping.get(key, Node(None, self.file, self.line))
+
+    def without(self, *keys: str) -> "Node":
+        """The mapping with fewer entries."""
+        return replace(self, value={key: child for key, child in self.mapping.items() if key not in keys})
 
     def plain(self) -> Any:
         """The value alone."""
@@ -91,7 +99,7 @@ def read(path: Path, file: str) -> Node:
 
 
 def merge(base: Node, over: Node, name: str = "") -> Node:
-    """`over` laid on `base`: mappings merge, lists join (items of one key merge), other values are replaced."""
+    """`over` laid on `base`: mappings merge, lists join (items of one key merge), others are replaced."""
     if over.value is None and isinstance(base.value, dict | list):
         return base
     if isinstance(base.value, dict) and isinstance(over.value, dict):
@@ -136,7 +144,7 @@ def _joined(base: list[Node], over: list[Node], key: str | None) -> list[Node]:
 
 
 class _Loader(yaml.SafeLoader):
-    """Keeps which nodes carry an anchor: at the top level of a file those are parts for reuse, not settings."""
+    """Keeps which nodes carry an anchor: at the top of a file those are parts for reuse, not settings."""
 
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012  the parent declares it
 

@@ -57,9 +57,10 @@ class Resources(Shape):
     alerts: dict[str, Alert] = Field(default_factory=dict)
     unsupported = words(
         """apps catalogs clusters dashboards database_catalogs database_instances external_locations
-        genie_spaces instance_pools job_runs models pipelines postgres_branches postgres_catalogs postgres_databases
-        postgres_endpoints postgres_projects postgres_roles postgres_synced_tables secret_scopes secrets
-        sql_warehouses synced_database_tables vector_search_endpoints vector_search_indexes"""
+        genie_spaces instance_pools job_runs models pipelines postgres_branches postgres_catalogs
+        postgres_databases postgres_endpoints postgres_projects postgres_roles postgres_synced_tables
+        secret_scopes secrets sql_warehouses synced_database_tables vector_search_endpoints
+        vector_search_indexes"""
     )
 
     def each(self) -> Iterator[tuple[str, str, Resource]]:
@@ -71,7 +72,8 @@ class Resources(Shape):
 
 KINDS = {
     "schemas": "schema", "volumes": "volume", "experiments": "experiment",
-    "registered_models": "registered_model", "jobs": "job", "model_serving_endpoints": "model_serving_endpoint", "quality_monitors": "quality_monitor",
+    "registered_models": "registered_model", "jobs": "job",
+    "model_serving_endpoints": "model_serving_endpoint", "quality_monitors": "quality_monitor",
     "alerts": "alert",
 }  # fmt: skip
 """A section of the project file -> the kind of resource in it, in the order in which kinds are made."""

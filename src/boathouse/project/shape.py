@@ -12,7 +12,7 @@ from boathouse.names import check_level
 class Shape(BaseModel):
     """A mapping with known keys. `unsupported` keys are valid in bundle YAML but have no meaning here."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, str_strip_whitespace=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
     unsupported: ClassVar[frozenset[str]] = frozenset()
 
 

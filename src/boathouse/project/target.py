@@ -50,8 +50,8 @@ class TestFolders(Shape):
 
     __test__ = False
 
-    unit: Texts = ("tests/unit",)
-    integration: Texts = ("tests/integration",)
+    unit: Word = "tests/unit"
+    integration: Word = "tests/integration"
 
 
 class Target(Shape):

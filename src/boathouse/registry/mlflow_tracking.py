@@ -6,6 +6,7 @@ from typing import Any
 
 from mlflow.entities import ExperimentTag, LoggedModelTag, RunTag
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+from mlflow.utils.mlflow_tags import MLFLOW_USER
 
 from boathouse.database import Database
 from boathouse.errors import InvalidInput
@@ -13,6 +14,7 @@ from boathouse.registry.actor import Actor, actor
 from boathouse.registry.mlflow_sessions import Sessions, managed, speaks_mlflow
 from boathouse.registry.ownership import ENVIRONMENT_TAG, PRINCIPAL_TAG, check_owner
 
+_KIND = "mlflow.experimentKind"
 _OURS = {ENVIRONMENT_TAG, PRINCIPAL_TAG}
 
 
@@ -29,8 +31,11 @@ class TrackingStore(SqlAlchemyStore):
     def create_experiment(self, name: str, artifact_location: Any = None, tags: Any = None) -> Any:
         if artifact_location:  # the server would read any file or bucket on the client's behalf
             raise InvalidInput("leave artifact_location out: artifacts are kept by Boathouse")
+        others = _others(tags)
         marks = [ExperimentTag(key, value) for key, value in self._marks()]
-        return super().create_experiment(name, None, [*_others(tags), *marks])
+        if all(tag.key != _KIND for tag in others):  # MLflow's pages open on runs instead of language models' traces
+            marks.append(ExperimentTag(_KIND, "custom_model_development"))
+        return super().create_experiment(name, None, [*others, *marks])
 
     @speaks_mlflow
     def rename_experiment(self, experiment_id: Any, new_name: str) -> None:
@@ -61,8 +66,10 @@ class TrackingStore(SqlAlchemyStore):
 
     @speaks_mlflow
     def create_run(self, experiment_id: Any, user_id: Any, start_time: Any, tags: Any, run_name: Any) -> Any:
-        marks = [RunTag(key, value) for key, value in self._marks()]
-        return super().create_run(experiment_id, user_id, start_time, [*_others(tags), *marks], run_name)
+        principal = actor(self._default).principal  # MLflow's client would name the account of its machine
+        others = [tag for tag in _others(tags) if tag.key != MLFLOW_USER]
+        marks = [RunTag(key, value) for key, value in [*self._marks(), (MLFLOW_USER, principal)]]
+        return super().create_run(experiment_id, principal, start_time, [*others, *marks], run_name)
 
     @speaks_mlflow
     def create_logged_model(  # noqa: PLR0917 - MLflow's

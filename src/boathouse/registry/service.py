@@ -1,6 +1,6 @@
 """The registry: what is registered, and the one way in which its pointers move."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Final
 
 import sqlalchemy as sa

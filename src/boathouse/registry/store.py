@@ -81,8 +81,11 @@ _ONE_PRODUCTION = (
 
 
 def has_mlflow(connection: sa.Connection) -> bool:
-    """Whether MLflow has made its tables here."""
-    return sa.inspect(connection).has_table("registered_models")
+    """Whether MLflow's tables are here and whole: our index comes after the last of its migrations."""
+    inspector = sa.inspect(connection)
+    return inspector.has_table("model_versions") and any(
+        index["name"] == "bh_one_production" for index in inspector.get_indexes("model_versions")
+    )
 
 
 def install(connection: sa.Connection) -> None:

@@ -1,22 +1,37 @@
-"""One port, many owners: each path belongs to exactly one app. What nobody owns is answered 404."""
+"""One port, many owners: each path belongs to exactly one app. What nobody owns is answered 404 by the API."""
 
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
+from boathouse.catalog import SecurableKind
+from boathouse.identity import Identity
 from boathouse.platform import Platform
+from boathouse.server.auth import COOKIE
+from boathouse.server.mlflow_app import create_mlflow_app, owns
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
+_KINDS: dict[int, SecurableKind] = {0: "catalog", 1: "schema", 2: "model"}
+
 
 class Dispatcher:
-    """Sends a request to the owner of its path."""
+    """Sends a request to the owner of its path: MLflow for MLflow's own paths, else our API and UI."""
 
     def __init__(self, api: App, platform: Platform) -> None:
         self._api = api
 
+        def allow(identity: Identity, privilege: str, name: str) -> bool:
+            return platform.access.allows(identity, privilege, _KINDS[name.count(".")], name)
+
+        self._mlflow = create_mlflow_app(
+            platform.registry, platform.settings.path("mlflow-artifacts").as_uri(), platform.identities.authenticate, allow,
+            cookie=COOKIE, login_url="/login",
+        )  # fmt: skip
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Dispatch one request."""
-        await self._api(scope, receive, send)
+        owner = self._mlflow if scope["type"] == "http" and owns(scope["path"]) else self._api
+        await owner(scope, receive, send)

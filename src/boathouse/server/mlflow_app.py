@@ -4,6 +4,7 @@
 import functools
 import os
 import threading
+from collections.abc import Sequence
 from contextvars import ContextVar
 from typing import Any
 
@@ -48,6 +49,14 @@ class MlflowApp:
                     self._built = (app, *mlflow_stores(self._registry), get_artifact_repository(self._artifact_root))
             return self._built
 
+    def close(self) -> None:
+        """Give MLflow's database connections back."""
+        with self._lock:
+            for store in self._built[1:3] if self._built else ():
+                store._dispose_engine()
+                store._engine_map.pop(self._registry.database.url, None)
+            self._built = None
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let MLflow answer one request over this home's stores."""
         built = self._built
@@ -63,26 +72,27 @@ class MlflowApp:
 
 
 class Mlflow(Guard):
-    """The guarded app; `warm_up` builds what stands behind the guard."""
+    """The guarded app; `warm_up` builds what stands behind the guard, `close` lets it go."""
 
     def __init__(self, app: MlflowApp, registry: Registry, authenticate: Authenticate, allow: Allow, **options: Any) -> None:
         super().__init__(app, registry.database, authenticate, allow, **options)
         self.warm_up = app.warm_up
+        self.close = app.close
 
 
 def create_mlflow_app(
     registry: Registry, artifact_root: str, authenticate: Authenticate, allow: Allow, *,
-    cookie: str | None = None, login_url: str | None = None, environment: str = "dev",
+    cookie: str | None = None, login_url: str | None = None, environments: Sequence[str] = ("dev", "staging", "prod"),
 ) -> Mlflow:  # fmt: skip
     """MLflow as one ASGI app for every path that `owns` names.
 
     `authenticate(token)` gives an identity or raises Unauthenticated; `allow(identity, privilege, name)`
     answers for a catalog (one level), a schema (two) or a model (three). `cookie` names the session cookie,
-    whose value is a token; browsers without one go to `login_url`. Tokens that were made for no environment
-    work in `environment` unless they ask for another.
+    whose value is a token; browsers without one go to `login_url`. A token that was made for no environment
+    works in the one it asks for, else in the first of `environments` that its owner may use.
     """
     app = MlflowApp(registry, artifact_root)
-    return Mlflow(app, registry, authenticate, allow, cookie=cookie, login_url=login_url, environment=environment)
+    return Mlflow(app, registry, authenticate, allow, cookie=cookie, login_url=login_url, environments=environments)
 
 
 @functools.cache
@@ -92,6 +102,7 @@ def _mlflow_server() -> Any:
         "_MLFLOW_SERVER_ARTIFACT_ROOT": "mlflow-artifacts:/",
         "MLFLOW_SERVER_ALLOWED_HOSTS": "*",  # the guard compares Origin and Host
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "MLFLOW_ENABLE_AI_GATEWAY": "false",
         "MLFLOW_DISABLE_TELEMETRY": "true",
     }
     with quietly():

@@ -7,7 +7,7 @@ import base64
 import binascii
 import json
 import re
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Sequence
 from http.cookies import CookieError, SimpleCookie
 from typing import Any, Protocol
 from urllib.parse import quote
@@ -60,7 +60,7 @@ class Guard:
 
     def __init__(
         self, app: App, database: Database, authenticate: Authenticate, allow: Allow, *,
-        cookie: str | None = None, login_url: str | None = None, environment: str = "dev",
+        cookie: str | None = None, login_url: str | None = None, environments: Sequence[str] = ("dev", "staging", "prod"),
     ) -> None:  # fmt: skip
         self._app = app
         self._database = database
@@ -68,7 +68,7 @@ class Guard:
         self._allow = allow
         self._cookie = cookie
         self._login_url = login_url
-        self._environment = environment
+        self._environments = environments
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, on behalf of whoever sent it, or answer why not."""
@@ -83,7 +83,7 @@ class Guard:
         try:
             path = canonical(scope["path"])
             kind = route(path, scope["method"])
-            check_origin(scope["method"], headers, by_cookie="authorization" not in headers)
+            check_origin(scope["method"], headers, by_cookie="authorization" not in headers and "cookie" in headers)
             if kind == "open":
                 await self._app(_passed(scope, path), receive, send)
                 return
@@ -97,23 +97,24 @@ class Guard:
             await _refuse(send, error)
         else:
             with acting_as(actor):
-                await self._app(_passed(scope, path), receive, _sandboxed(send))
+                await self._app(_passed(scope, path), receive, send if kind == "page" else _sandboxed(send))
 
     def _admit(self, kind: str, path: str, headers: dict[str, str]) -> Actor:
         token, asked = credentials(headers, self._cookie)
         identity = self._authenticate(token)
         if identity.environment and asked not in (None, identity.environment):
             raise NotPermitted(f"the token is for {identity.environment}, not for {asked}")
-        actor = Actor(
-            identity.principal,
-            lambda privilege, name: self._allow(identity, privilege, name),
-            identity.environment or asked or self._environment,
-            getattr(identity, "scratch", None),
-            bound=identity.environment is not None,
-        )
-        environment = str(actor.environment)
-        if not actor.allow("USE CATALOG", environment):
-            raise NotPermitted(f"{actor.principal} lacks USE CATALOG on {environment}")
+
+        def allow(privilege: str, name: str) -> bool:
+            return self._allow(identity, privilege, name)
+
+        wanted = identity.environment or asked
+        usable = [e for e in ([wanted] if wanted else self._environments) if allow("USE CATALOG", e)]
+        if not usable:
+            raise NotPermitted(f"{identity.principal} lacks USE CATALOG on {wanted or ' and '.join(self._environments)}")
+        environment = usable[0]
+        bound = identity.environment is not None
+        actor = Actor(identity.principal, allow, environment, getattr(identity, "scratch", None), bound)
         writes = kind in ("write", "files-write")
         a_task = getattr(identity, "run_id", None) or actor.scratch
         if writes and not a_task and not actor.may(MAY_LOG, environment):

@@ -39,7 +39,7 @@ def record_of(context: Context, tables: Mapping[str, int], query: str | None) ->
 def tags(record: TrainingRecord) -> dict[str, str]:
     """The record as tags of an MLflow run. MLflow cuts long values, so the query is kept as an artifact instead."""
     values: dict[str, Any] = {
-        "environment": record.environment, "git_commit": record.commit, "git_dirty": str(record.dirty).lower(),
+        "git_commit": record.commit, "git_dirty": str(record.dirty).lower(),
         "lock_hash": record.lock_hash, "project": record.project, "job_run": record.job_run,
         "tables": json.dumps(dict(record.tables), sort_keys=True), "python": record.python,
     }  # fmt: skip

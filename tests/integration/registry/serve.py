@@ -45,9 +45,7 @@ def main(home: Path, port: int) -> None:
         connection.execute(sa.text("INSERT INTO told VALUES (:what, :kind, :name, :data)"), row)
 
     registry = Registry(database, lambda c, kind, name, data: tell(c, "event", kind, name, data), tell)
-    app = create_mlflow_app(
-        registry, str(home / "mlflow-artifacts"), authenticate, allow, cookie="session", login_url="/login"
-    )
+    app = create_mlflow_app(registry, str(home / "mlflow-artifacts"), authenticate, allow, cookie="session", login_url="/login")
     app.warm_up()
     uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning", lifespan="off")
 

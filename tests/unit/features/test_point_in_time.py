@@ -29,7 +29,8 @@ def con() -> Iterator[duckdb.DuckDBPyConnection]:
             ('JFK', '2013-07-01 09:00Z', NULL, true), ('JFK', '2013-07-01 12:00Z', 'N9', true)"""
         )
         connection.execute(
-            "CREATE TABLE weather (origin VARCHAR, hour TIMESTAMPTZ, received TIMESTAMPTZ, temp FLOAT, wind INTEGER)"
+            "CREATE TABLE weather "
+            "(origin VARCHAR, hour TIMESTAMPTZ, received TIMESTAMPTZ, temp FLOAT, wind INTEGER)"
         )
         connection.execute(
             """INSERT INTO weather VALUES
@@ -171,10 +172,15 @@ def test_odd_names_are_quoted(con: duckdb.DuckDBPyConnection) -> None:
 
 
 def test_the_order_and_number_of_many_rows_stay(con: duckdb.DuckDBPyConnection) -> None:
-    con.execute("CREATE TABLE many AS SELECT i, i % 7 AS k, timestamptz '2024-01-01 00:00Z' + to_seconds(i % 1000) AS \"at\""
-                " FROM range(300_000) t(i) ORDER BY hash(i)")  # fmt: skip
-    con.execute("CREATE TABLE f AS SELECT i % 7 AS k, timestamptz '2024-01-01 00:00Z' + to_seconds(i) AS t, i AS v"
-                " FROM range(0, 1000, 3) t(i)")  # fmt: skip
+    start = "timestamptz '2024-01-01 00:00Z'"
+    con.execute(
+        f'CREATE TABLE many AS SELECT i, i % 7 AS k, {start} + to_seconds(i % 1000) AS "at" '
+        "FROM range(300_000) t(i) ORDER BY hash(i)"
+    )
+    con.execute(
+        f"CREATE TABLE f AS SELECT i % 7 AS k, {start} + to_seconds(i) AS t, i AS v "
+        "FROM range(0, 1000, 3) f(i)"
+    )
     joined = as_of_join_sql("many", [AsOf(FeatureSide("f", ("k",), "t"), ("k",), "at", (("v", "v"),))])
     wrong = (
         "SELECT count(*) FROM (SELECT * FROM many) POSITIONAL JOIN (SELECT i AS j FROM joined) WHERE i <> j"

@@ -72,7 +72,7 @@ def test_labels_are_collected(lake: Any) -> None:
 
 def test_a_model_is_trained_and_registered(lake: Any) -> None:
     train.main(["--as-of", AS_OF, "--holdout-days", "5", "--iterations", "10", "--trials", "1"])
-    assert lake.models.get(MODEL).versions
+    assert lake.models.get(MODEL)["versions"]
 
 
 def test_batch_and_stream_log_their_predictions(lake: Any) -> None:

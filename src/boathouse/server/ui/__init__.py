@@ -1,0 +1,25 @@
+"""The web UI: server-rendered pages that read straight from the platform, always under the caller's identity."""
+
+from fastapi import APIRouter
+
+from boathouse.server.ui import (
+    access,
+    code,
+    endpoints,
+    environments,
+    jobs,
+    login,
+    models,
+    monitoring,
+    sql,
+    static,
+    tables,
+    trace,
+)
+from boathouse.server.ui.refusal import is_page, refusal
+
+router = APIRouter(include_in_schema=False)
+for room in (static, login, environments, tables, models, monitoring, jobs, endpoints, code, sql, trace, access):
+    router.include_router(room.router)
+
+__all__ = ["is_page", "refusal", "router"]

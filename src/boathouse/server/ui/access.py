@@ -1,0 +1,100 @@
+"""Who may do what, and who did what."""
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse, Response
+
+from boathouse.catalog import PRIVILEGES
+from boathouse.environments import ENVIRONMENTS
+from boathouse.errors import InvalidInput, NotPermitted
+from boathouse.server.auth import Caller, Served
+from boathouse.server.ui import sight
+from boathouse.server.ui.form import Fields
+from boathouse.server.ui.page import done, page
+from boathouse.server.ui.tables import visible_grants
+
+router = APIRouter()
+_KINDS = ("catalog", "schema", "table", "volume", "model", "endpoint", "job")
+_LEVELS = {"catalog": (1,), "schema": (2,), "endpoint": (2,), "job": (2,)}
+
+
+@router.get("/access")
+def access(request: Request, who: Caller, platform: Served, principal: str = "", securable: str = "") -> HTMLResponse:
+    """Groups and their members, grants, and the caller's tokens."""
+    found = [
+        g
+        for g in visible_grants(who, platform, platform.access.grants())
+        if principal in ("", g.principal) and securable.strip() in g.securable
+    ]
+    principals = platform.identities.principals()
+    return page(
+        request, who, "access.html", principals=principals, grants=_gathered(found), principal=principal,
+        securable=securable, tokens=platform.identities.tokens(who.principal), privileges=PRIVILEGES, kinds=_KINDS,
+        may_grant=any(platform.access.allows(who, "MANAGE", "catalog", e) for e in ENVIRONMENTS),
+    )  # fmt: skip
+
+
+@router.post("/access/grants")
+def grant(who: Caller, platform: Served, fields: Fields) -> Response:
+    """Give a privilege; needs MANAGE on the securable or above."""
+    principal, privilege, kind, name = (fields.get(k, "").strip() for k in ("principal", "privilege", "kind", "securable"))
+    _check(kind, name)
+    platform.access.authorize(who, "MANAGE", kind, name)  # type: ignore[arg-type]
+    platform.catalog.require(kind, name)  # type: ignore[arg-type]
+    platform.identities.get(principal)
+    platform.access.grant(who.principal, [principal], [privilege], kind, name)  # type: ignore[arg-type]
+    return done("/access", f"{principal} now holds {privilege} on {name}.")
+
+
+@router.post("/access/revoke")
+def revoke(who: Caller, platform: Served, fields: Fields) -> Response:
+    """Take a privilege away; holds at once."""
+    principal, privilege, kind, name = (fields.get(k, "").strip() for k in ("principal", "privilege", "kind", "securable"))
+    _check(kind, name)
+    platform.access.authorize(who, "MANAGE", kind, name)  # type: ignore[arg-type]
+    platform.access.revoke(who.principal, principal, privilege, kind, name)  # type: ignore[arg-type]
+    return done("/access", f"{principal} no longer holds {privilege} on {name}.")
+
+
+@router.post("/access/tokens/{token_id}/revoke")
+def revoke_token(token_id: str, who: Caller, platform: Served) -> Response:
+    """Make a token of one's own worthless."""
+    platform.identities.revoke(token_id, who.principal)
+    platform.audit.record(who.principal, "revoke token", token_id)
+    return done("/access", "The token is revoked.")
+
+
+@router.get("/audit")
+def audit(
+    request: Request, who: Caller, platform: Served, subject: str = "", principal: str = "", limit: int = 200
+) -> HTMLResponse:
+    """The newest entries of the audit log; others than admins and ml-engineers see their own."""
+    entries = sight.activity(who, platform, min(max(limit, 1), 2000), subject.strip() or None)
+    found = [e for e in entries if principal.strip() in ("", e.principal)]
+    return page(
+        request, who, "audit.html", entries=found, subject=subject, principal=principal, limit=limit, fault=None,
+        verified=False, auditor=bool(who.groups & sight.AUDITORS),
+    )  # fmt: skip
+
+
+@router.get("/audit/verify")
+def verify(request: Request, who: Caller, platform: Served) -> HTMLResponse:
+    """Whether the chain of the audit log is whole."""
+    if not who.groups & sight.AUDITORS:
+        raise NotPermitted("the audit log is for members of admins and ml-engineers", missing={"group": "ml-engineers"})
+    return page(
+        request, who, "audit.html", entries=sight.activity(who, platform, 50), subject="", principal="", limit=50,
+        fault=platform.audit.verify(), verified=True, auditor=True,
+    )  # fmt: skip
+
+
+def _check(kind: str, name: str) -> None:
+    if kind not in _KINDS or len(name.split(".")) not in _LEVELS.get(kind, (3,)):
+        raise InvalidInput(f"{name!r} is no full name of a {kind or 'securable'}")
+
+
+def _gathered(found: list) -> list:  # type: ignore[type-arg]
+    """(principal, kind, securable, privileges), so that a catalog's dozen privileges take one row."""
+    rows: dict[tuple[str, str, str], list[str]] = {}
+    for g in found:
+        rows.setdefault((g.principal, g.kind, g.securable), []).append(g.privilege)
+    return [(*key, privileges) for key, privileges in sorted(rows.items(), key=lambda r: (r[0][2], r[0][0]))]

@@ -1,0 +1,140 @@
+"""Endpoints: what they serve and how well, and a form to ask one."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse
+
+from boathouse.errors import BoathouseError, NotFound, Unavailable
+from boathouse.identity import Identity
+from boathouse.platform import Platform
+from boathouse.server.auth import Caller, Served
+from boathouse.server.ui import sight
+from boathouse.server.ui.form import Fields
+from boathouse.server.ui.page import page
+from boathouse.serving import EndpointState, served_entity
+
+router = APIRouter()
+_EXAMPLE = '{"dataframe_records": [{}]}'
+_RECENT = 200
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A deployed endpoint; without a state it was not started yet."""
+
+    environment: str
+    name: str
+    model: str
+    reference: str
+    state: EndpointState | None
+
+    @property
+    def full_name(self) -> str:
+        """As in its address."""
+        return f"{self.environment}.{self.name}"
+
+
+@router.get("/endpoints")
+def endpoints(request: Request, who: Caller, platform: Served) -> HTMLResponse:
+    """The endpoints the caller may ask."""
+    return page(request, who, "endpoints.html", endpoints=_all(who, platform))
+
+
+@router.get("/endpoints/{environment}/{name}")
+def endpoint(environment: str, name: str, request: Request, who: Caller, platform: Served) -> HTMLResponse:
+    """One endpoint."""
+    return _page(request, who, platform, _one(who, platform, environment, name), None, None)
+
+
+@router.post("/endpoints/{environment}/{name}")
+def ask(
+    environment: str, name: str, request: Request, who: Caller, platform: Served, fields: Fields
+) -> HTMLResponse:
+    """Ask an endpoint; the answer stands below the form."""
+    found = _one(who, platform, environment, name)
+    asked = fields.get("body", "")
+    return _page(request, who, platform, found, asked, _ask(who, platform, found, asked))
+
+
+def _page(
+    request: Request, who: Identity, platform: Platform, found: Endpoint, asked: str | None, answer: Any
+) -> HTMLResponse:
+    log = _log(who, platform, found)
+    body = asked if asked is not None else next((r["request"] for r in log.get("rows", ()) if r["request"]), _EXAMPLE)
+    return page(request, who, "endpoint.html", endpoint=found, log=log, body=_pretty(body), answer=answer)
+
+
+def _all(who: Identity, platform: Platform) -> list[Endpoint]:
+    states = {(s.environment, s.name): s for s in platform.endpoints.states()}
+    wanted = {
+        (r.environment, r.name): served_entity(r.environment, r.definition)
+        for r in platform.deployments.resources("model_serving_endpoint")
+    }
+    return [
+        Endpoint(*key, *wanted.get(key, (states[key].model if key in states else "", "")), states.get(key))
+        for key in sorted({*states, *wanted})
+        if platform.access.allows(who, "QUERY", "endpoint", ".".join(key))
+    ]
+
+
+def _one(who: Identity, platform: Platform, environment: str, name: str) -> Endpoint:
+    for found in _all(who, platform):
+        if (found.environment, found.name) == (environment, name):
+            return found
+    raise NotFound(f"there is no endpoint {environment}.{name} that you may see")
+
+
+def _ask(who: Identity, platform: Platform, found: Endpoint, body: str) -> dict[str, Any]:
+    state = found.state
+    platform.access.authorize(who, "QUERY", "endpoint", found.full_name)
+    if state is None or state.served_version is None or state.port is None:
+        reason = (state and state.reason) or "try again in a moment"
+        raise Unavailable(f"endpoint {found.full_name} does not answer yet: {reason}")
+    headers = {"X-Boathouse-Key": platform.endpoints.key, "X-Boathouse-Requester": who.principal,
+               "Content-Type": "application/json"}  # fmt: skip
+    try:
+        answer = httpx.post(f"http://127.0.0.1:{state.port}/invocations", content=body.encode(), headers=headers,
+                            timeout=60, trust_env=False)  # fmt: skip
+    except httpx.TransportError as error:
+        platform.endpoints.wake()
+        raise Unavailable(f"endpoint {found.full_name} does not answer and is started again ({error})") from error
+    return {
+        "status": answer.status_code,
+        "body": _pretty(answer.text),
+        "request_id": answer.headers.get("x-request-id", ""),
+        "version": answer.headers.get("x-model-version", ""),
+        "milliseconds": answer.elapsed.total_seconds() * 1000,
+    }
+
+
+def _log(who: Identity, platform: Platform, found: Endpoint) -> Mapping[str, Any]:
+    """The newest logged requests, if the caller may read them."""
+    table = f"{found.model}_payload"
+    if not platform.access.allows(who, "SELECT", "table", table) or not sight.uses(who, platform, found.environment):
+        return {}
+    quoted = ".".join(f'"{level}"' for level in table.split("."))
+    query = (
+        "SELECT request_id, request_time, requester, model_version, status_code, execution_duration_ms, request "
+        f"FROM {quoted} WHERE endpoint IN ('{found.name}', '{found.full_name}') ORDER BY request_time DESC LIMIT {_RECENT}"
+    )
+    try:
+        with platform.sql.run(who, query, found.environment) as relation:
+            rows = relation.to_dicts()
+    except BoathouseError:  # nothing was logged yet, so there is no table
+        return {}
+    times = sorted(r["execution_duration_ms"] for r in rows if r["execution_duration_ms"] is not None)
+    failed = sum(1 for r in rows if (r["status_code"] or 0) >= 400)
+    percentile = {p: times[min(len(times) - 1, int(len(times) * p / 100))] for p in (50, 95, 99)} if times else {}
+    return {"rows": rows, "failed": failed, "percentile": percentile, "table": table}
+
+
+def _pretty(text: str) -> str:
+    try:
+        return json.dumps(json.loads(text), indent=2, ensure_ascii=False)
+    except ValueError:
+        return text

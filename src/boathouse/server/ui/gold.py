@@ -1,0 +1,133 @@
+"""What a monitor found: its two gold tables, read as one relation under the caller's grants and masks."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from boathouse.identity import Identity
+from boathouse.lake import Relation
+from boathouse.monitoring import QUALITY, TABLE
+from boathouse.names import parse
+from boathouse.platform import Platform
+
+ALL = "*"
+"""The model of rows that speak of all versions together."""
+
+METRICS = ("count", *(name for name, kind in QUALITY.items() if str(kind) in ("double", "int64")))
+_DRIFT = ("population_stability_index", "noise_floor", "js_distance", "js_distance_binned", "avg_delta", "n_window")
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which rows are shown."""
+
+    granularity: str | None
+    slice: tuple[str, str] | None = None
+
+    @property
+    def where(self) -> str:
+        """The rows, in SQL."""
+        key, value = self.slice or (None, None)
+        return f"{_is('granularity', self.granularity)} AND {_is('slice_key', key)} AND {_is('slice_value', value)}"
+
+
+@dataclass(frozen=True)
+class Findings:
+    """Of the chosen granularity and slice, oldest window first.
+
+    `windows` are rows of the whole table by model version (ALL: together), `predictions` the mean score of
+    every prediction, labelled or not, by window; `drift` is against the baseline, by window and column.
+    """
+
+    offered: tuple[Choice, ...]
+    choice: Choice
+    windows: Sequence[Row]
+    predictions: Mapping[datetime, float]
+    drift: Sequence[Row]
+
+    @property
+    def together(self) -> list[Row]:
+        """Windows over all model versions."""
+        return [w for w in self.windows if w["model"] == ALL]
+
+
+def tables(environment: str, monitor: Mapping[str, Any]) -> tuple[str, str]:
+    """The full names of a monitor's profile and drift tables."""
+    watched = str(parse(str(monitor["table_name"]), environment))
+    return f"{watched}_profile_metrics", f"{watched}_drift_metrics"
+
+
+def read(
+    who: Identity, platform: Platform, environment: str, monitor: Mapping[str, Any], granularity: str, slice_: str
+) -> Findings:
+    """What a monitor found. Raises NotFound before its first refresh, NotPermitted."""
+    log = monitor.get("inference_log") or {}
+    with _both(who, platform, environment, monitor) as gold:
+        column = log.get("model_id_col")
+        model = f'"{column}"' if column in gold.columns else f"'{ALL}'"
+        profile = gold.filter("part = 'profile' AND log_type = 'INPUT'")
+        offered = _offered(profile)
+        choice = _chosen(offered, granularity, slice_)
+        ends = ("struct_extract(\"window\", 'start') AS start", "struct_extract(\"window\", 'end') AS \"end\"")
+        mine = profile.filter(choice.where)
+        windows = mine.filter(f"column_name = '{TABLE}'").select(*ends, f"{model} AS model", *METRICS)
+        score = str(log.get("prediction_proba_col") or log.get("prediction_col") or "").replace("'", "''")
+        means = mine.filter(f"column_name = '{score}' AND {model} = '{ALL}'").select(*ends, "avg")
+        against = f"part = 'drift' AND drift_type = 'BASELINE' AND column_name <> '{TABLE}' AND {model} = '{ALL}'"
+        drift = gold.filter(f"{against} AND {choice.where}").select(*ends, "column_name", *_DRIFT)
+        return Findings(
+            offered, choice, _ordered(windows), {r["start"]: r["avg"] for r in means.to_dicts()}, _ordered(drift)
+        )
+
+
+@contextmanager
+def _both(who: Identity, platform: Platform, environment: str, monitor: Mapping[str, Any]) -> Iterator[Relation]:
+    profile, drift = (".".join(f'"{level}"' for level in n.split(".")) for n in tables(environment, monitor))
+    query = (
+        f"SELECT 'profile' AS part, * FROM {profile} UNION ALL BY NAME SELECT 'drift' AS part, * FROM {drift}"
+    )
+    with platform.sql.run(who, query, environment) as relation:
+        yield relation
+
+
+def _offered(profile: Relation) -> tuple[Choice, ...]:
+    keys = ["granularity", "slice_key", "slice_value"]
+    whole = profile.filter(f"column_name = '{TABLE}'").select(*keys).to_arrow()
+    found = whole.group_by(keys).aggregate([]).to_pylist()
+    choices = {
+        Choice(r["granularity"], (r["slice_key"], r["slice_value"]) if r["slice_key"] is not None else None) for r in found
+    }
+    return tuple(sorted(choices, key=lambda c: (c.granularity or "", c.slice or ("", ""))))
+
+
+def _chosen(offered: Sequence[Choice], granularity: str, slice_: str) -> Choice:
+    """What was asked for; else the longest granularity and the whole table."""
+    known = [c.granularity for c in offered]
+    wanted = granularity if granularity in known else (max(filter(None, known), key=_width, default=None))
+    for choice in offered:
+        if choice.granularity == wanted and slice_name(choice) == slice_:
+            return choice
+    return Choice(wanted)
+
+
+def slice_name(choice: Choice) -> str:
+    """A slice as addresses write it."""
+    return f"{choice.slice[0]}={choice.slice[1]}" if choice.slice else ""
+
+
+def _width(granularity: str | None) -> Any:
+    from boathouse.monitoring import parse_granularity
+
+    return parse_granularity(granularity or "1 day").width
+
+
+def _ordered(rows: Relation) -> list[Row]:
+    return sorted((r for r in rows.to_dicts() if r["start"]), key=lambda r: r["start"])
+
+
+def _is(column: str, value: str | None) -> str:
+    return f"{column} IS NULL" if value is None else f"{column} = '{value.replace(chr(39), chr(39) * 2)}'"

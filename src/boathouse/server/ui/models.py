@@ -1,0 +1,170 @@
+"""Models: versions and stages, what the tests of a version found, and the moves that delivery makes."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse, Response
+
+from boathouse.delivery import direction_of
+from boathouse.errors import NotFound
+from boathouse.identity import Identity
+from boathouse.platform import Platform
+from boathouse.registry import PRODUCTION, STAGING, Verdict, VersionInfo
+from boathouse.server.auth import Caller, Served
+from boathouse.server.ui import lineage, sight
+from boathouse.server.ui.environments import waiting
+from boathouse.server.ui.form import Fields
+from boathouse.server.ui.page import done, page, query
+
+router = APIRouter()
+RECORD = tuple(
+    f"boathouse.{k}"
+    for k in ("environment", "project", "git_commit", "git_dirty", "lock_hash", "job_run", "python", "tables")
+)
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One metric of a candidate beside the champion's; `better` is None where that is not known."""
+
+    name: str
+    candidate: Any
+    champion: Any
+    difference: tuple[float, float, float] | None
+    better: bool | None
+
+
+@dataclass(frozen=True)
+class Version:
+    """A version with the newest verdict on it, if there is one."""
+
+    info: VersionInfo
+    verdict: Verdict | None
+
+    @property
+    def outcome(self) -> str:
+        """pass, hold, fail, or nothing."""
+        return str(self.verdict.verdict.get("outcome", "")) if self.verdict else ""
+
+
+@router.get("/models")
+def models(request: Request, who: Caller, platform: Served) -> HTMLResponse:
+    """The models the caller may see."""
+    found = [m for m in platform.registry.models() if platform.catalog.visible(who, "model", m.name)]
+    rows = [(m, waiting(platform, m)) for m in found]
+    return page(request, who, "models.html", models=rows)
+
+
+@router.get("/models/{name}")
+def model(
+    name: str, request: Request, who: Caller, platform: Served, version: int | None = None
+) -> HTMLResponse:
+    """One model; of its versions one in detail."""
+    info = platform.registry.model(sight.model(who, platform, name))
+    newest: dict[int, Verdict] = {}
+    for verdict in platform.registry.verdicts(name):
+        newest.setdefault(verdict.version, verdict)
+    versions = [Version(v, newest.get(v.version)) for v in platform.registry.versions(name)]
+    held = waiting(platform, info)
+    wanted = version or held or info.latest_version
+    chosen = next((v for v in versions if v.info.version == wanted), None)
+    if version and not chosen:
+        raise NotFound(f"{name} has no version {version}")
+    history = platform.registry.history(name)
+    produced = {c.version for c in history if c.to_stage == PRODUCTION}
+    return page(
+        request, who, "model.html", model=info, versions=versions, history=history[::-1], waiting=held,
+        detail=_detail(who, platform, chosen) if chosen else None, plan=platform.delivery.plan(name),
+        may_approve=platform.access.allows(who, "APPROVE", "model", name),
+        may_promote=platform.access.allows(who, "PROMOTE", "model", name),
+        can_roll_back=len(produced) > 1, family=lineage.family(who, platform, f"model:{name}"), href=lineage.href,
+    )  # fmt: skip
+
+
+@router.post("/models/{name}/versions/{number}/approve")
+def approve(name: str, number: int, who: Caller, platform: Served, fields: Fields) -> Response:
+    """Approve a version that waits; needs APPROVE."""
+    platform.delivery.approve(who, name, number, fields.get("reason", ""))
+    return done(query(f"/models/{name}", version=number), f"Version {number} is approved and now Production.")
+
+
+@router.post("/models/{name}/versions/{number}/reject")
+def reject(name: str, number: int, who: Caller, platform: Served, fields: Fields) -> Response:
+    """Refuse a version that waits; needs APPROVE."""
+    platform.delivery.reject(who, name, number, fields.get("reason", ""))
+    return done(query(f"/models/{name}", version=number), f"Version {number} is rejected and archived.")
+
+
+@router.post("/models/{name}/versions/{number}/test")
+def test(name: str, number: int, who: Caller, platform: Served) -> Response:
+    """Move a version to Staging and test it; needs PROMOTE."""
+    platform.access.authorize(who, "PROMOTE", "model", name)
+    return done(f"/runs/{platform.delivery.test(name, number)}", f"Version {number} is being tested.")
+
+
+@router.post("/models/{name}/versions/{number}/promote")
+def promote(name: str, number: int, who: Caller, platform: Served, fields: Fields) -> Response:
+    """Make a version Production; needs PROMOTE, and a verdict that passes."""
+    platform.delivery.promote(who, name, number, fields.get("reason", ""))
+    return done(query(f"/models/{name}", version=number), f"Version {number} is now Production.")
+
+
+@router.post("/models/{name}/rollback")
+def rollback(name: str, who: Caller, platform: Served, fields: Fields) -> Response:
+    """Make the former Production version Production again; needs PROMOTE."""
+    version = platform.delivery.rollback(who, name, fields.get("reason", ""))
+    return done(query(f"/models/{name}", version=version), f"Rolled back: version {version} is Production again.")
+
+
+def _detail(who: Identity, platform: Platform, version: Version) -> dict[str, Any]:
+    info = version.info
+    verdicts = platform.registry.verdicts(info.model, info.version)
+    evidence: Mapping[str, Any] = next((v.verdict["evidence"] for v in verdicts if v.verdict.get("evidence")), {})
+    record = platform.registry.run_record(info.run_id, RECORD) if info.run_id else {}
+    trained_on = [(n, v, sight.node(who, platform, n)) for n, v in _tables(record).items()]
+    return {
+        "version": version,
+        "checks": version.verdict.verdict.get("checks", []) if version.verdict else [],
+        "evidence": evidence,
+        "metrics": _metrics(evidence),
+        "slices": _slices(evidence),
+        "record": {k.removeprefix("boathouse."): v for k, v in record.items() if k != "boathouse.tables"},
+        "trained_on": trained_on,
+        "test_run": next((v.verdict["run_id"] for v in verdicts if v.verdict.get("run_id")), None),
+        "promotable": version.outcome == "pass" and info.stage in (STAGING, "Archived", "None"),
+    }
+
+
+def _tables(record: Mapping[str, str]) -> dict[str, Any]:
+    """Table -> version, out of a run's record."""
+    found = json.loads(record.get("boathouse.tables") or "{}")
+    environment = record.get("boathouse.environment", "")
+    return {n if n.count(".") == 2 else f"{environment}.{n}": v for n, v in found.items()}
+
+
+def _metrics(evidence: Mapping[str, Any]) -> list[Metric]:
+    champion = evidence.get("champion") or {}
+    spreads = evidence.get("differences") or {}
+    return [
+        Metric(name, value, champion.get(name), spreads.get(name), _better(name, value, champion.get(name)))
+        for name, value in (evidence.get("candidate") or {}).items()
+    ]
+
+
+def _slices(evidence: Mapping[str, Any]) -> list[tuple[str, Metric]]:
+    return [
+        (key, Metric(name, pair[0], pair[1], None, _better(name, *pair)))
+        for key, metrics in (evidence.get("slices") or {}).items()
+        for name, pair in metrics.items()
+    ]
+
+
+def _better(metric: str, candidate: Any, champion: Any) -> bool | None:
+    direction = direction_of(metric, {})
+    numbers = isinstance(candidate, int | float) and isinstance(champion, int | float)
+    if direction is None or not numbers or candidate == champion:
+        return None
+    return bool((candidate > champion) == (direction == "higher"))

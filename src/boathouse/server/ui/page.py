@@ -1,0 +1,90 @@
+"""A page: a template with the navigation around it, and the headers that keep foreign code out."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, unquote
+
+from fastapi import Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from boathouse.identity import Identity
+from boathouse.server.ui import shown
+from boathouse.server.ui.static import asset, vega
+
+NAVIGATION = (
+    ("", (("/", "Environments"),)),
+    ("Data", (("/tables", "Tables"), ("/sql", "SQL"))),
+    ("Models", (("/models", "Models"), ("/endpoints", "Endpoints"), ("/monitoring", "Monitoring"),
+                ("/trace", "Trace"), ("/mlflow/", "MLflow"))),
+    ("Work", (("/jobs", "Jobs"), ("/runs", "Runs"))),
+    ("Code", (("/requests", "Requests"), ("/releases", "Releases"))),
+    ("Governance", (("/access", "Access"), ("/audit", "Audit"))),
+)  # fmt: skip
+_SAID = "boathouse_said"
+# Vega sets styles on its elements; scripts come from this server alone, without eval.
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    "connect-src 'self'; font-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+HEADERS = {
+    "Content-Security-Policy": _POLICY,
+    "Referrer-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-store",
+}
+
+_templates = Environment(
+    loader=FileSystemLoader(Path(__file__).parent / "templates"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+_templates.filters |= shown.FILTERS
+_templates.globals |= {"asset": asset, "vega": vega, "navigation": NAVIGATION}
+
+
+def page(
+    request: Request, who: Identity | None, template: str, *, status: int = 200, **values: Any
+) -> HTMLResponse:
+    """A whole page. What an earlier POST said is shown once."""
+    said = unquote(request.cookies.get(_SAID, ""))
+    body = fragment(template, who=who, path=request.url.path, said=said, **values)
+    response = HTMLResponse(body, status, HEADERS)
+    if said:
+        response.delete_cookie(_SAID)
+    return response
+
+
+def fragment(template: str, **values: Any) -> str:
+    """A template alone."""
+    return _templates.get_template(template).render(values)
+
+
+def part(template: str, **values: Any) -> HTMLResponse:
+    """A piece of a page, for a script that puts it in place."""
+    return HTMLResponse(fragment(template, **values), headers=HEADERS)
+
+
+def done(url: str, said: str = "") -> Response:
+    """The answer to a POST that worked: go and look, with a word of what was done."""
+    response = RedirectResponse(url, 303)
+    if said:
+        response.set_cookie(_SAID, quote(said), max_age=30, httponly=True, samesite="strict")
+    return response
+
+
+def query(url: str, **values: Any) -> str:
+    """An address with the values that are there."""
+    pairs = [f"{name}={quote(str(value))}" for name, value in values.items() if value not in (None, "")]
+    return f"{url}?{'&'.join(pairs)}" if pairs else url
+
+
+_templates.globals["query"] = query
+
+
+def chosen(wanted: str, offered: Mapping[str, Any] | tuple[str, ...] | list[str]) -> str:
+    """What was asked for if it is offered, else the first."""
+    return wanted if wanted in offered else next(iter(offered), "")
