@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+from boathouse.connector import connect_with
+
 if TYPE_CHECKING:
     from boathouse.client import Lake
 
@@ -14,3 +16,6 @@ def connect(env: str | None = None, *, home: str | None = None, url: str | None 
     from boathouse import local
 
     return local.connect(env, home=home, url=url, token=token)
+
+
+connect_with(connect)

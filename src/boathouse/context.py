@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
+from boathouse import connector
 from boathouse.catalog import Table, TableInfo
 from boathouse.lake import Engine, Frame, Relation, batches, normalised
 
@@ -102,9 +103,8 @@ def current() -> Context:
     """The context that `boathouse.connect()` made, connecting now if none is."""
     if context := in_process():
         return context
-    import boathouse
-
-    return boathouse.connect()
+    made: Context = connector.connect()
+    return made
 
 
 def in_process() -> Context | None:

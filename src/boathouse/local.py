@@ -17,10 +17,9 @@ def connect(env: str | None = None, *, home: str | None = None, url: str | None 
     home's lock and works by itself until `close()`. Also points MLflow's client here.
     Raises HomeInUse, NewerHome, Unauthenticated, Unavailable.
     """
-    if not (home or url) and (running := context.in_process()):
-        if env in (None, running.environment) or running.run.run_id:
-            assert isinstance(running, Lake)
-            return running
+    running = None if home or url else context.in_process()
+    if isinstance(running, Lake) and (running.run.run_id or env in (None, running.environment)):
+        return running
     wanted = settings.load(home=home, url=url, token=token, env=env)
     http, on_close = reach(wanted)
     lake = Lake(http, wanted.env, on_close=on_close)

@@ -86,7 +86,7 @@ class AccessControl:
                 grants.delete().where(
                     grants.c.principal == principal, grants.c.privilege == privilege,
                     grants.c.kind == kind, grants.c.securable == name,
-                )  # fmt: skip
+                )
             )
             self._audit.write(connection, by, "revoke", name, {"principal": principal, "privilege": privilege})
         self.forget()

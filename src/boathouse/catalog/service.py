@@ -267,7 +267,7 @@ class Catalog:
                 securables.insert().values(
                     kind=kind, name=name, parent=parent, owner=owner, comment=comment, properties=dict(properties),
                     created_at=clock.now(), created_by=owner,
-                )  # fmt: skip
+                )
             )
             self.audit.write(connection, owner, f"create {kind}", name)
         self.access.forget()

@@ -78,8 +78,8 @@ def test(
     """What CI runs: unit tests here, then integration tests of the committed code in a throw-away place of staging."""
     bundle = _bundle(target)
     if unit or not integration:
-        code = subprocess.run([sys.executable, "-m", "boathouse.client.task", "builtin", "unit-tests", bundle.tests.unit]).returncode
-        if code:
+        words = [sys.executable, "-m", "boathouse.client.task", "builtin", "unit-tests", bundle.tests.unit]
+        if subprocess.run(words, check=False).returncode:
             raise RunFailed("the unit tests did not pass")
     if integration or not unit:
         with connected() as lake:

@@ -4,12 +4,16 @@ import json
 import shutil
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from boathouse.cli.output import console, say
 from boathouse.cli.session import options
+
+if TYPE_CHECKING:
+    from boathouse.cli.demo_story import Story
 
 _MARK = "demo"
 
@@ -36,7 +40,7 @@ def demo(
     began = time.monotonic()
     with Platform(settings.load(home=str(home))) as platform:
         server = Server(platform, 0 if leave else port)
-        url = server.start()
+        url = server.start(warm=True)
         platform.home.publish(url)
         try:
             story = Story(url, platform.home.operator_token() or "", home.parent / "flights")
@@ -52,7 +56,7 @@ def demo(
             server.stop()
 
 
-def _tell(story: "Story") -> dict[str, object]:  # type: ignore[name-defined] # noqa: F821
+def _tell(story: "Story") -> dict[str, Any]:
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=30), MofNCompleteColumn(), TimeElapsedColumn())
     chapter = ""
     with Progress(*columns, console=console, transient=True) as progress:

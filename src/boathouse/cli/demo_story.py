@@ -13,6 +13,8 @@ from boathouse.errors import NotReleased, RunFailed
 
 MODEL = "flights.delay"
 FIRST, LATER, STREAM, ALERT, END = "2013-04-15", "2013-06-03", "2013-07-09", "2013-07-11", "2014-01-01"
+LANDED = "2013-07-11T12:00:00"
+"""By then all flights have landed that the stream predicted until ALERT: labels come later than predictions."""
 
 
 @dataclass(frozen=True)
@@ -174,7 +176,9 @@ class Story:
 
     def monitor(self) -> str:
         """Refresh the monitor and hear the alerts."""
-        run_id = self.prod.http.call("POST", "/api/v1/monitors/prod/delay/refreshes", params={"as_of": ALERT})["run_id"]
+        self.prod.jobs.run("refresh", {"as_of": LANDED})
+        path = "/api/v1/monitors/prod/delay/refreshes"
+        run_id = self.prod.http.call("POST", path, params={"as_of": LANDED})["run_id"]
         run = self.prod.jobs.wait(run_id)
         if run["state"] != "SUCCESS":
             raise RunFailed(f"the refresh failed: {run['reason']}\n{self.prod.jobs.last_words(run, 40)}")

@@ -31,7 +31,7 @@ def up(port: int = typer.Option(8787, "--port"), host: str = typer.Option("127.0
         raise InvalidInput(f"this installation listens on loopback only, not on {host}: tasks are not isolated from each other yet")
     with Platform(settings.load(home=options.home)) as platform:
         server = Server(platform, port)
-        url = server.start()
+        url = server.start(warm=True)
         platform.home.publish(url)
         say(f"Boathouse is at {url}  (home {platform.settings.home})")
         say(f"Log in: {url}/login?token={platform.home.operator_token()}")

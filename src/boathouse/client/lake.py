@@ -189,13 +189,13 @@ class Lake:
     @property
     def tracking_uri(self) -> str:
         """Where MLflow answers."""
-        return self.http.url
+        return f"{self.http.url}/mlflow"
 
     def point_mlflow_here(self) -> None:
         """Send this process's MLflow calls to this server, under this token."""
-        os.environ["MLFLOW_TRACKING_URI"] = self.http.url
-        os.environ["MLFLOW_REGISTRY_URI"] = self.http.url
-        os.environ["MLFLOW_TRACKING_TOKEN"] = self.http.token or ""
+        bound = self._who.get("environment")
+        os.environ["MLFLOW_TRACKING_URI"] = os.environ["MLFLOW_REGISTRY_URI"] = self.tracking_uri
+        os.environ["MLFLOW_TRACKING_TOKEN"] = (self.http.token or "") + ("" if bound else f"@{self._environment}")
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
         os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 

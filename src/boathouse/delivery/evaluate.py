@@ -1,6 +1,7 @@
 """Gathers evidence about a version, in a process of its own: candidate and champion on the same rows."""
 
 import importlib
+import math
 import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -80,7 +81,7 @@ def _slices(rows: "pd.DataFrame", columns: Sequence[str], metrics: Sequence[str]
         for value, index in rows.groupby(column, observed=True).indices.items():
             mine = measure(metrics, y[index], *_part(ours, index))
             other = measure(metrics, y[index], *_part(theirs, index)) if theirs else {}
-            found[f"{column}={value}"] = {m: (v, other.get(m)) for m, v in mine.items() if v == v}
+            found[f"{column}={value}"] = {m: (v, other.get(m)) for m, v in mine.items() if not math.isnan(v)}
     return found
 
 

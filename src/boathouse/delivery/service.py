@@ -5,12 +5,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from boathouse.catalog import AccessControl, Audit
-from boathouse.environments import Deployments
-from boathouse.errors import Conflict, InvalidInput, NotFound, NotPermitted
-from boathouse.events import Event
 from boathouse.delivery.evidence import Check, Evidence, Verdict
 from boathouse.delivery.gates import decide
 from boathouse.delivery.threshold import Threshold
+from boathouse.environments import Deployments
+from boathouse.errors import Conflict, InvalidInput, NotFound, NotPermitted
+from boathouse.events import Event
 from boathouse.identity import Identity
 from boathouse.names import parse
 from boathouse.registry import ARCHIVED, PRODUCTION, STAGING, Registry
@@ -35,7 +35,8 @@ class Plan:
         evaluation = body.get("evaluation") or {}
         wanted = evaluation.get("metrics") or {}
         thresholds = {metric: Threshold(**(limits or {})) for metric, limits in wanted.items()}
-        approval = body.get("approval") if isinstance(body.get("approval"), Mapping) else {}
+        asked = body.get("approval")
+        approval: Mapping[str, Any] = asked if isinstance(asked, Mapping) else {}
         by, duties = tuple(approval.get("by") or ()), bool(approval.get("separation_of_duties"))
         return cls(evaluation, thresholds, by, duties, str(body.get("mode") or "automatic"))
 

@@ -42,6 +42,14 @@ RULES: Mapping[EnvironmentKind, Rule] = {
 }
 
 
+def kind_of(environment: str) -> EnvironmentKind:
+    """The kind of an environment, by its name. Raises NotReleased for one that has no rule."""
+    for kind in RULES:
+        if kind == environment:
+            return kind
+    raise NotReleased(f"no rule says which code {environment!r} may run; there are {', '.join(RULES)}")
+
+
 def check(
     environment_kind: EnvironmentKind,
     commit: str | None,

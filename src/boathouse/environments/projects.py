@@ -13,7 +13,6 @@ from boathouse.catalog import Audit
 from boathouse.database import Database
 from boathouse.environments import policy
 from boathouse.environments.git import Repository
-from boathouse.environments.policy import EnvironmentKind
 from boathouse.environments.store import projects, releases, requests
 from boathouse.errors import AlreadyExists, Conflict, NotFound
 from boathouse.identity import Identity
@@ -122,7 +121,7 @@ class Projects:
         self.repository(name).export(commit, target)
         return target
 
-    def check_policy(self, name: str, environment: EnvironmentKind, commit: str, *, dirty: bool) -> None:
+    def check_policy(self, name: str, environment: str, commit: str, *, dirty: bool) -> None:
         """Whether a commit may run in an environment. Raises NotReleased."""
         repository = self.repository(name)
         heads = (
@@ -133,7 +132,7 @@ class Projects:
         allowed = [r.commit_id for r in self.releases(name)] if environment == "prod" else []
         if environment == "staging":
             allowed = [r.merge_commit for r in self.requests(name) if r.state in ("open", "merged")]
-        policy.check(environment, commit, dirty=dirty, released=allowed, branch_heads=heads,
+        policy.check(policy.kind_of(environment), commit, dirty=dirty, released=allowed, branch_heads=heads,
                      pattern=RELEASE_PATTERN if environment == "prod" else MAIN)  # fmt: skip
 
     def open_request(self, identity: Identity, name: str, branch: str, title: str) -> MergeRequest:

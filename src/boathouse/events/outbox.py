@@ -111,7 +111,7 @@ class Outbox:
                 connection.execute(row.values(delivered_at=clock.now(), attempts=attempts))
                 return True
             tried = connection.execute(sa.select(outbox.c.attempts).where(outbox.c.id == event.id)).scalar_one()
-            given_up = tried + 1 >= _PATIENCE
+            given_up: bool = tried + 1 >= _PATIENCE
             connection.execute(
                 row.values(attempts=attempts, last_error=error, delivered_at=clock.now() if given_up else None)
             )

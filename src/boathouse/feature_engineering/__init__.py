@@ -1,7 +1,7 @@
 """The published feature-engineering client's names, over this lakehouse."""
 
-from boathouse.features import FeatureFunction, FeatureLookup, FeatureSpec
 from boathouse.feature_engineering.client import FeatureEngineeringClient, FeatureTable, PublishedTable
+from boathouse.features import FeatureFunction, FeatureLookup, FeatureSpec
 from boathouse.training import TrainingSet
 
 __all__ = [

@@ -95,7 +95,7 @@ class Identities:
                     id=secrets.token_hex(8), digest=_digest(secret), principal=principal, comment=comment,
                     created_at=now, expires_at=now + lifetime if lifetime else None, environment=environment,
                     run_id=run_id, commit_id=commit, scratch=scratch,
-                )  # fmt: skip
+                )
             )
         return secret
 

@@ -1,7 +1,7 @@
 """Runs code of a release: now, on time, on an event. Tasks are processes of their own; logs and outcomes last."""
 
 from boathouse.jobs.definition import JobDefinition, TaskDefinition
-from boathouse.jobs.runner import RunRequest, Runner
+from boathouse.jobs.runner import Runner, RunRequest
 from boathouse.jobs.runs import Run, Runs, TaskRun
 from boathouse.jobs.schedule import Schedules, next_due
 from boathouse.jobs.task_process import TaskIdentity, process_started

@@ -175,7 +175,7 @@ class Runner:
         with ThreadPoolExecutor(_PARALLEL_TASKS) as pool:
             while waiting or going:
                 for key, task in list(waiting.items()):
-                    if all(d in outcome or d not in waiting and d not in going.values() for d, _ in task.depends_on):
+                    if all(d in outcome or (d not in waiting and d not in going.values()) for d, _ in task.depends_on):
                         del waiting[key]
                         going[pool.submit(self._run_task, run, task, dict(outcome))] = key
                 if not going:
@@ -260,5 +260,5 @@ def _skipped(task: TaskDefinition, outcome: Mapping[str, str]) -> tuple[str, str
     }  # fmt: skip
     if runs.get(task.run_if, False):
         return None
-    failed = next((d for d, _, got in before if got in DONE and got != "SUCCESS" or got == "UPSTREAM_FAILED"), "none")
+    failed = next((d for d, _, got in before if (got in DONE and got != "SUCCESS") or got == "UPSTREAM_FAILED"), "none")
     return "UPSTREAM_FAILED", f"{task.run_if} does not hold (failed before it: {failed})"

@@ -64,7 +64,7 @@ def normalised(schema: pa.Schema) -> pa.Schema:
     return pa.schema([pa.field(f.name, _normal(f.type), nullable=True) for f in schema])
 
 
-def _normal(kind: pa.DataType) -> pa.DataType:  # noqa: PLR0911 - one line per family of types
+def _normal(kind: pa.DataType) -> pa.DataType:
     if pa.types.is_timestamp(kind):
         return _TIMESTAMP
     if pa.types.is_dictionary(kind):
@@ -123,7 +123,7 @@ def column_types(schema: pa.Schema) -> list[tuple[str, str]]:
     return [(field.name, sql_type(field.type)) for field in schema]
 
 
-def sql_type(kind: pa.DataType) -> str:  # noqa: PLR0911 - one line per family of types
+def sql_type(kind: pa.DataType) -> str:
     """The SQL type name of an Arrow type, as tables show it."""
     if pa.types.is_timestamp(kind):
         return "timestamp"

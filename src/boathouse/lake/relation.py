@@ -39,9 +39,10 @@ class Relation:
 
     def to_pandas(self) -> "pandas.DataFrame":
         """All rows as a pandas frame."""
-        return self.to_arrow().to_pandas()
+        frame: pandas.DataFrame = self.to_arrow().to_pandas()
+        return frame
 
-    toPandas = to_pandas  # noqa: N815 - the name that Spark users type
+    toPandas = to_pandas
 
     def to_polars(self) -> "polars.DataFrame":
         """All rows as a Polars frame. Raises MissingExtra."""

@@ -12,7 +12,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from boathouse.monitoring.columns import Column, as_relation, columns_of, pick
-from boathouse.monitoring.cube import Cube, members
+from boathouse.monitoring.cube import Cube, Members
 
 
 def bin_edges(
@@ -46,16 +46,16 @@ def _edges(quantiles: Sequence[float]) -> list[float]:
 def binned(
     con: duckdb.DuckDBPyConnection,
     cube: Cube,
+    groups: Members,
     columns: Sequence[Column],
     edges: Mapping[str, Sequence[float]],
-) -> pa.Table | None:
+) -> list[pa.Table]:
     """Group `g`, `position` of the column and its `bins`: always a full list, also where nothing fell in.
 
-    None where no column has edges.
+    One table, or none where no column has edges.
     """
     from scipy.sparse import csr_array
 
-    groups = members(con, cube)
     ones = np.ones(len(groups.cell))
     belongs = csr_array((ones, (groups.group, groups.cell)), shape=(len(groups.g), groups.cells))
     tables = []
@@ -74,7 +74,7 @@ def binned(
             bins = _bins(inner, *(total.toarray() for total in totals))
             where = {"g": groups.g, "position": pa.repeat(position, len(groups.g))}
             tables.append(pa.table({**where, "bins": bins}))
-    return pa.concat_tables(tables) if tables else None
+    return [pa.concat_tables(tables)] if tables else []
 
 
 def _bins(inner: NDArray[np.float64], counts: NDArray[np.float64], sums: NDArray[np.float64]) -> pa.Array:

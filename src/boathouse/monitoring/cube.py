@@ -76,7 +76,7 @@ class Cube:
         return self._sets([None, *self._cuts], totals, summed, tuple(by))
 
     def members(self) -> str:
-        """A query: each group `g` with its cells `ks`, its grouping set `cut` and the number of its rows `n`."""
+        """A query: each group `g`, its cells `ks`, its grouping set `cut` and the number `n` of its rows."""
         found = f"list(__k) AS ks, grouping({', '.join(self.keys)}) AS cut, sum(__n)::BIGINT AS n"
         return self._sets([None, *self._cuts], found, self.cells, ())
 

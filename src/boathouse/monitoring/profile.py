@@ -19,7 +19,7 @@ from boathouse.clock import parse_instant
 from boathouse.errors import InvalidInput
 from boathouse.monitoring.bins import binned
 from boathouse.monitoring.columns import Column, as_relation, columns_of, literal, pick, quoted
-from boathouse.monitoring.cube import Cube, Slice, cube, find_slice
+from boathouse.monitoring.cube import Cube, Slice, cube, find_slice, members
 from boathouse.monitoring.gold import profile_schema
 from boathouse.monitoring.quality import Quality, quality
 from boathouse.monitoring.scores import scored
@@ -68,12 +68,10 @@ def profile(
     found = [schema.empty_table()]
     for frame in frames:
         with cube(con, relation, window=frame.start, slices=slices, model=model, where=frame.where) as rows:
-            model_quality = quality(con, rows, spec, columns)
-            query = _query(rows, chosen, constants | _keys(frame, spec), model_quality)
-            aside = [binned(con, rows, chosen, bins or {})]
-            if model_quality and model_quality.scored:
-                aside.append(scored(con, rows, model_quality.scored))
-            found.append(_fitted(_joined(con, query, [table for table in aside if table]), schema))
+            measured = quality(con, rows, spec, columns)
+            query = _query(rows, chosen, constants | _keys(frame, spec), measured)
+            aside = _aside(con, rows, chosen, bins or {}, measured)
+            found.append(_fitted(_joined(con, query, aside), schema))
     return pa.concat_tables(found)
 
 
@@ -167,13 +165,11 @@ def _slices(
     return tuple(found)
 
 
-def _query(
-    cube: Cube, columns: Sequence[Column], named: Mapping[str, str], model_quality: Quality | None
-) -> str:
+def _query(cube: Cube, columns: Sequence[Column], named: Mapping[str, str], measured: Quality | None) -> str:
     """All parts joined on the group: one row for each group and column."""
     parts = {"items": items_sql(cube, columns), "present": _PRESENT}
-    if model_quality:
-        parts["quality"] = f"SELECT -1 AS position, * FROM ({model_quality.sql})"
+    if measured:
+        parts["quality"] = f"SELECT -1 AS position, * FROM ({measured.sql})"
     ctes = ", ".join(f"{name} AS ({sql})" for name, sql in parts.items())
     joins = " ".join(f"LEFT JOIN {name} USING (g, position)" for name in parts)
     percents = ", ".join(f"100.0 * {part} / count AS {name}" for name, part in _PERCENTS.items())
@@ -196,14 +192,31 @@ _PRESENT = """SELECT g, -1 AS position,
     FROM stats WHERE position >= 0 GROUP BY g"""
 
 
+def _aside(
+    con: duckdb.DuckDBPyConnection,
+    cube: Cube,
+    columns: Sequence[Column],
+    edges: Mapping[str, Sequence[float]],
+    measured: Quality | None,
+) -> list[pa.Table]:
+    """What NumPy makes: tables of `g`, `position` and more."""
+    groups = members(con, cube)
+    if not len(groups.g):
+        return []
+    tables = binned(con, cube, groups, columns, edges)
+    return [*tables, scored(con, groups, measured.scored)] if measured and measured.scored else tables
+
+
 def _joined(con: duckdb.DuckDBPyConnection, query: str, aside: Sequence[pa.Table]) -> pa.Table:
-    """The rows of the query in order, with the columns of tables that NumPy made."""
+    """The rows of the query in order, with the columns of the tables made aside."""
     names = [f"boathouse_{uuid4().hex}" for _ in aside]
     joins = " ".join(f"LEFT JOIN {name} USING (g, position)" for name in names)
     try:
         for name, table in zip(names, aside, strict=True):
             con.register(name, table)
-        return con.sql(f"SELECT * FROM ({query}) {joins} ORDER BY g, position").to_arrow_table()
+        # Whole table before slices, all models before each.
+        order = "g.w, g.k NULLS FIRST, g.v NULLS FIRST, g.m, position"
+        return con.sql(f"SELECT * FROM ({query}) {joins} ORDER BY {order}").to_arrow_table()
     finally:
         for name in names:
             con.unregister(name)

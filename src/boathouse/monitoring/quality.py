@@ -1,8 +1,8 @@
 """Model quality for every group of a cube at once: here in SQL all but the measures of scores.
 
-Only rows with a label and a prediction count: so `mean_prediction` and `mean_label` speak of the same
-rows, and a window whose labels are still to come has no quality rather than a wrong one. The formulas
-are those of `measures`, which the tests hold them to.
+Only rows with a label and a prediction count, and for measures of scores a score: so `mean_prediction` and
+`mean_label` speak of the same rows, and a window whose labels are still to come has no quality rather than
+a wrong one. The formulas are those of `measures`, which the tests hold these to.
 """
 
 from collections.abc import Mapping
@@ -44,7 +44,8 @@ def quality(
         _check_few(con, cube, columns[spec.prediction_col], spec.table)
     classes = _classes(spec, columns)
     labelled = _labelled(cube, classes)
-    return Quality(_confusion(cube, classes, labelled), labelled if classes.score else None)
+    scores = f"(SELECT * FROM {labelled} WHERE s IS NOT NULL)" if classes.score else None
+    return Quality(_confusion(cube, classes, labelled), scores)
 
 
 def _regression(cube: Cube, label: Column, prediction: Column) -> str:
@@ -141,11 +142,16 @@ def _check_few(con: duckdb.DuckDBPyConnection, cube: Cube, prediction: Column, t
 
 
 def _labelled(cube: Cube, classes: _Classes) -> str:
-    """A relation of the rows that count: keys, label `y`, prediction `p`, whether positive `pos`, score `s`."""
-    found = {"y": classes.label, "p": classes.predicted, "pos": classes.positive, "s": classes.score or "0"}
+    """A relation of the rows that count: keys, label `y`, prediction `p`, whether positive, score `s`."""
+    found = {
+        "y": classes.label,
+        "p": classes.predicted,
+        "pos": classes.positive,
+        "s": classes.score or "NULL",
+    }
     named = ", ".join(f"{sql} AS {name}" for name, sql in found.items())
     rows = f"SELECT {', '.join(cube.keys)}, __k, {named} FROM {cube.rows}"
-    return f"(SELECT * FROM ({rows}) WHERE y IS NOT NULL AND p IS NOT NULL AND s IS NOT NULL)"
+    return f"(SELECT * FROM ({rows}) WHERE y IS NOT NULL AND p IS NOT NULL)"
 
 
 def _confusion(cube: Cube, classes: _Classes, labelled: str) -> str:

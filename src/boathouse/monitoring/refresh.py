@@ -55,14 +55,13 @@ def spec_of(definition: Mapping[str, Any]) -> MonitorSpec:
     log = definition.get("inference_log") or {}
     series = definition.get("time_series") or {}
     problem = str(log.get("problem_type") or "").removeprefix("PROBLEM_TYPE_").lower() or None
-    spec = MonitorSpec(
+    return MonitorSpec(
         definition["table_name"], problem, log.get("timestamp_col") or series.get("timestamp_col"),  # type: ignore[arg-type]
         tuple(log.get("granularities") or series.get("granularities") or ("1 day", "1 week")),
         prediction_col=log.get("prediction_col"), prediction_proba_col=log.get("prediction_proba_col"),
         label_col=log.get("label_col"), model_id_col=log.get("model_id_col"),
         slicing_exprs=tuple(definition.get("slicing_exprs") or ()), baseline=definition.get("baseline_table_name"),
     )  # fmt: skip
-    return spec
 
 
 def join_labels(
@@ -89,7 +88,7 @@ def join_labels(
     found = context.engine.relation(query).to_arrow()
     if found.num_rows:
         watched.fill(found, ["request_id", "row"], ["label", "label_time"])
-    return found.num_rows
+    return int(found.num_rows)
 
 
 def _touched(context: Context, watched: Table, spec: MonitorSpec) -> list[Window] | None:
@@ -116,13 +115,12 @@ def _recompute(context: Context, watched: Table, spec: MonitorSpec, windows: Seq
     gold = _gold(context, f"{spec.table}_profile_metrics")
     edges, baseline = _baseline(context, spec, relation, numeric, gold)
     fresh = profile(engine.connection, relation, spec, windows, commit_version=version, bins=edges)
-    known = gold.read().to_arrow() if gold else None
-    if known is None:
+    if gold is None:
         rows = pa.concat_tables([baseline, fresh])
         gold = context.create_table(f"{spec.table}_profile_metrics", rows.schema, exists_ok=True,
                                     description=f"Profile of {spec.table} by window", tags={_BINS_TAG: json.dumps(edges)})  # fmt: skip
     else:
-        kept = _without(known.cast(fresh.schema), windows)
+        kept = _without(gold.read().to_arrow().cast(fresh.schema), windows)
         rows = pa.concat_tables([kept, fresh])
     inputs = rows.filter(pc.equal(rows.column("log_type"), "INPUT"))
     base = rows.filter(pc.equal(rows.column("log_type"), "BASELINE"))

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from boathouse.monitoring.cube import Cube, members
+from boathouse.monitoring.cube import Members
 from boathouse.monitoring.measures import CALIBRATION_BINS
 
 _EPS = float(np.finfo(np.float64).eps)
@@ -18,12 +18,11 @@ _Floats = NDArray[np.float64]
 _Ints = NDArray[np.int64]
 
 
-def scored(con: duckdb.DuckDBPyConnection, cube: Cube, labelled: str) -> pa.Table:
+def scored(con: duckdb.DuckDBPyConnection, groups: Members, labelled: str) -> pa.Table:
     """Group `g`, `position` -1 and the measures, null where undefined.
 
     `labelled` is a relation of the rows that count: their cell `__k`, score `s` and whether positive, `pos`.
     """
-    groups = members(con, cube)
     rows = con.sql(f"SELECT __k, s, pos FROM {labelled}").to_arrow_table()
     s, pos = (rows[name].to_numpy().astype(float) for name in ("s", "pos"))
     order = np.argsort(s)
@@ -42,10 +41,10 @@ def scored(con: duckdb.DuckDBPyConnection, cube: Cube, labelled: str) -> pa.Tabl
 def _measures(s: _Floats, pos: _Floats, group: _Ints, total: int) -> dict[str, _Floats]:
     """The measures of each of `total` groups from rows sorted by score; NaN where undefined."""
 
-    def summed(values: _Floats, by: _Ints = group) -> _Floats:
-        return np.bincount(by, values, total)
+    def summed(values: _Floats) -> _Floats:
+        return np.bincount(group, values, total).astype(float)
 
-    n, expected = summed(np.ones(len(s))), summed(s)
+    n = summed(np.ones(len(s)))
     clipped = np.clip(s, _EPS, 1 - _EPS)
     bins = np.clip((s * CALIBRATION_BINS).astype(int), 0, CALIBRATION_BINS - 1)
     gaps = np.bincount(group * CALIBRATION_BINS + bins, s - pos, total * CALIBRATION_BINS)
@@ -55,7 +54,7 @@ def _measures(s: _Floats, pos: _Floats, group: _Ints, total: int) -> dict[str, _
             "log_loss": -summed(np.log(np.where(pos == 1, clipped, 1 - clipped))) / n,
             "brier": summed((s - pos) ** 2) / n,
             "calibration_error": np.abs(gaps.reshape(total, -1)).sum(axis=1) / n,
-            "mean_prediction": expected / n,
+            "mean_prediction": summed(s) / n,
         }
 
 

@@ -9,7 +9,7 @@ from boathouse.catalog import Catalog
 from boathouse.environments import Deployment, Deployments, GitFacts, MergeRequest, Projects, Release, working_tree_facts
 from boathouse.errors import InvalidBundle, InvalidInput
 from boathouse.identity import Identities, Identity
-from boathouse.jobs import Run, RunRequest, Runner
+from boathouse.jobs import Run, Runner, RunRequest
 from boathouse.project import Bundle, Change, load, plan
 
 _CHECKS = ("unit", "integration")

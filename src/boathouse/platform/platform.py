@@ -18,7 +18,7 @@ from boathouse.environments import Deployments, Projects, service_principal, set
 from boathouse.errors import Conflict
 from boathouse.events import Event, Outbox
 from boathouse.identity import Identities, Identity
-from boathouse.jobs import Run, RunRequest, Runner, Runs, Schedules, TaskIdentity
+from boathouse.jobs import Run, Runner, RunRequest, Runs, Schedules, TaskIdentity
 from boathouse.monitoring import completed, parse_granularity
 from boathouse.platform.code import CodeDelivery
 from boathouse.platform.home import Home

@@ -10,7 +10,6 @@ from boathouse.jobs import Runs
 from boathouse.lake import DeltaFolder, Engine
 from boathouse.registry import Registry
 
-
 _RECORD = [f"boathouse.{k}" for k in ("git_commit", "git_dirty", "lock_hash", "job_run", "tables", "project")]
 
 

@@ -110,7 +110,7 @@ class ModelStore(SqlAlchemyStore):
             return made
 
     @speaks_mlflow
-    def create_model_version(  # noqa: PLR0917 - MLflow's
+    def create_model_version(
         self, name: str, source: str, run_id: Any = None, tags: Any = None, run_link: Any = None,
         description: Any = None, local_model_path: Any = None, model_id: Any = None,
     ) -> Any:  # fmt: skip

@@ -72,7 +72,7 @@ class TrackingStore(SqlAlchemyStore):
         return super().create_run(experiment_id, principal, start_time, [*others, *marks], run_name)
 
     @speaks_mlflow
-    def create_logged_model(  # noqa: PLR0917 - MLflow's
+    def create_logged_model(
         self, experiment_id: Any, name: Any = None, source_run_id: Any = None, tags: Any = None,
         params: Any = None, model_type: Any = None,
     ) -> Any:  # fmt: skip

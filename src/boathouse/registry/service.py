@@ -1,6 +1,6 @@
 """The registry: what is registered, and the one way in which its pointers move."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -200,6 +200,12 @@ class Registry:
         """Verdicts on a model or on one version, newest first."""
         with self.database.reading() as connection:
             return store.list_verdicts(connection, name, version)
+
+    def run_record(self, run_id: str, keys: Sequence[str]) -> dict[str, str]:
+        """Tags of an MLflow run, those of `keys` that it has."""
+        with self.database.reading() as connection:
+            found = {key: store.tag_of(connection, run_id, key) for key in keys}
+        return {key: value for key, value in found.items() if value is not None}
 
     def note(self, connection: sa.Connection, kind: str, name: str, principal: str, details: dict[str, Any]) -> None:
         """Tell of a change that MLflow's own code made in this transaction: one event, one audit entry."""

@@ -1,6 +1,5 @@
 """A model version in memory: its features, its inputs, and predictions from complete rows."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,7 +38,7 @@ class Model:
 
     def predict(self, rows: "pd.DataFrame") -> Prediction:
         """Predictions for complete rows. Raises InvalidInput naming a column that is missing."""
-        columns = list(self.spec.model_columns) if self.spec else [c for c in self.inputs if c in rows] or list(rows)
+        columns = list(self.spec.model_columns) if self.spec else [c for c in self.inputs if c in rows] or [str(c) for c in rows]
         if missing := [c for c in columns if c not in rows]:
             raise InvalidInput(f"{self.name} version {self.version} needs the column {missing[0]!r}, which the rows lack")
         return predict_raw(self.raw, rows[columns])

@@ -15,7 +15,7 @@ from boathouse.server.routes import ROUTERS
 _log = logging.getLogger(__name__)
 
 
-def create_app(platform: Platform) -> Any:
+def create_app(platform: Platform) -> Dispatcher:
     """The ASGI app over a platform."""
     api = FastAPI(title="Boathouse", docs_url="/api/docs", openapi_url="/api/openapi.json", redoc_url=None)
     api.state.platform = platform

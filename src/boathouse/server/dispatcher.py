@@ -31,6 +31,14 @@ class Dispatcher:
             cookie=COOKIE, login_url="/login",
         )  # fmt: skip
 
+    def warm_up(self) -> None:
+        """Import MLflow in the background, so that its first request does not wait."""
+        self._mlflow.warm_up()
+
+    def close(self) -> None:
+        """Let go of MLflow's stores."""
+        self._mlflow.close()
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Dispatch one request."""
         owner = self._mlflow if scope["type"] == "http" and owns(scope["path"]) else self._api

@@ -27,15 +27,16 @@ class Server:
         self._socket = _listen(port)
         self.url = f"http://{_LOOPBACK}:{self._socket.getsockname()[1]}"
         self.platform = platform
+        self._app = create_app(platform)
         config = uvicorn.Config(
-            create_app(platform), log_level="warning", lifespan="off", timeout_graceful_shutdown=3, access_log=False,
+            self._app, log_level="warning", lifespan="off", timeout_graceful_shutdown=3, access_log=False,
             server_header=False,
         )  # fmt: skip
         self._server = uvicorn.Server(config)
         self._thread: threading.Thread | None = None
 
-    def start(self) -> str:
-        """Answer from a thread; the address. Raises Unavailable when it does not come up."""
+    def start(self, warm: bool = False) -> str:
+        """Answer from a thread; the address. `warm` imports MLflow now rather than at its first request. Raises Unavailable when it does not come up."""
         self._thread = threading.Thread(
             target=self._server.run, kwargs={"sockets": [self._socket]}, name="http", daemon=True
         )
@@ -46,6 +47,8 @@ class Server:
                 raise Unavailable(f"the server did not come up on {self.url}")
             time.sleep(0.01)
         self.platform.start(self.url)
+        if warm:
+            self._app.warm_up()
         return self.url
 
     def stop(self) -> None:
@@ -53,6 +56,7 @@ class Server:
         self._server.should_exit = True
         if self._thread:
             self._thread.join(10)
+        self._app.close()
         self._socket.close()
 
 

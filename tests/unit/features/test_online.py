@@ -83,6 +83,7 @@ def test_nanoseconds_dictionaries_and_string_views_are_stored_as_plain_values(tm
         (datetime(2013, 7, 1, tzinfo=UTC), "2013-07-01T02:00:00+02:00"),
         ("x" * 600, "x" * 600),
         (True, True),
+        (Decimal("1.50"), 1.5),
     ],
 )
 def test_a_key_is_found_by_any_value_that_equals_it(tmp_path: Path, stored: Any, asked: Any) -> None:

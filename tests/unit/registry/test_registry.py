@@ -76,6 +76,7 @@ def test_a_change_whose_audit_fails_never_happened(database: Database, register:
         raise RuntimeError("the audit log is full")
 
     registry = Registry(database, lambda *_: None, refuse)
+    registry.install()
     register(MODEL, 1)
     with pytest.raises(RuntimeError):
         registry.promote(MODEL, 1, principal=ME)

@@ -67,7 +67,19 @@ def _as_is(value: Any) -> Any:
     return value
 
 
+def _truth(value: Any) -> bool:
+    if value not in {True, False}:
+        raise ValueError(f"{value!r} is neither true nor false")
+    return bool(value)
+
+
+def _exact(value: Any) -> str:
+    return str(Decimal(str(value)).normalize())
+
+
 _SPELLING: dict[type, Callable[[Any], Any]] = {
+    bool: _truth,
+    Decimal: _exact,
     int: _whole,
     float: _number,
     str: _text,
@@ -81,24 +93,29 @@ class KeyCodec:
 
     def __init__(self, names: Sequence[str], types: Sequence[str]) -> None:
         self._names = tuple(names)
-        self._spell = tuple(_SPELLING.get(python_type(t), _as_is) for t in types)
+        kinds = [python_type(name) for name in types]
+        self._spell = tuple(_SPELLING.get(kind, _as_is) for kind in kinds)
+        self._spelled_types = tuple(kind if kind in (int, str) else None for kind in kinds)
         self._encode = msgspec.msgpack.Encoder().encode
 
     def encode(self, key: Sequence[Any]) -> bytes | None:
         """The bytes of a key; None where a part is null, which matches nothing. Raises InvalidInput."""
-        if len(key) != len(self._names):
-            raise InvalidInput(f"the key {tuple(key)!r} has {len(key)} parts, not ({', '.join(self._names)})")
-        if None in key:
-            return None
-        try:
-            spelled = self._encode([spell(part) for spell, part in zip(self._spell, key, strict=True)])
-        except (TypeError, ValueError) as error:
-            raise InvalidInput(
-                f"the key {tuple(key)!r} does not fit ({', '.join(self._names)}): {error}"
-            ) from error
+        if tuple(map(type, key)) != self._spelled_types:
+            if None in key and len(key) == len(self._names):
+                return None
+            key = self._spelled(key)
+        spelled = self._encode(key)
         if len(spelled) <= _LONGEST:
             return spelled
         return _HASHED + blake2b(spelled, digest_size=32).digest()
+
+    def _spelled(self, key: Sequence[Any]) -> tuple[Any, ...]:
+        try:
+            return tuple(spell(part) for spell, part in zip(self._spell, key, strict=True))
+        except (ArithmeticError, TypeError, ValueError) as error:
+            raise InvalidInput(
+                f"the key {tuple(key)!r} does not fit ({', '.join(self._names)}): {error}"
+            ) from error
 
 
 def row_decoder(types: Sequence[str]) -> Callable[[bytes], Row]:

@@ -4,13 +4,14 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from threading import Lock
+from typing import NamedTuple
 from weakref import WeakValueDictionary
 
 import lmdb
 
 from boathouse.errors import NotFound, Unavailable
 from boathouse.features.online.codec import KeyCodec, Row, row_decoder
-from boathouse.features.online.table import POINTER, OnlineTable, folder_of, read_pointer, stamp
+from boathouse.features.online.table import POINTER, OnlineTable, Stamp, folder_of, read_pointer, stamp_of
 
 Key = Sequence[object]
 
@@ -40,7 +41,7 @@ class OnlineReader:
 
     def __init__(self, directory: Path) -> None:
         self._directory = Path(directory)
-        self._held: dict[str, tuple[tuple[int, int, int], OnlineSnapshot]] = {}
+        self._held: dict[str, _Held] = {}
 
     def tables(self) -> list[str]:
         """Names of the published tables."""
@@ -66,15 +67,20 @@ class OnlineReader:
 
         Raises NotFound, and Unavailable where the files are damaged.
         """
-        folder = folder_of(self._directory, table)
+        held = self._held.get(table)
         try:
-            held = self._held.get(table)
-            if held is None or held[0] != stamp(folder):
-                self._held[table] = held = _open_current(folder)
+            if held is None or held.stamp != stamp_of(held.pointer):
+                self._held[table] = held = _open_current(folder_of(self._directory, table))
         except FileNotFoundError as error:
             self._held.pop(table, None)
             raise NotFound(f"{table} is not published in the online store: publish it first") from error
-        return held[1]
+        return held.snapshot
+
+
+class _Held(NamedTuple):
+    pointer: str
+    stamp: Stamp
+    snapshot: OnlineSnapshot
 
 
 # LMDB allows one open environment of a file in a process, however many readers there are.
@@ -82,7 +88,7 @@ _OPEN: WeakValueDictionary[Path, OnlineSnapshot] = WeakValueDictionary()
 _OPENING = Lock()
 
 
-def _open_current(folder: Path) -> tuple[tuple[int, int, int], OnlineSnapshot]:
+def _open_current(folder: Path) -> _Held:
     failure: lmdb.Error | None = None
     for _ in range(_ATTEMPTS):
         seen, table = read_pointer(folder)
@@ -92,7 +98,7 @@ def _open_current(folder: Path) -> tuple[tuple[int, int, int], OnlineSnapshot]:
                 snapshot = _OPEN.get(path)
                 if snapshot is None:
                     _OPEN[path] = snapshot = OnlineSnapshot(path, table)
-            return seen, snapshot
+            return _Held(str(folder / POINTER), seen, snapshot)
         except lmdb.Error as error:
             failure = error
             time.sleep(_PAUSE)

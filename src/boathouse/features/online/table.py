@@ -12,7 +12,7 @@ from boathouse.errors import InvalidInput
 
 POINTER = "current.json"
 _NAME = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")
-_Stamp = tuple[int, int, int]
+Stamp = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
@@ -39,12 +39,12 @@ def folder_of(directory: Path, table: str) -> Path:
     return Path(directory) / table
 
 
-def stamp(folder: Path) -> _Stamp:
-    """What changes whenever the pointer does. Raises FileNotFoundError."""
-    return _stamp(os.stat(folder / POINTER))
+def stamp_of(pointer: str) -> Stamp:
+    """What changes whenever the pointer file does. Raises FileNotFoundError."""
+    return _stamp(os.stat(pointer))
 
 
-def read_pointer(folder: Path) -> tuple[_Stamp, OnlineTable]:
+def read_pointer(folder: Path) -> tuple[Stamp, OnlineTable]:
     """The table that is served now, and the stamp of the very file read. Raises FileNotFoundError."""
     with (folder / POINTER).open("rb") as file:
         return _stamp(os.fstat(file.fileno())), msgspec.json.decode(file.read(), type=OnlineTable)
@@ -70,5 +70,5 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _stamp(status: os.stat_result) -> _Stamp:
+def _stamp(status: os.stat_result) -> Stamp:
     return status.st_mtime_ns, status.st_ino, status.st_size

@@ -15,7 +15,7 @@ _LIFETIME_SECONDS = 30 * 24 * 3600
 
 
 @router.get("/login")
-def login(request: Request, platform: Served, token: str = "", next: str = "/") -> Response:  # noqa: A002
+def login(request: Request, platform: Served, token: str = "", next: str = "/") -> Response:
     """The form; with `?token=` straight in."""
     if token:
         return _enter(request, platform, token, _inside(next))

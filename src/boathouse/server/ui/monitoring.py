@@ -52,7 +52,7 @@ def monitors(request: Request, who: Caller, platform: Served) -> HTMLResponse:
 @router.get("/monitoring/{environment}/{name}")
 def monitor(
     environment: str, name: str, request: Request, who: Caller, platform: Served, granularity: str = "",
-    slice: str = "",  # noqa: A002
+    slice: str = "",
 ) -> HTMLResponse:  # fmt: skip
     """One monitor."""
     definition = _definition(who, platform, environment, name)
@@ -77,7 +77,7 @@ def monitor(
 @router.get("/monitoring/{environment}/{name}/charts.json")
 def drawn(
     environment: str, name: str, who: Caller, platform: Served, granularity: str = "",
-    slice: str = "",  # noqa: A002
+    slice: str = "",
 ) -> JSONResponse:  # fmt: skip
     """The charts of a monitor's page."""
     definition = _definition(who, platform, environment, name)

@@ -15,7 +15,7 @@ router = APIRouter()
 
 
 @router.get("/trace")
-def trace(request: Request, who: Caller, platform: Served, id: str = "", environment: str = "") -> HTMLResponse:  # noqa: A002
+def trace(request: Request, who: Caller, platform: Served, id: str = "", environment: str = "") -> HTMLResponse:
     """Request, features as served, version, training run, commit and raw tables of a prediction."""
     offered = sight.environments(who, platform)
     where = chosen(environment, tuple(reversed(offered)))

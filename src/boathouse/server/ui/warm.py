@@ -15,9 +15,9 @@ def up(platform: Platform) -> None:
         return
     _begun.set()
     with suppress(Exception):  # whoever needs them meets the error, with its reason
-        import igraph  # noqa: F401
+        import igraph
 
         if platform.deployments.resources("quality_monitor"):
-            import altair  # noqa: F401
+            import altair
 
             make_vega(platform)
