@@ -95,21 +95,25 @@ class Condition:
         return _truth(self.tree, self._named(read))
 
     def describe(self, read: Read) -> str:
-        """The values behind the answer: "roc_auc 0.641 < 0.68"; `, not` where it does not hold."""
+        """The values behind the answer: "roc_auc 0.641 < 0.68", or "roc_auc 0.7 not < 0.68"."""
         named = self._named(read)
-        negated = "" if _truth(self.tree, named) else ", not"
+        negated = "" if _truth(self.tree, named) else "not "
         match self.tree:
             case ast.Compare(left=left, ops=[op], comparators=[right]):
                 sign, compare = _COMPARE[type(op)]
                 a, b = _number(left, named) or 0.0, _number(right, named) or 0.0
-                limit = ast.unparse(right) if isinstance(right, ast.Constant) else f"{b:.3g}"
-                return f"{ast.unparse(left)} {_shown(a, b, compare)}{negated} {sign} {limit}"
+                limit = ast.unparse(right) if isinstance(right, ast.Constant) else _plain(b)
+                return f"{ast.unparse(left)} {_shown(a, b, compare)} {negated}{sign} {limit}"
         values = ((name, named(name)) for name in self.metrics)
-        shown = ", ".join(f"{name} {'none' if value is None else f'{value:.3g}'}" for name, value in values)
-        return f"{shown}{negated} {self.text}"
+        shown = ", ".join(f"{name} {'none' if value is None else _plain(value)}" for name, value in values)
+        return f"{f'not ({self.text})' if negated else self.text} ({shown})"
 
     def _named(self, read: Read) -> Read:
-        return lambda name: read(self.metrics[name])
+        def named(name: str) -> float | None:
+            value = read(self.metrics[name])
+            return None if value is None or math.isnan(value) else float(value)
+
+        return named
 
 
 def parse_condition(text: str) -> Condition:
@@ -207,8 +211,7 @@ def _truth(node: ast.expr, read: Read) -> bool | None:
 def _number(node: ast.expr, read: Read) -> float | None:
     name = _metric(node)
     if name:
-        value = read(name)
-        return None if value is None or math.isnan(value) else float(value)
+        return read(name)
     match node:
         case ast.Constant(value=int() | float() as value):
             return float(value)
@@ -226,7 +229,11 @@ def _number(node: ast.expr, read: Read) -> float | None:
     raise AssertionError(node)
 
 
+def _plain(value: float, digits: int = 3) -> str:
+    return f"{value:.{digits}g}" if abs(value) < 1000 else f"{value:.{digits - 3}f}"
+
+
 def _shown(value: float, limit: float, compare: Callable[[float, float], bool]) -> str:
     """Three digits, or as many as it takes to stand on the right side of the limit."""
-    texts = (f"{value:.{digits}g}" for digits in range(3, 17))
+    texts = (_plain(value, digits) for digits in range(3, 17))
     return next((t for t in texts if compare(float(t), limit) == compare(value, limit)), repr(value))

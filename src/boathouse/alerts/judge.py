@@ -6,6 +6,9 @@ from typing import Any
 from boathouse.alerts.rules import Rule, evaluate
 from boathouse.context import Context
 
+_KEPT = 30
+"""Windows with data that a judgement keeps."""
+
 
 def judge(context: Context, monitor: Mapping[str, Any], name: str, definition: Mapping[str, Any]) -> dict[str, Any]:
     """{state, reason, windows} of an alert now. The rule reads profile and drift metrics alike."""
@@ -24,5 +27,9 @@ def judge(context: Context, monitor: Mapping[str, Any], name: str, definition: M
         for row in context.table(gold).read(where="column_name = ':table'").to_dicts()
     ]
     verdict = evaluate(rule, rows)
-    windows = [{"start": w.start.isoformat(), "values": w.values, "violated": w.violated, "granularity": rule.granularity} for w in verdict.windows]
+    judged = [w for w in verdict.windows if w.violated is not None][-_KEPT:]
+    windows = [
+        {"start": w.start.isoformat(), "values": w.values, "violated": w.violated, "granularity": rule.granularity}
+        for w in judged
+    ]
     return {"state": verdict.state, "reason": verdict.reason, "windows": windows, "granularity": rule.granularity}

@@ -208,6 +208,14 @@ class Catalog:
             self.access.authorize(identity, privilege, "catalog", levels[0])
         self._add(kind, name, name.rpartition(".")[0], identity.principal, comment, {})
 
+    def adopt(self, kind: SecurableKind, name: str, owner: str) -> None:
+        """Note something that another room has made, and who owns it; known already, it stays as it is."""
+        schema = name.rpartition(".")[0]
+        if schema.count(".") == 1 and not self._find("schema", schema):
+            self._add("schema", schema, schema.partition(".")[0], owner, "", {})
+        if not self._find(kind, name):
+            self._add(kind, name, schema, owner, "", {})
+
     def unregister(self, identity: Identity, kind: SecurableKind, name: str) -> None:
         """Forget a securable and its grants; its data is its owner room's affair."""
         self._remove(identity, kind, name)

@@ -197,6 +197,7 @@ class Lake:
         os.environ["MLFLOW_TRACKING_URI"] = os.environ["MLFLOW_REGISTRY_URI"] = self.tracking_uri
         os.environ["MLFLOW_TRACKING_TOKEN"] = (self.http.token or "") + ("" if bound else f"@{self._environment}")
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+        os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
         os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
     def call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:

@@ -3,6 +3,8 @@
 import argparse
 import os
 import socket
+import threading
+import time
 from pathlib import Path
 
 import uvicorn
@@ -31,8 +33,16 @@ def main() -> None:
         return load(lake, f"models:/{given.model}/{version}")
 
     server = ModelServer(given.endpoint, bring, Path(given.online), Spool(Path(given.spool)), key)
+    threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
     config = uvicorn.Config(server, log_level="warning", lifespan="off", access_log=False, server_header=False)
     uvicorn.Server(config).run(sockets=[socket.socket(fileno=given.socket)])
+
+
+def _end_with_parent(parent: int) -> None:
+    """A model server whose platform died answers nobody; it must not linger."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(0)
 
 
 if __name__ == "__main__":

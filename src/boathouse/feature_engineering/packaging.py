@@ -1,7 +1,9 @@
 """Logging a feature-aware model: the raw model, its feature spec, its signature and its record, in one package."""
 
 import tempfile
+import warnings
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +15,10 @@ from boathouse.training import pip_requirements as installed
 
 _LOADER = "boathouse.scoring.packaged"
 _SAMPLE = 200
-_LIBRARIES = {"sklearn": ["scikit-learn", "pandas", "numpy", "cloudpickle"],
+_LIBRARIES = {"sklearn": ["scikit-learn", "pandas", "numpy", "skops"],
               "lightgbm": ["lightgbm", "scikit-learn", "pandas", "numpy"]}  # fmt: skip
+_HARMLESS_TYPES = ("numpy.dtype",)
+"""What scikit-learn's own imputers and encoders are made of, and skops does not trust by itself."""
 
 
 def log_model(context: Context, model: Any, artifact_path: str, flavor: Any, training_set: TrainingSet,
@@ -30,11 +34,13 @@ def log_model(context: Context, model: Any, artifact_path: str, flavor: Any, tra
     sample = training_set.load_df().limit(_SAMPLE).to_pandas()
     requirements = list(pip_requirements or _requirements(flavor)) + list(extra)
     record = record_of(context, training_set.versions, training_set.query)
-    with tempfile.TemporaryDirectory() as scratch, _run(mlflow):
+    with tempfile.TemporaryDirectory() as scratch, _run(mlflow), warnings.catch_warnings():
+        # MLflow hints at input examples and integer columns; our signature already says which inputs may lack
+        warnings.simplefilter("ignore", UserWarning)
         data = Path(scratch) / "data"
         (data / "feature_store").mkdir(parents=True)
         (data / "feature_store" / "feature_spec.yaml").write_text(spec.to_yaml())
-        flavor.save_model(model, str(data / "raw_model"), pip_requirements=requirements, **options)
+        flavor.save_model(model, str(data / "raw_model"), pip_requirements=requirements, **_trusting(flavor, options))
         mlflow.set_tags(tags(record))
         mlflow.log_text(training_set.query, "training_set.sql")
         info = mlflow.pyfunc.log_model(
@@ -49,14 +55,18 @@ def log_model(context: Context, model: Any, artifact_path: str, flavor: Any, tra
 
 
 def _run(mlflow: Any) -> Any:
-    from contextlib import nullcontext
-
     return nullcontext() if mlflow.active_run() else mlflow.start_run()
 
 
 def _requirements(flavor: Any) -> list[str]:
     library = flavor.__name__.rpartition(".")[2]
     return installed(_LIBRARIES.get(library, [library, "pandas", "numpy"]))
+
+
+def _trusting(flavor: Any, options: Mapping[str, Any]) -> dict[str, Any]:
+    if not flavor.__name__.endswith(".sklearn"):
+        return dict(options)
+    return {**options, "skops_trusted_types": [*_HARMLESS_TYPES, *(options.get("skops_trusted_types") or ())]}
 
 
 def _signature(model: Any, spec: FeatureSpec, sample: Any) -> Any:

@@ -186,17 +186,19 @@ def _side(index: int, join: AsOf, on: Mapping[str, str], at: Mapping[str, str]) 
     moment = at[join.at]
     event = f"epoch_us(r.{quote(side.time)})"
     known = f"epoch_us(r.{quote(side.known_time)})" if side.bitemporal and side.known_time else event
-    latest = f'(SELECT max({moment}) FROM "__probe")'
-    kept = [f"{event} <= {latest}"]
+    kept = [f"k.{probe} = r.{column}" for _, column, probe in keys] + [f"{event} <= k.latest"]
     if side.bitemporal:
-        kept.append(f"{known} <= {latest}")
+        kept.append(f"{known} <= k.latest")
     if join.lookback is not None:
-        kept.append(f'{event} >= (SELECT min({moment}) FROM "__probe") - {_micros(join.lookback)}')
-    matching = " AND ".join(f"k.{probe} = r.{column}" for _, column, probe in keys)
+        kept.append(f"{event} >= k.earliest - {_micros(join.lookback)}")
     probed = ", ".join(probe for _, _, probe in keys)
+    asked = (
+        f"SELECT {probed}, min({moment}) AS earliest, max({moment}) AS latest "
+        f'FROM "__probe" GROUP BY {probed}'
+    )
     pruned = (
-        f'SELECT {", ".join(columns)}, {event} AS "__event", {known} AS "__known" FROM {side.relation} r '
-        f'SEMI JOIN (SELECT DISTINCT {probed} FROM "__probe") k ON {matching} WHERE {" AND ".join(kept)}'
+        f'SELECT {", ".join(columns)}, {event} AS "__event", {known} AS "__known" '
+        f"FROM {side.relation} r JOIN ({asked}) k ON {' AND '.join(kept)}"
     )
     if not side.bitemporal:
         return f'ASOF LEFT JOIN ({pruned}) f{index} ON {same} AND p.{moment} >= f{index}."__event"'

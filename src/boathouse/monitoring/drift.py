@@ -45,8 +45,8 @@ def drift(
 
     `profiles` are INPUT rows of `profile`, those of the windows before included; `baseline` its BASELINE
     rows. A window whose predecessor is not there, and a slice the baseline lacks, give no row; a model the
-    baseline does not know is compared with the baseline of all models. `windows` keeps to some windows.
-    Deltas are the window minus what it is compared with. The columns are those of `drift_schema` for the
+    baseline does not know is compared with the baseline of all models. `windows` keeps to those windows and
+    the ones right after, which changed with them. Deltas are the window minus what it is compared with. The columns are those of `drift_schema` for the
     model column of `profiles`.
     """
     model_id_col = _model_id_col(profiles)
@@ -54,7 +54,7 @@ def drift(
     known = {_group(side.row, model_id_col): side for side in _sides(baseline)} if baseline else {}
     at = {(_group(side.row, model_id_col), side.granularity, side.start): side for side in sides}
     snapshots = sorted({side.start for side in sides if side.start and not side.granularity})
-    kept = None if windows is None else {(str(parse_granularity(g)), t) for g, t in windows}
+    kept = None if windows is None else set(_with_next(windows))
     rows = []
     for side in sides:
         if kept is not None and (side.granularity, side.start) not in kept:
@@ -106,6 +106,13 @@ class _Side:
     def start(self) -> datetime | None:
         window = self.row["window"]
         return window["start"] if window else None
+
+
+def _with_next(windows: Collection[Window]) -> Iterator[Window]:
+    for text, moment in windows:
+        granularity = parse_granularity(text)
+        start = granularity.start(moment)
+        yield from ((str(granularity), start), (str(granularity), granularity.end(start)))
 
 
 def _model_id_col(profiles: pa.Table) -> str | None:

@@ -95,8 +95,8 @@ def parse_granularity(text: str) -> Granularity:
 
 
 def _nearest(text: str, found: Granularity | None) -> str:
-    if found and found.count:
-        wanted = found.width
+    if found:
+        wanted = found.width or Granularity(1, found.unit).width
         return str(min(GRANULARITIES, key=lambda g: abs(math.log(g.width / wanted))))
     return difflib.get_close_matches(text, [str(g) for g in GRANULARITIES], n=1, cutoff=0)[0]
 

@@ -10,7 +10,9 @@ from boathouse.environments import Deployment, Deployments, GitFacts, MergeReque
 from boathouse.errors import InvalidBundle, InvalidInput
 from boathouse.identity import Identities, Identity
 from boathouse.jobs import Run, Runner, RunRequest
+from boathouse.names import in_scratch, parse
 from boathouse.project import Bundle, Change, load, plan
+from boathouse.registry import Registry
 
 _CHECKS = ("unit", "integration")
 
@@ -28,12 +30,13 @@ class CodeDelivery:
     """Moves code through environments."""
 
     def __init__(self, catalog: Catalog, identities: Identities, deployments: Deployments, projects: Projects,
-                 runner: Runner) -> None:  # fmt: skip
+                 runner: Runner, registry: Registry) -> None:  # fmt: skip
         self._catalog = catalog
         self._identities = identities
         self._deployments = deployments
         self._projects = projects
         self._runner = runner
+        self._registry = registry
 
     def plan(self, identity: Identity, target: str, **source: Any) -> list[Change]:
         """What `deploy` would change."""
@@ -98,9 +101,12 @@ class CodeDelivery:
 
     def clean(self, environment: str, scratch: str) -> None:
         """Remove every schema, table and resource of a throw-away place."""
+        for model in self._registry.models(environment):
+            if in_scratch(parse(model.name).schema, scratch):
+                self._registry.discard(model.name, principal="admins")
         janitor = Identity("admins", frozenset({"admins"}), environment)
         for schema in self._catalog.securables("schema", parent=environment):
-            if schema.name.partition(".")[2].startswith(f"{scratch}__"):
+            if in_scratch(schema.name.partition(".")[2], scratch):
                 self._catalog.drop_schema(janitor, schema.name, cascade=True)
         self._deployments.forget(environment, scratch)
 

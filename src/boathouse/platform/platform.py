@@ -67,8 +67,10 @@ class Platform:
         self.runner = Runner(
             self.runs, settings.path("runs"), self._identify, self._run_ended, self._check_launch, self._submit_child
         )
-        self.code = CodeDelivery(self.catalog, self.identities, self.deployments, self.projects, self.runner)
         self.registry = Registry(self.database, self.outbox.emit, self.audit.write)
+        self.code = CodeDelivery(
+            self.catalog, self.identities, self.deployments, self.projects, self.runner, self.registry
+        )
         self.delivery = Delivery(self.registry, self.deployments, self.access, self.audit, self._submit_test)
         self.endpoints = Endpoints(self.database, self.deployments, self.registry, self._launch, self.home.secret("endpoints.key"))
         self.alerts = Alerts(self.database, self.outbox, self.audit)
@@ -80,6 +82,7 @@ class Platform:
         self.url = url
         for run_id in self.runner.recover():
             _log.warning("run %s was cut off by the end of an earlier server", run_id)
+        self.outbox.subscribe("registered_model.created", self._know_model)
         self.outbox.subscribe("model_version.", self.delivery.on_event)
         self.outbox.subscribe("model", lambda _event: self.endpoints.wake())
         self.outbox.subscribe("alert.fired", self._answer_alert)
@@ -183,6 +186,10 @@ class Platform:
         return Launch(self.url, token, environment, self.online_folder(environment),
                       self.settings.path("spool", name), self.settings.path("logs", f"{name}.log"))  # fmt: skip
 
+    def _know_model(self, event: Event) -> None:
+        """Whoever registered a model owns it, and grants can name it."""
+        self.catalog.adopt("model", event.subject, str(event.data.get("principal") or service_principal(event.subject.partition(".")[0])))
+
     def _answer_alert(self, event: Event) -> None:
         """Start the job that an alert names; delivered twice, it still starts once."""
         environment, _, name = event.subject.partition(".")
@@ -259,6 +266,6 @@ def lock_hash(folder: Path) -> str | None:
 
 def _window_end(incident: Incident) -> str:
     """The end of the newest window that an alert fired for: what a retraining in simulated time is as of."""
-    newest = incident.windows[-1]
+    newest = [w for w in incident.windows if w["violated"]][-1]
     granularity = parse_granularity(newest.get("granularity") or "1 week")
     return granularity.end(clock.parse_instant(newest["start"])).isoformat()

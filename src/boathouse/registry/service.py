@@ -201,6 +201,13 @@ class Registry:
         with self.database.reading() as connection:
             return store.list_verdicts(connection, name, version)
 
+    def discard(self, name: str, *, principal: str) -> None:
+        """Remove a throw-away model, whatever its stages. Its files stay until MLflow's garbage collection."""
+        with self.database.writing() as connection:
+            store.erase(connection, name)
+            self._emit(connection, "registered_model.deleted", name, {"principal": principal})
+            self._audit(connection, principal, "model.discard", name, {})
+
     def run_record(self, run_id: str, keys: Sequence[str]) -> dict[str, str]:
         """Tags of an MLflow run, those of `keys` that it has."""
         with self.database.reading() as connection:

@@ -243,6 +243,13 @@ def forget(connection: sa.Connection, name: str) -> None:
         connection.execute(table.delete().where(table.c.model == name))
 
 
+def erase(connection: sa.Connection, name: str) -> None:
+    """Drop a model and all its versions from MLflow's tables and ours."""
+    for table in (version_tags, aliases, model_tags, versions, models):
+        connection.execute(table.delete().where(*_is(table, name)))
+    forget(connection, name)
+
+
 def tag_of(connection: sa.Connection, owner: str, key: str) -> str | None:
     """A tag's value on a run, a logged model (`m-…`) or an experiment (a number)."""
     if owner.startswith("m-"):

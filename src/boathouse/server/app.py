@@ -5,12 +5,15 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, PlainTextResponse
+from fastapi.responses import JSONResponse, PlainTextResponse, Response
+from starlette.exceptions import HTTPException
 
 from boathouse.errors import BoathouseError
 from boathouse.platform import Platform
 from boathouse.server.dispatcher import Dispatcher
 from boathouse.server.routes import ROUTERS
+from boathouse.server.ui import is_page, refusal
+from boathouse.server.ui import router as pages
 
 _log = logging.getLogger(__name__)
 
@@ -21,7 +24,9 @@ def create_app(platform: Platform) -> Dispatcher:
     api.state.platform = platform
     for router in ROUTERS:
         api.include_router(router)
+    api.include_router(pages)
     api.add_exception_handler(BoathouseError, _refused)
+    api.add_exception_handler(HTTPException, _unrouted)
     api.add_exception_handler(RequestValidationError, _invalid)
     api.add_exception_handler(Exception, _failed)
 
@@ -32,19 +37,34 @@ def create_app(platform: Platform) -> Dispatcher:
     return Dispatcher(api, platform)
 
 
-def _refused(_request: Request, error: Exception) -> JSONResponse:
+def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, BoathouseError)
-    return JSONResponse(error.to_dict(), error.http_status)
+    return _answer(request, error.http_status, error.to_dict(), error)
 
 
-def _invalid(_request: Request, error: Exception) -> JSONResponse:
+def _unrouted(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    code = {404: "RESOURCE_DOES_NOT_EXIST", 405: "METHOD_NOT_ALLOWED"}.get(error.status_code, "BAD_REQUEST")
+    message = f"{request.method} {request.url.path}: {error.detail}"
+    return _answer(request, error.status_code, {"error_code": code, "message": message, "details": {}})
+
+
+def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"][1:])
-    return JSONResponse({"error_code": "INVALID_PARAMETER_VALUE", "message": f"{where}: {first['msg']}", "details": {}}, 400)
+    message = f"{where}: {first['msg']}"
+    return _answer(request, 400, {"error_code": "INVALID_PARAMETER_VALUE", "message": message, "details": {}})
 
 
-def _failed(request: Request, error: Exception) -> JSONResponse:
+def _failed(request: Request, error: Exception) -> Response:
     _log.error("%s %s", request.method, request.url.path, exc_info=error)
     message = f"the server failed at {request.method} {request.url.path}: {type(error).__name__}: {error}"
-    return JSONResponse({"error_code": "INTERNAL_ERROR", "message": message, "details": {}}, 500)
+    return _answer(request, 500, {"error_code": "INTERNAL_ERROR", "message": message, "details": {}})
+
+
+def _answer(request: Request, status: int, body: dict[str, Any], error: BoathouseError | None = None) -> Response:
+    """A page where people look, JSON for programs."""
+    if is_page(request):
+        return refusal(request, status, str(body["message"]), error)
+    return JSONResponse(body, status)

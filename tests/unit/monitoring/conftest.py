@@ -47,4 +47,4 @@ def log(con: duckdb.DuckDBPyConnection) -> pd.DataFrame:
         " CASE WHEN row_number() OVER () % 7 = 0 THEN NULL ELSE x END AS x) FROM frame"
     )
     con.unregister("frame")
-    return con.sql("FROM log").to_df()
+    return con.sql("FROM log").to_arrow_table().to_pandas()

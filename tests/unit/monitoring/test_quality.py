@@ -5,6 +5,7 @@ from typing import Any
 import duckdb
 import pandas as pd
 import pytest
+
 from boathouse.errors import InvalidInput
 from boathouse.monitoring import (
     TABLE,
@@ -81,7 +82,7 @@ def test_the_confusion_matrix_has_classes_as_users_wrote_them(
 def test_ties_count_half(con: duckdb.DuckDBPyConnection, log: pd.DataFrame) -> None:
     for row in rows(con, "SELECT * REPLACE (round(score, 1) AS score) FROM log"):
         part = of(log, row)
-        rounded = con.sql("SELECT round(score, 1) AS s FROM part").to_df().s
+        rounded = con.sql("SELECT round(score, 1) AS s FROM part").to_arrow_table()["s"].to_numpy()
         assert row["roc_auc_score"] == pytest.approx(
             binary_metrics(part.label, rounded)["roc_auc_score"], abs=1e-12
         )
@@ -113,8 +114,10 @@ def test_without_scores_there_is_still_accuracy(con: duckdb.DuckDBPyConnection, 
 def test_a_score_alone_predicts_the_positive_class_from_one_half(
     con: duckdb.DuckDBPyConnection, log: pd.DataFrame
 ) -> None:
-    [row] = rows(con, "SELECT ts, score, if(label = 1, 'late', 'ok') AS label FROM log",
-                 MonitorSpec("t", "classification", "ts", ("1 week",), None, "score", "label", positive="late", columns=()))  # fmt: skip
+    spec = MonitorSpec(
+        "t", "classification", "ts", ("1 week",), None, "score", "label", positive="late", columns=()
+    )
+    [row] = rows(con, "SELECT ts, score, if(label = 1, 'late', 'ok') AS label FROM log", spec)
     expected = binary_metrics(log.label, log.score)
     assert row["accuracy_score"] == pytest.approx(expected["accuracy_score"])
     assert row["roc_auc_score"] == pytest.approx(expected["roc_auc_score"])

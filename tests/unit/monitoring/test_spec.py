@@ -1,6 +1,7 @@
 from typing import Any
 
 import pytest
+
 from boathouse.errors import InvalidInput
 from boathouse.monitoring import MonitorSpec
 

@@ -3,10 +3,11 @@ from datetime import UTC, datetime, timedelta
 
 import duckdb
 import pytest
-from boathouse.errors import InvalidInput
-from boathouse.monitoring import GRANULARITIES, Granularity, parse_granularity, touched
 from hypothesis import given
 from hypothesis import strategies as st
+
+from boathouse.errors import InvalidInput
+from boathouse.monitoring import GRANULARITIES, Granularity, parse_granularity, touched
 
 MOMENTS = st.datetimes(datetime(1960, 1, 1), datetime(2060, 1, 1)).map(lambda at: at.replace(tzinfo=UTC))
 ANY = st.sampled_from((*GRANULARITIES, Granularity(6, "week")))
@@ -58,19 +59,15 @@ def test_windows_follow_each_other_without_gap_or_overlap(moment: datetime, widt
 
 def test_sql_and_python_agree_on_windows() -> None:
     con = duckdb.connect()
-    con.execute("SET TimeZone = 'America/New_York'")
-    moments = [
-        datetime(1961, 3, 1, 5, 7, tzinfo=UTC) + i * timedelta(days=97, hours=5, minutes=13)
-        for i in range(200)
-    ]
+    con.execute("SET TimeZone = 'America/New_York'; CREATE TABLE moments (t TIMESTAMPTZ)")
+    step = timedelta(days=97, hours=5, minutes=13)
+    moments = [datetime(1961, 3, 1, 5, 7, tzinfo=UTC) + i * step for i in range(200)]
+    con.executemany("INSERT INTO moments VALUES (?)", [[moment] for moment in moments])
     for width in GRANULARITIES:
-        for moment in moments:
-            start = width.start_sql(f"TIMESTAMPTZ '{moment.isoformat()}'")
-            [found] = con.sql(f"SELECT {start}, {width.end_sql(start)}").fetchall()
-            assert [at.replace(tzinfo=UTC) for at in found] == [
-                width.start(moment),
-                width.end(width.start(moment)),
-            ]
+        start = width.start_sql("t")
+        found = con.sql(f"SELECT {start}, {width.end_sql(start)} FROM moments ORDER BY t").fetchall()
+        expected = [(width.start(moment), width.end(width.start(moment))) for moment in moments]
+        assert [tuple(at.replace(tzinfo=UTC) for at in pair) for pair in found] == expected
 
 
 def test_touched_windows_are_named_once_per_granularity_oldest_first() -> None:

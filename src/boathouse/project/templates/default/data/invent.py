@@ -1,4 +1,4 @@
-"""Invents customers and their orders, always the same ones: `python data/invent.py` writes the CSV files anew.
+"""Invents the CSV files beside it, always the same ones: `python data/invent.py` writes them anew.
 
 A customer has a rate of ordering, and may lose interest. In June the shop raises its delivery fee.
 """
@@ -40,10 +40,17 @@ def main() -> None:
     customers, orders = invent()
     folder = Path(__file__).parent
     with (folder / "customers.csv").open("w", newline="") as file:
-        csv.writer(file, lineterminator="\n").writerows([("customer_id", "joined_on", "city", "newsletter"), *customers])
+        csv.writer(file, lineterminator="\n").writerows(
+            [("customer_id", "joined_on", "city", "newsletter"), *customers]
+        )
     with (folder / "orders.csv").open("w", newline="") as file:
-        numbered = [(number, c, f"{when:%Y-%m-%d %H:%M}", amount) for number, (c, when, amount) in enumerate(orders, 1)]
-        csv.writer(file, lineterminator="\n").writerows([("order_id", "customer_id", "ordered_at", "amount"), *numbered])
+        numbered = [
+            (number, c, f"{when:%Y-%m-%d %H:%M}", amount)
+            for number, (c, when, amount) in enumerate(orders, 1)
+        ]
+        csv.writer(file, lineterminator="\n").writerows(
+            [("order_id", "customer_id", "ordered_at", "amount"), *numbered]
+        )
 
 
 if __name__ == "__main__":

@@ -1,0 +1,1 @@
+"""Who will order again within a week? Raw orders, features, training and scoring of one model."""
