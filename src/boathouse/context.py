@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from boathouse import connector
 from boathouse.catalog import Table, TableInfo
-from boathouse.lake import Engine, Frame, Relation, batches, normalised
+from boathouse.lake import Engine, Frame, Relation, fitted
 
 
 @dataclass(frozen=True)
@@ -128,5 +128,4 @@ def forget(context: Context) -> None:
 
 def arrow(df: Frame) -> pa.Table:
     """A frame's rows as one Arrow table in Delta's types."""
-    rows = batches(df).read_all()
-    return rows.cast(normalised(rows.schema))
+    return fitted(df, "the frame")

@@ -59,7 +59,8 @@ class Alerts:
             number = int(inserted.inserted_primary_key[0])  # type: ignore[index]
             self._outbox.emit(connection, "alert.fired", f"{environment}.{alert}",
                               {"incident": number, "reason": verdict["reason"]})  # fmt: skip
-            self._audit.write(connection, f"{environment}-jobs", "alert fired", f"{environment}.{alert}", {"reason": verdict["reason"]})
+            details = {"reason": verdict["reason"]}
+            self._audit.write(connection, f"{environment}-jobs", "alert fired", f"{environment}.{alert}", details)
         return self.incident(number)
 
     def incident(self, number: int) -> Incident:

@@ -235,7 +235,8 @@ class Catalog:
             return {r.version: r.holder for r in rows}
 
     def note_write(self, identity: Identity, name: str, version: int, operation: str,
-                   sources: Sequence[tuple[str, str | None]], columns: Sequence[tuple[str, str]] | None = None) -> None:  # fmt: skip
+                   sources: Sequence[tuple[str, str | None]],
+                   columns: Sequence[tuple[str, str]] | None = None) -> None:  # fmt: skip
         """A caller wrote a version: lineage, an audit entry and an event that triggers can hear."""
         self.access.authorize(identity, "MODIFY", "table", name)
         info = self.table(name)
@@ -269,7 +270,8 @@ class Catalog:
     def _add(self, kind: SecurableKind, name: str, parent: str, owner: str, comment: str,
              properties: Mapping[str, Any]) -> Securable:  # fmt: skip
         with self._database.writing() as connection:
-            if connection.execute(sa.select(securables.c.name).where(securables.c.kind == kind, securables.c.name == name)).first():
+            known = sa.select(securables.c.name).where(securables.c.kind == kind, securables.c.name == name)
+            if connection.execute(known).first():
                 raise AlreadyExists(f"the {kind} {name} exists already")
             connection.execute(
                 securables.insert().values(

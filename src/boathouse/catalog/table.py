@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from boathouse.catalog.values import TableAccess, TableInfo
 from boathouse.errors import DuplicateKey, InvalidInput, NotPermitted
-from boathouse.lake import Commit, DeltaFolder, Engine, Frame, Relation, batches
+from boathouse.lake import UNCHANGED, Commit, DeltaFolder, Engine, Frame, Relation, batches
 
 
 class TablePort(Protocol):
@@ -139,6 +139,8 @@ class Table:
     def _write(self, act: Callable[[], Commit]) -> Commit:
         self._need("MODIFY")
         commit = act()
+        if commit.operation == UNCHANGED:
+            return commit
         self._port.note_write(self.name, commit)
         return commit
 

@@ -52,7 +52,9 @@ def plan(target: str = TARGET, ref: str = typer.Option("", "--ref"), var: list[s
     show(shown, ["action", "kind", "key", "fields"], as_json, empty="nothing to do: what is deployed is what the bundle says")
 
 
-def deploy(target: str = TARGET, ref: str = typer.Option("", "--ref", help="commit, branch or tag"), var: list[str] = VAR) -> None:
+def deploy(
+    target: str = TARGET, ref: str = typer.Option("", "--ref", help="commit, branch or tag"), var: list[str] = VAR
+) -> None:
     """Deploy the bundle, all of it or nothing. dev takes the working tree; staging and prod take commits."""
     with connected() as lake:
         done = lake.call("POST", "/api/v1/deployments", _source(lake, target, ref, var))
@@ -178,7 +180,12 @@ def show_environment(name: str, as_json: bool = JSON) -> None:
         if as_json:
             facts(found, True)
             return
-        show(found["deployments"], ["project", "commit_id", "dirty", "deployed_by", "deployed_at"], False, empty="nothing is deployed")
+        show(
+            found["deployments"],
+            ["project", "commit_id", "dirty", "deployed_by", "deployed_at"],
+            False,
+            empty="nothing is deployed",
+        )
         rows = lake.http.call("GET", "/api/v1/resources", params={"environment": name})
         show(rows, ["kind", "name", "project"], False, empty="no resources")
 
@@ -194,7 +201,12 @@ def diff(first: str, second: str, as_json: bool = JSON) -> None:
          "same": sides[0].get((k, n)) == sides[1].get((k, n))}
         for k, n in sorted({*sides[0], *sides[1]})
     ]  # fmt: skip
-    show([r for r in rows if as_json or not r["same"]], ["kind", "name", first, second], as_json, empty=f"{first} and {second} run the same")
+    show(
+        [r for r in rows if as_json or not r["same"]],
+        ["kind", "name", first, second],
+        as_json,
+        empty=f"{first} and {second} run the same",
+    )
 
 
 def _bundle(target: str) -> Any:

@@ -57,7 +57,13 @@ def demo(
 
 
 def _tell(story: "Story") -> dict[str, Any]:
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=30), MofNCompleteColumn(), TimeElapsedColumn())
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=30),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
     chapter = ""
     with Progress(*columns, console=console, transient=True) as progress:
         bar = progress.add_task("", total=len(story.steps))
@@ -92,14 +98,13 @@ def _empty_home(home: Path) -> Path:
 
 
 def _check_free(home: Path) -> None:
-    """An earlier demo that still runs keeps its home."""
+    """An earlier demo that still runs keeps its home; of one that was killed, what it left running is ended."""
     from boathouse import settings
-    from boathouse.platform import Home
+    from boathouse.platform import Platform
 
-    if home.exists():
-        running = Home(settings.load(home=str(home)))
-        running.acquire()
-        running.release()
+    if (home / "boathouse.db").exists():
+        with Platform(settings.load(home=str(home))) as earlier:
+            earlier.end_orphans()
 
 
 def _wait() -> None:

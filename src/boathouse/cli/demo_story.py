@@ -69,7 +69,17 @@ class Story:
         files = create_project(self.project, "flights")
         self._git("switch", "--quiet", "--create", "late-flights")
         (self.project / "README.md").open("a").write("\nThis copy was made by the demo.\n")
-        self._git("-c", "user.name=demo", "-c", "user.email=demo@localhost", "commit", "--quiet", "--all", "--message", "Say where this copy comes from")
+        self._git(
+            "-c",
+            "user.name=demo",
+            "-c",
+            "user.email=demo@localhost",
+            "commit",
+            "--quiet",
+            "--all",
+            "--message",
+            "Say where this copy comes from",
+        )
         return f"{len(files)} files in {self.project}, branch late-flights"
 
     def explore_data(self) -> str:
@@ -77,8 +87,11 @@ class Story:
         dev = self.lakes["dev"]
         dev.call("POST", "/api/v1/deployments", {"target": "dev", "path": str(self.project)})
         dev.jobs.run("refresh", {"as_of": "2013-02-01"})
-        rows = dev.sql("select count(*) as flights, min(ts_dep)::date as first, max(ts_dep)::date as last from raw.flights").to_dicts()[0]
-        return f"dev.raw.flights: {rows['flights']:,} flights, {rows['first']} to {rows['last']}; {len(dev.tables('features'))} feature tables"
+        rows = dev.sql(
+            "select count(*) as flights, min(ts_dep)::date as first, max(ts_dep)::date as last from raw.flights"
+        ).to_dicts()[0]
+        span = f"{rows['flights']:,} flights, {rows['first']} to {rows['last']}"
+        return f"dev.raw.flights: {span}; {len(dev.tables('features'))} feature tables"
 
     def explore_model(self) -> str:
         """A quick model in dev; no gate stands here but the same code."""
@@ -98,7 +111,9 @@ class Story:
         repository = Path(staging.call("PUT", "/api/v1/projects/flights")["repository"])
         for branch in ("main", "late-flights"):
             push(self.project, repository, f"refs/heads/{branch}:refs/heads/{branch}")
-        request = staging.call("POST", "/api/v1/requests", {"project": "flights", "branch": "late-flights", "title": "Late flights"})
+        request = staging.call(
+            "POST", "/api/v1/requests", {"project": "flights", "branch": "late-flights", "title": "Late flights"}
+        )
         run = staging.jobs.wait(next(c["run"] for c in request["checks"].values()))
         if run["state"] != "SUCCESS":
             raise RunFailed(f"the tests of the merge request failed: {run['reason']}\n{staging.jobs.last_words(run, 40)}")
@@ -129,7 +144,9 @@ class Story:
     def refresh(self, as_of: str) -> str:
         """Raw tables, feature tables and labels as known on a day."""
         self.prod.jobs.run("refresh", {"as_of": as_of})
-        counts = {t: self.prod.sql(f"select count(*) as n from {t}").to_dicts()[0]["n"] for t in ("raw.flights", "features.labelled")}
+        counts = {
+            t: self.prod.sql(f"select count(*) as n from {t}").to_dicts()[0]["n"] for t in ("raw.flights", "features.labelled")
+        }
         return ", ".join(f"prod.{t}: {n:,} rows" for t, n in counts.items())
 
     def first_model(self) -> str:
@@ -148,8 +165,8 @@ class Story:
         version = self.prod.models.get(MODEL)["production"]
         self.prod.call("POST", f"/api/v1/endpoints/prod/delay/await/{version}")
         rows = self.prod.sql(
-            f"""select carrier, flight, origin, dest, tailnum, ts_dep, hour, minute, isodow(flight_date)::int as weekday, distance,
-            scheduled_minutes from raw.flights where ts_dep > timestamptz '{FIRST}' order by ts_dep limit 40"""
+            f"""select carrier, flight, origin, dest, tailnum, ts_dep, hour, minute, isodow(flight_date)::int as weekday,
+            distance, scheduled_minutes from raw.flights where ts_dep > timestamptz '{FIRST}' order by ts_dep limit 40"""
         ).to_dicts()
         late = 0
         for row in rows:
@@ -232,11 +249,14 @@ class Story:
         by_version = {}
         for version in champions:
             scored = client.score_batch(model_uri=f"models:/{MODEL}/{version}", df=rows)
-            by_version[str(version)] = _auc_by_month(scored.select("prediction_time", "late", "prediction_probability").to_pandas())
+            by_version[str(version)] = _auc_by_month(
+                scored.select("prediction_time", "late", "prediction_probability").to_pandas()
+            )
         self.facts["champion_auc_by_month"] = by_version
         self.facts["features"] = len(self.prod.models.version(MODEL, str(champions[0]))["verdict"] or {})
         return "\n".join(
-            f"version {v}: pooled AUC April to December {m['pooled']:.3f}; " + " ".join(f"{k} {x:.3f}" for k, x in m.items() if k != "pooled")
+            f"version {v}: pooled AUC April to December {m['pooled']:.3f}; "
+            + " ".join(f"{k} {x:.3f}" for k, x in m.items() if k != "pooled")
             for v, m in by_version.items()
         )
 
@@ -260,14 +280,17 @@ class Story:
         rows = [
             {"what": "predictions logged", "result": summary["predictions"]}, {"what": "runs", "result": summary["runs"]},
             {"what": "tables", "result": summary["tables"]},
-            *({"what": "promoted", "result": p} for p in summary["promoted"]), *({"what": "refused", "result": p} for p in summary["refused"]),
-            *({"what": "alert", "result": a["reason"]} for a in summary["alerts"]), *({"what": "retrained", "result": r} for r in summary["retrained"]),
+            *({"what": kind, "result": _version(v)} for kind in ("promoted", "refused", "retrained") for v in summary[kind]),
+            *({"what": "alert", "result": a["reason"]} for a in summary["alerts"]),
             *({"what": f"AUC of version {v}", "result": m} for v, m in summary["champion_auc_by_month"].items()),
             {"what": "seconds", "result": summary["seconds"]},
         ]  # fmt: skip
         show(rows, ["what", "result"], False)
         say(f"The same as JSON is in {target}. Look around:")
-        say(f"  cd {self.project} && BOATHOUSE_HOME={summary['home']} boathouse models show {MODEL} ... with --env prod before the verb")
+        say(
+            f"  export BOATHOUSE_HOME={summary['home']} BOATHOUSE_ENV=prod\n"
+            f"  boathouse models show {MODEL};  boathouse monitors show delay;  boathouse trace {self.facts['online_request']}"
+        )
 
     def _delivered(self, key: str, stage: str | None) -> str:
         self._settle()
@@ -294,6 +317,10 @@ class Story:
         subprocess.run(["git", *words], cwd=self.project, check=True, capture_output=True)
 
 
+def _version(found: dict[str, Any]) -> str:
+    return f"version {found['version']}: {found['verdict']} -> {found['stage']}; {'; '.join((found['reasons'] or [])[:2])}"
+
+
 def _record(row: dict[str, Any]) -> bytes:
     import json
 
@@ -304,5 +331,7 @@ def _auc_by_month(frame: Any) -> dict[str, float]:
     from sklearn.metrics import roc_auc_score
 
     months = frame["prediction_time"].dt.strftime("%b")
-    found = {m: float(roc_auc_score(part["late"], part["prediction_probability"])) for m, part in frame.groupby(months, sort=False)}
+    found = {
+        m: float(roc_auc_score(part["late"], part["prediction_probability"])) for m, part in frame.groupby(months, sort=False)
+    }
     return {"pooled": float(roc_auc_score(frame["late"], frame["prediction_probability"])), **found}

@@ -52,7 +52,11 @@ def show_model(name: str, as_json: bool = JSON) -> None:
 def history(name: str, as_json: bool = JSON) -> None:
     """Who moved which version to which stage, when and why."""
     with connected() as lake:
-        show(lake.models.get(name)["history"], ["at", "version", "from_stage", "to_stage", "action", "principal", "reason"], as_json)
+        show(
+            lake.models.get(name)["history"],
+            ["at", "version", "from_stage", "to_stage", "action", "principal", "reason"],
+            as_json,
+        )
 
 
 @models.command("compare")
@@ -176,16 +180,29 @@ def show_endpoint(name: str, as_json: bool = JSON) -> None:
 
 
 @endpoints.command("query")
-def query(name: str, body: str = typer.Argument(help='JSON, for example \'{"dataframe_records": [{…}]}\', or @FILE, or -')) -> None:
+def query(
+    name: str, body: str = typer.Argument(help="JSON, for example '{\"dataframe_records\": [{…}]}', or @FILE, or -")
+) -> None:
     """Ask an endpoint."""
     text = sys.stdin.read() if body == "-" else Path(body[1:]).read_text() if body.startswith("@") else body
     with connected() as lake:
+        lake.await_endpoint(name)
         address = f"/serving-endpoints/{lake.environment}.{name}/invocations"
         answer = lake.http.raw("POST", address, text.encode(), "application/json")
-        dump({**answer.json(), "request_id": answer.headers.get("x-request-id"), "model_version": answer.headers.get("x-model-version")})
+        dump(
+            {
+                **answer.json(),
+                "request_id": answer.headers.get("x-request-id"),
+                "model_version": answer.headers.get("x-model-version"),
+            }
+        )
+        if lake.owns_home:  # this process ends before the log is flushed by itself
+            lake.call("POST", f"/api/v1/endpoints/{lake.environment}/{name}/flush")
 
 
-def score(model_uri: str, source: Path = typer.Argument(metavar="INPUT"), output: Path = typer.Argument(metavar="OUTPUT")) -> None:
+def score(
+    model_uri: str, source: Path = typer.Argument(metavar="INPUT"), output: Path = typer.Argument(metavar="OUTPUT")
+) -> None:
     """Score a file in batch: features are looked up as of each row's time."""
     from boathouse.client.files import read_file, write_rows
     from boathouse.feature_engineering import FeatureEngineeringClient

@@ -43,7 +43,9 @@ def show_monitor(name: str, granularity: str = "1 week", as_json: bool = JSON) -
 def refresh(name: str, as_of: str = typer.Option("", help="hide labels known later (simulated time)")) -> None:
     """Unpack, join labels, recompute the windows that changed, judge the alerts."""
     with connected() as lake:
-        run_id = lake.http.call("POST", f"/api/v1/monitors/{lake.environment}/{name}/refreshes", params={"as_of": as_of})["run_id"]
+        run_id = lake.http.call("POST", f"/api/v1/monitors/{lake.environment}/{name}/refreshes", params={"as_of": as_of})[
+            "run_id"
+        ]
         for _, line in lake.jobs.follow(run_id):
             print(line)
         run = lake.jobs.get(run_id)
@@ -64,12 +66,15 @@ def list_alerts(as_json: bool = JSON) -> None:
 def show_alert(name: str, as_json: bool = JSON) -> None:
     """An alert and its incidents."""
     with connected() as lake:
-        found = [a for a in lake.http.call("GET", "/api/v1/alerts", params={"environment": lake.environment}) if a["name"] == name]
+        found = [
+            a for a in lake.http.call("GET", "/api/v1/alerts", params={"environment": lake.environment}) if a["name"] == name
+        ]
         incidents = lake.http.call("GET", "/api/v1/incidents", params={"environment": lake.environment})
         if found:
             facts(found[0], as_json)
         if not as_json:
-            show([i for i in incidents if i["alert"] == name], ["id", "opened_at", "closed_at", "acknowledged_by", "reason", "run_id"], False,
+            columns = ["id", "opened_at", "closed_at", "acknowledged_by", "reason", "run_id"]
+            show([i for i in incidents if i["alert"] == name], columns, False,
                  empty="no incidents")  # fmt: skip
 
 

@@ -59,7 +59,7 @@ def complain(error: Exception) -> None:
     print(f"Error: {error} [{name}]", file=sys.stderr)
 
 
-def text(value: Any) -> str:
+def text(value: Any) -> str:  # noqa: PLR0911
     """A value in a cell."""
     if value is None or value == "":
         return "-"

@@ -28,7 +28,9 @@ def up(port: int = typer.Option(8787, "--port"), host: str = typer.Option("127.0
     from boathouse.server import Server
 
     if host not in ("127.0.0.1", "localhost"):
-        raise InvalidInput(f"this installation listens on loopback only, not on {host}: tasks are not isolated from each other yet")
+        raise InvalidInput(
+            f"this installation listens on loopback only, not on {host}: tasks are not isolated from each other yet"
+        )
     with Platform(settings.load(home=options.home)) as platform:
         server = Server(platform, port)
         url = server.start(warm=True)
@@ -65,7 +67,13 @@ def doctor(as_json: bool = JSON) -> None:
     from boathouse import settings
 
     home = settings.load(home=options.home).home
-    checks = [_python(), *(_package(p) for p in ("deltalake", "duckdb", "mlflow", "lightgbm", "polars")), _git(), _disk(home), *_home(home)]
+    checks = [
+        _python(),
+        *(_package(p) for p in ("deltalake", "duckdb", "mlflow", "lightgbm", "polars")),
+        _git(),
+        _disk(home),
+        *_home(home),
+    ]
     show(checks, ["check", "ok", "found", "mend"], as_json)
     if not all(c["ok"] for c in checks if c["needed"]):
         raise typer.Exit(1)
@@ -106,7 +114,13 @@ def _home(home: Path) -> list[dict[str, object]]:
     writable = os.access(home, os.W_OK)
     found = [_check("home", writable, str(home), "choose another with BOATHOUSE_HOME")]
     address = Home(load(home=str(home))).address()
-    found.append(_check("server", True, f"{address.url} (process {address.pid})" if address else "none runs; commands open the home themselves"))
+    found.append(
+        _check(
+            "server",
+            True,
+            f"{address.url} (process {address.pid})" if address else "none runs; commands open the home themselves",
+        )
+    )
     token = home / "secrets" / "operator.token"
     if token.exists():
         private = token.stat().st_mode & 0o077 == 0

@@ -32,7 +32,9 @@ class Http:
         response = self._send("POST", path, json=body, headers={"Accept": _ARROW})
         return pa.ipc.open_stream(response.content).read_all()
 
-    def raw(self, method: str, path: str, content: bytes, content_type: str, headers: Mapping[str, str] | None = None) -> httpx.Response:
+    def raw(
+        self, method: str, path: str, content: bytes, content_type: str, headers: Mapping[str, str] | None = None
+    ) -> httpx.Response:
         """Bytes in, the whole answer out."""
         return self._send(method, path, content=content, headers={"Content-Type": content_type, **(headers or {})})
 

@@ -31,7 +31,9 @@ class Jobs:
         """Start a job and wait for its end; the run. Raises RunFailed with the failing task's last words."""
         run = self.wait(self.submit(name, params, task))
         if run["state"] != "SUCCESS":
-            raise RunFailed(f"run {run['id']} of {name} in {self._environment}: {run['state']}: {run['reason']}\n{self.last_words(run)}")
+            raise RunFailed(
+                f"run {run['id']} of {name} in {self._environment}: {run['state']}: {run['reason']}\n{self.last_words(run)}"
+            )
         return run
 
     def get(self, run_id: str) -> Any:

@@ -17,7 +17,7 @@ from boathouse.client.http import Http
 from boathouse.client.jobs import Jobs
 from boathouse.client.models import Models
 from boathouse.context import RunFacts
-from boathouse.errors import NotFound, NotPermitted
+from boathouse.errors import NotFound, NotPermitted, Unavailable
 from boathouse.lake import Commit, DeltaFolder, Engine, Frame, Relation, column_types, schema_of
 
 
@@ -100,7 +100,9 @@ class Lake:
 
     def tables(self, schema: str | None = None) -> list[TableInfo]:
         """Tables of this environment that you may see."""
-        full = f"{self._environment}.{names.scratch_schema(self._scratch, schema) if self._scratch else schema}" if schema else None
+        if schema and self._scratch:
+            schema = names.scratch_schema(self._scratch, schema)
+        full = f"{self._environment}.{schema}" if schema else None
         rows = self.http.call("GET", "/api/v1/tables", params={"environment": self._environment, "schema": full})
         return [TableInfo.from_dict(r) for r in rows]
 
@@ -148,8 +150,17 @@ class Lake:
         found: dict[str, Any] = self.http.call("GET", f"/api/v1/trace/{self._environment}/{prediction_id}")
         return found
 
+    def await_endpoint(self, name: str, seconds: float = 180) -> None:
+        """Where this process owns the home, its model servers start when asked for: wait for this one's."""
+        limit, state = time.monotonic() + seconds, "STARTING"
+        while self.owns_home and state in ("STARTING", "LOADING") and time.monotonic() < limit:
+            with contextlib.suppress(Unavailable):
+                state = self.http.call("GET", f"/api/v1/endpoints/{self._environment}/{name}")["state"]
+            time.sleep(0.1)
+
     def query(self, endpoint: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """Ask an endpoint of this environment."""
+        self.await_endpoint(endpoint)
         answer: dict[str, Any] = self.http.call("POST", f"/serving-endpoints/{self._environment}.{endpoint}/invocations", body)
         return answer
 

@@ -90,7 +90,9 @@ def _part(prediction: Prediction, index: Any) -> tuple[Any, Any]:
     return prediction.values[index], probabilities[index] if probabilities is not None else None
 
 
-def _differences(metrics: Sequence[str], y: Any, ours: Prediction, theirs: Prediction | None) -> dict[str, tuple[float, float, float]]:
+def _differences(
+    metrics: Sequence[str], y: Any, ours: Prediction, theirs: Prediction | None
+) -> dict[str, tuple[float, float, float]]:
     if theirs is None:
         return {}
     mine, other = (p.values if p.probabilities is None else p.probabilities for p in (ours, theirs))

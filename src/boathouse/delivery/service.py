@@ -120,7 +120,9 @@ class Delivery:
         if blocking:
             raise Conflict(f"{model} version {version} cannot be approved: {blocking[0].reason}")
         if plan and plan.approvers and identity.names.isdisjoint(plan.approvers):
-            raise NotPermitted(f"{model} is approved by {', '.join(plan.approvers)}, to which {identity.principal} does not belong")
+            raise NotPermitted(
+                f"{model} is approved by {', '.join(plan.approvers)}, to which {identity.principal} does not belong"
+            )
         creator = self._registry.version(model, version).creator
         if plan and plan.separation_of_duties and creator == identity.principal:
             raise NotPermitted(f"{identity.principal} made {model} version {version}; someone else must approve it")

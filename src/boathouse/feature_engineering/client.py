@@ -177,7 +177,8 @@ class FeatureEngineeringClient:
         if log_to:
             log_predictions(self._context, self._context.complete(log_to), model.version, frame, mode, versions)
         scored = self._context.engine.register(frame)
-        return self._context.engine.relation(f"SELECT * REPLACE (prediction::{_RESULTS[result_type]} AS prediction) FROM {scored}")
+        typed = f"prediction::{_RESULTS[result_type]} AS prediction"
+        return self._context.engine.relation(f"SELECT * REPLACE ({typed}) FROM {scored}")
 
     def publish_table(self, *, source_table_name: str, online_table_name: str | None = None, online_store: Any = None,
                       publish_mode: str = "SNAPSHOT", **_options: Any) -> PublishedTable:  # fmt: skip

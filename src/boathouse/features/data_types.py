@@ -52,4 +52,4 @@ def fits(value: Default, data_type: str) -> bool:
         return not isinstance(value, bool) and isinstance(value, int if whole else int | float)
     if kind == "boolean":
         return isinstance(value, bool)
-    return isinstance(value, str) or kind not in {"string"}
+    return kind != "string" or isinstance(value, str)

@@ -111,10 +111,10 @@ def as_of_join_sql(spine: str, joins: Sequence[AsOf], keep: Sequence[str] | None
     )
 
 
-def check_duplicates(con: duckdb.DuckDBPyConnection, side: FeatureSide) -> None:
+def check_duplicates(con: duckdb.DuckDBPyConnection, side: FeatureSide, table: str = "") -> None:
     """Raises DuplicateKey, naming an example, when two rows share keys, event time and known time.
 
-    Rows with a null key or time match nothing and are not looked at.
+    Rows with a null key or time match nothing and are not looked at. `table` is what the message calls it.
     """
     names = [*side.keys, *(name for name in (side.event_time, side.known_time) if name)]
     columns = ", ".join(map(quote, names))
@@ -126,7 +126,8 @@ def check_duplicates(con: duckdb.DuckDBPyConnection, side: FeatureSide) -> None:
     for *values, count in found:
         example = ", ".join(f"{name}={value!s}" for name, value in zip(names, values, strict=True))
         raise DuplicateKey(
-            f"{side.relation} holds {count} rows for {example}: keep one row for each ({', '.join(names)})",
+            f"{table or 'the feature table'} holds {count} rows for {example}: "
+            f"keep one row for each ({', '.join(names)})",
             columns=names,
         )
 
@@ -229,8 +230,8 @@ def _unrepeated(wanted: Sequence[AsOf]) -> list[str]:
     """A static table with two rows of one key would repeat rows of the spine: stop instead."""
     if all(join.side.time for join in wanted):
         return []
-    tables = ", ".join(join.side.relation for join in wanted if not join.side.time)
-    says = literal(f"two rows of a static table share one key ({tables}): keep one row for each key")
+    keys = "; ".join(", ".join(join.side.keys) for join in wanted if not join.side.time)
+    says = literal(f"two rows of a static table share one key ({keys}): keep one row for each key")
     counts = '(SELECT count(*) FROM "__joined") = (SELECT count(*) FROM "__probe")'
     return [f"WHERE CASE WHEN {counts} THEN true ELSE error({says}) END"]
 

@@ -51,7 +51,8 @@ class Runner:
     """Starts, watches, cancels and repairs runs."""
 
     def __init__(self, runs: Runs, folder: Path, identify: IdentityMaker, ended: Callable[[Run], None],
-                 launch_check: Callable[[Run], None], submit_job: Callable[[Run, str, Mapping[str, str]], str]) -> None:  # fmt: skip
+                 launch_check: Callable[[Run], None],
+                 submit_job: Callable[[Run, str, Mapping[str, str]], str]) -> None:  # fmt: skip
         self._runs = runs
         self._folder = folder
         self._identify = identify

@@ -76,7 +76,9 @@ class Runs:
         with self._database.writing() as connection:
             connection.execute(runs.insert().values(**row, state="QUEUED", submitted_at=clock.now()))
             for key in task_keys:
-                connection.execute(task_runs.insert().values(run_id=row["id"], task_key=key, attempt=0, state="QUEUED", results={}))
+                connection.execute(
+                    task_runs.insert().values(run_id=row["id"], task_key=key, attempt=0, state="QUEUED", results={})
+                )
 
     def update(self, run_id: str, **values: Any) -> None:
         """Change a run."""
@@ -128,11 +130,12 @@ class Runs:
     def unfinished(self) -> Sequence[tuple[str, Sequence[tuple[str, int | None, str | None]]]]:
         """(run id, its (task, pid, process start) that were running) of runs that no process watches any more."""
         with self._database.reading() as connection:
+            running = sa.select(task_runs).where(task_runs.c.state == "RUNNING")
             ids = connection.execute(sa.select(runs.c.id).where(runs.c.state.notin_(DONE))).scalars().all()
             return [
                 (run_id, [
                     (t.task_key, t.pid, t.pid_started)
-                    for t in connection.execute(sa.select(task_runs).where(task_runs.c.run_id == run_id, task_runs.c.state == "RUNNING"))
+                    for t in connection.execute(running.where(task_runs.c.run_id == run_id))
                 ])
                 for run_id in ids
             ]  # fmt: skip

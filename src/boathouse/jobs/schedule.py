@@ -41,7 +41,9 @@ def as_cron(expression: str) -> str:
 class Schedules:
     """Starts jobs when they are due; what was missed while nothing ran is not made up for."""
 
-    def __init__(self, jobs: Callable[[], Iterable[tuple[str, Mapping[str, Any]]]], start: Callable[[str, datetime], None]) -> None:
+    def __init__(
+        self, jobs: Callable[[], Iterable[tuple[str, Mapping[str, Any]]]], start: Callable[[str, datetime], None]
+    ) -> None:
         self._jobs = jobs
         self._start = start
         self._due: dict[tuple[str, str], datetime] = {}

@@ -1,6 +1,7 @@
 """One Delta table in one folder: every commit goes through delta-rs, retried from a fresh snapshot."""
 
 import random
+import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,10 +14,13 @@ import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
-from boathouse.errors import CommitConflict, InvalidInput, NotFound
-from boathouse.lake.frames import batches, conform, normalised
+from boathouse.errors import AlreadyExists, CommitConflict, InvalidInput, NotFound
+from boathouse.lake.frames import batches, conform, fitted, normalised
 
 _TRIES = 30
+UNCHANGED = "UNCHANGED"
+"""The operation of a write that was not needed: its transaction had been committed before."""
+
 _CONFIGURATION = {"delta.checkpointInterval": "20", "delta.enableChangeDataFeed": "true"}
 
 
@@ -57,7 +61,7 @@ class DeltaFolder:
                 self._table.update_incremental()
         except TableNotFoundError as error:
             raise NotFound(f"{self.name} has no data at {self.location}") from error
-        except DeltaError as error:
+        except (DeltaError, OverflowError) as error:
             raise NotFound(f"{self.name} has no version {version if version is not None else timestamp}: {error}") from error
         return self._table
 
@@ -71,16 +75,32 @@ class DeltaFolder:
 
     def create(self, schema: pa.Schema, partition_by: Sequence[str] = (), description: str | None = None,
                constraints: Mapping[str, str] | None = None, required: Sequence[str] = ()) -> Commit:  # fmt: skip
-        """Write version 0, without rows; `required` columns may never be null."""
+        """Write version 0, without rows; `required` columns may never be null.
+
+        Raises AlreadyExists, and InvalidInput for what Delta cannot keep; then nothing is left behind.
+        """
+        if self.exists():
+            raise AlreadyExists(f"{self.name} has data at {self.location} already")
         fields = [f.with_nullable(f.name not in required) for f in normalised(schema)]
         self._ensure_folder()
-        self._table = DeltaTable.create(
-            self.location, schema=pa.schema(fields), partition_by=list(partition_by) or None,
-            description=description, configuration=dict(_CONFIGURATION), storage_options=self.options,
-        )  # fmt: skip
-        if constraints:
-            self._table.alter.add_constraint(dict(constraints))
-        return Commit(self._table.version(), "CREATE TABLE", 0)
+        try:
+            table = DeltaTable.create(
+                self.location, schema=pa.schema(fields), partition_by=list(partition_by) or None,
+                description=description, configuration=dict(_CONFIGURATION), storage_options=self.options,
+            )  # fmt: skip
+            if constraints:
+                table.alter.add_constraint(dict(constraints))
+        except Exception as error:  # delta-rs raises bare exceptions for types that it does not know
+            self.remove()
+            raise InvalidInput(f"{self.name} cannot be made: {str(error).splitlines()[0]}") from error
+        self._table = table
+        return Commit(table.version(), "CREATE TABLE", 0)
+
+    def remove(self) -> None:
+        """Delete the table's files, where they are on this machine."""
+        self._table = None
+        if path := self._local():
+            shutil.rmtree(path, ignore_errors=True)
 
     def append(self, frame: Any, transaction: tuple[str, int] | None = None, evolve: bool = False) -> Commit:
         """Add rows.
@@ -90,14 +110,15 @@ class DeltaFolder:
         """
         rows = self._materialised(frame, evolve)
 
-        def write(table: DeltaTable) -> None:
+        def write(table: DeltaTable) -> bool:
             if transaction and _committed(table, *transaction):
-                return
+                return False
             done = [Transaction(*transaction)] if transaction else None
             write_deltalake(
                 table, rows.to_reader(), mode="append", schema_mode="merge" if evolve else None,
                 commit_properties=CommitProperties(app_transactions=done, max_commit_retries=0 if transaction else 15),
             )  # fmt: skip
+            return True
 
         return self._retried(write, "WRITE", rows.num_rows)
 
@@ -169,8 +190,8 @@ class DeltaFolder:
         """Change rows of the versions after `since`, with `_change_type` and `_commit_version`."""
         newest = self.version()
         if since >= newest:
-            return batches(self.table().load_cdf(newest, newest)).read_all().slice(0, 0)
-        return batches(self.table().load_cdf(since + 1, until if until is not None else newest)).read_all()
+            return fitted(self.table().load_cdf(newest, newest), self.name).slice(0, 0)
+        return fitted(self.table().load_cdf(since + 1, until if until is not None else newest), self.name)
 
     def transaction_version(self, application: str) -> int | None:
         """The newest number an application committed here."""
@@ -179,15 +200,15 @@ class DeltaFolder:
     def _materialised(self, frame: Any, evolve: bool) -> pa.Table:
         # a retry reads the rows again, so a stream must stand still first
         if evolve:
-            rows = batches(frame).read_all()
-            return rows.cast(normalised(rows.schema))
+            return fitted(frame, self.name)
         return conform(frame, normalised(self.schema()), self.name).read_all()
 
     def _retried(self, write: Callable[[DeltaTable], Any], operation: str, rows: int | None) -> Commit:
         for attempt in range(_TRIES):
             table = self.table()
             try:
-                write(table)
+                if write(table) is False:
+                    return Commit(table.version(), UNCHANGED, 0)
                 return Commit(table.version(), operation, rows)
             except CommitFailedError:
                 self._table = None
@@ -198,9 +219,12 @@ class DeltaFolder:
         raise CommitConflict(f"{self.name} kept changing during {_TRIES} tries of {operation}; try again")
 
     def _ensure_folder(self) -> None:
+        if path := self._local():
+            path.mkdir(parents=True, exist_ok=True)
+
+    def _local(self) -> Path | None:
         parts = urlparse(self.location)
-        if parts.scheme in ("", "file"):
-            Path(unquote(parts.path)).mkdir(parents=True, exist_ok=True)
+        return Path(unquote(parts.path)) if parts.scheme in ("", "file") else None
 
 
 def _committed(table: DeltaTable, application: str, number: int) -> bool:

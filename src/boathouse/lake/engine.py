@@ -45,8 +45,8 @@ class Engine:
         if features & set(_BLOCKED) or not table.table_uri.startswith(("file:", "/")):
             return self.register(_read_all(table))
         files = _local_files(table)
+        empty = ", ".join(f"NULL::{duckdb_type(f.type)} AS {quoted(f.name)}" for f in schema)
         if not files:
-            empty = ", ".join(f"NULL::{duckdb_type(f.type)} AS {quoted(f.name)}" for f in schema)
             return f"(SELECT {empty} WHERE false)"
         listed = ", ".join("'" + f.replace("'", "''") + "'" for f in files)
         options = "union_by_name=true"
@@ -54,7 +54,9 @@ class Engine:
             kinds = ", ".join(f"{quoted(p)}: {duckdb_type(schema.field(p).type)}" for p in partitions)
             options += f", hive_partitioning=true, hive_types={{{kinds}}}"
         columns = ", ".join(quoted(n) for n in schema.names)
-        return f"(SELECT {columns} FROM read_parquet([{listed}], {options}))"
+        # a column that came later may be in none of the files that are left
+        rows = f"SELECT * FROM read_parquet([{listed}], {options}) UNION ALL BY NAME SELECT {empty} WHERE false"
+        return f"(SELECT {columns} FROM ({rows}))"
 
     def register(self, frame: pa.Table) -> str:
         """An Arrow table under a name of its own; the name, quoted."""

@@ -52,11 +52,18 @@ def type_named(kind: str) -> pa.DataType:
     if kind.startswith("array<"):
         return pa.list_(type_named(kind[6:-1]))
     if kind.startswith("decimal"):
-        precision, scale = kind.removeprefix("decimal").strip("()").split(",")
-        return pa.decimal128(int(precision), int(scale))
+        return _decimal(kind)
     if kind not in _BY_NAME:
         raise InvalidInput(f"{kind!r} is no column type; use one of {', '.join(sorted(_BY_NAME))}")
     return _BY_NAME[kind]
+
+
+def _decimal(kind: str) -> pa.DataType:
+    try:
+        precision, scale = kind.removeprefix("decimal").strip("()").split(",")
+        return pa.decimal128(int(precision), int(scale))
+    except ValueError as error:  # Arrow's own errors are ValueErrors too
+        raise InvalidInput(f"{kind!r} is no column type; write decimal(precision,scale), at most 38 digits") from error
 
 
 def normalised(schema: pa.Schema) -> pa.Schema:
@@ -64,7 +71,7 @@ def normalised(schema: pa.Schema) -> pa.Schema:
     return pa.schema([pa.field(f.name, _normal(f.type), nullable=True) for f in schema])
 
 
-def _normal(kind: pa.DataType) -> pa.DataType:
+def _normal(kind: pa.DataType) -> pa.DataType:  # noqa: PLR0911
     if pa.types.is_timestamp(kind):
         return _TIMESTAMP
     if pa.types.is_dictionary(kind):
@@ -94,6 +101,12 @@ def conform(frame: Frame, schema: pa.Schema, name: str) -> pa.RecordBatchReader:
             "drop it, or add columns with evolve=True"
         )
     return pa.RecordBatchReader.from_batches(schema, (_fitted(batch, schema, name) for batch in reader))
+
+
+def fitted(frame: Frame, name: str) -> pa.Table:
+    """All of the frame's rows in Delta's types. Raises SchemaMismatch for a value that these cannot hold."""
+    reader = batches(frame)
+    return conform(reader, normalised(reader.schema), name).read_all()
 
 
 def _fitted(batch: pa.RecordBatch, schema: pa.Schema, name: str) -> pa.RecordBatch:

@@ -23,7 +23,9 @@ def completed(definition: Mapping[str, Any], models: Mapping[str, Mapping[str, A
     if model in models:
         model = f"{models[model]['schema_name']}.{models[model]['name']}"
     elif "." not in model:
-        raise NotFound(f"the monitor's model {model!r} is not among the project's registered models: {', '.join(models) or 'none'}")
+        raise NotFound(
+            f"the monitor's model {model!r} is not among the project's registered models: {', '.join(models) or 'none'}"
+        )
     log = {**_OF_A_MODEL, **{k: v for k, v in (definition.get("inference_log") or {}).items() if v}}
     if str(log["problem_type"]).endswith("REGRESSION"):
         log.pop("prediction_proba_col")

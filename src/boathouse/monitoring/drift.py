@@ -46,8 +46,8 @@ def drift(
     `profiles` are INPUT rows of `profile`, those of the windows before included; `baseline` its BASELINE
     rows. A window whose predecessor is not there, and a slice the baseline lacks, give no row; a model the
     baseline does not know is compared with the baseline of all models. `windows` keeps to those windows and
-    the ones right after, which changed with them. Deltas are the window minus what it is compared with. The columns are those of `drift_schema` for the
-    model column of `profiles`.
+    the ones right after, which changed with them. Deltas are the window minus what it is compared with.
+    The columns are those of `drift_schema` for the model column of `profiles`.
     """
     model_id_col = _model_id_col(profiles)
     sides = list(_sides(profiles))

@@ -88,6 +88,11 @@ def _classes(spec: MonitorSpec, columns: Mapping[str, Column]) -> _Classes:
     score = proba.number if proba and proba.family == "numeric" else None
     positive = f"CAST({_class(label, numbers)} = {_positive(spec, numbers)} AS INTEGER)"
     if not predicted:
+        if not score:
+            raise InvalidInput(
+                f"{spec.table}.{spec.prediction_proba_col} is no number: without a prediction_col the monitor"
+                " needs the probability of the positive class"
+            )
         return _Classes(positive, f"CAST({score} >= 0.5 AS INTEGER)", positive, score, "CAST({} AS VARCHAR)")
     return _Classes(
         _class(label, numbers),

@@ -18,7 +18,7 @@ from boathouse.monitoring.drift import drift
 from boathouse.monitoring.profile import profile
 from boathouse.monitoring.spec import MonitorSpec
 from boathouse.monitoring.unpack import unpack
-from boathouse.monitoring.windows import Window, touched
+from boathouse.monitoring.windows import Window, parse_granularity, touched
 
 _BINS_TAG = "boathouse.bins"
 _NOT_PROFILED = ("request_id", "row", "source", "feature_versions", "label_time", "mode")
@@ -117,18 +117,30 @@ def _recompute(context: Context, watched: Table, spec: MonitorSpec, windows: Seq
     fresh = profile(engine.connection, relation, spec, windows, commit_version=version, bins=edges)
     if gold is None:
         rows = pa.concat_tables([baseline, fresh])
-        gold = context.create_table(f"{spec.table}_profile_metrics", rows.schema, exists_ok=True,
-                                    description=f"Profile of {spec.table} by window", tags={_BINS_TAG: json.dumps(edges)})  # fmt: skip
+        gold = context.create_table(
+            f"{spec.table}_profile_metrics", rows.schema, description=f"Profile of {spec.table} by window",
+            tags={_BINS_TAG: json.dumps(edges)}, exists_ok=True,
+        )  # fmt: skip
     else:
-        kept = _without(gold.read().to_arrow().cast(fresh.schema), windows)
-        rows = pa.concat_tables([kept, fresh])
-    inputs = rows.filter(pc.equal(rows.column("log_type"), "INPUT"))
-    base = rows.filter(pc.equal(rows.column("log_type"), "BASELINE"))
-    drifts = drift(inputs, base)
-    context.create_table(f"{spec.table}_drift_metrics", drifts.schema, exists_ok=True,
-                         description=f"Drift of {spec.table} between windows and against the baseline").overwrite(drifts)  # fmt: skip
+        rows = pa.concat_tables([_without(gold.read().to_arrow().cast(fresh.schema), windows), fresh])
     gold.overwrite(rows)
-    gold.append(rows.slice(0, 0), transaction=(spec.table, version))
+    _compare(context, spec, rows, windows)
+    gold.append(rows.slice(0, 0), transaction=(spec.table, version))  # last: until then a refresh starts over
+
+
+def _compare(context: Context, spec: MonitorSpec, profiles: pa.Table, windows: Sequence[Window] | None) -> None:
+    """Drift of the windows that changed, and of those right after them, which are compared with them."""
+    kinds = profiles.column("log_type")
+    inputs, baseline = (profiles.filter(pc.equal(kinds, kind)) for kind in ("INPUT", "BASELINE"))
+    fresh = drift(inputs, baseline, windows=windows)
+    name = f"{spec.table}_drift_metrics"
+    table = context.create_table(
+        name, fresh.schema, exists_ok=True, description=f"Drift of {spec.table} between windows and against the baseline"
+    )
+    if windows is not None:
+        after = [(g, parse_granularity(g).end(start)) for g, start in windows]
+        fresh = pa.concat_tables([_without(table.read().to_arrow().cast(fresh.schema), [*windows, *after]), fresh])
+    table.overwrite(fresh)
 
 
 def _gold(context: Context, name: str) -> Table | None:
@@ -155,7 +167,7 @@ def _baseline(context: Context, spec: MonitorSpec, relation: str, numeric: Seque
 def _without(known: pa.Table, windows: Sequence[Window] | None) -> pa.Table:
     """The rows of windows that were not recomputed, and the baseline's."""
     if windows is None:
-        return known.filter(pc.equal(known.column("log_type"), "BASELINE"))
+        return known.filter(pc.is_null(known.column("granularity")))
     gone = set(windows)
     starts = pc.struct_field(known.column("window"), "start").to_pylist()
     kept = [(g, s) not in gone for g, s in zip(known.column("granularity").to_pylist(), starts, strict=True)]

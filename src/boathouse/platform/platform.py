@@ -68,29 +68,36 @@ class Platform:
             self.runs, settings.path("runs"), self._identify, self._run_ended, self._check_launch, self._submit_child
         )
         self.registry = Registry(self.database, self.outbox.emit, self.audit.write)
-        self.code = CodeDelivery(
-            self.catalog, self.identities, self.deployments, self.projects, self.runner, self.registry
-        )
+        self.code = CodeDelivery(self.catalog, self.identities, self.deployments, self.projects, self.runner, self.registry)
         self.delivery = Delivery(self.registry, self.deployments, self.access, self.audit, self._submit_test)
-        self.endpoints = Endpoints(self.database, self.deployments, self.registry, self._launch, self.home.secret("endpoints.key"))
+        key = self.home.secret("endpoints.key")
+        self.endpoints = Endpoints(self.database, self.deployments, self.registry, self._launch, key)
         self.alerts = Alerts(self.database, self.outbox, self.audit)
         self.inference = InferenceFlush(self.catalog, self.deployments, self.service_identity, settings.path("spool"))
         self.schedules = Schedules(self._scheduled, self._start_due)
 
-    def start(self, url: str) -> None:
-        """Begin to work: the address is known, so runs can reach it. Earlier runs that were cut off are reported."""
+    def start(self, url: str, lazily: bool = False) -> None:
+        """Begin to work: the address is known, so runs can reach it. Earlier runs that were cut off are reported.
+
+        `lazily` starts model servers only once somebody asks for an endpoint.
+        """
         self.url = url
-        for run_id in self.runner.recover():
-            _log.warning("run %s was cut off by the end of an earlier server", run_id)
+        self.end_orphans()
         self.outbox.subscribe("registered_model.created", self._know_model)
         self.outbox.subscribe("model_version.", self.delivery.on_event)
         self.outbox.subscribe("model", lambda _event: self.endpoints.wake())
         self.outbox.subscribe("alert.fired", self._answer_alert)
         self.outbox.subscribe("", self._on_event)
         self.outbox.start()
-        self.endpoints.start()
+        self.endpoints.start(lazily)
         self.inference.start()
         self.schedules.start()
+
+    def end_orphans(self) -> None:
+        """End what an earlier owner of this home left running when it died, and report its runs lost."""
+        for run_id in self.runner.recover():
+            _log.warning("run %s was cut off by the end of an earlier server", run_id)
+        self.endpoints.end_orphans()
 
     def close(self) -> None:
         """End all work and give the home back."""
@@ -180,15 +187,17 @@ class Platform:
                                    trigger=f"{model} version {version}")  # fmt: skip
 
     def _launch(self, environment: str, endpoint: str) -> Launch:
-        token = self.identities.issue(service_principal(environment), comment=f"endpoint {endpoint}", environment=environment,
-                                      run_id=f"endpoint:{environment}.{endpoint}", lifetime=_RUN_TOKEN_LIFETIME * 180)  # fmt: skip
         name = f"{environment}.{endpoint}"
+        token = self.identities.issue(
+            service_principal(environment), comment=f"endpoint {endpoint}", environment=environment, run_id=f"endpoint:{name}"
+        )
         return Launch(self.url, token, environment, self.online_folder(environment),
                       self.settings.path("spool", name), self.settings.path("logs", f"{name}.log"))  # fmt: skip
 
     def _know_model(self, event: Event) -> None:
         """Whoever registered a model owns it, and grants can name it."""
-        self.catalog.adopt("model", event.subject, str(event.data.get("principal") or service_principal(event.subject.partition(".")[0])))
+        owner = event.data.get("principal") or service_principal(event.subject.partition(".")[0])
+        self.catalog.adopt("model", event.subject, str(owner))
 
     def _answer_alert(self, event: Event) -> None:
         """Start the job that an alert names; delivered twice, it still starts once."""
@@ -197,7 +206,8 @@ class Platform:
         incident = self.alerts.incident(int(event.data["incident"]))
         if not definition.get("run_job") or incident.run_id:
             return
-        parameters = {k: str(v).replace("{{alert.window_end}}", _window_end(incident)) for k, v in (definition.get("params") or {}).items()}
+        given, end = definition.get("params") or {}, _window_end(incident)
+        parameters = {k: str(v).replace("{{alert.window_end}}", end) for k, v in given.items()}
         run_id = self.submit_job(self.service_identity(environment), environment, definition["run_job"],
                                  parameters=parameters, trigger=f"alert {name}")  # fmt: skip
         self.alerts.answered_by(incident.id, run_id)
@@ -260,8 +270,6 @@ def lock_hash(folder: Path) -> str | None:
         if (path := folder / name).is_file():
             return hashlib.sha256(path.read_bytes()).hexdigest()
     return None
-
-
 
 
 def _window_end(incident: Incident) -> str:

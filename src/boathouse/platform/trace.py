@@ -52,7 +52,7 @@ class Tracer:
         raw = sorted(n for n in {*upstream, *tables, *served} if not self._lineage.edges(n, depth=1))
         return {
             "prediction": {k: v for k, v in found.items() if k not in ("request", "response", "features")},
-            "request": _request(self._find(f"{model}_payload", found["request_id"], "") if self._exists(f"{model}_payload") else None),
+            "request": self._request(f"{model}_payload", found["request_id"]),
             "features_from": served,
             "model": {"name": model, "version": version.version, "stage": version.stage, "registered_at": version.created_at},
             "training": {"mlflow_run": version.run_id, "commit": record.get("boathouse.git_commit"),
@@ -62,16 +62,12 @@ class Tracer:
             "raw_tables": [n for n in raw if not n.startswith("model:")],
         }  # fmt: skip
 
-    def _exists(self, name: str) -> bool:
+    def _request(self, bronze: str, request_id: str) -> dict[str, Any] | None:
+        """The logged request, where the prediction came through an endpoint."""
         try:
-            self._catalog.table(name)
+            self._catalog.table(bronze)
         except NotFound:
-            return False
-        return True
-
-
-def _request(row: dict[str, Any] | None) -> dict[str, Any] | None:
-    if row is None:
-        return None
-    kept = ("request_time", "requester", "endpoint", "status_code", "execution_duration_ms", "request", "response")
-    return {k: row[k] for k in kept}
+            return None
+        row = self._find(bronze, request_id, "")
+        kept = ("request_time", "requester", "endpoint", "status_code", "execution_duration_ms", "request", "response")
+        return {k: row[k] for k in kept} if row else None

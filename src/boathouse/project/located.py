@@ -146,7 +146,7 @@ def _joined(base: list[Node], over: list[Node], key: str | None) -> list[Node]:
 class _Loader(yaml.SafeLoader):
     """Keeps which nodes carry an anchor: at the top of a file those are parts for reuse, not settings."""
 
-    yaml_implicit_resolvers: dict[str, Any] = {}
+    yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 - PyYAML's own attribute
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         event = self.peek_event()  # type: ignore[no-untyped-call]

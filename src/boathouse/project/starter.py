@@ -39,7 +39,14 @@ def create_project(directory: Path, template: str = "default") -> list[str]:
 
 
 def _git(directory: Path, *words: str, check: bool = True) -> str:
-    done = subprocess.run(["git", *words], cwd=directory, capture_output=True, text=True, check=False, env={**os.environ, "GIT_TERMINAL_PROMPT": "0"})
+    done = subprocess.run(
+        ["git", *words],
+        cwd=directory,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "GIT_TERMINAL_PROMPT": "0"},
+    )
     if check and done.returncode:
         raise InvalidInput(f"git {words[0]} failed in {directory}: {done.stderr.strip()}")
     return done.stdout

@@ -36,7 +36,10 @@ class Server:
         self._thread: threading.Thread | None = None
 
     def start(self, warm: bool = False) -> str:
-        """Answer from a thread; the address. `warm` imports MLflow now rather than at its first request. Raises Unavailable when it does not come up."""
+        """Answer from a thread; the address. Raises Unavailable when it does not come up.
+
+        `warm` imports MLflow and starts model servers now rather than when they are first needed.
+        """
         self._thread = threading.Thread(
             target=self._server.run, kwargs={"sockets": [self._socket]}, name="http", daemon=True
         )
@@ -46,7 +49,7 @@ class Server:
             if not self._thread.is_alive() or time.monotonic() > limit:
                 raise Unavailable(f"the server did not come up on {self.url}")
             time.sleep(0.01)
-        self.platform.start(self.url)
+        self.platform.start(self.url, lazily=not warm)
         if warm:
             self._app.warm_up()
         return self.url

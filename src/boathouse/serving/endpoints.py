@@ -72,18 +72,23 @@ class Endpoints:
         self.key = key
         self._processes: dict[tuple[str, str], subprocess.Popen[bytes]] = {}
         self._wake, self._stop = threading.Event(), threading.Event()
-        self._busy = threading.Lock()
+        self._busy, self._starting = threading.Lock(), threading.Lock()
         self._thread: threading.Thread | None = None
+        self._lazily, self._asked = False, set[tuple[str, ...]]()
 
-    def start(self) -> None:
-        """Reconcile in the background, every second and whenever woken."""
+    def start(self, lazily: bool = False) -> None:
+        """Reconcile in the background, every second and whenever woken; lazily only endpoints that are asked for."""
+        self._lazily = lazily
+        if not lazily:
+            self._attend()
+
+    def end_orphans(self) -> None:
+        """End model servers that an earlier owner of the home left behind."""
         for state in self.states():
             if state.pid:
                 end_process(state.pid, state.pid_started)
         with self._database.writing() as connection:
             connection.execute(endpoint_states.delete())
-        self._thread = threading.Thread(target=self._run, name="endpoints", daemon=True)
-        self._thread.start()
 
     def stop(self) -> None:
         """End every model server."""
@@ -107,7 +112,8 @@ class Endpoints:
         return [r for r in rows if environment in (None, r.environment)]
 
     def state(self, environment: str, name: str) -> EndpointState:
-        """One endpoint. Raises NotFound."""
+        """One endpoint. Raises NotFound, Unavailable while it starts."""
+        self._attend(environment, name)
         for found in self.states(environment):
             if found.name == name:
                 return found
@@ -116,6 +122,7 @@ class Endpoints:
 
     def wait_for(self, environment: str, name: str, version: int, seconds: float = 120) -> EndpointState:
         """Block until an endpoint serves a version. Raises Unavailable."""
+        self._attend(environment, name)
         limit = time.monotonic() + seconds
         while time.monotonic() < limit:
             self.wake()
@@ -123,12 +130,17 @@ class Endpoints:
             if found and found[0].served_version == version:
                 return found[0]
             time.sleep(0.1)
-        raise Unavailable(f"endpoint {environment}.{name} does not serve version {version} yet: {found[0].reason if found else 'not started'}")
+        raise Unavailable(
+            f"endpoint {environment}.{name} does not serve version {version} yet: {found[0].reason if found else 'not started'}"
+        )
 
     def reconcile(self) -> None:
         """Make every endpoint serve what its definition and the registry's pointers say now."""
         with self._busy:
-            wanted = {(r.environment, r.name): r.definition for r in self._deployments.resources("model_serving_endpoint")}
+            resources = self._deployments.resources("model_serving_endpoint")
+            wanted = {(r.environment, r.name): r.definition for r in resources}
+            if self._lazily:
+                wanted = {key: definition for key, definition in wanted.items() if key in self._asked}
             for key in [k for k in self._processes if k not in wanted]:
                 self._end(*key)
             for (environment, name), definition in wanted.items():
@@ -136,6 +148,13 @@ class Endpoints:
                     self._follow(environment, name, definition)
                 except (BoathouseError, httpx.HTTPError, OSError) as error:
                     self._note(environment, name, state="FAILED", reason=f"{type(error).__name__}: {error}")
+
+    def _attend(self, *asked: str) -> None:
+        self._asked.add(asked)
+        with self._starting:
+            if self._thread is None and not self._stop.is_set():
+                self._thread = threading.Thread(target=self._run, name="endpoints", daemon=True)
+                self._thread.start()
 
     def _follow(self, environment: str, name: str, definition: dict[str, Any]) -> None:
         model, reference = served_entity(environment, definition)

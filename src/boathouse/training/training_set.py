@@ -34,14 +34,14 @@ def make_training_set(context: Context, df: Frame, lookups: Sequence[FeatureLook
     """Join the lookups to a spine point in time. Raises InvalidInput, NotFound, DuplicateKey."""
     spine = _registered(context, df)
     facts = {lookup.table_name: table_facts(context, lookup.table_name) for lookup in lookups}
-    columns = context.engine.relation(f"SELECT * FROM {spine}").columns
+    columns = context.engine.relation(f"SELECT * FROM {spine}").types
     labels = (label,) if isinstance(label, str) else tuple(label or ())
     spec = resolve(columns, lookups, facts, labels, list(exclude_columns))
     relations, versions = relations_of(context, spec)
     for table, relation in relations.items():
         fact = facts[table]
-        side = FeatureSide(relation, _keys(fact), fact.timeseries_column, fact.known_time_column)
-        check_duplicates(context.engine.connection, side)
+        side = FeatureSide(relation, fact.keys, fact.timeseries_column, fact.known_time_column)
+        check_duplicates(context.engine.connection, side, table)
     return TrainingSet(spec, labels, training_set_sql(spec, spine, relations), versions, context)
 
 
@@ -68,6 +68,3 @@ def _registered(context: Context, df: Frame) -> str:
     rows: pa.Table = batches(df).read_all()
     return context.engine.register(rows.cast(normalised(rows.schema)))
 
-
-def _keys(fact: TableFacts) -> tuple[str, ...]:
-    return tuple(k for k in fact.primary_keys if k != fact.timeseries_column)

@@ -130,6 +130,15 @@ def test_text_labels_with_scores_need_to_know_the_positive_one(
         rows(con, "SELECT * REPLACE (if(label = 1, 'late', 'ok') AS label) FROM log")
 
 
+def test_probabilities_of_all_classes_are_passed_over_beside_a_prediction(
+    con: duckdb.DuckDBPyConnection, log: pd.DataFrame
+) -> None:
+    lists = "SELECT * REPLACE ([1 - score, score] AS score) FROM log"
+    assert all(row["accuracy_score"] and row["roc_auc_score"] is None for row in rows(con, lists))
+    with pytest.raises(InvalidInput, match="score is no number: without a prediction_col"):
+        rows(con, lists, replace(SPEC, prediction_col=None))
+
+
 def test_probabilities_given_as_classes_are_refused(
     con: duckdb.DuckDBPyConnection, log: pd.DataFrame
 ) -> None:

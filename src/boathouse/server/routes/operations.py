@@ -104,10 +104,10 @@ def refresh(environment: str, name: str, who: Caller, platform: Served, as_of: s
 @router.get(f"{_API}/alerts")
 def alerts(who: Caller, platform: Served, environment: str | None = None) -> list[dict[str, Any]]:
     """Deployed alerts with what they said last."""
-    states = platform.alerts.states(environment)
+    states, said = platform.alerts.states(environment), ("state", "reason", "at")
     return [
         {"environment": a.environment, "name": a.name, "condition": a.definition["condition"], "monitor": a.definition["monitor"],
-         "run_job": a.definition.get("run_job"), **{k: states.get((a.environment, a.name), {}).get(k) for k in ("state", "reason", "at")}}
+         "run_job": a.definition.get("run_job"), **{k: states.get((a.environment, a.name), {}).get(k) for k in said}}
         for a in platform.deployments.resources("alert", environment)
         if platform.access.allows(who, "USE CATALOG", "catalog", a.environment)
     ]  # fmt: skip

@@ -53,13 +53,18 @@ def charts(findings: Findings, markers: Sequence[Marker], limits: Sequence[Limit
         for metric in quality_metrics(findings)[:4]
     }
     if any(r["mean_label"] is not None for r in rows):
-        seen = [{**r, "all": findings.predictions.get(r["start"])} for r in rows]
-        named = {"mean_prediction": "predicted", "mean_label": "realised", "all": "predicted, labelled or not"}
+        named = {"mean_prediction": "predicted", "mean_label": "realised", "early": "predicted, labels to come"}
+        seen = [{**r, "early": _early(r, findings)} for r in rows]
         found["rate"] = _lines(seen, named, markers, limits, findings)
-    found["volume"] = _volume(rows, markers)
+    found["volume"] = _volume(findings, markers)
     if findings.drift:
-        found["drift"] = _heat(findings.drift)
+        found["drift"] = _heat(findings)
     return {name: chart.to_dict() for name, chart in found.items()}
+
+
+def _early(row: Mapping[str, Any], findings: Findings) -> float | None:
+    """The mean of all predictions, in a window that waits for labels."""
+    return findings.predictions.get(row["start"]) if (row["num_labels"] or 0) < row["count"] else None
 
 
 def _lines(
@@ -68,11 +73,11 @@ def _lines(
 ) -> Any:  # fmt: skip
     import altair as alt
 
+    # windows without a value stay in, so that all charts span the same time
     values = [
         {"start": _at(r["start"]), "metric": text, "value": r[name], "count": r["count"], "labels": r["num_labels"]}
         for r in rows
         for name, text in named.items()
-        if r[name] is not None
     ]
     colours = [_SCHEMES[k] for k in ("main", "other", "quiet")][: len(named)]
     legend = alt.Legend(orient="top", title=None) if len(named) > 1 else None
@@ -95,21 +100,20 @@ def _lines(
     return alt.layer(*layers).properties(width="container", height=_HEIGHT)
 
 
-def _volume(rows: Iterable[Mapping[str, Any]], markers: Sequence[Marker]) -> Any:
+def _volume(findings: Findings, markers: Sequence[Marker]) -> Any:
     import altair as alt
 
     values = [
         {"start": _at(r["start"]), "end": _at(r["end"]), "kind": kind, "rows": r[column] or 0}
-        for r in rows
+        for r in findings.together
         for kind, column in (("predictions", "count"), ("with a label", "num_labels"))
     ]
     domain = ["predictions", "with a label"]
     bars = (
         alt.Chart(alt.InlineData(values=values))
-        .mark_bar(stroke=None)
+        .mark_rect(stroke=None)
         .encode(
-            x=_time(), x2="end:T",
-            y=alt.Y("rows:Q", title=None, stack=None),
+            x=_time(), x2="end:T", y=alt.Y("rows:Q", title=None), y2=alt.datum(0),
             color=alt.Color("kind:N", legend=alt.Legend(orient="top", title=None), sort=domain)
             .scale(domain=domain, range=["#b9c9d6", _SCHEMES["main"]]),
             tooltip=[alt.Tooltip("start:T", title="window from", format="%Y-%m-%d %H:%M"), "kind:N",
@@ -119,7 +123,7 @@ def _volume(rows: Iterable[Mapping[str, Any]], markers: Sequence[Marker]) -> Any
     return alt.layer(bars, *_rules(markers)).properties(width="container", height=_HEIGHT)
 
 
-def _heat(drift: Sequence[Mapping[str, Any]]) -> Any:
+def _heat(findings: Findings) -> Any:
     """PSI by column and window; below the noise floor a value says nothing and stays pale."""
     import altair as alt
 
@@ -128,13 +132,13 @@ def _heat(drift: Sequence[Mapping[str, Any]]) -> Any:
          "psi": r["population_stability_index"], "noise": r["noise_floor"],
          "js": r["js_distance"] if r["js_distance"] is not None else r["js_distance_binned"],
          "shown": 0 if (r["population_stability_index"] or 0) <= (r["noise_floor"] or 0) else r["population_stability_index"]}
-        for r in drift if r["population_stability_index"] is not None
+        for r in findings.drift if r["population_stability_index"] is not None
     ]  # fmt: skip
     worst: dict[str, float] = {}
     for v in values:
         worst[v["column"]] = max(worst.get(v["column"], 0), v["shown"])
     order = sorted(worst, key=lambda c: -worst[c])
-    scale = {"domain": [0, 0.1, 0.25, 1], "range": ["#8fa3b322", "#e8c77a", "#d9783c", "#9c1f2f"], "clamp": True}
+    scale = {"domain": [0, 0.1, 0.25, 1], "range": ["#e8c77a1c", "#e8c77a", "#d9783c", "#9c1f2f"], "clamp": True}
     return (
         alt.Chart(alt.InlineData(values=values))
         .mark_rect(stroke=None)
@@ -145,7 +149,7 @@ def _heat(drift: Sequence[Mapping[str, Any]]) -> Any:
                      alt.Tooltip("psi:Q", title="PSI", format=".3f"), alt.Tooltip("noise:Q", title="noise floor", format=".3f"),
                      alt.Tooltip("js:Q", title="JS distance", format=".3f")],
         )
-        .properties(width="container", height=alt.Step(17))
+        .properties(width="container", height=alt.Step(17), autosize=alt.AutoSizeParams(type="fit-x", contains="padding"))
     )  # fmt: skip
 
 

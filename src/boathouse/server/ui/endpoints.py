@@ -77,7 +77,7 @@ def _all(who: Identity, platform: Platform) -> list[Endpoint]:
     }
     return [
         Endpoint(*key, *wanted.get(key, (states[key].model if key in states else "", "")), states.get(key))
-        for key in sorted({*states, *wanted})
+        for key in sorted({*states, *wanted}, key=lambda key: sight.rank(".".join(key)))
         if platform.access.allows(who, "QUERY", "endpoint", ".".join(key))
     ]
 

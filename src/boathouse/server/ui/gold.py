@@ -50,6 +50,22 @@ class Findings:
     drift: Sequence[Row]
 
     @property
+    def listed(self) -> list[Row]:
+        """Windows, newest first; by version too where several answered. `versions` names them."""
+        found: dict[datetime, list[Row]] = {}
+        for window in self.windows:
+            found.setdefault(window["start"], []).append(window)
+        rows = []
+        for start in sorted(found, reverse=True):
+            versions = sorted(str(w["model"]) for w in found[start] if w["model"] != ALL)
+            rows += [
+                {**w, "versions": versions if w["model"] == ALL else [w["model"]]}
+                for w in sorted(found[start], key=lambda w: str(w["model"]))
+                if w["model"] == ALL or len(versions) > 1
+            ]
+        return rows
+
+    @property
     def together(self) -> list[Row]:
         """Windows over all model versions."""
         return [w for w in self.windows if w["model"] == ALL]
@@ -75,9 +91,12 @@ def read(
         ends = ("struct_extract(\"window\", 'start') AS start", "struct_extract(\"window\", 'end') AS \"end\"")
         mine = profile.filter(choice.where)
         windows = mine.filter(f"column_name = '{TABLE}'").select(*ends, f"{model} AS model", *METRICS)
-        score = str(log.get("prediction_proba_col") or log.get("prediction_col") or "").replace("'", "''")
-        means = mine.filter(f"column_name = '{score}' AND {model} = '{ALL}'").select(*ends, "avg")
-        against = f"part = 'drift' AND drift_type = 'BASELINE' AND column_name <> '{TABLE}' AND {model} = '{ALL}'"
+        score = _text(str(log.get("prediction_proba_col") or log.get("prediction_col") or ""))
+        means = mine.filter(f"column_name = {score} AND {model} = '{ALL}'").select(*ends, "avg")
+        # when a label comes and which version answers say nothing of the inputs
+        apart = ", ".join(_text(str(log.get(c) or "")) for c in ("timestamp_col", "label_col", "model_id_col"))
+        against = f"part = 'drift' AND drift_type = 'BASELINE' AND {model} = '{ALL}'"
+        against += f" AND column_name NOT IN ('{TABLE}', {apart})"
         drift = gold.filter(f"{against} AND {choice.where}").select(*ends, "column_name", *_DRIFT)
         return Findings(
             offered, choice, _ordered(windows), {r["start"]: r["avg"] for r in means.to_dicts()}, _ordered(drift)
@@ -130,4 +149,8 @@ def _ordered(rows: Relation) -> list[Row]:
 
 
 def _is(column: str, value: str | None) -> str:
-    return f"{column} IS NULL" if value is None else f"{column} = '{value.replace(chr(39), chr(39) * 2)}'"
+    return f"{column} IS NULL" if value is None else f"{column} = {_text(value)}"
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-_WIDTH, _HEIGHT = 196, 40
-_STEP_X, _STEP_Y = _WIDTH + 56, _HEIGHT + 18
-_MARGIN = 8
+_WIDTH, _HEIGHT = 184, 40
+_STEP_X, _STEP_Y = _WIDTH + 44, _HEIGHT + 16
+_MARGIN = 4
 
 
 @dataclass(frozen=True)

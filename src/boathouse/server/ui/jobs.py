@@ -39,7 +39,8 @@ class Job:
 @router.get("/jobs")
 def jobs(request: Request, who: Caller, platform: Served) -> HTMLResponse:
     """Deployed jobs."""
-    found = [_job(who, platform, j) for j in platform.deployments.resources("job") if sight.uses(who, platform, j.environment)]
+    seen = sight.environments(who, platform)
+    found = [_job(who, platform, j) for e in seen for j in platform.deployments.resources("job", e)]
     return page(request, who, "jobs.html", jobs=found)
 
 
@@ -174,7 +175,7 @@ def _steps(found: Run) -> Picture | None:
     if len(tasks) < 2 or len(states) < 2:
         return None
     nodes = [
-        Node(t.key, t.key, states.get(t.key, "").replace("_", " "), f"/runs/{found.id}?task={t.key}#log", states.get(t.key, ""))
+        Node(t.key, t.key, states.get(t.key, "").replace("_", " ").lower(), f"/runs/{found.id}?task={t.key}#log", states.get(t.key, ""))
         for t in tasks.values()
     ]
     return layered(nodes, [(before, t.key) for t in tasks.values() for before, _ in t.depends_on if before in tasks])

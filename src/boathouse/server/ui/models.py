@@ -54,7 +54,7 @@ class Version:
 def models(request: Request, who: Caller, platform: Served) -> HTMLResponse:
     """The models the caller may see."""
     found = [m for m in platform.registry.models() if platform.catalog.visible(who, "model", m.name)]
-    rows = [(m, waiting(platform, m)) for m in found]
+    rows = [(m, waiting(platform, m)) for m in sorted(found, key=lambda m: sight.rank(m.name))]
     return page(request, who, "models.html", models=rows)
 
 

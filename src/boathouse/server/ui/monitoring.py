@@ -42,7 +42,7 @@ class Alert:
 def monitors(request: Request, who: Caller, platform: Served) -> HTMLResponse:
     """Deployed monitors, and every incident."""
     seen = sight.environments(who, platform)
-    found = [m for m in platform.deployments.resources("quality_monitor") if m.environment in seen]
+    found = [m for e in seen for m in platform.deployments.resources("quality_monitor", e)]
     rows = [(m, _watched(platform, m), _alerts(platform, m.environment, m.name)) for m in found]
     incidents = [i for i in platform.alerts.incidents() if i.environment in seen]
     may_run = {e: sight.may(who, platform, "RUN", e) for e in seen}

@@ -8,6 +8,7 @@ from typing import Any
 from markupsafe import Markup, escape
 
 from boathouse import clock
+from boathouse.catalog import AuditEntry
 
 _GOOD = ("SUCCESS", "READY", "pass", "success", "ok", "Production", "merged", "done")
 _BAD = ("FAILED", "LOST", "fail", "failure", "firing", "denied", "UPSTREAM_FAILED")
@@ -89,8 +90,9 @@ def is_time(value: Any) -> bool:
 
 def badge(state: Any, text: str | None = None) -> Markup:
     """A state, coloured and in words."""
-    kind = _KIND.get(str(state), "plain")
-    return Markup('<span class="badge {}">{}</span>').format(kind, text or str(state).replace("_", " "))
+    words = str(state)
+    shown = text or (words.lower().replace("_", " ") if words.isupper() else words)
+    return Markup('<span class="badge {}">{}</span>').format(_KIND.get(words, "plain"), shown)
 
 
 def commit(value: str | None) -> Markup:
@@ -103,7 +105,32 @@ def short(name: str) -> str:
     return name.partition(".")[2] or name
 
 
+def deed(entry: AuditEntry) -> str:
+    """What an audit entry tells, in words."""
+    d = entry.details
+    if entry.action.startswith("model.") and d.get("to_stage"):
+        return f"{entry.action.removeprefix('model.')} version {d.get('version')} to {d['to_stage']}"
+    if entry.action in ("grant", "revoke") and d.get("privilege"):
+        return f"{entry.action} {d['privilege']} {'to' if entry.action == 'grant' else 'from'} {d.get('principal')}"
+    return entry.action
+
+
+def subject_href(entry: AuditEntry) -> str:
+    """The page that an audit entry is about, where its action says so."""
+    subject = entry.subject
+    if entry.action.startswith("model.") and subject.count(".") == 2:
+        return f"/models/{subject}"
+    if entry.action.endswith(" run"):
+        return f"/runs/{subject}"
+    pages = {"deploy": "/releases", "destroy": "/releases", "cut release": "/releases", "open request": "/requests",
+             "merge": "/requests", "alert fired": "/monitoring", "acknowledge": "/monitoring", "grant": "/access",
+             "revoke": "/access", "create table": f"/tables/{subject}", "alter table": f"/tables/{subject}"}  # fmt: skip
+    if entry.action == "merge" and "/" not in subject:
+        return f"/tables/{subject}"
+    return pages.get(entry.action, "")
+
+
 FILTERS = {
     "moment": moment, "span": span, "number": number, "cell": cell, "is_number": is_number, "is_time": is_time,
-    "badge": badge, "commit": commit, "short": short,
+    "badge": badge, "commit": commit, "short": short, "deed": deed, "subject_href": subject_href,
 }  # fmt: skip

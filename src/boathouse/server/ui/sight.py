@@ -20,6 +20,12 @@ def environments(who: Identity, platform: Platform) -> list[str]:
     return [name for name in ENVIRONMENTS if uses(who, platform, name)]
 
 
+def rank(name: str) -> tuple[int, str]:
+    """For sorting full names: dev, staging, prod, then by name."""
+    first = name.partition(".")[0]
+    return ENVIRONMENTS.index(first) if first in ENVIRONMENTS else len(ENVIRONMENTS), name
+
+
 def may(who: Identity, platform: Platform, privilege: str, environment: str) -> bool:
     """Whether the caller holds a privilege on an environment."""
     return platform.access.allows(who, privilege, "catalog", environment)

@@ -24,7 +24,7 @@ def sql(request: Request, who: Caller, platform: Served, q: str = "", environmen
     where = chosen(environment, offered)
     found = _run(who, platform, q, where) if q.strip() and where else None
     tree: dict[str, dict[str, list[Any]]] = {}
-    for info in platform.catalog.tables(who):
+    for info in sorted(platform.catalog.tables(who), key=lambda t: sight.rank(t.name)):
         catalog, schema, _ = info.name.split(".")
         tree.setdefault(catalog, {}).setdefault(schema, []).append(info)
     status = 400 if found and found["fault"] else 200

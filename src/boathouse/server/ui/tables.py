@@ -18,6 +18,7 @@ from boathouse.server.ui.page import page
 
 router = APIRouter()
 _SAMPLE_ROWS = 20
+_OF_TABLES = ("SELECT", "MODIFY", "BROWSE", "MANAGE", "ALL PRIVILEGES")
 _HISTORY = 30
 
 
@@ -34,7 +35,7 @@ def tables(
         and wanted in f"{info.name} {info.description} {' '.join(c.name for c in info.columns)}".lower()
     ]
     return page(
-        request, who, "tables.html", tables=found, q=q, environment=environment,
+        request, who, "tables.html", tables=sorted(found, key=lambda t: sight.rank(t.name)), q=q, environment=environment,
         environments=sight.environments(who, platform),
     )  # fmt: skip
 
@@ -75,11 +76,11 @@ def sample(
 
 
 def grants_on(who: Identity, platform: Platform, name: str) -> list[Grant]:
-    """Grants that hold for a table, those of its schema and catalog included, as far as the caller may see them."""
+    """Who may do what with a table, by its own grants, its schema's and its catalog's, as far as the caller sees them."""
     levels = name.split(".")
     places = (("catalog", levels[0]), ("schema", ".".join(levels[:2])), ("table", name))
     found = [g for kind, place in places for g in platform.access.grants(kind, place)]  # type: ignore[arg-type]
-    return visible_grants(who, platform, found)
+    return [g for g in visible_grants(who, platform, found) if g.privilege in _OF_TABLES]
 
 
 def visible_grants(who: Identity, platform: Platform, found: Sequence[Grant]) -> list[Grant]:

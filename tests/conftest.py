@@ -1,0 +1,39 @@
+"""Real parts in temporary folders, shared by every room's tests."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import boathouse
+from boathouse import settings
+from boathouse.client import Lake
+from boathouse.database import Database
+from boathouse.platform import Platform
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    """An empty metadata database with every room's tables."""
+    made = Database(f"sqlite:///{tmp_path / 'metadata.db'}")
+    made.create_tables()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def platform(tmp_path: Path) -> Iterator[Platform]:
+    """A platform on a home of its own; nothing runs in the background and no server answers."""
+    with Platform(settings.load({}, home=str(tmp_path / "home"))) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lake]:
+    """What `boathouse.connect()` gives the operator of a fresh home, with the server in this process."""
+    environ = dict(os.environ)
+    with boathouse.connect(home=str(tmp_path_factory.mktemp("home"))) as connected:
+        yield connected
+    os.environ.clear()
+    os.environ.update(environ)

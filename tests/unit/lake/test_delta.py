@@ -1,0 +1,204 @@
+"""One Delta table: what is written is what is read, at every version."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from boathouse.errors import InvalidInput, NotFound, SchemaMismatch
+from boathouse.lake import DeltaFolder, Engine
+
+SCHEMA = pa.schema([("id", pa.int64()), ("name", pa.string())])
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> DeltaFolder:
+    made = DeltaFolder((tmp_path / "table").as_uri(), "dev.raw.events")
+    made.create(SCHEMA, required=["id"])
+    return made
+
+
+def read(folder: DeltaFolder, version: int | None = None, order: str = "id") -> list[dict[str, Any]]:
+    engine = Engine()
+    return engine.relation(f"SELECT * FROM {engine.scan(folder.table(version))} ORDER BY {order}").to_dicts()
+
+
+def ids(folder: DeltaFolder, version: int | None = None) -> list[int]:
+    return [row["id"] for row in read(folder, version)]
+
+
+def events(*numbers: int, name: str | None = "a") -> dict[str, Sequence[Any]]:
+    return {"id": list(numbers), "name": [name] * len(numbers)}
+
+
+def test_a_new_table_is_empty_at_version_0(folder: DeltaFolder) -> None:
+    assert (folder.version(), read(folder)) == (0, [])
+    assert [f.name for f in folder.schema()] == ["id", "name"]
+
+
+def test_each_append_is_a_version_and_old_versions_stay(folder: DeltaFolder) -> None:
+    assert folder.append(events(1, 2)).version == 1
+    assert folder.append(events(3)).rows == 1
+    assert [ids(folder, version) for version in (0, 1, 2)] == [[], [1, 2], [1, 2, 3]]
+
+
+@pytest.mark.parametrize("version", [7, -1])
+def test_a_version_that_never_was_is_not_found(folder: DeltaFolder, version: int) -> None:
+    with pytest.raises(NotFound, match=f"has no version {version}"):
+        folder.table(version)
+
+
+def test_a_table_can_be_read_as_it_was_at_a_time(folder: DeltaFolder) -> None:
+    folder.append(events(1))
+    between = datetime.now(UTC)
+    folder.append(events(2))
+    assert folder.table(timestamp=between).version() == 1
+
+
+def test_a_folder_without_a_table_is_not_found(tmp_path: Path) -> None:
+    with pytest.raises(NotFound, match=r"dev\.raw\.gone has no data"):
+        DeltaFolder((tmp_path / "gone").as_uri(), "dev.raw.gone").version()
+
+
+def test_a_transaction_number_that_was_committed_writes_nothing(folder: DeltaFolder) -> None:
+    for number in (1, 2, 2, 1):
+        folder.append(events(number), transaction=("loader", number))
+    assert ids(folder) == [1, 2]
+    assert folder.append(events(2), transaction=("loader", 2)).rows == 0
+    assert folder.transaction_version("loader") == 2
+    folder.append(events(3), transaction=("another", 1))
+    assert ids(folder) == [1, 2, 3]
+
+
+def test_a_merge_updates_equal_keys_and_inserts_the_others(folder: DeltaFolder) -> None:
+    folder.append(events(1, 2, name="old"))
+    folder.merge(events(2, 3, name="new"), ["id"])
+    assert [row["name"] for row in read(folder)] == ["old", "new", "new"]
+    folder.merge(events(1, 4, name="late"), ["id"], update=False)
+    assert [row["name"] for row in read(folder)] == ["old", "new", "new", "late"]
+
+
+def test_fill_sets_columns_of_rows_that_are_there(folder: DeltaFolder) -> None:
+    folder.append(events(1, 2, name=None))
+    folder.fill({"id": [2, 9], "name": ["b", "z"]}, ["id"], ["name"])
+    assert [row["name"] for row in read(folder)] == [None, "b"]
+
+
+def test_overwrite_replaces_all_or_what_a_predicate_names(folder: DeltaFolder) -> None:
+    folder.append(events(1, 2, 3))
+    folder.overwrite(events(3, name="new"), where="id = 3")
+    assert [row["name"] for row in read(folder)] == ["a", "a", "new"]
+    folder.overwrite(events(9))
+    assert ids(folder) == [9]
+    with pytest.raises(InvalidInput, match="refused the OVERWRITE"):
+        folder.overwrite(events(1), where="id = 3")
+
+
+def test_delete_update_and_restore(folder: DeltaFolder) -> None:
+    folder.append(events(1, 2, 3))
+    folder.delete("id = 1")
+    folder.update({"name": "'z'"}, "id = 3")
+    assert read(folder) == [{"id": 2, "name": "a"}, {"id": 3, "name": "z"}]
+    folder.restore(1)
+    assert ids(folder) == [1, 2, 3]
+    with pytest.raises(InvalidInput, match="refused the DELETE"):
+        folder.delete("nonsense = 1")
+
+
+def test_changes_tell_what_each_version_did(folder: DeltaFolder) -> None:
+    folder.append(events(1))
+    folder.append(events(2))
+    folder.delete("id = 1")
+    told = folder.changes(since=1).sort_by("_commit_version").to_pylist()
+    assert [(c["id"], c["_change_type"], c["_commit_version"]) for c in told] == [
+        (2, "insert", 2), (1, "delete", 3),
+    ]  # fmt: skip
+    assert folder.changes(since=3).num_rows == 0
+    assert folder.changes(since=0, until=1).num_rows == 1
+
+
+def test_a_column_is_added_only_when_asked(folder: DeltaFolder) -> None:
+    wider = {"id": [1], "name": ["a"], "score": [0.5]}
+    with pytest.raises(SchemaMismatch, match="has no column 'score'"):
+        folder.append(wider)
+    with pytest.raises(SchemaMismatch, match="has no column 'score'"):
+        folder.merge(wider, ["id"])
+    assert folder.version() == 0
+    folder.append(wider, evolve=True)
+    folder.append(events(2))
+    assert [row["score"] for row in read(folder)] == [0.5, None]
+    folder.merge({"id": [2], "name": ["a"], "late": [True]}, ["id"], evolve=True)
+    assert [row["late"] for row in read(folder)] == [None, True]
+
+
+def test_a_column_is_null_where_no_file_that_is_left_holds_it(folder: DeltaFolder) -> None:
+    folder.append(events(1))
+    folder.append({"id": [2], "name": ["b"], "score": [0.5]}, evolve=True)
+    folder.delete("id = 2")
+    assert read(folder) == [{"id": 1, "name": "a", "score": None}]
+
+
+@pytest.mark.parametrize("evolve", [False, True])
+def test_naive_and_nanosecond_times_are_kept_as_microseconds_in_utc(tmp_path: Path, evolve: bool) -> None:
+    folder = DeltaFolder((tmp_path / "times").as_uri(), "dev.raw.times")
+    folder.create(pa.schema([("t", pa.timestamp("ns"))]))
+    assert folder.schema().field("t").type == pa.timestamp("us", "UTC")
+    folder.append({"t": pa.array([1_372_680_000_000_000_999], pa.timestamp("ns"))}, evolve=evolve)
+    assert read(folder, order="t") == [{"t": datetime(2013, 7, 1, 12, tzinfo=UTC)}]
+
+
+@pytest.mark.parametrize("evolve", [False, True])
+def test_a_number_too_large_is_refused_by_its_column(folder: DeltaFolder, evolve: bool) -> None:
+    with pytest.raises(SchemaMismatch, match=r"dev\.raw\.events\.id"):
+        folder.append({"id": pa.array([2**63], pa.uint64()), "name": ["a"]}, evolve=evolve)
+
+
+def test_a_null_key_and_a_broken_constraint_are_refused(tmp_path: Path) -> None:
+    folder = DeltaFolder((tmp_path / "table").as_uri(), "dev.raw.events")
+    folder.create(SCHEMA, required=["id"], constraints={"positive": "id > 0"})
+    for wrong in ({"id": [None], "name": ["a"]}, events(-1)):
+        with pytest.raises(InvalidInput, match="refused the WRITE"):
+            folder.append({"id": pa.array(wrong["id"], pa.int64()), "name": wrong["name"]})
+    folder.append(events(1))
+    assert ids(folder) == [1]
+
+
+@pytest.mark.parametrize(
+    ("schema", "constraints"),
+    [
+        (pa.schema([("a", pa.int64())]), {"broken": "b >"}),
+        (pa.schema([("a", pa.int64()), ("A", pa.int64())]), None),
+        (pa.schema([("a", pa.duration("s"))]), None),
+        (pa.schema([]), None),
+    ],
+    ids=["constraint", "twice", "type", "empty"],
+)
+def test_a_table_that_cannot_be_leaves_nothing_behind(
+    tmp_path: Path, schema: pa.Schema, constraints: dict[str, str] | None
+) -> None:
+    folder = DeltaFolder((tmp_path / "table").as_uri(), "dev.raw.t")
+    with pytest.raises(InvalidInput, match=r"dev\.raw\.t"):
+        folder.create(schema, constraints=constraints)
+    assert not folder.exists()
+
+
+def test_small_files_are_joined_and_vacuum_keeps_what_the_newest_version_needs(folder: DeltaFolder) -> None:
+    for number in range(4):
+        folder.append(events(number))
+    folder.optimize()
+    assert folder.vacuum(retention_hours=0, dry_run=True)
+    assert len(folder.vacuum(retention_hours=0)) >= 4
+    assert ids(folder) == [0, 1, 2, 3]
+    assert folder.history(1)[0]["operation"].startswith("VACUUM")
+
+
+def test_another_handle_sees_what_this_one_wrote(folder: DeltaFolder) -> None:
+    other = DeltaFolder(folder.location, folder.name)
+    assert other.version() == 0
+    folder.append(events(1))
+    assert ids(other) == [1]
+    other.append(events(2))
+    assert ids(folder) == [1, 2]
