@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from boathouse.errors import InvalidName
 
-_LEVEL = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
+_LEVEL = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SCRATCH_MARK = "__"
 
 
@@ -33,7 +33,7 @@ class Name:
 
 def check_level(level: str) -> str:
     """One level of a name. Raises InvalidName."""
-    if not _LEVEL.match(level) or len(level) > 255:
+    if not _LEVEL.fullmatch(level) or len(level) > 255:
         raise InvalidName(
             f"{level!r} is not a name: use letters, digits and underscores, starting with a letter"
         )

@@ -54,11 +54,18 @@ class Audit:
             return [_entry(row) for row in connection.execute(query).mappings()]
 
     def publish_head(self) -> str:
-        """Write the newest link beside the database, for keeping elsewhere; what was written."""
+        """Write the newest link beside the database, for keeping elsewhere; the head that stands there now.
+
+        A published head that the chain has lost stays, so that the loss keeps showing.
+        """
         with self._database.reading() as connection:
             row = connection.execute(
                 sa.select(audit.c.sequence, audit.c.hash).order_by(audit.c.sequence.desc()).limit(1)
             ).first()
+            number, link = self._published()
+            known = connection.execute(sa.select(audit.c.hash).where(audit.c.sequence == number)).scalar()
+        if number and known != link:
+            return f"{number} {link}"
         head = f"{row[0]} {row[1]}" if row else f"0 {_START}"
         self._head.write_text(head + "\n")
         return head
@@ -66,6 +73,7 @@ class Audit:
     def verify(self) -> str | None:
         """What is wrong with the chain: the first broken link, or None when it is whole."""
         before, expected = _START, 1
+        number, link = self._published()
         with self._database.reading() as connection:
             for row in connection.execute(sa.select(audit).order_by(audit.c.sequence)).mappings():
                 if row["sequence"] != expected:
@@ -73,10 +81,16 @@ class Audit:
                 body = {k: v for k, v in dict(row).items() if k != "hash"}
                 if not hmac.compare_digest(self._link(before, body), row["hash"]):
                     return f"entry {expected} was changed"
+                if expected == number and row["hash"] != link:
+                    return f"entry {expected} is not the one that the published head names"
                 before, expected = row["hash"], expected + 1
-        if self._head.exists() and int(self._head.read_text().split()[0]) >= expected:
+        if number >= expected:
             return f"entries from {expected} on are missing: the published head names a later one"
         return None
+
+    def _published(self) -> tuple[int, str]:
+        words = self._head.read_text().split() if self._head.exists() else []
+        return (int(words[0]), words[1]) if len(words) == 2 else (0, _START)
 
     def _link(self, before: str, row: dict[str, Any]) -> str:
         body = json.dumps(row, sort_keys=True, separators=(",", ":"), default=str)

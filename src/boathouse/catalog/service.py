@@ -1,11 +1,9 @@
 """The catalog: environments' schemas, tables, volumes and models, who owns them and what they hold."""
 
-import shutil
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlparse
 
 import sqlalchemy as sa
 
@@ -67,6 +65,7 @@ class Catalog:
         self.lineage = lineage
         self._outbox = outbox
         self._storage = storage.rstrip("/")
+        self._making = threading.Lock()
 
     def create_catalog(self, name: str, owner: str, comment: str = "") -> Securable:
         """An environment's catalog."""
@@ -86,12 +85,14 @@ class Catalog:
         return self._add("schema", name, catalog, identity.principal, comment, {})
 
     def drop_schema(self, identity: Identity, name: str, cascade: bool = False) -> None:
-        """Remove a schema; with `cascade` all that is in it. Raises Conflict when it is not empty."""
+        """Remove a schema; with `cascade` all that is in it. Raises Conflict when it is not empty, or pinned."""
         self.require("schema", name)
         self.access.authorize(identity, "MANAGE", "schema", name)
         inside = self.securables("table", parent=name) + self.securables("model", parent=name)
         if inside and not cascade:
             raise Conflict(f"{name} holds {len(inside)} objects, {inside[0].name} among them; drop them, or use --cascade")
+        for securable in inside:
+            self._check_unpinned(securable.name)
         for securable in inside:
             self._remove(identity, securable.kind, securable.name)
         self._remove(identity, "schema", name)
@@ -99,18 +100,29 @@ class Catalog:
     def create_table(self, identity: Identity, spec: TableSpec, exists_ok: bool = False) -> TableInfo:
         """A table with its folder at version 0. Raises AlreadyExists, InvalidInput."""
         name = names.parse(spec.name)
-        if self._find("table", spec.name):
-            if exists_ok:
-                return self.table(spec.name)
-            raise AlreadyExists(f"the table {spec.name} exists already")
-        spec.check()
-        self._ensure_schema(identity, name)
-        self.access.authorize(identity, "CREATE TABLE", "schema", name.schema_name)
+        spec = replace(spec, name=str(name))
+        with self._making:  # one at a time: what lies in the folder of a table without a row is debris
+            if self._find("table", spec.name):
+                if not self.visible(identity, "table", spec.name):
+                    self.access.authorize(identity, "SELECT", "table", spec.name)
+                if exists_ok:
+                    return self.table(spec.name)
+                raise AlreadyExists(f"the table {spec.name} exists already")
+            spec.check()
+            self._ensure_schema(identity, name)
+            self.access.authorize(identity, "CREATE TABLE", "schema", name.schema_name)
+            self._make_table(identity, spec, name)
+        return self.table(spec.name)
+
+    def _make_table(self, identity: Identity, spec: TableSpec, name: names.Name) -> None:
         location = f"{self._storage}/{name.catalog}/{name.schema}/{name.object}"
         folder = DeltaFolder(location, spec.name)
         required = [*spec.primary_keys, *([spec.known_time] if spec.known_time else [])]
-        if not folder.exists():  # a crash may have left the folder without its row
-            folder.create(spec.schema, spec.partition_by, spec.description, spec.constraints, required)
+        if folder.exists():  # a crash may have left it without its row
+            if folder.table().file_uris():
+                raise Conflict(f"rows of a former {name} lie at {location}; move that folder away, then make the table")
+            folder.remove()
+        folder.create(spec.schema, spec.partition_by, spec.description, spec.constraints, required)
         columns = [
             {"name": n, "type": t, "comment": spec.column_comments.get(n, "")}
             for n, t in column_types(normalised(spec.schema))
@@ -121,14 +133,12 @@ class Catalog:
             "partition_by": list(spec.partition_by), "tags": dict(spec.tags), "masks": {}, "row_filter": None,
         }  # fmt: skip
         self._add("table", spec.name, name.schema_name, identity.principal, spec.description, properties)
-        return self.table(spec.name)
 
     def drop_table(self, identity: Identity, name: str) -> None:
         """Remove a table and its files. Raises Conflict while a model's record pins a version of it."""
         self.require("table", name)
         self.access.authorize(identity, "MANAGE", "table", name)
-        if holders := self.pinned(name):
-            raise Conflict(f"{name} is needed by {', '.join(sorted(set(holders.values())))}; nothing was dropped")
+        self._check_unpinned(name)
         self._remove(identity, "table", name)
 
     def table(self, name: str) -> TableInfo:
@@ -147,11 +157,12 @@ class Catalog:
             self.access.authorize(identity, privilege, "table", name)
         info = self.table(name)
         version = DeltaFolder(info.location, name).version()
-        held = [p for p in ("SELECT", "MODIFY") if p in wanted or self.access.allows(identity, p, "table", name)]
         foreign = identity.run_id is not None and names.parse(name).catalog != identity.environment
-        through = "server" if foreign or info.masks or info.row_filter else "files"
-        if through == "server" and "MODIFY" in wanted:
+        if foreign and "MODIFY" in wanted:
             raise Conflict(f"{name} can only be read from {identity.environment}: a run writes its own environment")
+        usable = ("SELECT",) if foreign else ("SELECT", "MODIFY")
+        held = [p for p in usable if p in wanted or self.access.allows(identity, p, "table", name)]
+        through = "server" if foreign or info.masks or info.row_filter else "files"
         return TableAccess(_with_version(info, version), tuple(held), through)  # type: ignore[arg-type]
 
     def tables(self, identity: Identity, schema: str | None = None) -> list[TableInfo]:
@@ -250,6 +261,10 @@ class Catalog:
             fields = [{"name": n, "type": t, "comment": comments.get(n, "")} for n, t in columns]
             self.describe(identity, name, {"columns": fields})
 
+    def _check_unpinned(self, name: str) -> None:
+        if holders := self.pinned(name):
+            raise Conflict(f"{name} is needed by {', '.join(sorted(set(holders.values())))}; nothing was dropped")
+
     def _ensure_schema(self, identity: Identity, name: names.Name) -> None:
         if not self._find("schema", name.schema_name):
             self.create_schema(identity, name.schema_name, exists_ok=True)
@@ -284,14 +299,14 @@ class Catalog:
         return Securable(kind, name, owner, comment)
 
     def _remove(self, identity: Identity, kind: SecurableKind, name: str) -> None:
-        location = self.table(name).location if kind == "table" else None
+        folder = DeltaFolder(self.table(name).location, name) if kind == "table" else None
         with self._database.writing() as connection:
             connection.execute(securables.delete().where(securables.c.kind == kind, securables.c.name == name))
             connection.execute(grants.delete().where(grants.c.kind == kind, grants.c.securable == name))
             self.audit.write(connection, identity.principal, f"drop {kind}", name)
         self.access.forget()
-        if location and urlparse(location).scheme == "file":
-            shutil.rmtree(Path(unquote(urlparse(location).path)), ignore_errors=True)
+        if folder:
+            folder.remove()
 
 
 def _table_info(row: Any) -> TableInfo:

@@ -1,7 +1,7 @@
 """SQL over whatever a caller may read: each query gets an engine of its own that knows only the granted tables."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from urllib.parse import unquote, urlparse
 
@@ -31,18 +31,43 @@ def tables_of(query: str) -> list[str]:
 
 
 def _sources(tree: exp.Expr) -> list[str]:
-    local = {cte.alias_or_name.lower() for cte in tree.find_all(exp.CTE)}
     found: dict[str, None] = {}
+    for lateral in tree.find_all(exp.Lateral):
+        if not isinstance(lateral.this, exp.Subquery):
+            _check_source(lateral.this)
     for table in tree.find_all(exp.Table):
         if not isinstance(table.this, exp.Identifier):
-            kind = table.this.name if isinstance(table.this, exp.Anonymous) else type(table.this).__name__
-            if kind.lower() not in _SAFE_SOURCES:
-                raise InvalidInput(f"{kind.lower()}() is not allowed in FROM: read tables by their names")
+            _check_source(table.this)
             continue
         name = ".".join(part.name for part in table.parts)
-        if name.lower() not in local:
+        if not _is_local(table):
             found[name] = None
     return list(found)
+
+
+def _check_source(source: exp.Expr) -> None:
+    kind = (source.name if isinstance(source, exp.Anonymous) else type(source).__name__).lower()
+    if kind not in _SAFE_SOURCES:
+        raise InvalidInput(f"{kind}() is not allowed in FROM: read tables by their names")
+
+
+def _is_local(table: exp.Table) -> bool:
+    """Whether a name of one level means a common table expression that is in scope where it stands."""
+    if len(table.parts) != 1:
+        return False
+    within: exp.Expr | None = None
+    node: exp.Expr | None = table
+    while node is not None:
+        clause = next((part for part in node.args.values() if isinstance(part, exp.With)), None)
+        if clause is not None:
+            defined = clause.expressions
+            if within in defined:  # it sees those before it, and itself where they are recursive
+                defined = defined[: defined.index(within) + bool(clause.args.get("recursive"))]
+            if table.name.lower() in {cte.alias_or_name.lower() for cte in defined}:
+                return True
+        within = node if isinstance(node, exp.CTE) else within
+        node = node.parent
+    return False
 
 
 class SqlDesk:
@@ -56,17 +81,13 @@ class SqlDesk:
     @contextmanager
     def run(self, identity: Identity, query: str, environment: str) -> Iterator[Relation]:
         """The result of a query; two-level names mean `environment`. Raises InvalidInput, NotPermitted, NotFound."""
-        engine = Engine(memory=self._memory)
         wanted = {written: names.parse(written, environment, identity.scratch) for written in tables_of(query)}
         opened = {w: self._open(identity, str(n)) for w, n in wanted.items()}
-        groups = ", ".join("'" + g.replace("'", "''") + "'" for g in sorted(identity.names))
-        engine.connection.execute(f"CREATE MACRO is_member(g) AS list_contains([{groups}], g)")
-        for written, info in opened.items():
-            _define(engine, written, info)
-        engine.lock([path for info in opened.values() if (path := _folder(info))])
+        engine = Engine(memory=self._memory)
         timer = threading.Timer(self._seconds, engine.connection.interrupt)
         timer.start()
         try:
+            _prepare(engine, identity, opened)
             yield engine.relation(query)
         except BoathouseError:
             raise
@@ -84,6 +105,14 @@ class SqlDesk:
     def _open(self, identity: Identity, name: str) -> TableInfo:
         self._catalog.access.authorize(identity, "SELECT", "table", name)
         return self._catalog.table(name)
+
+
+def _prepare(engine: Engine, identity: Identity, opened: Mapping[str, TableInfo]) -> None:
+    groups = ", ".join("'" + g.replace("'", "''") + "'" for g in sorted(identity.names))
+    engine.connection.execute(f"CREATE MACRO is_member(g) AS list_contains([{groups}], g)")
+    for written, info in opened.items():
+        _define(engine, written, info)
+    engine.lock([path for info in opened.values() if (path := _folder(info))])
 
 
 def _folder(info: TableInfo) -> str | None:

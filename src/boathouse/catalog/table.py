@@ -128,8 +128,10 @@ class Table:
         return self._folder.history(limit)
 
     def changes(self, since: int, until: int | None = None) -> pa.Table:
-        """Change rows of the versions after `since`."""
+        """Change rows of the versions after `since`. Raises NotPermitted where rows come through the server."""
         self._need("SELECT")
+        if self._access.through == "server":
+            raise NotPermitted(f"{self.name} is read through the server, which gives no change rows; read the table")
         return self._folder.changes(since, until)
 
     def transaction_version(self, application: str) -> int | None:

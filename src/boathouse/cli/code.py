@@ -237,7 +237,7 @@ def _open(lake: "Lake", project: str, branch: str, title: str) -> Any:
     from boathouse.environments import push
 
     repository = Path(lake.call("PUT", f"/api/v1/projects/{project}")["repository"])
-    push(Path.cwd(), repository, f"+refs/heads/{branch}:refs/heads/{branch}")
+    push(Path.cwd(), repository, f"refs/heads/{branch}:refs/heads/{branch}")
     _seed_main(repository)
     return lake.call("POST", "/api/v1/requests", {"project": project, "branch": branch, "title": title or branch})
 

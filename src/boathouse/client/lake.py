@@ -33,6 +33,8 @@ class Lake:
         self._run = run or RunFacts()
         self._engine = Engine()
         self._reads: dict[str, int] = {}
+        self._sources: dict[str, int] = {}
+        self._fresh: dict[str, int] = {}
         self._on_close = on_close
         self.jobs = Jobs(http, self._environment, self._scratch)
         self.models = Models(http, self.complete)
@@ -94,7 +96,7 @@ class Lake:
         """Whether the table exists and you may see it."""
         try:
             self.table_info(name)
-        except NotFound:
+        except (NotFound, NotPermitted):
             return False
         return True
 
@@ -169,18 +171,24 @@ class Lake:
         return dict(self._reads)
 
     def note_read(self, name: str, version: int) -> None:
-        """A version was read; writes from now on have it among their sources."""
+        """A version was read; the writes that follow have it among their sources."""
         self._reads[name] = version
+        self._fresh[name] = version
 
     def note_write(self, name: str, commit: Commit) -> None:
-        """A version was written: tell the catalog."""
+        """A version was written: tell the catalog, with its sources.
+
+        They are what was read since the write before it; where nothing was, that write's own sources.
+        """
         if commit.operation == "CREATE TABLE":
             return
+        fresh = {n: v for n, v in self._fresh.items() if n != name}
+        self._sources, self._fresh = fresh or self._sources, {}
         columns = None
         if commit.operation in ("WRITE", "OVERWRITE", "MERGE"):
             columns = column_types(DeltaFolder(self.table_info(name).location, name).schema())
         body = {"version": commit.version, "operation": commit.operation, "columns": columns,
-                "sources": [[n, str(v)] for n, v in self._reads.items() if n != name]}  # fmt: skip
+                "sources": [[n, str(v)] for n, v in self._sources.items() if n != name]}  # fmt: skip
         self.http.call("POST", f"/api/v1/tables/{name}/commits", body)
 
     def note_lineage(self, sources: Mapping[str, int | str], target: str, version: str) -> None:

@@ -16,9 +16,8 @@ rows without a usable value (null, NaN) as a category of their own.
   PSI ~ (1/n + 1/m) chi2(k - 1) (B. Yurdakul, Statistical properties of population stability index, 2018).
 """
 
-import math
 from bisect import bisect_left
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
@@ -27,11 +26,16 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from boathouse.monitoring.distances import (
+    jensen_shannon,
+    known,
+    kolmogorov_smirnov,
+    pooled,
+    population_stability,
+    wasserstein,
+)
 from boathouse.monitoring.gold import QUALITY, TABLE, drift_schema
 from boathouse.monitoring.windows import Window, parse_granularity
-
-_GROUPS = 10
-_SMOOTHING = 0.5
 
 _Floats = NDArray[np.float64]
 _Row = dict[str, Any]
@@ -51,22 +55,21 @@ def drift(
     """
     model_id_col = _model_id_col(profiles)
     sides = list(_sides(profiles))
-    known = {_group(side.row, model_id_col): side for side in _sides(baseline)} if baseline else {}
+    references = {_group(side.row, model_id_col): side for side in _sides(baseline)} if baseline else {}
     at = {(_group(side.row, model_id_col), side.granularity, side.start): side for side in sides}
     snapshots = sorted({side.start for side in sides if side.start and not side.granularity})
     kept = None if windows is None else set(_with_next(windows))
-    rows = []
+    pairs = []
     for side in sides:
         if kept is not None and (side.granularity, side.start) not in kept:
             continue
         group = _group(side.row, model_id_col)
         before = at.get((group, side.granularity, _previous(side, snapshots)))
-        reference = known.get(group) or known.get((*group[:-1], "*"))
-        for kind, other in (("CONSECUTIVE", before), ("BASELINE", reference)):
-            if other:
-                row = {name: side.row[name] for name in _CARRIED} | _compare(side, other)
-                row |= {"drift_type": kind, "window_cmp": other.row["window"] if other is before else None}
-                rows.append(row | ({model_id_col: group[-1]} if model_id_col else {}))
+        reference = references.get(group) or references.get((*group[:-1], "*"))
+        pairs += [_Pair(side, before, "CONSECUTIVE")] if before else []
+        pairs += [_Pair(side, reference, "BASELINE")] if reference else []
+    numeric = _numeric(pairs)
+    rows = [_row(pair, model_id_col) | numeric.get(i, {}) for i, pair in enumerate(pairs)]
     return pa.Table.from_pylist(rows, schema=drift_schema(model_id_col))
 
 
@@ -108,6 +111,21 @@ class _Side:
         return window["start"] if window else None
 
 
+@dataclass(frozen=True)
+class _Pair:
+    """A window's column and what it is compared with."""
+
+    side: _Side
+    other: _Side
+    kind: str
+
+
+def _row(pair: _Pair, model_id_col: str | None) -> _Row:
+    row = {name: pair.side.row[name] for name in _CARRIED} | _compare(pair.side.row, pair.other.row)
+    row |= {"drift_type": pair.kind, "window_cmp": pair.other.row["window"] if pair.kind == "CONSECUTIVE" else None}
+    return row | ({model_id_col: pair.side.row[model_id_col]} if model_id_col else {})
+
+
 def _with_next(windows: Collection[Window]) -> Iterator[Window]:
     for text, moment in windows:
         granularity = parse_granularity(text)
@@ -147,114 +165,78 @@ def _previous(side: _Side, snapshots: list[datetime]) -> datetime | None:
     return earlier[-1] if earlier else None
 
 
-def _compare(side: _Side, other: _Side) -> _Row:
-    a, b = side.row, other.row
+def _compare(a: _Row, b: _Row) -> _Row:
     deltas = ("count", "avg", "percent_null", "percent_zeros", "percent_distinct")
     found: _Row = {
-        f"{name}_delta": a[name] - b[name] if a[name] is not None and b[name] is not None else None
-        for name in deltas
+        f"{name}_delta": a[name] - b[name] if a[name] is not None and b[name] is not None else None for name in deltas
     }
     found |= {"n_window": a["count"], "n_baseline": b["count"]}
     if a["column_name"] == TABLE:
         new, old = set(a["non_null_columns"] or ()), set(b["non_null_columns"] or ())
         found["non_null_columns_delta"] = {"added": len(new - old), "missing": len(old - new)}
-    if side.bins and other.bins and np.array_equal(side.bins.lo, other.bins.lo):
-        found |= _numeric(side, side.bins, other, other.bins)
     if a["frequent_items"] is not None and b["frequent_items"] is not None:
         found |= _categorical(a, b)
     return found
 
 
-def _numeric(side: _Side, a: _Bins, other: _Side, b: _Bins) -> _Row:
-    n, m = a.counts.sum(), b.counts.sum()
-    pooled = _pool(a.counts, b.counts)
-    p, q = _with_missing(*pooled, side.row["count"] - n, other.row["count"] - m)
-    found: _Row = _stability(p, q) | {"js_distance_binned": _js_distance(p, q)}
-    if n and m:
-        found["ks_test"] = _ks_test(a.counts, b.counts)
-        found["wasserstein_distance"] = _wasserstein(a, b)
+def _numeric(pairs: Sequence[_Pair]) -> dict[int, _Row]:
+    """The distances of all pairs that have the same bins, one array operation for each set of bins."""
+    alike: dict[bytes, list[int]] = {}
+    for i, pair in enumerate(pairs):
+        a, b = pair.side.bins, pair.other.bins
+        if a and b and np.array_equal(a.lo, b.lo):
+            alike.setdefault(a.lo.tobytes() + a.hi.tobytes(), []).append(i)
+    found: dict[int, _Row] = {}
+    for chosen in alike.values():
+        found |= dict(zip(chosen, _distances([pairs[i] for i in chosen]), strict=True))
     return found
 
 
-def _pool(a: _Floats, b: _Floats) -> tuple[_Floats, _Floats]:
-    """About ten groups of neighbouring bins, of equal count in `b`; a bin heavier than that stays alone."""
-    share = b / max(b.sum(), 1)
-    group = np.minimum((np.cumsum(share) - share / 2) * _GROUPS, _GROUPS - 1).astype(int)
-    return np.bincount(group, a, _GROUPS).astype(float), np.bincount(group, b, _GROUPS).astype(float)
-
-
-def _with_missing(a: _Floats, b: _Floats, missing_a: float, missing_b: float) -> tuple[_Floats, _Floats]:
-    p, q = np.append(a, missing_a), np.append(b, missing_b)
-    used = (p + q) > 0
-    return p[used], q[used]
-
-
-def _stability(p: _Floats, q: _Floats) -> _Row:
-    from scipy.special import chdtri
-
-    k, n, m = len(p), p.sum(), q.sum()
-    if not n or not m:
-        return {}
-    smooth_p = (p + _SMOOTHING) / (n + _SMOOTHING * k)
-    smooth_q = (q + _SMOOTHING) / (m + _SMOOTHING * k)
-    return {
-        "population_stability_index": float(np.sum((smooth_p - smooth_q) * np.log(smooth_p / smooth_q))),
-        "noise_floor": float((1 / n + 1 / m) * chdtri(k - 1, 0.01)) if k > 1 else 0.0,
-    }
-
-
-def _js_distance(p: _Floats, q: _Floats) -> float | None:
-    if not p.sum() or not q.sum():
-        return None
-    p, q = p / p.sum(), q / q.sum()
-    middle = (p + q) / 2
-    halves = [float(np.sum(x[x > 0] * np.log2(x[x > 0] / middle[x > 0]))) for x in (p, q)]
-    return math.sqrt(max(0.0, sum(halves) / 2))
-
-
-def _ks_test(a: _Floats, b: _Floats) -> _Row:
-    from scipy.special import kolmogorov
-
-    n, m = a.sum(), b.sum()
-    statistic = float(np.max(np.abs(np.cumsum(a) / n - np.cumsum(b) / m)))
-    return {"statistic": statistic, "pvalue": float(kolmogorov(statistic * (n * m / (n + m)) ** 0.5))}
-
-
-def _wasserstein(a: _Bins, b: _Bins) -> float:
-    """The area between the distribution functions, which count and sum give exactly for each bin.
-
-    Over [lo, hi) the integral of F is F(lo) (hi - lo) + (count hi - sum) / n.
-    """
-    share = a.counts / a.counts.sum() - b.counts / b.counts.sum()
-    total = a.sums / a.counts.sum() - b.sums / b.counts.sum()
-    before = np.cumsum(share) - share
-    edge = np.where(np.isfinite(a.hi), a.hi, np.where(np.isfinite(a.lo), a.lo, 0))
-    inner = np.isfinite(a.lo) & np.isfinite(a.hi)
-    width = np.subtract(a.hi, a.lo, out=np.zeros_like(a.lo), where=inner)
-    return float(np.sum(np.abs(before * width + share * edge - total)))
+def _distances(pairs: Sequence[_Pair]) -> list[_Row]:
+    sides = [[cast("_Bins", s.bins) for s in of] for of in ([p.side for p in pairs], [p.other for p in pairs])]
+    p, q = (np.stack([b.counts for b in of]) for of in sides)
+    p_sums, q_sums = (np.stack([b.sums for b in of]) for of in sides)
+    rows = np.array([[pair.side.row["count"], pair.other.row["count"]] for pair in pairs], float)
+    grouped_p, grouped_q = pooled(p, q)
+    grouped_p = np.column_stack([grouped_p, rows[:, 0] - p.sum(1)])  # missing values are a category of their own
+    grouped_q = np.column_stack([grouped_q, rows[:, 1] - q.sum(1)])
+    stability, floor = population_stability(grouped_p, grouped_q)
+    distance = jensen_shannon(grouped_p, grouped_q)
+    statistic, pvalue = kolmogorov_smirnov(p, q)
+    area = wasserstein(sides[0][0].lo, sides[0][0].hi, p, p_sums, q, q_sums)
+    both = (p.sum(1) > 0) & (q.sum(1) > 0)
+    return [
+        {
+            "population_stability_index": known(stability[i]), "noise_floor": known(floor[i]),
+            "js_distance_binned": known(distance[i]),
+            "ks_test": {"statistic": float(statistic[i]), "pvalue": float(pvalue[i])} if both[i] else None,
+            "wasserstein_distance": float(area[i]) if both[i] else None,
+        }
+        for i in range(len(pairs))
+    ]  # fmt: skip
 
 
 def _categorical(a: _Row, b: _Row) -> _Row:
     from scipy.special import chdtrc
 
-    p, q = _with_missing(*_aligned(a, b), a["num_nulls"], b["num_nulls"])
+    listed = _aligned(a, b)
+    p, q = (np.append(counts, row["num_nulls"]) for counts, row in zip(listed, (a, b), strict=True))
+    used = (p + q) > 0
+    p, q = p[used], q[used]
     n, m = p.sum(), q.sum()
     if not n or not m:
         return {}
     expected = (p + q) / (n + m)
-    statistic = float(
-        np.sum((p - n * expected) ** 2 / (n * expected) + (q - m * expected) ** 2 / (m * expected))
-    )
+    statistic = float(np.sum((p - n * expected) ** 2 / (n * expected) + (q - m * expected) ** 2 / (m * expected)))
     difference = np.abs(p / n - q / m)
-    return _stability(p, q) | {
-        "chi_squared_test": {
-            "statistic": statistic,
-            "pvalue": float(chdtrc(len(p) - 1, statistic)) if len(p) > 1 else 1.0,
-        },
-        "tv_distance": float(difference.sum() / 2),
-        "l_infinity_distance": float(difference.max()),
-        "js_distance": _js_distance(p, q),
-    }
+    stability, floor = population_stability(p[None], q[None])
+    pvalue = float(chdtrc(len(p) - 1, statistic)) if len(p) > 1 else 1.0
+    return {
+        "population_stability_index": float(stability[0]), "noise_floor": float(floor[0]),
+        "chi_squared_test": {"statistic": statistic, "pvalue": pvalue},
+        "tv_distance": float(difference.sum() / 2), "l_infinity_distance": float(difference.max()),
+        "js_distance": float(jensen_shannon(p[None], q[None])[0]),
+    }  # fmt: skip
 
 
 def _aligned(a: _Row, b: _Row) -> tuple[_Floats, _Floats]:

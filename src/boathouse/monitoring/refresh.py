@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from boathouse import clock
 from boathouse.catalog import Table
 from boathouse.clock import parse_instant
 from boathouse.context import Context
@@ -114,7 +115,8 @@ def _recompute(context: Context, watched: Table, spec: MonitorSpec, windows: Seq
     relation = f"(SELECT * FROM {watched.scan()})"
     gold = _gold(context, f"{spec.table}_profile_metrics")
     edges, baseline = _baseline(context, spec, relation, numeric, gold)
-    fresh = profile(engine.connection, relation, spec, windows, commit_version=version, bins=edges)
+    fresh = profile(engine.connection, relation, spec, windows, commit_version=version, bins=edges,
+                    taken_at=clock.now() if spec.kind == "snapshot" else None)  # fmt: skip
     if gold is None:
         rows = pa.concat_tables([baseline, fresh])
         gold = context.create_table(

@@ -1,4 +1,4 @@
-"""The web UI: server-rendered pages that read straight from the platform, always under the caller's identity."""
+"""The web UI: pages made on the server straight from the platform, always under the caller's identity."""
 
 from fastapi import APIRouter
 
@@ -19,7 +19,20 @@ from boathouse.server.ui import (
 from boathouse.server.ui.refusal import is_page, refusal
 
 router = APIRouter(include_in_schema=False)
-for room in (static, login, environments, tables, models, monitoring, jobs, endpoints, code, sql, trace, access):
+for room in (
+    static,
+    login,
+    environments,
+    tables,
+    models,
+    monitoring,
+    jobs,
+    endpoints,
+    code,
+    sql,
+    trace,
+    access,
+):
     router.include_router(room.router)
 
 __all__ = ["is_page", "refusal", "router"]

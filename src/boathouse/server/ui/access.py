@@ -18,7 +18,9 @@ _LEVELS = {"catalog": (1,), "schema": (2,), "endpoint": (2,), "job": (2,)}
 
 
 @router.get("/access")
-def access(request: Request, who: Caller, platform: Served, principal: str = "", securable: str = "") -> HTMLResponse:
+def access(
+    request: Request, who: Caller, platform: Served, principal: str = "", securable: str = ""
+) -> HTMLResponse:
     """Groups and their members, grants, and the caller's tokens."""
     found = [
         g
@@ -27,16 +29,26 @@ def access(request: Request, who: Caller, platform: Served, principal: str = "",
     ]
     principals = platform.identities.principals()
     return page(
-        request, who, "access.html", principals=principals, grants=_gathered(found), principal=principal,
-        securable=securable, tokens=platform.identities.tokens(who.principal), privileges=PRIVILEGES, kinds=_KINDS,
+        request,
+        who,
+        "access.html",
+        principals=principals,
+        grants=_gathered(found),
+        principal=principal,
+        securable=securable,
+        tokens=platform.identities.tokens(who.principal),
+        privileges=PRIVILEGES,
+        kinds=_KINDS,
         may_grant=any(platform.access.allows(who, "MANAGE", "catalog", e) for e in ENVIRONMENTS),
-    )  # fmt: skip
+    )
 
 
 @router.post("/access/grants")
 def grant(who: Caller, platform: Served, fields: Fields) -> Response:
     """Give a privilege; needs MANAGE on the securable or above."""
-    principal, privilege, kind, name = (fields.get(k, "").strip() for k in ("principal", "privilege", "kind", "securable"))
+    principal, privilege, kind, name = (
+        fields.get(k, "").strip() for k in ("principal", "privilege", "kind", "securable")
+    )
     _check(kind, name)
     platform.access.authorize(who, "MANAGE", kind, name)  # type: ignore[arg-type]
     platform.catalog.require(kind, name)  # type: ignore[arg-type]
@@ -48,7 +60,9 @@ def grant(who: Caller, platform: Served, fields: Fields) -> Response:
 @router.post("/access/revoke")
 def revoke(who: Caller, platform: Served, fields: Fields) -> Response:
     """Take a privilege away; holds at once."""
-    principal, privilege, kind, name = (fields.get(k, "").strip() for k in ("principal", "privilege", "kind", "securable"))
+    principal, privilege, kind, name = (
+        fields.get(k, "").strip() for k in ("principal", "privilege", "kind", "securable")
+    )
     _check(kind, name)
     platform.access.authorize(who, "MANAGE", kind, name)  # type: ignore[arg-type]
     platform.access.revoke(who.principal, principal, privilege, kind, name)  # type: ignore[arg-type]
@@ -65,26 +79,50 @@ def revoke_token(token_id: str, who: Caller, platform: Served) -> Response:
 
 @router.get("/audit")
 def audit(
-    request: Request, who: Caller, platform: Served, subject: str = "", principal: str = "", limit: int = 200
+    request: Request,
+    who: Caller,
+    platform: Served,
+    *,
+    subject: str = "",
+    principal: str = "",
+    limit: int = 200,
 ) -> HTMLResponse:
     """The newest entries of the audit log; others than admins and ml-engineers see their own."""
     entries = sight.activity(who, platform, min(max(limit, 1), 2000), subject.strip() or None)
     found = [e for e in entries if principal.strip() in ("", e.principal)]
     return page(
-        request, who, "audit.html", entries=found, subject=subject, principal=principal, limit=limit, fault=None,
-        verified=False, auditor=bool(who.groups & sight.AUDITORS),
-    )  # fmt: skip
+        request,
+        who,
+        "audit.html",
+        entries=found,
+        subject=subject,
+        principal=principal,
+        limit=limit,
+        fault=None,
+        verified=False,
+        auditor=bool(who.groups & sight.AUDITORS),
+    )
 
 
 @router.get("/audit/verify")
 def verify(request: Request, who: Caller, platform: Served) -> HTMLResponse:
     """Whether the chain of the audit log is whole."""
     if not who.groups & sight.AUDITORS:
-        raise NotPermitted("the audit log is for members of admins and ml-engineers", missing={"group": "ml-engineers"})
+        raise NotPermitted(
+            "the audit log is for members of admins and ml-engineers", missing={"group": "ml-engineers"}
+        )
     return page(
-        request, who, "audit.html", entries=sight.activity(who, platform, 50), subject="", principal="", limit=50,
-        fault=platform.audit.verify(), verified=True, auditor=True,
-    )  # fmt: skip
+        request,
+        who,
+        "audit.html",
+        entries=sight.activity(who, platform, 50),
+        subject="",
+        principal="",
+        limit=50,
+        fault=platform.audit.verify(),
+        verified=True,
+        auditor=True,
+    )
 
 
 def _check(kind: str, name: str) -> None:

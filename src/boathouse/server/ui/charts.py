@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from boathouse.server.ui.gold import Findings
+from boathouse.server.ui.gold import Findings, above_noise
 
 _HEIGHT = 190
 _SCHEMES = {"good": "#2a7f62", "main": "#2f6f9f", "other": "#c2792b", "bad": "#c0392b", "quiet": "#8a94a0"}
@@ -53,7 +53,11 @@ def charts(findings: Findings, markers: Sequence[Marker], limits: Sequence[Limit
         for metric in quality_metrics(findings)[:4]
     }
     if any(r["mean_label"] is not None for r in rows):
-        named = {"mean_prediction": "predicted", "mean_label": "realised", "early": "predicted, labels to come"}
+        named = {
+            "mean_prediction": "predicted",
+            "mean_label": "realised",
+            "early": "predicted, labels to come",
+        }
         seen = [{**r, "early": _early(r, findings)} for r in rows]
         found["rate"] = _lines(seen, named, markers, limits, findings)
     found["volume"] = _volume(findings, markers)
@@ -68,14 +72,23 @@ def _early(row: Mapping[str, Any], findings: Findings) -> float | None:
 
 
 def _lines(
-    rows: Iterable[Mapping[str, Any]], named: Mapping[str, str], markers: Sequence[Marker], limits: Sequence[Limit],
+    rows: Iterable[Mapping[str, Any]],
+    named: Mapping[str, str],
+    markers: Sequence[Marker],
+    limits: Sequence[Limit],
     findings: Findings,
-) -> Any:  # fmt: skip
+) -> Any:
     import altair as alt
 
     # windows without a value stay in, so that all charts span the same time
     values = [
-        {"start": _at(r["start"]), "metric": text, "value": r[name], "count": r["count"], "labels": r["num_labels"]}
+        {
+            "start": _at(r["start"]),
+            "metric": text,
+            "value": r[name],
+            "count": r["count"],
+            "labels": r["num_labels"],
+        }
         for r in rows
         for name, text in named.items()
     ]
@@ -128,29 +141,47 @@ def _heat(findings: Findings) -> Any:
     import altair as alt
 
     values = [
-        {"start": _at(r["start"]), "end": _at(r["end"]), "column": r["column_name"],
-         "psi": r["population_stability_index"], "noise": r["noise_floor"],
-         "js": r["js_distance"] if r["js_distance"] is not None else r["js_distance_binned"],
-         "shown": 0 if (r["population_stability_index"] or 0) <= (r["noise_floor"] or 0) else r["population_stability_index"]}
-        for r in findings.drift if r["population_stability_index"] is not None
-    ]  # fmt: skip
+        {
+            "start": _at(r["start"]),
+            "end": _at(r["end"]),
+            "column": r["column_name"],
+            "psi": r["population_stability_index"],
+            "noise": r["noise_floor"],
+            "js": r["js_distance"] if r["js_distance"] is not None else r["js_distance_binned"],
+            "shown": above_noise(r),
+        }
+        for r in findings.drift
+        if r["population_stability_index"] is not None
+    ]
     worst: dict[str, float] = {}
     for v in values:
         worst[v["column"]] = max(worst.get(v["column"], 0), v["shown"])
     order = sorted(worst, key=lambda c: -worst[c])
-    scale = {"domain": [0, 0.1, 0.25, 1], "range": ["#e8c77a1c", "#e8c77a", "#d9783c", "#9c1f2f"], "clamp": True}
+    scale = {
+        "domain": [0, 0.1, 0.25, 1],
+        "range": ["#e8c77a1c", "#e8c77a", "#d9783c", "#9c1f2f"],
+        "clamp": True,
+    }
     return (
         alt.Chart(alt.InlineData(values=values))
         .mark_rect(stroke=None)
         .encode(
-            x=_time(), x2="end:T", y=alt.Y("column:N", title=None, sort=order),
-            color=alt.Color("shown:Q", legend=alt.Legend(title="PSI", orient="top", gradientLength=160)).scale(**scale),
-            tooltip=["column:N", alt.Tooltip("start:T", title="window from", format="%Y-%m-%d %H:%M"),
-                     alt.Tooltip("psi:Q", title="PSI", format=".3f"), alt.Tooltip("noise:Q", title="noise floor", format=".3f"),
-                     alt.Tooltip("js:Q", title="JS distance", format=".3f")],
+            x=_time(),
+            x2="end:T",
+            y=alt.Y("column:N", title=None, sort=order),
+            color=alt.Color(
+                "shown:Q", legend=alt.Legend(title="PSI", orient="top", gradientLength=160)
+            ).scale(**scale),
+            tooltip=[
+                "column:N",
+                alt.Tooltip("start:T", title="window from", format="%Y-%m-%d %H:%M"),
+                alt.Tooltip("psi:Q", title="PSI", format=".3f"),
+                alt.Tooltip("noise:Q", title="noise floor", format=".3f"),
+                alt.Tooltip("js:Q", title="JS distance", format=".3f"),
+            ],
         )
-        .properties(width="container", height=alt.Step(17), autosize=alt.AutoSizeParams(type="fit-x", contains="padding"))
-    )  # fmt: skip
+        .properties(width="container", height=17 * len(order))
+    )
 
 
 def _bands(limits: Sequence[Limit], findings: Findings) -> list[Any]:
@@ -159,7 +190,10 @@ def _bands(limits: Sequence[Limit], findings: Findings) -> list[Any]:
 
     ends = {w["start"]: w["end"] for w in findings.together}
     values = [
-        {"start": _at(at), "end": _at(ends[at]), "alert": x.alert} for x in limits for at in x.broken if at in ends
+        {"start": _at(at), "end": _at(ends[at]), "alert": x.alert}
+        for x in limits
+        for at in x.broken
+        if at in ends
     ]
     if not values:
         return []
@@ -183,7 +217,9 @@ def _rules(markers: Sequence[Marker]) -> list[Any]:
     if not markers:
         return []
     values = [{"start": _at(m.at), "label": m.label, "told": m.told} for m in markers]
-    base = alt.Chart(alt.InlineData(values=values)).encode(x=_time(), tooltip=alt.Tooltip("told:N", title="promotion"))
+    base = alt.Chart(alt.InlineData(values=values)).encode(
+        x=_time(), tooltip=alt.Tooltip("told:N", title="promotion")
+    )
     words = base.mark_text(align="left", dx=3, baseline="top", fontSize=10, color=_SCHEMES["good"])
     return [
         base.mark_rule(color=_SCHEMES["good"], strokeWidth=1.5),

@@ -19,7 +19,9 @@ _DEPLOYMENTS = 40
 def requests(request: Request, who: Caller, platform: Served) -> HTMLResponse:
     """Merge requests, for whoever may look into staging, where they are tested."""
     found = platform.projects.requests() if sight.uses(who, platform, "staging") else []
-    return page(request, who, "requests.html", requests=found, may_merge=sight.may(who, platform, "MERGE", "staging"))
+    return page(
+        request, who, "requests.html", requests=found, may_merge=sight.may(who, platform, "MERGE", "staging")
+    )
 
 
 @router.post("/requests/{number}/merge")

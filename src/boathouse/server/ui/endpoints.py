@@ -48,24 +48,21 @@ def endpoints(request: Request, who: Caller, platform: Served) -> HTMLResponse:
 @router.get("/endpoints/{environment}/{name}")
 def endpoint(environment: str, name: str, request: Request, who: Caller, platform: Served) -> HTMLResponse:
     """One endpoint."""
-    return _page(request, who, platform, _one(who, platform, environment, name), None, None)
+    found = _one(who, platform, environment, name)
+    log = _log(who, platform, found)
+    body = next((r["request"] for r in log.get("rows", ()) if r["request"]), _EXAMPLE)
+    return page(request, who, "endpoint.html", endpoint=found, log=log, body=_pretty(body), answer=None)
 
 
 @router.post("/endpoints/{environment}/{name}")
 def ask(
-    environment: str, name: str, request: Request, who: Caller, platform: Served, fields: Fields
+    environment: str, name: str, request: Request, who: Caller, platform: Served, *, fields: Fields
 ) -> HTMLResponse:
     """Ask an endpoint; the answer stands below the form."""
     found = _one(who, platform, environment, name)
-    asked = fields.get("body", "")
-    return _page(request, who, platform, found, asked, _ask(who, platform, found, asked))
-
-
-def _page(
-    request: Request, who: Identity, platform: Platform, found: Endpoint, asked: str | None, answer: Any
-) -> HTMLResponse:
+    body = fields.get("body", "")
+    answer = _ask(who, platform, found, body)
     log = _log(who, platform, found)
-    body = asked if asked is not None else next((r["request"] for r in log.get("rows", ()) if r["request"]), _EXAMPLE)
     return page(request, who, "endpoint.html", endpoint=found, log=log, body=_pretty(body), answer=answer)
 
 
@@ -98,11 +95,18 @@ def _ask(who: Identity, platform: Platform, found: Endpoint, body: str) -> dict[
     headers = {"X-Boathouse-Key": platform.endpoints.key, "X-Boathouse-Requester": who.principal,
                "Content-Type": "application/json"}  # fmt: skip
     try:
-        answer = httpx.post(f"http://127.0.0.1:{state.port}/invocations", content=body.encode(), headers=headers,
-                            timeout=60, trust_env=False)  # fmt: skip
+        answer = httpx.post(
+            f"http://127.0.0.1:{state.port}/invocations",
+            content=body.encode(),
+            headers=headers,
+            timeout=60,
+            trust_env=False,
+        )
     except httpx.TransportError as error:
         platform.endpoints.wake()
-        raise Unavailable(f"endpoint {found.full_name} does not answer and is started again ({error})") from error
+        raise Unavailable(
+            f"endpoint {found.full_name} does not answer and is started again ({error})"
+        ) from error
     return {
         "status": answer.status_code,
         "body": _pretty(answer.text),
@@ -115,12 +119,16 @@ def _ask(who: Identity, platform: Platform, found: Endpoint, body: str) -> dict[
 def _log(who: Identity, platform: Platform, found: Endpoint) -> Mapping[str, Any]:
     """The newest logged requests, if the caller may read them."""
     table = f"{found.model}_payload"
-    if not platform.access.allows(who, "SELECT", "table", table) or not sight.uses(who, platform, found.environment):
+    if not platform.access.allows(who, "SELECT", "table", table) or not sight.uses(
+        who, platform, found.environment
+    ):
         return {}
     quoted = ".".join(f'"{level}"' for level in table.split("."))
     query = (
-        "SELECT request_id, request_time, requester, model_version, status_code, execution_duration_ms, request "
-        f"FROM {quoted} WHERE endpoint IN ('{found.name}', '{found.full_name}') ORDER BY request_time DESC LIMIT {_RECENT}"
+        "SELECT request_id, request_time, requester, model_version, status_code, execution_duration_ms,"
+        " request "
+        f"FROM {quoted} WHERE endpoint IN ('{found.name}', '{found.full_name}') "
+        f"ORDER BY request_time DESC LIMIT {_RECENT}"
     )
     try:
         with platform.sql.run(who, query, found.environment) as relation:
@@ -129,7 +137,9 @@ def _log(who: Identity, platform: Platform, found: Endpoint) -> Mapping[str, Any
         return {}
     times = sorted(r["execution_duration_ms"] for r in rows if r["execution_duration_ms"] is not None)
     failed = sum(1 for r in rows if (r["status_code"] or 0) >= 400)
-    percentile = {p: times[min(len(times) - 1, int(len(times) * p / 100))] for p in (50, 95, 99)} if times else {}
+    percentile = (
+        {p: times[min(len(times) - 1, int(len(times) * p / 100))] for p in (50, 95, 99)} if times else {}
+    )
     return {"rows": rows, "failed": failed, "percentile": percentile, "table": table}
 
 

@@ -67,7 +67,9 @@ class Column:
 
 
 @router.get("/")
-def environments(request: Request, who: Caller, platform: Served, background: BackgroundTasks) -> HTMLResponse:
+def environments(
+    request: Request, who: Caller, platform: Served, background: BackgroundTasks
+) -> HTMLResponse:
     """What is deployed where."""
     seen = sight.environments(who, platform)
     tables = [t.name for t in platform.catalog.tables(who) if not _THROW_AWAY.match(t.name)]
@@ -87,7 +89,11 @@ def _column(who: Identity, platform: Platform, name: str, tables: list[str]) -> 
         if not run.scratch:
             newest.setdefault(run.job, run)
     jobs = [
-        Job(j.name, newest.get(j.name), next_due(s, platform.now()) if (s := j.definition.get("schedule")) else None)
+        Job(
+            j.name,
+            newest.get(j.name),
+            next_due(s, platform.now()) if (s := j.definition.get("schedule")) else None,
+        )
         for j in platform.deployments.resources("job", name)
     ]
     models = [m for m in platform.registry.models(name) if platform.catalog.visible(who, "model", m.name)]
@@ -110,7 +116,11 @@ def _code(platform: Platform, name: str) -> tuple[Deployed, ...]:
     for resource in platform.deployments.resources(environment=name):
         counts[resource.project] = counts.get(resource.project, 0) + 1
     return tuple(
-        Deployed(d, counts.get(d.project, 0), following if following and there.get(d.project) != d.commit_id else "")
+        Deployed(
+            d,
+            counts.get(d.project, 0),
+            following if following and there.get(d.project) != d.commit_id else "",
+        )
         for d in platform.deployments.current(name)
     )
 
@@ -125,7 +135,10 @@ def waiting(platform: Platform, model: ModelInfo) -> int | None:
             continue
         judged.add(verdict.version)
         blocking = {c["name"] for c in verdict.verdict.get("checks", ()) if c["outcome"] != "pass"}
-        staged = blocking == {"approval"} and platform.registry.version(model.name, verdict.version).stage == STAGING
+        staged = (
+            blocking == {"approval"}
+            and platform.registry.version(model.name, verdict.version).stage == STAGING
+        )
         if staged:
             return verdict.version
     return None

@@ -3,12 +3,12 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from boathouse.identity import Identity
 from boathouse.lake import Relation
-from boathouse.monitoring import QUALITY, TABLE
+from boathouse.monitoring import QUALITY, TABLE, parse_granularity
 from boathouse.names import parse
 from boathouse.platform import Platform
 
@@ -16,9 +16,24 @@ ALL = "*"
 """The model of rows that speak of all versions together."""
 
 METRICS = ("count", *(name for name, kind in QUALITY.items() if str(kind) in ("double", "int64")))
-_DRIFT = ("population_stability_index", "noise_floor", "js_distance", "js_distance_binned", "avg_delta", "n_window")
+_DRIFT = (
+    "population_stability_index",
+    "noise_floor",
+    "js_distance",
+    "js_distance_binned",
+    "avg_delta",
+    "n_window",
+)
 
 Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What an address asks to see: a granularity, and a slice as `slice_name` writes it."""
+
+    granularity: str = ""
+    slice: str = ""
 
 
 @dataclass(frozen=True)
@@ -32,7 +47,8 @@ class Choice:
     def where(self) -> str:
         """The rows, in SQL."""
         key, value = self.slice or (None, None)
-        return f"{_is('granularity', self.granularity)} AND {_is('slice_key', key)} AND {_is('slice_value', value)}"
+        wanted = {"granularity": self.granularity, "slice_key": key, "slice_value": value}
+        return " AND ".join(_is(column, text) for column, text in wanted.items())
 
 
 @dataclass(frozen=True)
@@ -55,7 +71,7 @@ class Findings:
         found: dict[datetime, list[Row]] = {}
         for window in self.windows:
             found.setdefault(window["start"], []).append(window)
-        rows = []
+        rows: list[Row] = []
         for start in sorted(found, reverse=True):
             versions = sorted(str(w["model"]) for w in found[start] if w["model"] != ALL)
             rows += [
@@ -71,6 +87,12 @@ class Findings:
         return [w for w in self.windows if w["model"] == ALL]
 
 
+def above_noise(row: Row) -> float:
+    """A drift row's PSI; 0 below its noise floor, where it says nothing."""
+    psi = row["population_stability_index"] or 0.0
+    return float(psi) if psi > (row["noise_floor"] or 0) else 0.0
+
+
 def tables(environment: str, monitor: Mapping[str, Any]) -> tuple[str, str]:
     """The full names of a monitor's profile and drift tables."""
     watched = str(parse(str(monitor["table_name"]), environment))
@@ -78,7 +100,11 @@ def tables(environment: str, monitor: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def read(
-    who: Identity, platform: Platform, environment: str, monitor: Mapping[str, Any], granularity: str, slice_: str
+    who: Identity,
+    platform: Platform,
+    environment: str,
+    monitor: Mapping[str, Any],
+    asked: Asked,
 ) -> Findings:
     """What a monitor found. Raises NotFound before its first refresh, NotPermitted."""
     log = monitor.get("inference_log") or {}
@@ -87,24 +113,32 @@ def read(
         model = f'"{column}"' if column in gold.columns else f"'{ALL}'"
         profile = gold.filter("part = 'profile' AND log_type = 'INPUT'")
         offered = _offered(profile)
-        choice = _chosen(offered, granularity, slice_)
-        ends = ("struct_extract(\"window\", 'start') AS start", "struct_extract(\"window\", 'end') AS \"end\"")
+        choice = _chosen(offered, asked)
+        ends = ("struct_extract(\"window\", 'start') AS start", 'struct_extract("window", \'end\') AS "end"')
         mine = profile.filter(choice.where)
         windows = mine.filter(f"column_name = '{TABLE}'").select(*ends, f"{model} AS model", *METRICS)
         score = _text(str(log.get("prediction_proba_col") or log.get("prediction_col") or ""))
         means = mine.filter(f"column_name = {score} AND {model} = '{ALL}'").select(*ends, "avg")
         # when a label comes and which version answers say nothing of the inputs
-        apart = ", ".join(_text(str(log.get(c) or "")) for c in ("timestamp_col", "label_col", "model_id_col"))
+        apart = ", ".join(
+            _text(str(log.get(c) or "")) for c in ("timestamp_col", "label_col", "model_id_col")
+        )
         against = f"part = 'drift' AND drift_type = 'BASELINE' AND {model} = '{ALL}'"
         against += f" AND column_name NOT IN ('{TABLE}', {apart})"
         drift = gold.filter(f"{against} AND {choice.where}").select(*ends, "column_name", *_DRIFT)
         return Findings(
-            offered, choice, _ordered(windows), {r["start"]: r["avg"] for r in means.to_dicts()}, _ordered(drift)
+            offered,
+            choice,
+            _ordered(windows),
+            {r["start"]: r["avg"] for r in means.to_dicts()},
+            _ordered(drift),
         )
 
 
 @contextmanager
-def _both(who: Identity, platform: Platform, environment: str, monitor: Mapping[str, Any]) -> Iterator[Relation]:
+def _both(
+    who: Identity, platform: Platform, environment: str, monitor: Mapping[str, Any]
+) -> Iterator[Relation]:
     profile, drift = (".".join(f'"{level}"' for level in n.split(".")) for n in tables(environment, monitor))
     query = (
         f"SELECT 'profile' AS part, * FROM {profile} UNION ALL BY NAME SELECT 'drift' AS part, * FROM {drift}"
@@ -118,19 +152,18 @@ def _offered(profile: Relation) -> tuple[Choice, ...]:
     whole = profile.filter(f"column_name = '{TABLE}'").select(*keys).to_arrow()
     found = whole.group_by(keys).aggregate([]).to_pylist()
     choices = {
-        Choice(r["granularity"], (r["slice_key"], r["slice_value"]) if r["slice_key"] is not None else None) for r in found
+        Choice(r["granularity"], (r["slice_key"], r["slice_value"]) if r["slice_key"] is not None else None)
+        for r in found
     }
     return tuple(sorted(choices, key=lambda c: (c.granularity or "", c.slice or ("", ""))))
 
 
-def _chosen(offered: Sequence[Choice], granularity: str, slice_: str) -> Choice:
+def _chosen(offered: Sequence[Choice], asked: Asked) -> Choice:
     """What was asked for; else the longest granularity and the whole table."""
-    known = [c.granularity for c in offered]
-    wanted = granularity if granularity in known else (max(filter(None, known), key=_width, default=None))
-    for choice in offered:
-        if choice.granularity == wanted and slice_name(choice) == slice_:
-            return choice
-    return Choice(wanted)
+    known = [c.granularity for c in offered if c.granularity]
+    wanted = asked.granularity if asked.granularity in known else max(known, key=_width, default=None)
+    mine = (c for c in offered if c.granularity == wanted and slice_name(c) == asked.slice)
+    return next(mine, Choice(wanted))
 
 
 def slice_name(choice: Choice) -> str:
@@ -138,10 +171,8 @@ def slice_name(choice: Choice) -> str:
     return f"{choice.slice[0]}={choice.slice[1]}" if choice.slice else ""
 
 
-def _width(granularity: str | None) -> Any:
-    from boathouse.monitoring import parse_granularity
-
-    return parse_granularity(granularity or "1 day").width
+def _width(granularity: str) -> timedelta:
+    return parse_granularity(granularity).width
 
 
 def _ordered(rows: Relation) -> list[Row]:

@@ -71,7 +71,7 @@ def _ordered(bend: list[tuple[float, float]], start: float) -> list[tuple[float,
 
 
 def _path(corners: list[tuple[float, float]]) -> str:
-    """A smooth line from the side of the first box to the side of the last, level through the columns between."""
+    """A smooth line from the side of the first box to the side of the last, by the corners between."""
     forward = corners[0][0] <= corners[-1][0]
     leave, reach = (_WIDTH, 0) if forward else (0, _WIDTH)
     words = []

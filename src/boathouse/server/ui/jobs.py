@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
@@ -20,6 +21,15 @@ from boathouse.server.ui.page import done, page, part
 
 router = APIRouter()
 _LOG_BYTES = 64 * 1024
+_KINDS = {
+    "spark_python_task": "Python file",
+    "notebook_task": "notebook",
+    "python_wheel_task": "package",
+    "sql_task": "SQL",
+    "condition_task": "condition",
+    "run_job_task": "another job",
+    "builtin_task": "built in",
+}
 _STATES = ("RUNNING", "QUEUED", "SUCCESS", "FAILED", "CANCELED", "LOST")
 
 
@@ -54,26 +64,40 @@ def start(environment: str, name: str, who: Caller, platform: Served, fields: Fi
 
 @router.get("/runs")
 def runs(
-    request: Request, who: Caller, platform: Served, environment: str = "", job: str = "", state: str = "",
+    request: Request,
+    who: Caller,
+    platform: Served,
+    *,
+    environment: str = "",
+    job: str = "",
+    state: str = "",
     limit: int = 100,
-) -> HTMLResponse:  # fmt: skip
+) -> HTMLResponse:
     """Runs, newest first."""
     found = platform.runs.newest(environment or None, job or None, state or None, min(max(limit, 1), 500))
     return page(
-        request, who, "runs.html", runs=[r for r in found if sight.sees_run(who, platform, r)], job=job, state=state,
-        environment=environment, environments=sight.environments(who, platform), states=_STATES, limit=limit,
-    )  # fmt: skip
+        request,
+        who,
+        "runs.html",
+        runs=[r for r in found if sight.sees_run(who, platform, r)],
+        job=job,
+        state=state,
+        environment=environment,
+        environments=sight.environments(who, platform),
+        states=_STATES,
+        limit=limit,
+    )
 
 
 @router.get("/runs/{run_id}")
 def run(run_id: str, request: Request, who: Caller, platform: Served, task: str = "") -> HTMLResponse:
     """One run, its tasks and the words of one of them."""
     found = sight.run(who, platform, run_id)
-    names = [t.task_key for t in found.tasks]
-    shown = task if task in names else _telling(found)
+    asked = task in {t.task_key for t in found.tasks}
+    shown = task if asked else _telling(found)
     return page(
-        request, who, "run.html", run=found, task=shown, log=_tail(platform, run_id, shown), picture=_steps(found),
-        definition=_definitions(found), may_run=sight.may(who, platform, "RUN", found.environment),
+        request, who, "run.html", log=_tail(platform, run_id, shown), follow=not asked,
+        may_run=sight.may(who, platform, "RUN", found.environment), **_state(found, shown),
     )  # fmt: skip
 
 
@@ -81,8 +105,9 @@ def run(run_id: str, request: Request, who: Caller, platform: Served, task: str 
 def state(run_id: str, who: Caller, platform: Served, task: str = "") -> HTMLResponse:
     """The part of a run's page that changes while it runs."""
     found = sight.run(who, platform, run_id)
-    answer = part("_run_state.html", run=found, task=task, definition=_definitions(found), picture=_steps(found))
+    answer = part("_run_state.html", **_state(found, task))
     answer.headers["X-Run-Done"] = str(found.done).lower()
+    answer.headers["X-Run-Task"] = quote(_telling(found))
     return answer
 
 
@@ -139,6 +164,13 @@ def _starts(definition: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(found)
 
 
+def _state(found: Run, task: str) -> dict[str, Any]:
+    order = {t.task_key: i for i, t in enumerate(found.definition.get("tasks") or ())}
+    tasks = sorted(found.tasks, key=lambda t: order.get(t.task_key, len(order)))
+    kinds = {key: _KINDS.get(t.kind, t.kind) for key, t in _definitions(found).items()}
+    return {"run": found, "task": task, "tasks": tasks, "kinds": kinds, "picture": _steps(found)}
+
+
 def _telling(found: Run) -> str:
     """The task whose words matter most: one that failed, one that runs, else the last."""
     for wanted in ("FAILED", "RUNNING"):
@@ -175,7 +207,15 @@ def _steps(found: Run) -> Picture | None:
     if len(tasks) < 2 or len(states) < 2:
         return None
     nodes = [
-        Node(t.key, t.key, states.get(t.key, "").replace("_", " ").lower(), f"/runs/{found.id}?task={t.key}#log", states.get(t.key, ""))
+        Node(
+            t.key,
+            t.key,
+            states.get(t.key, "").replace("_", " ").lower(),
+            f"/runs/{found.id}?task={t.key}#log",
+            states.get(t.key, ""),
+        )
         for t in tasks.values()
     ]
-    return layered(nodes, [(before, t.key) for t in tasks.values() for before, _ in t.depends_on if before in tasks])
+    return layered(
+        nodes, [(before, t.key) for t in tasks.values() for before, _ in t.depends_on if before in tasks]
+    )

@@ -50,7 +50,8 @@ def href(name: str) -> str:
 
 def _veiled(edges: Iterable[LineageEdge], hidden: dict[str, str]) -> list[LineageEdge]:
     return [
-        replace(e, source=hidden.get(e.source, e.source), target=hidden.get(e.target, e.target)) for e in edges
+        replace(e, source=hidden.get(e.source, e.source), target=hidden.get(e.target, e.target))
+        for e in edges
     ]
 
 
@@ -72,5 +73,7 @@ def _node(name: str, version: str | None, focus: bool) -> Node:
     environment, _, title = (rest if mark else name).partition(".")
     if hidden:
         return Node(name, "hidden", "you may not see this", "", "hidden")
-    note = " · ".join(filter(None, (environment, kind if mark else "", f"version {version}" if version else "")))
+    note = " · ".join(
+        filter(None, (environment, kind if mark else "", f"version {version}" if version else ""))
+    )
     return Node(name, title, note, href(name), "focus" if focus else kind if mark else "table")

@@ -44,18 +44,30 @@ def _enter(request: Request, platform: Served, token: str, wanted: str) -> Respo
         platform.identities.authenticate(token)
     except Unauthenticated:
         return page(
-            request, None, "login.html", status=401, next=wanted, wrong="This token is unknown, revoked or expired."
+            request,
+            None,
+            "login.html",
+            status=401,
+            next=wanted,
+            wrong="This token is unknown, revoked or expired.",
         )
     response: Response = RedirectResponse(wanted, 303)
     if request.headers.get("sec-fetch-site") == "cross-site":
         # a redirect would still count as foreign, and the browser would hold the strict cookie back
         target = html.escape(wanted)
         response = HTMLResponse(
-            f'<!doctype html><html lang="en"><title>Boathouse</title><meta http-equiv="refresh" content="0;url={target}">'
-            f'<a href="{target}">Go on</a></html>', headers=HEADERS,
-        )  # fmt: skip
+            f'<!doctype html><html lang="en"><title>Boathouse</title>'
+            f'<meta http-equiv="refresh" content="0;url={target}">'
+            f'<a href="{target}">Go on</a></html>',
+            headers=HEADERS,
+        )
     response.set_cookie(
-        COOKIE, token, max_age=_LIFETIME_SECONDS, httponly=True, samesite="strict", secure=request.url.scheme == "https"
+        COOKIE,
+        token,
+        max_age=_LIFETIME_SECONDS,
+        httponly=True,
+        samesite="strict",
+        secure=request.url.scheme == "https",
     )
     return response
 

@@ -76,12 +76,21 @@ def model(
     history = platform.registry.history(name)
     produced = {c.version for c in history if c.to_stage == PRODUCTION}
     return page(
-        request, who, "model.html", model=info, versions=versions, history=history[::-1], waiting=held,
-        detail=_detail(who, platform, chosen) if chosen else None, plan=platform.delivery.plan(name),
+        request,
+        who,
+        "model.html",
+        model=info,
+        versions=versions,
+        history=history[::-1],
+        waiting=held,
+        detail=_detail(who, platform, chosen) if chosen else None,
+        plan=platform.delivery.plan(name),
         may_approve=platform.access.allows(who, "APPROVE", "model", name),
         may_promote=platform.access.allows(who, "PROMOTE", "model", name),
-        can_roll_back=len(produced) > 1, family=lineage.family(who, platform, f"model:{name}"), href=lineage.href,
-    )  # fmt: skip
+        can_roll_back=len(produced) > 1,
+        family=lineage.family(who, platform, f"model:{name}"),
+        href=lineage.href,
+    )
 
 
 @router.post("/models/{name}/versions/{number}/approve")
@@ -116,13 +125,17 @@ def promote(name: str, number: int, who: Caller, platform: Served, fields: Field
 def rollback(name: str, who: Caller, platform: Served, fields: Fields) -> Response:
     """Make the former Production version Production again; needs PROMOTE."""
     version = platform.delivery.rollback(who, name, fields.get("reason", ""))
-    return done(query(f"/models/{name}", version=version), f"Rolled back: version {version} is Production again.")
+    return done(
+        query(f"/models/{name}", version=version), f"Rolled back: version {version} is Production again."
+    )
 
 
 def _detail(who: Identity, platform: Platform, version: Version) -> dict[str, Any]:
     info = version.info
     verdicts = platform.registry.verdicts(info.model, info.version)
-    evidence: Mapping[str, Any] = next((v.verdict["evidence"] for v in verdicts if v.verdict.get("evidence")), {})
+    evidence: Mapping[str, Any] = next(
+        (v.verdict["evidence"] for v in verdicts if v.verdict.get("evidence")), {}
+    )
     record = platform.registry.run_record(info.run_id, RECORD) if info.run_id else {}
     trained_on = [(n, v, sight.node(who, platform, n)) for n, v in _tables(record).items()]
     return {

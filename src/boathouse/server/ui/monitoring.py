@@ -4,9 +4,9 @@ import ast
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 
 from boathouse import clock
@@ -22,6 +22,7 @@ from boathouse.server.ui import charts, gold, sight
 from boathouse.server.ui.page import HEADERS, done, page, query
 
 router = APIRouter()
+Wanted = Annotated[gold.Asked, Depends()]
 _DRIFTED = 0.1
 """From here on a PSI is usually called a moderate shift; below 0.1 it is not."""
 
@@ -51,37 +52,46 @@ def monitors(request: Request, who: Caller, platform: Served) -> HTMLResponse:
 
 @router.get("/monitoring/{environment}/{name}")
 def monitor(
-    environment: str, name: str, request: Request, who: Caller, platform: Served, granularity: str = "",
-    slice: str = "",
-) -> HTMLResponse:  # fmt: skip
+    environment: str, name: str, request: Request, who: Caller, platform: Served, *, asked: Wanted
+) -> HTMLResponse:
     """One monitor."""
     definition = _definition(who, platform, environment, name)
     findings, fault = None, ""
     try:
-        findings = gold.read(who, platform, environment, definition, granularity, slice)
+        findings = gold.read(who, platform, environment, definition, asked)
     except NotFound:
         fault = "This monitor was not refreshed yet: its tables are made by the first refresh."
     except BoathouseError as error:
         fault = str(error)
     here = f"/monitoring/{environment}/{name}"
     return page(
-        request, who, "monitor.html", name=name, environment=environment, monitor=definition, findings=findings,
-        fault=fault, alerts=_alerts(platform, environment, name), here=here, tables=gold.tables(environment, definition),
-        source=query(f"{here}/charts.json", granularity=granularity, slice=slice),
-        metrics=charts.quality_metrics(findings) if findings else [], label=charts.label, slice_name=gold.slice_name,
-        drifted=_drifted(findings) if findings else [], model=_model(platform, environment, definition),
-        may_run=sight.may(who, platform, "RUN", environment), limit=_DRIFTED,
-    )  # fmt: skip
+        request,
+        who,
+        "monitor.html",
+        name=name,
+        environment=environment,
+        monitor=definition,
+        findings=findings,
+        fault=fault,
+        alerts=_alerts(platform, environment, name),
+        here=here,
+        tables=gold.tables(environment, definition),
+        source=query(f"{here}/charts.json", granularity=asked.granularity, slice=asked.slice),
+        metrics=charts.quality_metrics(findings) if findings else [],
+        label=charts.label,
+        slice_name=gold.slice_name,
+        drifted=_drifted(findings) if findings else [],
+        model=_model(platform, environment, definition),
+        may_run=sight.may(who, platform, "RUN", environment),
+        limit=_DRIFTED,
+    )
 
 
 @router.get("/monitoring/{environment}/{name}/charts.json")
-def drawn(
-    environment: str, name: str, who: Caller, platform: Served, granularity: str = "",
-    slice: str = "",
-) -> JSONResponse:  # fmt: skip
+def drawn(environment: str, name: str, who: Caller, platform: Served, asked: Wanted) -> JSONResponse:
     """The charts of a monitor's page."""
     definition = _definition(who, platform, environment, name)
-    findings = gold.read(who, platform, environment, definition, granularity, slice)
+    findings = gold.read(who, platform, environment, definition, asked)
     limits = [_limit(a, findings.choice) for a in _alerts(platform, environment, name)]
     markers = _markers(who, platform, _model(platform, environment, definition), findings)
     return JSONResponse(charts.charts(findings, markers, limits), headers=HEADERS)
@@ -91,7 +101,9 @@ def drawn(
 def refresh(environment: str, name: str, who: Caller, platform: Served) -> Response:
     """Bring a monitor's tables up to date; needs RUN."""
     platform.access.authorize(who, "RUN", "catalog", environment)
-    return done(f"/runs/{platform.refresh_monitor(environment, name)}", f"The monitor {name} is being refreshed.")
+    return done(
+        f"/runs/{platform.refresh_monitor(environment, name)}", f"The monitor {name} is being refreshed."
+    )
 
 
 @router.post("/incidents/{number}/acknowledge")
@@ -103,7 +115,9 @@ def acknowledge(number: int, who: Caller, platform: Served) -> Response:
 
 
 def _definition(who: Identity, platform: Platform, environment: str, name: str) -> Mapping[str, Any]:
-    found: Mapping[str, Any] = platform.monitor(sight.environment(who, platform, environment), name)["monitor"]
+    found: Mapping[str, Any] = platform.monitor(sight.environment(who, platform, environment), name)[
+        "monitor"
+    ]
     return found
 
 
@@ -119,7 +133,14 @@ def _alerts(platform: Platform, environment: str, name: str) -> list[Alert]:
         said = states.get((environment, alert["name"]), {})
         mine = tuple(i for i in incidents if i.alert == alert["name"])
         found.append(
-            Alert(alert["name"], alert["definition"], said.get("state", ""), said.get("reason", ""), said.get("at"), mine)
+            Alert(
+                alert["name"],
+                alert["definition"],
+                said.get("state", ""),
+                said.get("reason", ""),
+                said.get("at"),
+                mine,
+            )
         )
     return found
 
@@ -129,7 +150,9 @@ def _limit(alert: Alert, choice: gold.Choice) -> charts.Limit:
     condition = parse_condition(alert.definition["condition"])
     value = None
     match condition.tree:
-        case ast.Compare(left=ast.Name() | ast.Attribute(), comparators=[ast.Constant(value=int() | float() as limit)]):
+        case ast.Compare(
+            left=ast.Name() | ast.Attribute(), comparators=[ast.Constant(value=int() | float() as limit)]
+        ):
             value = float(limit)
     broken = {
         clock.parse_instant(w["start"])
@@ -148,8 +171,10 @@ def _model(platform: Platform, environment: str, definition: Mapping[str, Any]) 
     return name if name in known else None
 
 
-def _markers(who: Identity, platform: Platform, model: str | None, findings: gold.Findings) -> list[charts.Marker]:
-    """When each version took over: the promotion itself where it lies among the windows, else its first window.
+def _markers(
+    who: Identity, platform: Platform, model: str | None, findings: gold.Findings
+) -> list[charts.Marker]:
+    """When each version took over: its promotion where that lies among the windows, else its first window.
 
     Windows follow the data's time, which may be simulated; promotions happen in real time.
     """
@@ -173,14 +198,21 @@ def _markers(who: Identity, platform: Platform, model: str | None, findings: gol
 
 def _drifted(findings: gold.Findings) -> Sequence[Mapping[str, Any]]:
     """Columns by their strongest drift above the noise, with that window and the newest value."""
-    worst: dict[str, dict[str, Any]] = {}
+    found: dict[str, list[gold.Row]] = {}
     for row in findings.drift:
-        psi = row["population_stability_index"]
-        if psi is None:
-            continue
-        clear = psi if psi > (row["noise_floor"] or 0) else 0.0
-        known = worst.setdefault(row["column_name"], {"column": row["column_name"], "worst": -1.0, "at": None})
-        known["newest"], known["noise"] = psi, row["noise_floor"]
-        if clear > known["worst"]:
-            known["worst"], known["at"] = clear, row["start"]
-    return sorted(worst.values(), key=lambda r: -r["worst"])
+        if row["population_stability_index"] is not None:
+            found.setdefault(row["column_name"], []).append(row)
+    worst = {column: max(rows, key=gold.above_noise) for column, rows in found.items()}
+    return sorted(
+        (
+            {
+                "column": column,
+                "worst": gold.above_noise(row),
+                "at": row["start"],
+                "newest": found[column][-1]["population_stability_index"],
+                "noise": found[column][-1]["noise_floor"],
+            }
+            for column, row in worst.items()
+        ),
+        key=lambda r: -r["worst"],
+    )

@@ -58,7 +58,9 @@ def number(value: Any) -> str:
     """A number with the digits that matter."""
     if value is None or isinstance(value, str) or (isinstance(value, float) and not math.isfinite(value)):
         return "–" if value is None else str(value)
-    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}" if abs(value) < 10_000 else f"{value:,.0f}"
+    return (
+        f"{value:,}" if isinstance(value, int) else f"{value:.4g}" if abs(value) < 10_000 else f"{value:,.0f}"
+    )
 
 
 def cell(value: Any) -> str:
@@ -111,7 +113,8 @@ def deed(entry: AuditEntry) -> str:
     if entry.action.startswith("model.") and d.get("to_stage"):
         return f"{entry.action.removeprefix('model.')} version {d.get('version')} to {d['to_stage']}"
     if entry.action in ("grant", "revoke") and d.get("privilege"):
-        return f"{entry.action} {d['privilege']} {'to' if entry.action == 'grant' else 'from'} {d.get('principal')}"
+        toward = "to" if entry.action == "grant" else "from"
+        return f"{entry.action} {d['privilege']} {toward} {d.get('principal')}"
     return entry.action
 
 
@@ -122,15 +125,34 @@ def subject_href(entry: AuditEntry) -> str:
         return f"/models/{subject}"
     if entry.action.endswith(" run"):
         return f"/runs/{subject}"
-    pages = {"deploy": "/releases", "destroy": "/releases", "cut release": "/releases", "open request": "/requests",
-             "merge": "/requests", "alert fired": "/monitoring", "acknowledge": "/monitoring", "grant": "/access",
-             "revoke": "/access", "create table": f"/tables/{subject}", "alter table": f"/tables/{subject}"}  # fmt: skip
+    pages = {
+        "deploy": "/releases",
+        "destroy": "/releases",
+        "cut release": "/releases",
+        "open request": "/requests",
+        "merge": "/requests",
+        "alert fired": "/monitoring",
+        "acknowledge": "/monitoring",
+        "grant": "/access",
+        "revoke": "/access",
+        "create table": f"/tables/{subject}",
+        "alter table": f"/tables/{subject}",
+    }
     if entry.action == "merge" and "/" not in subject:
         return f"/tables/{subject}"
     return pages.get(entry.action, "")
 
 
 FILTERS = {
-    "moment": moment, "span": span, "number": number, "cell": cell, "is_number": is_number, "is_time": is_time,
-    "badge": badge, "commit": commit, "short": short, "deed": deed, "subject_href": subject_href,
-}  # fmt: skip
+    "moment": moment,
+    "span": span,
+    "number": number,
+    "cell": cell,
+    "is_number": is_number,
+    "is_time": is_time,
+    "badge": badge,
+    "commit": commit,
+    "short": short,
+    "deed": deed,
+    "subject_href": subject_href,
+}

@@ -29,9 +29,17 @@ def sql(request: Request, who: Caller, platform: Served, q: str = "", environmen
         tree.setdefault(catalog, {}).setdefault(schema, []).append(info)
     status = 400 if found and found["fault"] else 200
     return page(
-        request, who, "sql.html", status=status, q=q, environment=where, environments=offered, found=found, tree=tree,
+        request,
+        who,
+        "sql.html",
+        status=status,
+        q=q,
+        environment=where,
+        environments=offered,
+        found=found,
+        tree=tree,
         most=_ROWS,
-    )  # fmt: skip
+    )
 
 
 def _run(who: Identity, platform: Platform, query: str, environment: str) -> dict[str, Any]:
@@ -44,6 +52,10 @@ def _run(who: Identity, platform: Platform, query: str, environment: str) -> dic
         return {"fault": str(error), "columns": [], "rows": [], "more": False, "seconds": 0.0, "types": {}}
     listed = [list(row.values()) for row in rows.slice(0, _ROWS).to_pylist()]
     return {
-        "fault": "", "columns": rows.column_names, "rows": listed, "more": rows.num_rows > _ROWS, "types": types,
+        "fault": "",
+        "columns": rows.column_names,
+        "rows": listed,
+        "more": rows.num_rows > _ROWS,
+        "types": types,
         "seconds": time.monotonic() - begun,
-    }  # fmt: skip
+    }

@@ -20,7 +20,10 @@ router = APIRouter()
 _FOLDER = Path(__file__).parent / "static"
 _TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 _FOREVER = {"Cache-Control": "public, max-age=31536000, immutable", "X-Content-Type-Options": "nosniff"}
-_MAKE = "import gzip, sys, vl_convert; open(sys.argv[1], 'wb').write(gzip.compress(vl_convert.javascript_bundle().encode()))"
+_MAKE = """
+import gzip, sys, vl_convert
+open(sys.argv[1], "wb").write(gzip.compress(vl_convert.javascript_bundle().encode()))
+"""
 _making = threading.Lock()
 
 
@@ -52,7 +55,11 @@ def make_vega(platform: Platform) -> Path:
             target.parent.mkdir(parents=True, exist_ok=True)
             fresh = target.with_suffix(".new")
             made = subprocess.run(
-                [sys.executable, "-c", _MAKE, str(fresh)], capture_output=True, text=True, timeout=180, check=False
+                [sys.executable, "-c", _MAKE, str(fresh)],
+                capture_output=True,
+                text=True,
+                timeout=180,
+                check=False,
             )
             if made.returncode:
                 raise Unavailable(f"the chart library could not be made: {made.stderr[-500:]}")
@@ -66,7 +73,9 @@ def static(name: str, request: Request, platform: Served) -> Response:
     if f"/static/{name}" == vega():
         packed = make_vega(platform).read_bytes()
         if "gzip" in request.headers.get("accept-encoding", ""):
-            return Response(packed, media_type="text/javascript", headers=_FOREVER | {"Content-Encoding": "gzip"})
+            return Response(
+                packed, media_type="text/javascript", headers=_FOREVER | {"Content-Encoding": "gzip"}
+            )
         return Response(gzip.decompress(packed), media_type="text/javascript", headers=_FOREVER)
     if name not in _files():
         raise NotFound(f"there is no file {name!r}")

@@ -35,9 +35,14 @@ def tables(
         and wanted in f"{info.name} {info.description} {' '.join(c.name for c in info.columns)}".lower()
     ]
     return page(
-        request, who, "tables.html", tables=sorted(found, key=lambda t: sight.rank(t.name)), q=q, environment=environment,
+        request,
+        who,
+        "tables.html",
+        tables=sorted(found, key=lambda t: sight.rank(t.name)),
+        q=q,
+        environment=environment,
         environments=sight.environments(who, platform),
-    )  # fmt: skip
+    )
 
 
 @router.get("/tables/{name}")
@@ -76,10 +81,10 @@ def sample(
 
 
 def grants_on(who: Identity, platform: Platform, name: str) -> list[Grant]:
-    """Who may do what with a table, by its own grants, its schema's and its catalog's, as far as the caller sees them."""
+    """Who may do what with a table, by grants on it, its schema and its catalog that the caller may see."""
     levels = name.split(".")
     places = (("catalog", levels[0]), ("schema", ".".join(levels[:2])), ("table", name))
-    found = [g for kind, place in places for g in platform.access.grants(kind, place)]  # type: ignore[arg-type]
+    found = [g for kind, place in places for g in platform.access.grants(kind, place)]
     return [g for g in visible_grants(who, platform, found) if g.privilege in _OF_TABLES]
 
 

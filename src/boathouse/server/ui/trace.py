@@ -15,7 +15,9 @@ router = APIRouter()
 
 
 @router.get("/trace")
-def trace(request: Request, who: Caller, platform: Served, id: str = "", environment: str = "") -> HTMLResponse:
+def trace(
+    request: Request, who: Caller, platform: Served, id: str = "", environment: str = ""
+) -> HTMLResponse:
     """Request, features as served, version, training run, commit and raw tables of a prediction."""
     offered = sight.environments(who, platform)
     where = chosen(environment, tuple(reversed(offered)))
@@ -27,6 +29,14 @@ def trace(request: Request, who: Caller, platform: Served, id: str = "", environ
         except BoathouseError as error:
             fault, status = str(error), error.http_status
     return page(
-        request, who, "trace.html", status=status, id=id, environment=where, environments=offered, found=found,
-        fault=fault, href=href,
-    )  # fmt: skip
+        request,
+        who,
+        "trace.html",
+        status=status,
+        id=id,
+        environment=where,
+        environments=offered,
+        found=found,
+        fault=fault,
+        href=href,
+    )

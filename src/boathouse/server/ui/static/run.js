@@ -21,6 +21,8 @@ async function follow() {
       if (atEnd) log.scrollTop = log.scrollHeight;
     }
   }
+  const telling = decodeURIComponent(part.headers.get("X-Run-Task") ?? "");
+  if ("follow" in state.dataset && telling !== task) return false; // the next task has begun: its page is the same, reloaded
   return part.headers.get("X-Run-Done") !== "true";
 }
 

@@ -1,0 +1,59 @@
+"""A catalog over a real database and real Delta tables, with two environments and three people."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from boathouse.catalog import AccessControl, Audit, Catalog, Lineage, SqlDesk, TableInfo, TableSpec
+from boathouse.database import Database
+from boathouse.events import Outbox
+from boathouse.identity import Identity
+from boathouse.lake import DeltaFolder, schema_of
+
+OWNER = Identity("olga")
+READER = Identity("rita", frozenset({"readers"}))
+STRANGER = Identity("sam")
+
+
+@dataclass(frozen=True)
+class World:
+    """The room's parts."""
+
+    catalog: Catalog
+    access: AccessControl
+    audit: Audit
+    lineage: Lineage
+    outbox: Outbox
+    desk: SqlDesk
+
+    def table(self, name: str, rows: dict[str, Any], **spec: Any) -> TableInfo:
+        """A table of the owner's with rows in it."""
+        schema = schema_of(rows)
+        made = self.catalog.create_table(OWNER, TableSpec(name, schema, **spec))
+        DeltaFolder(made.location, name).append(rows)
+        return made
+
+    def ask(self, query: str, who: Identity = READER, environment: str = "dev") -> list[dict[str, Any]]:
+        """The rows of a query."""
+        with self.desk.run(who, query, environment) as relation:
+            return relation.to_dicts()
+
+    def denials(self) -> list[tuple[str, str, str]]:
+        """(principal, action, subject) of what was refused, oldest first."""
+        entries = reversed(self.audit.entries())
+        return [(e.principal, e.action, e.subject) for e in entries if e.outcome == "denied"]
+
+
+@pytest.fixture
+def world(database: Database, tmp_path: Path) -> World:
+    audit = Audit(database, tmp_path / "secrets" / "audit.key", tmp_path / "audit.head")
+    access = AccessControl(database, audit)
+    lineage, outbox = Lineage(database), Outbox(database)
+    catalog = Catalog(database, access, audit, lineage, outbox, (tmp_path / "lake").as_uri())
+    for environment in ("dev", "prod"):
+        catalog.create_catalog(environment, "admins")
+        access.grant("root", ["olga"], ["USE_CATALOG", "create schema"], "catalog", environment)
+    access.grant("root", ["readers"], ["USE CATALOG", "USE SCHEMA", "SELECT"], "catalog", "dev")
+    return World(catalog, access, audit, lineage, outbox, SqlDesk(catalog, seconds=20, memory="500MB"))
