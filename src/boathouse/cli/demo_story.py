@@ -240,25 +240,31 @@ class Story:
     def the_year(self) -> str:
         """Score what is left of the year and measure every champion on it."""
         from boathouse.feature_engineering import FeatureEngineeringClient
+        from boathouse.scoring import load
 
         self.prod.jobs.run("refresh", {"as_of": END})
         context.use(self.prod)
         client = FeatureEngineeringClient(context=self.prod)
         rows = self.prod.sql("select * from features.labelled where prediction_time >= timestamptz '2013-04-01'").to_arrow()
+        frame = self.prod.engine.register(rows)
+        by_version: dict[str, Any] = {}
         champions = sorted({h["version"] for h in self.prod.models.get(MODEL)["history"] if h["to_stage"] == "Production"})
-        by_version = {}
         for version in champions:
-            scored = client.score_batch(model_uri=f"models:/{MODEL}/{version}", df=rows)
-            by_version[str(version)] = _auc_by_month(
-                scored.select("prediction_time", "late", "prediction_probability").to_pandas()
-            )
+            # only flights after all that the version learned from: anything else would flatter it
+            since = "2013-04-01" if version == champions[0] else ALERT
+            later = self.prod.engine.relation(f"from {frame} where prediction_time >= timestamptz '{since}'")
+            scored = client.score_batch(model_uri=f"models:/{MODEL}/{version}", df=later)
+            wanted = scored.select("prediction_time", "late", "prediction_probability").to_pandas()
+            by_version[str(version)] = {"since": since, **_auc_by_month(wanted)}
         self.facts["champion_auc_by_month"] = by_version
-        self.facts["features"] = len(self.prod.models.version(MODEL, str(champions[0]))["verdict"] or {})
-        return "\n".join(
-            f"version {v}: pooled AUC April to December {m['pooled']:.3f}; "
-            + " ".join(f"{k} {x:.3f}" for k, x in m.items() if k != "pooled")
-            for v, m in by_version.items()
-        )
+        inputs = self.prod.models.version(MODEL, str(champions[0]))
+        spec = load(self.prod, f"models:/{MODEL}/{inputs['version']}").spec
+        self.facts["features"] = sorted(spec.model_columns) if spec else []
+        lines = [f"{len(self.facts['features'])} features: {', '.join(self.facts['features'])}"]
+        for number, months in by_version.items():
+            told = " ".join(f"{k} {x:.3f}" for k, x in months.items() if k not in ("pooled", "since"))
+            lines.append(f"version {number}, AUC since {months['since']}: {months['pooled']:.3f} pooled; {told}")
+        return "\n".join(lines)
 
     # what came of it
 
@@ -330,6 +336,7 @@ def _record(row: dict[str, Any]) -> bytes:
 def _auc_by_month(frame: Any) -> dict[str, float]:
     from sklearn.metrics import roc_auc_score
 
+    frame = frame.sort_values("prediction_time")
     months = frame["prediction_time"].dt.strftime("%b")
     found = {
         m: float(roc_auc_score(part["late"], part["prediction_probability"])) for m, part in frame.groupby(months, sort=False)

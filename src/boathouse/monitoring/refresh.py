@@ -46,9 +46,8 @@ def refresh(context: Context, definition: Mapping[str, Any], as_of: str | None =
     watched = context.table(definition["table_name"])
     labelled = join_labels(context, watched, definition.get("labels"), moment)
     windows = _touched(context, watched, spec)
-    if windows is None or windows:
-        _recompute(context, watched, spec, windows)
-    return Refresh(unpacked, labelled, len(windows or ()))
+    recomputed = _recompute(context, watched, spec, windows) if windows is None or windows else 0
+    return Refresh(unpacked, labelled, recomputed)
 
 
 def spec_of(definition: Mapping[str, Any]) -> MonitorSpec:
@@ -107,7 +106,8 @@ def _touched(context: Context, watched: Table, spec: MonitorSpec) -> list[Window
     return touched(times, spec.granularities)
 
 
-def _recompute(context: Context, watched: Table, spec: MonitorSpec, windows: Sequence[Window] | None) -> None:
+def _recompute(context: Context, watched: Table, spec: MonitorSpec, windows: Sequence[Window] | None) -> int:
+    """Profile the windows anew, all of them without `windows`; how many."""
     engine, version = context.engine, watched.version
     columns = tuple(c.name for c in watched.info.columns if c.name not in _NOT_PROFILED)
     numeric = [c.name for c in watched.info.columns if c.name in columns and c.type in _NUMBERS]
@@ -128,6 +128,8 @@ def _recompute(context: Context, watched: Table, spec: MonitorSpec, windows: Seq
     gold.overwrite(rows)
     _compare(context, spec, rows, windows)
     gold.append(rows.slice(0, 0), transaction=(spec.table, version))  # last: until then a refresh starts over
+    starts = pc.struct_field(fresh.column("window"), "start").to_pylist()
+    return len(set(zip(fresh.column("granularity").to_pylist(), starts, strict=True)))
 
 
 def _compare(context: Context, spec: MonitorSpec, profiles: pa.Table, windows: Sequence[Window] | None) -> None:

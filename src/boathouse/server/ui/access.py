@@ -1,9 +1,12 @@
 """Who may do what, and who did what."""
 
+from collections.abc import Sequence
+from typing import cast
+
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 
-from boathouse.catalog import PRIVILEGES
+from boathouse.catalog import PRIVILEGES, Grant, SecurableKind
 from boathouse.environments import ENVIRONMENTS
 from boathouse.errors import InvalidInput, NotPermitted
 from boathouse.server.auth import Caller, Served
@@ -14,7 +17,7 @@ from boathouse.server.ui.tables import visible_grants
 
 router = APIRouter()
 _KINDS = ("catalog", "schema", "table", "volume", "model", "endpoint", "job")
-_LEVELS = {"catalog": (1,), "schema": (2,), "endpoint": (2,), "job": (2,)}
+_LEVELS = {"catalog": 1, "schema": 2, "endpoint": 2, "job": 2}
 
 
 @router.get("/access")
@@ -46,27 +49,23 @@ def access(
 @router.post("/access/grants")
 def grant(who: Caller, platform: Served, fields: Fields) -> Response:
     """Give a privilege; needs MANAGE on the securable or above."""
-    principal, privilege, kind, name = (
-        fields.get(k, "").strip() for k in ("principal", "privilege", "kind", "securable")
+    wanted = _wanted(fields)
+    platform.access.authorize(who, "MANAGE", wanted.kind, wanted.securable)
+    platform.catalog.require(wanted.kind, wanted.securable)
+    platform.identities.get(wanted.principal)
+    platform.access.grant(
+        who.principal, [wanted.principal], [wanted.privilege], wanted.kind, wanted.securable
     )
-    _check(kind, name)
-    platform.access.authorize(who, "MANAGE", kind, name)  # type: ignore[arg-type]
-    platform.catalog.require(kind, name)  # type: ignore[arg-type]
-    platform.identities.get(principal)
-    platform.access.grant(who.principal, [principal], [privilege], kind, name)  # type: ignore[arg-type]
-    return done("/access", f"{principal} now holds {privilege} on {name}.")
+    return done("/access", f"{wanted.principal} now holds {wanted.privilege} on {wanted.securable}.")
 
 
 @router.post("/access/revoke")
 def revoke(who: Caller, platform: Served, fields: Fields) -> Response:
     """Take a privilege away; holds at once."""
-    principal, privilege, kind, name = (
-        fields.get(k, "").strip() for k in ("principal", "privilege", "kind", "securable")
-    )
-    _check(kind, name)
-    platform.access.authorize(who, "MANAGE", kind, name)  # type: ignore[arg-type]
-    platform.access.revoke(who.principal, principal, privilege, kind, name)  # type: ignore[arg-type]
-    return done("/access", f"{principal} no longer holds {privilege} on {name}.")
+    wanted = _wanted(fields)
+    platform.access.authorize(who, "MANAGE", wanted.kind, wanted.securable)
+    platform.access.revoke(who.principal, wanted.principal, wanted.privilege, wanted.kind, wanted.securable)
+    return done("/access", f"{wanted.principal} no longer holds {wanted.privilege} on {wanted.securable}.")
 
 
 @router.post("/access/tokens/{token_id}/revoke")
@@ -125,14 +124,19 @@ def verify(request: Request, who: Caller, platform: Served) -> HTMLResponse:
     )
 
 
-def _check(kind: str, name: str) -> None:
-    if kind not in _KINDS or len(name.split(".")) not in _LEVELS.get(kind, (3,)):
+def _wanted(fields: dict[str, str]) -> Grant:
+    """The grant that a form names. Raises InvalidInput."""
+    principal, privilege, kind, name = (
+        fields.get(k, "").strip() for k in ("principal", "privilege", "kind", "securable")
+    )
+    if kind not in _KINDS or len(name.split(".")) != _LEVELS.get(kind, 3):
         raise InvalidInput(f"{name!r} is no full name of a {kind or 'securable'}")
+    return Grant(principal, privilege, cast(SecurableKind, kind), name)
 
 
-def _gathered(found: list) -> list:  # type: ignore[type-arg]
+def _gathered(found: Sequence[Grant]) -> list[tuple[str, str, str, list[str]]]:
     """(principal, kind, securable, privileges), so that a catalog's dozen privileges take one row."""
     rows: dict[tuple[str, str, str], list[str]] = {}
     for g in found:
-        rows.setdefault((g.principal, g.kind, g.securable), []).append(g.privilege)
-    return [(*key, privileges) for key, privileges in sorted(rows.items(), key=lambda r: (r[0][2], r[0][0]))]
+        rows.setdefault((g.securable, g.principal, g.kind), []).append(g.privilege)
+    return [(who, kind, name, held) for (name, who, kind), held in sorted(rows.items())]

@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
-from boathouse.catalog import Grant, TableInfo
+from boathouse.catalog import Grant, SecurableKind, TableInfo
 from boathouse.errors import BoathouseError
 from boathouse.identity import Identity
 from boathouse.lake import DeltaFolder
@@ -83,7 +83,9 @@ def sample(
 def grants_on(who: Identity, platform: Platform, name: str) -> list[Grant]:
     """Who may do what with a table, by grants on it, its schema and its catalog that the caller may see."""
     levels = name.split(".")
-    places = (("catalog", levels[0]), ("schema", ".".join(levels[:2])), ("table", name))
+    places: tuple[tuple[SecurableKind, str], ...] = (
+        ("catalog", levels[0]), ("schema", ".".join(levels[:2])), ("table", name),
+    )  # fmt: skip
     found = [g for kind, place in places for g in platform.access.grants(kind, place)]
     return [g for g in visible_grants(who, platform, found) if g.privilege in _OF_TABLES]
 
@@ -91,7 +93,7 @@ def grants_on(who: Identity, platform: Platform, name: str) -> list[Grant]:
 def visible_grants(who: Identity, platform: Platform, found: Sequence[Grant]) -> list[Grant]:
     """The caller's own grants, and all on what the caller manages."""
     manages = {
-        (kind, name): platform.access.allows(who, "MANAGE", kind, name)  # type: ignore[arg-type]
+        (kind, name): platform.access.allows(who, "MANAGE", kind, name)
         for kind, name in {(g.kind, g.securable) for g in found}
     }
     return [g for g in found if g.principal in who.names or manages[g.kind, g.securable]]
