@@ -1,8 +1,11 @@
 """The story that the demo tells, in simulated time over 2013."""
 
+import json
 import subprocess
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -170,7 +173,7 @@ class Story:
         ).to_dicts()
         late = 0
         for row in rows:
-            answer = self.prod.http.raw("POST", "/serving-endpoints/prod.delay/invocations", _record(row), "application/json")
+            answer = self.prod.http.raw("POST", "/serving-endpoints/prod.delay/invocations", _question(row), "application/json")
             self.facts["online_request"] = answer.headers["x-request-id"]
             late += answer.json()["probabilities"][0] >= 0.5
         served = self.prod.call("GET", "/api/v1/endpoints/prod/delay")["served_version"]
@@ -314,8 +317,6 @@ class Story:
         return f"prod.{MODEL}_inference: " + ", ".join(f"{r['n']:,} {r['mode']}" for r in rows)
 
     def _settle(self) -> None:
-        import time
-
         while not self.prod.call("GET", "/api/v1/idle")["idle"]:
             time.sleep(0.2)
 
@@ -327,10 +328,10 @@ def _version(found: dict[str, Any]) -> str:
     return f"version {found['version']}: {found['verdict']} -> {found['stage']}; {'; '.join((found['reasons'] or [])[:2])}"
 
 
-def _record(row: dict[str, Any]) -> bytes:
-    import json
-
-    return json.dumps({"dataframe_records": [row]}, default=str).encode()
+def _question(row: dict[str, Any]) -> bytes:
+    """A request as it would have come two hours before departure, in simulated time."""
+    asked = row["ts_dep"] - timedelta(hours=2)
+    return json.dumps({"dataframe_records": [row], "request_time": asked.isoformat()}, default=str).encode()
 
 
 def _auc_by_month(frame: Any) -> dict[str, float]:

@@ -40,7 +40,8 @@ def facts(values: Mapping[str, Any], as_json: bool) -> None:
         return
     width = max((len(k) for k in values), default=0)
     for key, value in values.items():
-        console.print(f"{key.replace('_', ' '):<{width}}  {text(value)}", markup=False, soft_wrap=True)
+        shown = key if "." in key else key.replace("_", " ")  # the name of a table stays as it is
+        console.print(f"{shown:<{width}}  {text(value)}", markup=False, soft_wrap=True)
 
 
 def dump(value: Any) -> None:

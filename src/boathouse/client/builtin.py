@@ -55,7 +55,8 @@ def _pytest(path: str) -> None:
     except ModuleNotFoundError as error:
         raise RunFailed("tests need pytest: run `pip install pytest`") from error
     sys.path.insert(0, os.getcwd())
-    code = pytest.main(["-q", "-p", "no:cacheprovider", "--rootdir", os.getcwd(), path])
+    quiet = ["-W", "ignore::pytest.PytestAssertRewriteWarning"]  # plugins of what this process imported already
+    code = pytest.main(["-q", "-p", "no:cacheprovider", *quiet, "--rootdir", os.getcwd(), path])
     if code != 0:
         raise RunFailed(f"tests in {path} did not pass (pytest exit code {int(code)})")
 

@@ -105,11 +105,12 @@ class Delivery:
                              min_rows=int(plan.evaluation.get("min_rows", 100)))  # fmt: skip
         body = verdict.to_dict() | {"evidence": evidence.to_dict(), "run_id": identity.run_id}
         self._registry.record_verdict(model, version, environment, body)
-        reason = "; ".join(verdict.reasons) or verdict.outcome
         if verdict.outcome == "pass":
-            self._registry.promote(model, version, principal=identity.principal, reason=f"passed: {reason}")
+            reason = f"passed {len(verdict.checks)} checks"
+            self._registry.promote(model, version, principal=identity.principal, reason=reason)
         elif verdict.outcome == "fail":
-            self._registry.transition(model, version, ARCHIVED, principal=identity.principal, reason=f"refused: {reason}")
+            reason = f"refused: {verdict.reasons[0]}"
+            self._registry.transition(model, version, ARCHIVED, principal=identity.principal, reason=reason)
         return verdict
 
     def approve(self, identity: Identity, model: str, version: int, reason: str) -> None:

@@ -106,6 +106,8 @@ class ModelServer:
             said["probabilities"] = _numbers(prediction.probabilities)
         logged = {"features": msgspec.json.encode(plain(rows)).decode(), "client_request_id": question.client_request_id,
                   "feature_versions": msgspec.json.encode(dict(versions)).decode()}  # fmt: skip
+        if question.request_time:
+            logged["request_time"] = question.request_time
         return Answer(200, msgspec.json.encode(said), {}), logged
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from boathouse.clock import parse_instant
 from boathouse.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -16,10 +17,11 @@ _FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 
 @dataclass(frozen=True)
 class Question:
-    """The rows asked about, and the caller's own id for the request."""
+    """The rows asked about, the caller's own id for the request, and its time where it replays an earlier one."""
 
     rows: "pd.DataFrame"
-    client_request_id: str | None
+    client_request_id: str | None = None
+    request_time: str | None = None
 
 
 def parse(content_type: str, body: bytes, inputs: tuple[str, ...]) -> Question:
@@ -29,9 +31,9 @@ def parse(content_type: str, body: bytes, inputs: tuple[str, ...]) -> Question:
     kind = content_type.partition(";")[0].strip().lower() or "application/json"
     try:
         if kind == "text/csv":
-            return Question(pd.read_csv(io.BytesIO(body)), None)
+            return Question(pd.read_csv(io.BytesIO(body)))
         if kind in ("application/vnd.apache.parquet", "application/x-parquet"):
-            return Question(pd.read_parquet(io.BytesIO(body)), None)
+            return Question(pd.read_parquet(io.BytesIO(body)))
         if kind != "application/json":
             raise InvalidInput(f"{kind} is not read: send application/json, text/csv or application/vnd.apache.parquet")
         return _from_json(msgspec.json.decode(body), inputs)
@@ -57,7 +59,8 @@ def _from_json(body: Any, inputs: tuple[str, ...]) -> Question:
     else:
         named = not data or isinstance(data[0], dict)
         rows = pd.DataFrame(data) if named else pd.DataFrame(data, columns=list(inputs)[: len(data[0])])
-    return Question(rows, body.get("client_request_id"))
+    moment = body.get("request_time")
+    return Question(rows, body.get("client_request_id"), parse_instant(moment).isoformat() if moment else None)
 
 
 def plain(rows: "pd.DataFrame") -> list[dict[str, Any]]:

@@ -165,7 +165,7 @@ def _starts(definition: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _state(found: Run, task: str) -> dict[str, Any]:
-    order = {t.task_key: i for i, t in enumerate(found.definition.get("tasks") or ())}
+    order = {t["task_key"]: i for i, t in enumerate(found.definition.get("tasks") or ())}
     tasks = sorted(found.tasks, key=lambda t: order.get(t.task_key, len(order)))
     kinds = {key: _KINDS.get(t.kind, t.kind) for key, t in _definitions(found).items()}
     return {"run": found, "task": task, "tasks": tasks, "kinds": kinds, "picture": _steps(found)}

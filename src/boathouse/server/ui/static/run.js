@@ -9,7 +9,8 @@ async function follow() {
   const { run, task } = state.dataset;
   const part = await fetch(`/runs/${run}/state?task=${encodeURIComponent(task)}`, { redirect: "error" });
   if (!part.ok) return false;
-  state.innerHTML = await part.text();
+  const fresh = await part.text();
+  if (!state.contains(document.activeElement)) state.innerHTML = fresh;
   if (task) {
     const more = await fetch(`/api/v1/runs/${run}/logs?task=${encodeURIComponent(task)}&offset=${end}`);
     const bytes = await more.arrayBuffer();

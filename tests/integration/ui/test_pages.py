@@ -1,0 +1,267 @@
+"""The web UI over a real server: what it shows, to whom, and what its forms do."""
+
+import gzip
+import re
+from collections.abc import Callable
+
+import httpx
+import pytest
+
+from boathouse.platform import Platform
+from boathouse.server.ui.static import vega
+
+Browser = Callable[..., httpx.Client]
+MODEL, RUN = "prod.flights.delay", "0123456789abcdef"
+HERE = f"/models/{MODEL}"
+MONITOR = "/monitoring/prod/delay"
+PAGES = (
+    "/", "/tables", "/tables?environment=prod&q=weather", "/tables/prod.features.weather", "/models", HERE,
+    f"{HERE}?version=1", "/jobs", "/runs", "/runs?environment=prod&state=FAILED", f"/runs/{RUN}",
+    f"/runs/{RUN}?task=ingest", "/monitoring", MONITOR, f"{MONITOR}?granularity=1+week", "/endpoints", "/requests",
+    "/releases", "/sql", "/sql?environment=prod&q=select+count(*)+from+features.weather", "/trace", "/access",
+    "/access?principal=prod-jobs", "/audit", "/audit/verify",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_every_page_answers_an_admin(browser: Browser, path: str) -> None:
+    answer = browser("operator").get(path)
+    assert answer.status_code == 200
+    assert '<html lang="en">' in answer.text
+    assert answer.text.count("<h1>") == 1
+    assert "script-src 'self'" in answer.headers["content-security-policy"]
+    assert not re.search(r'(src|href)="(https?:)?//', answer.text)
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_no_page_lets_names_and_comments_become_markup(browser: Browser, path: str) -> None:
+    assert "<script>alert" not in browser("operator").get(path).text
+
+
+def test_what_people_wrote_is_shown_as_they_wrote_it(browser: Browser) -> None:
+    client = browser("operator")
+    for path in ("/tables/prod.features.weather", "/tables/prod.reports.people", HERE, f"/runs/{RUN}"):
+        assert "&lt;script&gt;alert" in client.get(path).text
+
+
+@pytest.mark.parametrize("path", ["/tables/prod.features.weather?x=1", "/runs", f"{HERE}"])
+def test_without_an_identity_a_page_leads_to_the_login_and_back(browser: Browser, path: str) -> None:
+    answer = browser().get(path)
+    assert answer.status_code == 303
+    assert answer.headers["location"].startswith("/login?next=/")
+    assert answer.next_request is not None
+    assert answer.next_request.url.params["next"] == path
+
+
+def test_the_link_of_the_operator_logs_in_by_one_click(browser: Browser, platform: Platform) -> None:
+    client = browser()
+    answer = client.get("/login", params={"token": platform.home.operator_token(), "next": "/audit"})
+    assert (answer.status_code, answer.headers["location"]) == (303, "/audit")
+    cookie = answer.headers["set-cookie"]
+    assert "HttpOnly" in cookie
+    assert "SameSite=strict" in cookie
+    assert client.get("/audit").status_code == 200
+    client.post("/logout")
+    assert client.get("/audit").status_code == 303
+
+
+def test_a_link_on_a_foreign_page_logs_in_through_a_page_of_ours(
+    browser: Browser, platform: Platform
+) -> None:
+    headers = {"Sec-Fetch-Site": "cross-site"}
+    answer = browser().get("/login", params={"token": platform.home.operator_token()}, headers=headers)
+    assert answer.status_code == 200
+    assert 'http-equiv="refresh" content="0;url=/"' in answer.text
+
+
+def test_a_wrong_token_is_told_so(browser: Browser) -> None:
+    answer = browser().post("/login", data={"token": "bh_wrong"})
+    assert answer.status_code == 401
+    assert "unknown, revoked or expired" in answer.text
+    assert "set-cookie" not in answer.headers
+
+
+@pytest.mark.parametrize("target", ["https://example.org", "//example.org", "/\\example.org", "javascript:x"])
+def test_the_login_leads_nowhere_else(browser: Browser, platform: Platform, target: str) -> None:
+    answer = browser().post("/login", data={"token": platform.home.operator_token() or "", "next": target})
+    assert (answer.status_code, answer.headers["location"]) == (303, "/")
+
+
+@pytest.mark.parametrize("origin", ["https://example.org", "null", ""])
+def test_a_form_on_a_foreign_page_changes_nothing(browser: Browser, origin: str) -> None:
+    client = browser("operator")
+    client.headers["Origin"] = origin
+    answer = client.post(f"{HERE}/rollback", data={"reason": "mischief"})
+    assert answer.status_code == 403
+    assert "must come from this server" in answer.text
+
+
+def test_an_analyst_sees_what_was_granted_and_nothing_else(browser: Browser) -> None:
+    client = browser("anna")
+    listed = client.get("/tables").text
+    assert "reports.people" in listed
+    assert "features.weather" not in listed
+    assert "flights.delay" not in client.get("/models").text
+    for path in ("/tables/prod.features.weather", HERE, "/endpoints/prod/delay", "/monitoring/staging/delay"):
+        answer = client.get(path)
+        assert answer.status_code == 404
+        assert "that you may see" in answer.text
+    assert "staging" not in client.get("/").text
+    assert client.get(f"{MONITOR}/charts.json").status_code == 403
+
+
+def test_runs_of_other_environments_are_hidden(browser: Browser, platform: Platform) -> None:
+    platform.access.revoke(platform.operator, "business-analysts", "USE CATALOG", "catalog", "prod")
+    try:
+        client = browser("anna")
+        assert client.get(f"/runs/{RUN}").status_code == 404
+        assert client.get(f"/runs/{RUN}/state").status_code == 404
+        assert RUN[:8] not in client.get("/runs").text
+        assert "refresh" not in client.get("/jobs").text
+    finally:
+        platform.access.grant(platform.operator, ["business-analysts"], ["USE CATALOG"], "catalog", "prod")
+
+
+def test_lineage_does_not_name_what_is_hidden(browser: Browser) -> None:
+    text = browser("anna").get("/tables/prod.reports.people").text
+    assert "raw.weather" not in text
+    assert "1 of these you may not see" in text
+    seen = browser("operator").get("/tables/prod.reports.people").text
+    assert 'href="/tables/prod.raw.weather"' in seen
+
+
+def test_masks_hold_in_the_rows_of_a_table(browser: Browser) -> None:
+    text = browser("anna").get("/tables/prod.reports.people").text
+    assert "<td>masked</td>" in text
+    assert "ann@example.org" not in text
+    assert "is_member" not in text
+    assert "ann@example.org" in browser("operator").get("/tables/prod.reports.people").text
+
+
+def test_sql_runs_under_the_caller_and_only_reads(browser: Browser) -> None:
+    query = {"q": "select max(temp) as warmest from features.weather", "environment": "prod"}
+    assert ">23</td>" in browser("operator").get("/sql", params=query).text
+    refused = browser("anna").get("/sql", params=query)
+    assert refused.status_code == 400
+    assert "anna lacks" in refused.text
+    query["q"] = "delete from features.weather"
+    assert "one SELECT is expected" in browser("operator").get("/sql", params=query).text
+
+
+def test_a_version_that_waits_is_approved_by_who_may(browser: Browser, platform: Platform) -> None:
+    registry = platform.registry
+    registry.transition(MODEL, 3, "Staging", principal="delivery")
+    checks = [{"name": "approval", "outcome": "hold", "reason": "none was given yet"}]
+    evidence = {
+        "candidate": {"roc_auc": 0.7},
+        "champion": {"roc_auc": 0.69},
+        "champion_version": "2",
+        "rows": 10,
+    }
+    verdict = {"outcome": "hold", "checks": checks, "reasons": [], "evidence": evidence}
+    registry.record_verdict(MODEL, 3, "prod", verdict)
+    assert "v3 waits for approval" in browser("operator").get("/").text
+    assert "takes APPROVE on the model" in browser("ada").get(HERE).text
+    assert browser("ada").post(f"{HERE}/versions/3/approve").status_code == 403
+    client = browser("grace")
+    assert 'class="num better">0.7<' in client.get(HERE).text
+    answer = client.post(f"{HERE}/versions/3/approve", data={"reason": "looked at the slices"})
+    assert answer.status_code == 303
+    page = client.get(answer.headers["location"]).text
+    assert "Version 3 is approved" in page
+    assert "approved: looked at the slices" in page
+    assert registry.model(MODEL).production == 3
+
+
+def test_rolling_back_brings_the_former_version_and_says_so_once(
+    browser: Browser, platform: Platform
+) -> None:
+    platform.registry.promote(MODEL, 1, principal="t")
+    platform.registry.promote(MODEL, 2, principal="t")
+    client = browser("grace")
+    answer = client.post(f"{HERE}/rollback", data={"reason": "worse on Mondays"})
+    assert answer.status_code == 303
+    assert platform.registry.model(MODEL).production == 1
+    assert "version 1 is Production again" in client.get(HERE).text
+    assert "version 1 is Production again" not in client.get(HERE).text
+
+
+def test_a_monitor_shows_numbers_without_scripts_and_charts_with(browser: Browser) -> None:
+    client = browser("operator")
+    page = client.get(MONITOR).text
+    assert "<noscript>" in page
+    assert "2013-04-08" in page
+    assert "roc_auc &lt; 0.9" in page
+    specs = client.get(f"{MONITOR}/charts.json").json()
+    assert {"roc_auc_score", "log_loss", "rate", "volume", "drift"} <= set(specs)
+    marks = [layer["mark"] for layer in specs["roc_auc_score"]["layer"]]
+    assert [m["type"] for m in marks] == ["rect", "line", "rule", "rule", "text"]
+    rows = [row for values in specs["roc_auc_score"]["datasets"].values() for row in values]
+    assert {"v1", "v2"} <= {row.get("label") for row in rows}
+    assert any(row.get("limit") == 0.9 for row in rows)
+
+
+def test_a_monitor_before_its_first_refresh_says_so(browser: Browser) -> None:
+    answer = browser("operator").get("/monitoring/staging/delay")
+    assert answer.status_code == 200
+    assert "was not refreshed yet" in answer.text
+
+
+def test_the_changing_part_of_a_run_says_when_it_is_over(browser: Browser) -> None:
+    answer = browser("operator").get(f"/runs/{RUN}/state", params={"task": "ingest"})
+    assert answer.headers["x-run-done"] == "true"
+    assert answer.headers["x-run-task"] == "features"
+    assert answer.text.index("task=ingest") < answer.text.index("task=features")
+
+
+def test_others_than_auditors_see_their_own_entries(browser: Browser) -> None:
+    text = browser("anna").get("/audit").text
+    assert "prod-jobs" not in text
+    assert browser("anna").get("/audit/verify").status_code == 403
+    whole = browser("grace").get("/audit/verify").text
+    assert "No entry was changed" in whole
+
+
+def test_grants_are_given_by_who_manages(browser: Browser, platform: Platform) -> None:
+    body = {"principal": "ada", "privilege": "SELECT", "kind": "schema", "securable": "prod.reports"}
+    assert browser("ada").post("/access/grants", data=body).status_code == 403
+    client = browser("operator")
+    assert client.post("/access/grants", data=body).status_code == 303
+    assert "ada now holds SELECT" in client.get("/access").text
+    assert client.post("/access/revoke", data=body).status_code == 303
+    assert not [g for g in platform.access.grants("schema", "prod.reports") if g.principal == "ada"]
+    wrong = client.post("/access/grants", data={**body, "securable": "prod"})
+    assert wrong.status_code == 400
+
+
+def test_errors_are_pages_for_people_and_json_for_programs(browser: Browser) -> None:
+    client = browser("operator")
+    page = client.get("/nothing/here")
+    assert page.status_code == 404
+    assert "Not here</h1>" in page.text
+    assert client.get("/runs?limit=many").status_code == 400
+    assert client.get("/api/v1/nothing").json()["error_code"] == "RESOURCE_DOES_NOT_EXIST"
+    assert client.get("/api/v1/runs/nothing").json()["error_code"] == "RESOURCE_DOES_NOT_EXIST"
+    assert browser().get("/api/v1/whoami").status_code == 401
+
+
+def test_files_are_kept_by_browsers_and_change_their_address_with_their_content(browser: Browser) -> None:
+    client = browser()
+    address = re.search(r'href="(/static/style\.css\?v=\w+)"', client.get("/login").text)
+    assert address
+    answer = client.get(address[1])
+    assert answer.headers["content-type"].startswith("text/css")
+    assert "immutable" in answer.headers["cache-control"]
+    assert client.get("/static/nothing.css").status_code == 404
+    assert client.get("/static/..%2Fpage.py").status_code == 404
+
+
+def test_the_chart_library_is_served_from_the_home(browser: Browser, platform: Platform) -> None:
+    made = platform.settings.path("cache", vega().rpartition("/")[2] + ".gz")
+    made.parent.mkdir(exist_ok=True)
+    made.write_bytes(gzip.compress(b"window.vegaEmbed = 1"))
+    client = browser()
+    assert client.get(vega()).text == "window.vegaEmbed = 1"
+    plain = client.get(vega(), headers={"Accept-Encoding": "identity"})
+    assert plain.text == "window.vegaEmbed = 1"
+    assert "content-encoding" not in plain.headers
