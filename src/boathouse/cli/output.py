@@ -1,6 +1,7 @@
 """What commands print: tables for people, JSON for programs, errors to stderr."""
 
 import json
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -13,6 +14,7 @@ from rich.table import Table
 
 from boathouse.errors import BoathouseError
 
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d")
 JSON = typer.Option(False, "--json", help="print JSON")
 console = Console(highlight=False)
 
@@ -74,7 +76,8 @@ def text(value: Any) -> str:  # noqa: PLR0911
         return ", ".join(f"{k}={text(v)}" for k, v in value.items()) or "-"
     if isinstance(value, list | tuple):
         return ", ".join(text(v) for v in value) or "-"
-    return str(value)
+    said = str(value)
+    return said[:19].replace("T", " ") if _INSTANT.match(said) else said
 
 
 def _at(row: Mapping[str, Any], column: str) -> Any:

@@ -9,14 +9,15 @@ from boathouse.errors import AlreadyExists, InvalidInput
 
 _PACKAGED = Path(__file__).parent / "templates"
 _EXAMPLES = Path(__file__).parents[3] / "examples"
-_SKIPPED = shutil.ignore_patterns("__pycache__", "*.pyc", ".venv", ".pytest_cache", ".ruff_cache", ".mypy_cache")
+_CACHES = (".mypy_cache", ".pytest_cache", ".ruff_cache", ".venv", "__pycache__")
 _IDENTITY = ("-c", "user.name=boathouse", "-c", "user.email=boathouse@localhost")
+_UNSIGNED = ("-c", "commit.gpgsign=false")  # signing may ask for a passphrase
 
 
 def templates() -> dict[str, Path]:
     """Name -> folder of every template; the flights project lies beside the package in a clone."""
-    found = {p.name: p for place in (_EXAMPLES, _PACKAGED) if place.is_dir() for p in sorted(place.iterdir()) if p.is_dir()}
-    return dict(sorted(found.items()))
+    folders = [path for place in (_EXAMPLES, _PACKAGED) if place.is_dir() for path in sorted(place.iterdir())]
+    return dict(sorted((path.name, path) for path in folders if (path / "boathouse.yml").is_file()))
 
 
 def create_project(directory: Path, template: str = "default") -> list[str]:
@@ -27,26 +28,25 @@ def create_project(directory: Path, template: str = "default") -> list[str]:
     known = templates()
     if template not in known:
         raise InvalidInput(f"there is no template {template!r}; there are {', '.join(known)}")
-    if directory.exists() and any(directory.iterdir()):
-        raise AlreadyExists(f"{directory} is not empty; choose a new folder")
-    shutil.copytree(known[template], directory, ignore=_SKIPPED, dirs_exist_ok=True)
-    (directory / ".gitignore").write_text("__pycache__/\n.pytest_cache/\n.venv/\n")
+    if directory.is_file() or (directory.exists() and any(directory.iterdir())):
+        raise AlreadyExists(f"{directory} is there and no empty folder; choose a new one")
+    if not shutil.which("git"):
+        raise InvalidInput("a project is a Git repository, and there is no git: install git 2.38 or newer")
+    shutil.copytree(known[template], directory, ignore=shutil.ignore_patterns(*_CACHES), dirs_exist_ok=True)
+    (directory / ".gitignore").write_text("".join(f"{name}/\n" for name in _CACHES))
     _git(directory, "init", "--quiet", "--initial-branch=main")
     _git(directory, "add", "--all")
     who = () if _git(directory, "config", "user.email", check=False).strip() else _IDENTITY
-    _git(directory, *who, "commit", "--quiet", "--message", f"New project from the template {template}")
+    message = f"New project from the template {template}"
+    _git(directory, *who, *_UNSIGNED, "commit", "--quiet", "--message", message)
     return sorted(_git(directory, "ls-files").splitlines())
 
 
 def _git(directory: Path, *words: str, check: bool = True) -> str:
+    environ = {**os.environ, "GIT_TERMINAL_PROMPT": "0"}
     done = subprocess.run(
-        ["git", *words],
-        cwd=directory,
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "GIT_TERMINAL_PROMPT": "0"},
+        ["git", *words], cwd=directory, capture_output=True, text=True, check=False, env=environ
     )
     if check and done.returncode:
-        raise InvalidInput(f"git {words[0]} failed in {directory}: {done.stderr.strip()}")
+        raise InvalidInput(f"git failed in {directory}: {done.stderr.strip()}")
     return done.stdout

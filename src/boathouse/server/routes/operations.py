@@ -9,6 +9,7 @@ from fastapi.responses import Response
 
 from boathouse.errors import InvalidInput, NotFound, NotPermitted, Unavailable
 from boathouse.server.auth import Caller, Served
+from boathouse.serving import served_entity
 
 router = APIRouter(tags=["operations"])
 _API = "/api/v1"
@@ -17,8 +18,13 @@ _API = "/api/v1"
 @router.get(f"{_API}/endpoints")
 def endpoints(who: Caller, platform: Served, environment: str | None = None) -> list[dict[str, Any]]:
     """Endpoints the caller may query, as they are."""
-    found = platform.endpoints.states(environment)
-    return [e.__dict__ for e in found if platform.access.allows(who, "QUERY", "endpoint", f"{e.environment}.{e.name}")]
+    known = {(e.environment, e.name): e.__dict__ for e in platform.endpoints.states(environment)}
+    for deployed in platform.deployments.resources("model_serving_endpoint", environment):
+        where, name = deployed.environment, deployed.name
+        idle = {"state": "STOPPED", "reason": "starts with `boathouse up`, or when it is asked"}
+        model = served_entity(where, deployed.definition)[0]
+        known.setdefault((where, name), {"environment": where, "name": name, "model": model, **idle})
+    return [e for (w, n), e in sorted(known.items()) if platform.access.allows(who, "QUERY", "endpoint", f"{w}.{n}")]
 
 
 @router.get(_API + "/endpoints/{environment}/{name}")

@@ -8,12 +8,19 @@ from typing import Any
 from boathouse.server.ui.gold import Findings, above_noise
 
 _HEIGHT = 190
-_SCHEMES = {"good": "#2a7f62", "main": "#2f6f9f", "other": "#c2792b", "bad": "#c0392b", "quiet": "#8a94a0"}
+_MAIN, _OTHER, _QUIET, _PALE = "#2f6f9f", "#c2792b", "#8a94a0", "#b9c9d6"
+_GOOD, _BAD = "#2a7f62", "#c0392b"
+_HEAT = ((0, "#e8c77a1c"), (0.1, "#e8c77a"), (0.25, "#d9783c"), (1, "#9c1f2f"))
 _LABELS = {
     "roc_auc_score": "AUC", "log_loss": "log loss", "brier": "Brier score", "accuracy_score": "accuracy",
     "root_mean_squared_error": "RMSE", "mean_average_error": "MAE", "r2_score": "R²",
     "calibration_error": "calibration error", "mean_absolute_percentage_error": "MAPE",
 }  # fmt: skip
+_RATES = {"mean_prediction": "predicted", "mean_label": "realised", "early": "predicted, labels to come"}
+_QUALITY_CHARTS = 4
+
+Data = dict[str, list[dict[str, Any]]]
+"""The rows of a chart's layers by name. They are kept out of Altair, which copies and checks all it holds."""
 
 
 @dataclass(frozen=True)
@@ -47,23 +54,24 @@ def label(metric: str) -> str:
 
 def charts(findings: Findings, markers: Sequence[Marker], limits: Sequence[Limit]) -> dict[str, Any]:
     """Chart's name -> Vega-Lite."""
+    from altair.utils.schemapi import debug_mode
+
     rows = findings.together
-    found = {
-        metric: _lines(rows, {metric: label(metric)}, markers, limits, findings)
-        for metric in quality_metrics(findings)[:4]
-    }
+    named = {metric: {metric: label(metric)} for metric in quality_metrics(findings)[:_QUALITY_CHARTS]}
     if any(r["mean_label"] is not None for r in rows):
-        named = {
-            "mean_prediction": "predicted",
-            "mean_label": "realised",
-            "early": "predicted, labels to come",
+        named["rate"] = _RATES
+        rows = [{**r, "early": _early(r, findings)} for r in rows]
+    with debug_mode(False):  # checking against the whole schema takes ten times what drawing does
+        found = {
+            key: _drawn(
+                _lines(rows, names), [x for x in limits if set(x.columns) & set(names)], markers, findings
+            )
+            for key, names in named.items()
         }
-        seen = [{**r, "early": _early(r, findings)} for r in rows]
-        found["rate"] = _lines(seen, named, markers, limits, findings)
-    found["volume"] = _volume(findings, markers)
-    if findings.drift:
-        found["drift"] = _heat(findings)
-    return {name: chart.to_dict() for name, chart in found.items()}
+        found["volume"] = _drawn(_volume(rows), [], markers, findings)
+        if findings.drift:
+            found["drift"] = _drawn(_heat(findings), [], [], findings)
+    return found
 
 
 def _early(row: Mapping[str, Any], findings: Findings) -> float | None:
@@ -71,13 +79,28 @@ def _early(row: Mapping[str, Any], findings: Findings) -> float | None:
     return findings.predictions.get(row["start"]) if (row["num_labels"] or 0) < row["count"] else None
 
 
-def _lines(
-    rows: Iterable[Mapping[str, Any]],
-    named: Mapping[str, str],
-    markers: Sequence[Marker],
-    limits: Sequence[Limit],
-    findings: Findings,
-) -> Any:
+def _drawn(
+    main: tuple[Any, Data], limits: Sequence[Limit], markers: Sequence[Marker], findings: Findings
+) -> dict[str, Any]:
+    """A chart with its alerts' windows and thresholds and the promotions."""
+    import altair as alt
+
+    chart, data = main
+    ends = {w["start"]: w["end"] for w in findings.together}
+    data["broken"] = [
+        {"start": _at(at), "end": _at(ends[at]), "alert": x.alert}
+        for x in limits
+        for at in x.broken
+        if at in ends
+    ]
+    data["limits"] = [{"limit": x.value, "alert": x.alert} for x in limits if x.value is not None]
+    data["markers"] = [{"start": _at(m.at), "label": m.label, "told": m.told} for m in markers]
+    layers = [*_bands(data), chart, *_thresholds(data), *_rules(data)]
+    whole = alt.layer(*layers).properties(width="container", height=chart.height)
+    return {**whole.to_dict(validate=False), "datasets": {name: rows for name, rows in data.items() if rows}}
+
+
+def _lines(rows: Iterable[Mapping[str, Any]], named: Mapping[str, str]) -> tuple[Any, Data]:
     import altair as alt
 
     # windows without a value stay in, so that all charts span the same time
@@ -92,51 +115,38 @@ def _lines(
         for r in rows
         for name, text in named.items()
     ]
-    colours = [_SCHEMES[k] for k in ("main", "other", "quiet")][: len(named)]
-    legend = alt.Legend(orient="top", title=None) if len(named) > 1 else None
-    line = (
-        alt.Chart(alt.InlineData(values=values))
-        .mark_line(point=alt.OverlayMarkDef(size=24), strokeWidth=2)
-        .encode(
-            x=_time(),
-            y=alt.Y("value:Q", title=None).scale(zero=False, nice=True, padding=4),
-            color=alt.Color("metric:N", legend=legend).scale(domain=list(named.values()), range=colours),
-            tooltip=[
-                alt.Tooltip("start:T", title="window from", format="%Y-%m-%d %H:%M"), "metric:N",
-                alt.Tooltip("value:Q", format=".4f"), alt.Tooltip("count:Q", format=","),
-                alt.Tooltip("labels:Q", format=","),
-            ],
-        )
+    chart = _on("lines").mark_line(point=alt.OverlayMarkDef(size=24), strokeWidth=2).encode(
+        x=_time(),
+        y=alt.Y("value:Q", title=None).scale(zero=False, nice=True, padding=4),
+        color=alt.Color("metric:N", legend=_legend() if len(named) > 1 else None)
+        .scale(domain=list(named.values()), range=[_MAIN, _OTHER, _QUIET][: len(named)]),
+        tooltip=[
+            _window_tip(), alt.Tooltip("metric:N"), alt.Tooltip("value:Q", format=".4f"),
+            alt.Tooltip("count:Q", format=","), alt.Tooltip("labels:Q", format=","),
+        ],
     )  # fmt: skip
-    mine = [x for x in limits if set(x.columns) & set(named)]
-    layers = [*_bands(mine, findings), line, *_thresholds(mine), *_rules(markers)]
-    return alt.layer(*layers).properties(width="container", height=_HEIGHT)
+    return chart.properties(height=_HEIGHT), {"lines": values}
 
 
-def _volume(findings: Findings, markers: Sequence[Marker]) -> Any:
+def _volume(rows: Iterable[Mapping[str, Any]]) -> tuple[Any, Data]:
     import altair as alt
 
+    kinds = {"count": "predictions", "num_labels": "with a label"}
     values = [
         {"start": _at(r["start"]), "end": _at(r["end"]), "kind": kind, "rows": r[column] or 0}
-        for r in findings.together
-        for kind, column in (("predictions", "count"), ("with a label", "num_labels"))
+        for r in rows
+        for column, kind in kinds.items()
     ]
-    domain = ["predictions", "with a label"]
-    bars = (
-        alt.Chart(alt.InlineData(values=values))
-        .mark_rect(stroke=None)
-        .encode(
-            x=_time(), x2="end:T", y=alt.Y("rows:Q", title=None), y2=alt.datum(0),
-            color=alt.Color("kind:N", legend=alt.Legend(orient="top", title=None), sort=domain)
-            .scale(domain=domain, range=["#b9c9d6", _SCHEMES["main"]]),
-            tooltip=[alt.Tooltip("start:T", title="window from", format="%Y-%m-%d %H:%M"), "kind:N",
-                     alt.Tooltip("rows:Q", format=",")],
-        )
+    domain = list(kinds.values())
+    chart = _on("volume").mark_rect(stroke=None).encode(
+        x=_time(), x2=alt.X2("end:T"), y=alt.Y("rows:Q", title=None), y2=alt.Y2Datum(0),
+        color=alt.Color("kind:N", legend=_legend(), sort=domain).scale(domain=domain, range=[_PALE, _MAIN]),
+        tooltip=[_window_tip(), alt.Tooltip("kind:N"), alt.Tooltip("rows:Q", format=",")],
     )  # fmt: skip
-    return alt.layer(bars, *_rules(markers)).properties(width="container", height=_HEIGHT)
+    return chart.properties(height=_HEIGHT), {"volume": values}
 
 
-def _heat(findings: Findings) -> Any:
+def _heat(findings: Findings) -> tuple[Any, Data]:
     """PSI by column and window; below the noise floor a value says nothing and stays pale."""
     import altair as alt
 
@@ -157,80 +167,70 @@ def _heat(findings: Findings) -> Any:
     for v in values:
         worst[v["column"]] = max(worst.get(v["column"], 0), v["shown"])
     order = sorted(worst, key=lambda c: -worst[c])
-    scale = {
-        "domain": [0, 0.1, 0.25, 1],
-        "range": ["#e8c77a1c", "#e8c77a", "#d9783c", "#9c1f2f"],
-        "clamp": True,
-    }
-    return (
-        alt.Chart(alt.InlineData(values=values))
-        .mark_rect(stroke=None)
-        .encode(
-            x=_time(),
-            x2="end:T",
-            y=alt.Y("column:N", title=None, sort=order),
-            color=alt.Color(
-                "shown:Q", legend=alt.Legend(title="PSI", orient="top", gradientLength=160)
-            ).scale(**scale),
-            tooltip=[
-                "column:N",
-                alt.Tooltip("start:T", title="window from", format="%Y-%m-%d %H:%M"),
-                alt.Tooltip("psi:Q", title="PSI", format=".3f"),
-                alt.Tooltip("noise:Q", title="noise floor", format=".3f"),
-                alt.Tooltip("js:Q", title="JS distance", format=".3f"),
-            ],
-        )
-        .properties(width="container", height=17 * len(order))
-    )
+    colour = alt.Color("shown:Q", legend=alt.Legend(title="PSI", orient="top", gradientLength=160))
+    chart = _on("drift").mark_rect(stroke=None).encode(
+        x=_time(), x2=alt.X2("end:T"), y=alt.Y("column:N", title=None, sort=order),
+        color=colour.scale(domain=[at for at, _ in _HEAT], range=[c for _, c in _HEAT], clamp=True),
+        tooltip=[
+            alt.Tooltip("column:N"), _window_tip(), alt.Tooltip("psi:Q", title="PSI", format=".3f"),
+            alt.Tooltip("noise:Q", title="noise floor", format=".3f"),
+            alt.Tooltip("js:Q", title="JS distance", format=".3f"),
+        ],
+    )  # fmt: skip
+    return chart.properties(height=17 * len(order)), {"drift": values}
 
 
-def _bands(limits: Sequence[Limit], findings: Findings) -> list[Any]:
+def _bands(data: Data) -> list[Any]:
     """The windows in which an alert's condition held."""
     import altair as alt
 
-    ends = {w["start"]: w["end"] for w in findings.together}
-    values = [
-        {"start": _at(at), "end": _at(ends[at]), "alert": x.alert}
-        for x in limits
-        for at in x.broken
-        if at in ends
-    ]
-    if not values:
-        return []
-    band = alt.Chart(alt.InlineData(values=values)).mark_rect(color=_SCHEMES["bad"], opacity=0.13)
-    return [band.encode(x=_time(), x2="end:T", tooltip=alt.Tooltip("alert:N", title="alert fired"))]
+    band = _on("broken").mark_rect(color=_BAD, opacity=0.13)
+    tip = alt.Tooltip("alert:N", title="alert fired")
+    return [band.encode(x=_time(), x2=alt.X2("end:T"), tooltip=tip)] if data["broken"] else []
 
 
-def _thresholds(limits: Sequence[Limit]) -> list[Any]:
+def _thresholds(data: Data) -> list[Any]:
     import altair as alt
 
-    values = [{"limit": x.value, "alert": x.alert} for x in limits if x.value is not None]
-    if not values:
-        return []
-    rule = alt.Chart(alt.InlineData(values=values)).mark_rule(color=_SCHEMES["bad"], strokeDash=[5, 4])
-    return [rule.encode(y="limit:Q", tooltip=["alert:N", alt.Tooltip("limit:Q", title="threshold")])]
+    rule = _on("limits").mark_rule(color=_BAD, strokeDash=[5, 4])
+    tips = [alt.Tooltip("alert:N"), alt.Tooltip("limit:Q", title="threshold")]
+    return [rule.encode(y=alt.Y("limit:Q"), tooltip=tips)] if data["limits"] else []
 
 
-def _rules(markers: Sequence[Marker]) -> list[Any]:
+def _rules(data: Data) -> list[Any]:
     import altair as alt
 
-    if not markers:
+    if not data["markers"]:
         return []
-    values = [{"start": _at(m.at), "label": m.label, "told": m.told} for m in markers]
-    base = alt.Chart(alt.InlineData(values=values)).encode(
-        x=_time(), tooltip=alt.Tooltip("told:N", title="promotion")
-    )
-    words = base.mark_text(align="left", dx=3, baseline="top", fontSize=10, color=_SCHEMES["good"])
-    return [
-        base.mark_rule(color=_SCHEMES["good"], strokeWidth=1.5),
-        words.encode(text="label:N", y=alt.value(1)),
-    ]
+    base = _on("markers").encode(x=_time(), tooltip=alt.Tooltip("told:N", title="promotion"))
+    words = base.mark_text(align="left", dx=3, baseline="top", fontSize=10, color=_GOOD)
+    line = base.mark_rule(color=_GOOD, strokeWidth=1.5)
+    return [line, words.encode(text=alt.Text("label:N"), y=alt.YValue(1))]
+
+
+def _on(name: str) -> Any:
+    import altair as alt
+
+    return alt.Chart(alt.NamedData(name=name))
 
 
 def _time() -> Any:
     import altair as alt
 
-    return alt.X("start:T", title=None, axis=alt.Axis(labelOverlap=True, tickCount=8)).scale(type="utc")
+    axis = alt.Axis(labelOverlap=True, tickCount=8)
+    return alt.X("start:T", title=None, axis=axis).scale(type="utc")
+
+
+def _window_tip() -> Any:
+    import altair as alt
+
+    return alt.Tooltip("start:T", title="window from", format="%Y-%m-%d %H:%M")
+
+
+def _legend() -> Any:
+    import altair as alt
+
+    return alt.Legend(orient="top", title=None)
 
 
 def _at(moment: datetime) -> str:

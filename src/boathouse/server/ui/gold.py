@@ -1,13 +1,14 @@
-"""What a monitor found: its two gold tables, read as one relation under the caller's grants and masks."""
+"""What a monitor found: its two gold tables, read at once under the caller's grants and masks."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from boathouse.identity import Identity
-from boathouse.lake import Relation
 from boathouse.monitoring import QUALITY, TABLE, parse_granularity
 from boathouse.names import parse
 from boathouse.platform import Platform
@@ -43,12 +44,14 @@ class Choice:
     granularity: str | None
     slice: tuple[str, str] | None = None
 
-    @property
-    def where(self) -> str:
-        """The rows, in SQL."""
+    def rows(self, found: pa.Table) -> pa.Table:
+        """The rows of it."""
         key, value = self.slice or (None, None)
         wanted = {"granularity": self.granularity, "slice_key": key, "slice_value": value}
-        return " AND ".join(_is(column, text) for column, text in wanted.items())
+        for column, text in wanted.items():
+            there = found.column(column)
+            found = found.filter(pc.is_null(there) if text is None else pc.equal(there, text))
+        return found
 
 
 @dataclass(frozen=True)
@@ -107,54 +110,49 @@ def read(
     asked: Asked,
 ) -> Findings:
     """What a monitor found. Raises NotFound before its first refresh, NotPermitted."""
+    profile, _ = tables(environment, monitor)
+    known = {c.name for c in platform.catalog.table(profile).columns}
+    # one query and one engine: opening and binding cost more than reading
+    with platform.sql.run(who, _query(environment, monitor, known), environment) as relation:
+        rows = relation.to_arrow()
+    parts = {part: rows.filter(pc.equal(rows.column("part"), part)) for part in ("windows", "means", "drift")}
+    offered = _offered(parts["windows"])
+    choice = _chosen(offered, asked)
+    found = {part: _ordered(choice.rows(table)) for part, table in parts.items()}
+    means = {row["start"]: row["avg"] for row in found["means"]}
+    return Findings(offered, choice, found["windows"], means, found["drift"])
+
+
+def _query(environment: str, monitor: Mapping[str, Any], known: Collection[str]) -> str:
     log = monitor.get("inference_log") or {}
-    with _both(who, platform, environment, monitor) as gold:
-        column = log.get("model_id_col")
-        model = f'"{column}"' if column in gold.columns else f"'{ALL}'"
-        profile = gold.filter("part = 'profile' AND log_type = 'INPUT'")
-        offered = _offered(profile)
-        choice = _chosen(offered, asked)
-        ends = ("struct_extract(\"window\", 'start') AS start", 'struct_extract("window", \'end\') AS "end"')
-        mine = profile.filter(choice.where)
-        windows = mine.filter(f"column_name = '{TABLE}'").select(*ends, f"{model} AS model", *METRICS)
-        score = _text(str(log.get("prediction_proba_col") or log.get("prediction_col") or ""))
-        means = mine.filter(f"column_name = {score} AND {model} = '{ALL}'").select(*ends, "avg")
-        # when a label comes and which version answers say nothing of the inputs
-        apart = ", ".join(
-            _text(str(log.get(c) or "")) for c in ("timestamp_col", "label_col", "model_id_col")
-        )
-        against = f"part = 'drift' AND drift_type = 'BASELINE' AND {model} = '{ALL}'"
-        against += f" AND column_name NOT IN ('{TABLE}', {apart})"
-        drift = gold.filter(f"{against} AND {choice.where}").select(*ends, "column_name", *_DRIFT)
-        return Findings(
-            offered,
-            choice,
-            _ordered(windows),
-            {r["start"]: r["avg"] for r in means.to_dicts()},
-            _ordered(drift),
-        )
-
-
-@contextmanager
-def _both(
-    who: Identity, platform: Platform, environment: str, monitor: Mapping[str, Any]
-) -> Iterator[Relation]:
-    profile, drift = (".".join(f'"{level}"' for level in n.split(".")) for n in tables(environment, monitor))
-    query = (
-        f"SELECT 'profile' AS part, * FROM {profile} UNION ALL BY NAME SELECT 'drift' AS part, * FROM {drift}"
+    column = log.get("model_id_col")
+    model = f'"{column}"' if column in known else f"'{ALL}'"
+    score = _text(str(log.get("prediction_proba_col") or log.get("prediction_col") or ""))
+    # when a label comes and which version answers say nothing of the inputs
+    apart = ", ".join(_text(str(log.get(c) or "")) for c in ("timestamp_col", "label_col", "model_id_col"))
+    keys = (
+        f"granularity, slice_key, slice_value, {model} AS model, column_name,"
+        ' struct_extract("window", \'start\') AS start, struct_extract("window", \'end\') AS "end"'
     )
-    with platform.sql.run(who, query, environment) as relation:
-        yield relation
+    profile, drift = (".".join(f'"{level}"' for level in n.split(".")) for n in tables(environment, monitor))
+    measured, drifted = ", ".join((*METRICS, "avg")), ", ".join(_DRIFT)
+    no_drift = ", ".join(f"NULL AS {name}" for name in _DRIFT)
+    no_measure = ", ".join(f"NULL AS {name}" for name in (*METRICS, "avg"))
+    return (
+        f"SELECT CASE column_name WHEN '{TABLE}' THEN 'windows' ELSE 'means' END AS part, {keys}, {measured},"
+        f" {no_drift} FROM {profile} WHERE log_type = 'INPUT'"
+        f" AND (column_name = '{TABLE}' OR column_name = {score} AND {model} = '{ALL}')"
+        f" UNION ALL SELECT 'drift' AS part, {keys}, {no_measure}, {drifted} FROM {drift}"
+        f" WHERE drift_type = 'BASELINE' AND {model} = '{ALL}' AND column_name NOT IN ('{TABLE}', {apart})"
+    )
 
 
-def _offered(profile: Relation) -> tuple[Choice, ...]:
+def _offered(windows: pa.Table) -> tuple[Choice, ...]:
     keys = ["granularity", "slice_key", "slice_value"]
-    whole = profile.filter(f"column_name = '{TABLE}'").select(*keys).to_arrow()
-    found = whole.group_by(keys).aggregate([]).to_pylist()
-    choices = {
+    choices = [
         Choice(r["granularity"], (r["slice_key"], r["slice_value"]) if r["slice_key"] is not None else None)
-        for r in found
-    }
+        for r in windows.group_by(keys).aggregate([]).to_pylist()
+    ]
     return tuple(sorted(choices, key=lambda c: (c.granularity or "", c.slice or ("", ""))))
 
 
@@ -175,12 +173,9 @@ def _width(granularity: str) -> timedelta:
     return parse_granularity(granularity).width
 
 
-def _ordered(rows: Relation) -> list[Row]:
-    return sorted((r for r in rows.to_dicts() if r["start"]), key=lambda r: r["start"])
-
-
-def _is(column: str, value: str | None) -> str:
-    return f"{column} IS NULL" if value is None else f"{column} = {_text(value)}"
+def _ordered(rows: pa.Table) -> list[Row]:
+    found: list[Row] = rows.to_pylist()
+    return sorted((r for r in found if r["start"]), key=lambda r: r["start"])
 
 
 def _text(value: str) -> str:
