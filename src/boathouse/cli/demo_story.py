@@ -211,7 +211,7 @@ class Story:
         self._settle()
         incidents = [i for i in self.prod.http.call("GET", "/api/v1/incidents", params={"environment": "prod"}) if i["run_id"]]
         if not incidents:
-            return "no alert fired, so nothing was retrained"
+            raise RunFailed("no alert fired, so nothing was retrained: the model has become better than this story expects")
         run = self.prod.jobs.get(incidents[0]["run_id"])
         if run["state"] != "SUCCESS":
             raise RunFailed(f"retraining failed: {run['reason']}\n{self.prod.jobs.last_words(run, 40)}")
@@ -222,7 +222,7 @@ class Story:
         """Back to the former champion, and forward again."""
         before = self.prod.models.get(MODEL)["production"]
         if len({h["version"] for h in self.prod.models.get(MODEL)["history"] if h["to_stage"] == "Production"}) < 2:
-            return "there was only one champion so far"
+            raise RunFailed("there was only one champion so far, so there is nothing to roll back to")
         back = self.prod.models.rollback(MODEL, "shown by the demo")["version"]
         self.facts["rolled_back"].append({"from": before, "to": back})
         self.prod.call("POST", f"/api/v1/endpoints/prod/delay/await/{back}")
@@ -325,7 +325,9 @@ class Story:
 
 
 def _version(found: dict[str, Any]) -> str:
-    return f"version {found['version']}: {found['verdict']} -> {found['stage']}; {'; '.join((found['reasons'] or [])[:2])}"
+    reasons = found["reasons"] or []
+    telling = [r for r in reasons if "champion" in r] or reasons
+    return f"version {found['version']}: {found['verdict']} -> {found['stage']}; {'; '.join(telling[:2])}"
 
 
 def _question(row: dict[str, Any]) -> bytes:

@@ -132,11 +132,16 @@ class Repository:
 
         `author` is "Name <address>" or the name of a principal. Where the base already holds the branch,
         its head is the answer.
-        Raises Conflict, naming the files, when the two changed the same lines.
+        Raises Conflict, naming the files, when the two changed the same lines, and when they share no commit.
         """
         base, branch = self.head(base_ref), self.head(branch_ref)
         if self.contains(base, branch):
             return base
+        if git(self.path, "merge-base", base, branch, accepted=(0, 1)).code:
+            raise Conflict(
+                f"{branch_ref} shares no commit with {base_ref} of the project {self.path.stem!r} that is known "
+                f"here: work in a clone of {self.path}, or give your project another name in boathouse.yml"
+            )
         name, email = _author(author)
         merged = git(
             self.path, "merge-tree", "--write-tree", "--name-only", "--no-messages", "-z", base, branch,

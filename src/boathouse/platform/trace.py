@@ -48,8 +48,10 @@ class Tracer:
         features = json.loads(found.get("feature_versions") or "{}")
         environment = table.partition(".")[0]
         served = {name if name.count(".") == 2 else f"{environment}.{name}": v for name, v in features.items()}
-        upstream = {edge.source: edge for name in {*tables, *served} for edge in self._lineage.edges(name)}
-        raw = sorted(n for n in {*upstream, *tables, *served} if not self._lineage.edges(n, depth=1))
+        learned = {e.source for e in self._lineage.at_version(f"model:{model}", str(version.version))}
+        used = {*tables, *served, *learned}
+        upstream = {edge.source: edge for name in used for edge in self._lineage.edges(name)}
+        raw = sorted(n for n in {*upstream, *used} if not self._lineage.edges(n, depth=1))
         return {
             "prediction": {k: v for k, v in found.items() if k not in ("request", "response", "features")},
             "request": self._request(f"{model}_payload", found["request_id"]),

@@ -1,4 +1,4 @@
-"""A server over a home with a bit of everything, made once; and browsers of people who may do different things."""
+"""A server over a home with a bit of everything, made once, and browsers of people with different grants."""
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -102,7 +102,8 @@ def _tables(platform: Platform) -> None:
     hours = [datetime(2013, 4, 1, h, tzinfo=UTC) for h in range(24)]
     weather = pa.table({"origin": ["JFK"] * 24, "time_hour": hours, "temp": [float(h) for h in range(24)]})
     make(
-        platform, "prod.features.weather", weather, primary_keys=("origin", "time_hour"), event_time="time_hour",
+        platform, "prod.features.weather", weather,
+        primary_keys=("origin", "time_hour"), event_time="time_hour",
         description=f"Weather {SCRIPT}", column_comments={"temp": f"Fahrenheit {SCRIPT}"},
     )  # fmt: skip
     make(platform, "prod.raw.weather", weather, description="As it came")
@@ -152,17 +153,17 @@ def _deployments(platform: Platform) -> None:
     ]  # fmt: skip
     for environment in ("staging", "prod"):
         platform.deployments.replace(
-            who, environment=environment, project="flights", wanted=wanted, source="/nowhere", commit="c0ffee" * 5,
-            dirty=False,
+            who, environment=environment, project="flights", wanted=wanted, source="/nowhere",
+            commit="c0ffee" * 5, dirty=False,
         )  # fmt: skip
 
 
 def _run(platform: Platform) -> None:
     at = clock.now() - timedelta(minutes=5)
     row = {
-        "id": RUN, "environment": "prod", "project": "flights", "job": "refresh", "scratch": "", "commit_id": None,
-        "dirty": False, "source": "/nowhere", "definition": JOB, "parameters": {"as_of": "2013-04-15"},
-        "trigger": "schedule", "principal": "prod-jobs", "submitted_by": "prod-jobs",
+        "id": RUN, "environment": "prod", "project": "flights", "job": "refresh", "scratch": "",
+        "commit_id": None, "dirty": False, "source": "/nowhere", "definition": JOB,
+        "parameters": {"as_of": "2013-04-15"}, "trigger": "schedule", "principal": "prod-jobs", "submitted_by": "prod-jobs",
     }  # fmt: skip
     platform.runs.add(row, ["ingest", "features"])
     for task, state in (("ingest", "SUCCESS"), ("features", "FAILED")):

@@ -17,8 +17,9 @@ MONITOR = "/monitoring/prod/delay"
 PAGES = (
     "/", "/tables", "/tables?environment=prod&q=weather", "/tables/prod.features.weather", "/models", HERE,
     f"{HERE}?version=1", "/jobs", "/runs", "/runs?environment=prod&state=FAILED", f"/runs/{RUN}",
-    f"/runs/{RUN}?task=ingest", "/monitoring", MONITOR, f"{MONITOR}?granularity=1+week", "/endpoints", "/requests",
-    "/releases", "/sql", "/sql?environment=prod&q=select+count(*)+from+features.weather", "/trace", "/access",
+    f"/runs/{RUN}?task=ingest", "/monitoring", MONITOR, f"{MONITOR}?granularity=1+week", "/endpoints",
+    "/requests", "/releases", "/sql", "/sql?environment=prod&q=select+count(*)+from+features.weather", "/trace",
+    "/access",
     "/access?principal=prod-jobs", "/audit", "/audit/verify",
 )  # fmt: skip
 

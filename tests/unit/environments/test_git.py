@@ -186,6 +186,14 @@ def test_a_conflict_lists_the_files(repository: Repository, tree: Path) -> None:
     assert caught.value.details["files"] == ["src/features", "train"]
 
 
+def test_another_project_of_the_same_name_is_not_merged(repository: Repository, tree: Path) -> None:
+    run(tree, "checkout", "--quiet", "--orphan", "another")
+    commit(tree, train="print('another')\n")
+    push(tree, repository.path, "another")
+    with pytest.raises(Conflict, match="shares no commit with main of the project 'project'"):
+        repository.merge_commit("main", "another", "Merge another", ANN)
+
+
 @pytest.mark.parametrize(
     ("author", "email"),
     [("ann", "ann@localhost"), ("ann@example.org", "ann@example.org"), (ANN, "ann@example.org")],

@@ -1,5 +1,6 @@
 """Charts over a monitor's findings, as Vega-Lite in JSON; the browser draws them."""
 
+import functools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,10 +18,11 @@ _LABELS = {
     "calibration_error": "calibration error", "mean_absolute_percentage_error": "MAPE",
 }  # fmt: skip
 _RATES = {"mean_prediction": "predicted", "mean_label": "realised", "early": "predicted, labels to come"}
+_VOLUMES = {"count": "predictions", "num_labels": "with a label"}
 _QUALITY_CHARTS = 4
 
 Data = dict[str, list[dict[str, Any]]]
-"""The rows of a chart's layers by name. They are kept out of Altair, which copies and checks all it holds."""
+"""The rows of a chart's layers by name; kept out of Altair, which copies what it holds again and again."""
 
 
 @dataclass(frozen=True)
@@ -54,57 +56,54 @@ def label(metric: str) -> str:
 
 def charts(findings: Findings, markers: Sequence[Marker], limits: Sequence[Limit]) -> dict[str, Any]:
     """Chart's name -> Vega-Lite."""
-    from altair.utils.schemapi import debug_mode
-
     rows = findings.together
     named = {metric: {metric: label(metric)} for metric in quality_metrics(findings)[:_QUALITY_CHARTS]}
     if any(r["mean_label"] is not None for r in rows):
         named["rate"] = _RATES
         rows = [{**r, "early": _early(r, findings)} for r in rows]
-    with debug_mode(False):  # checking against the whole schema takes ten times what drawing does
-        found = {
-            key: _drawn(
-                _lines(rows, names), [x for x in limits if set(x.columns) & set(names)], markers, findings
-            )
-            for key, names in named.items()
-        }
-        found["volume"] = _drawn(_volume(rows), [], markers, findings)
-        if findings.drift:
-            found["drift"] = _drawn(_heat(findings), [], [], findings)
+    promoted = _marker_rows(markers)
+    found = {
+        key: _chart("lines", tuple(names.values()), {
+            "lines": _line_rows(rows, names), **promoted, **_limit_rows(findings, limits, names),
+        })
+        for key, names in named.items()
+    }  # fmt: skip
+    found["volume"] = _chart("volume", tuple(_VOLUMES.values()), {"volume": _volume_rows(rows), **promoted})
+    if findings.drift:
+        cells = _drift_rows(findings)
+        worst: dict[str, float] = {}
+        for cell in cells:
+            worst[cell["column"]] = max(worst.get(cell["column"], 0), cell["shown"])
+        order = tuple(sorted(worst, key=lambda column: -worst[column]))
+        found["drift"] = _chart("drift", order, {"drift": cells})
     return found
 
 
-def _early(row: Mapping[str, Any], findings: Findings) -> float | None:
-    """The mean of all predictions, in a window that waits for labels."""
-    return findings.predictions.get(row["start"]) if (row["num_labels"] or 0) < row["count"] else None
+def _chart(kind: str, names: tuple[str, ...], data: Data) -> dict[str, Any]:
+    there = {name: rows for name, rows in data.items() if rows}
+    return {**_spec(kind, names, tuple(name for name in _LAYERS if name in there)), "datasets": there}
 
 
-def _drawn(
-    main: tuple[Any, Data], limits: Sequence[Limit], markers: Sequence[Marker], findings: Findings
-) -> dict[str, Any]:
-    """A chart with its alerts' windows and thresholds and the promotions."""
+@functools.lru_cache(maxsize=128)
+def _spec(kind: str, names: tuple[str, ...], extras: tuple[str, ...]) -> dict[str, Any]:
+    """A chart without its rows: its main layer, and layers for alerts and promotions where there are some."""
     import altair as alt
+    from altair.utils.schemapi import debug_mode
 
-    chart, data = main
-    ends = {w["start"]: w["end"] for w in findings.together}
-    data["broken"] = [
-        {"start": _at(at), "end": _at(ends[at]), "alert": x.alert}
-        for x in limits
-        for at in x.broken
-        if at in ends
-    ]
-    data["limits"] = [{"limit": x.value, "alert": x.alert} for x in limits if x.value is not None]
-    data["markers"] = [{"start": _at(m.at), "label": m.label, "told": m.told} for m in markers]
-    layers = [*_bands(data), chart, *_thresholds(data), *_rules(data)]
-    whole = alt.layer(*layers).properties(width="container", height=chart.height)
-    return {**whole.to_dict(validate=False), "datasets": {name: rows for name, rows in data.items() if rows}}
+    main = {"lines": _lines, "volume": _volume, "drift": _heat}[kind]
+    height = 17 * len(names) if kind == "drift" else _HEIGHT
+    with debug_mode(False):  # checking against the whole schema takes ten times what drawing does
+        layers = [main(names), *(layer for name in extras for layer in _LAYERS[name]())]
+        # what an alert marks lies below the rest
+        layers.sort(key=lambda layer: layer.data.name != "broken")
+        whole = alt.layer(*layers).properties(width="container", height=height)
+        spec: dict[str, Any] = whole.to_dict(validate=False)
+    return spec
 
 
-def _lines(rows: Iterable[Mapping[str, Any]], named: Mapping[str, str]) -> tuple[Any, Data]:
-    import altair as alt
-
+def _line_rows(rows: Iterable[Mapping[str, Any]], named: Mapping[str, str]) -> list[dict[str, Any]]:
     # windows without a value stay in, so that all charts span the same time
-    values = [
+    return [
         {
             "start": _at(r["start"]),
             "metric": text,
@@ -115,42 +114,18 @@ def _lines(rows: Iterable[Mapping[str, Any]], named: Mapping[str, str]) -> tuple
         for r in rows
         for name, text in named.items()
     ]
-    chart = _on("lines").mark_line(point=alt.OverlayMarkDef(size=24), strokeWidth=2).encode(
-        x=_time(),
-        y=alt.Y("value:Q", title=None).scale(zero=False, nice=True, padding=4),
-        color=alt.Color("metric:N", legend=_legend() if len(named) > 1 else None)
-        .scale(domain=list(named.values()), range=[_MAIN, _OTHER, _QUIET][: len(named)]),
-        tooltip=[
-            _window_tip(), alt.Tooltip("metric:N"), alt.Tooltip("value:Q", format=".4f"),
-            alt.Tooltip("count:Q", format=","), alt.Tooltip("labels:Q", format=","),
-        ],
-    )  # fmt: skip
-    return chart.properties(height=_HEIGHT), {"lines": values}
 
 
-def _volume(rows: Iterable[Mapping[str, Any]]) -> tuple[Any, Data]:
-    import altair as alt
-
-    kinds = {"count": "predictions", "num_labels": "with a label"}
-    values = [
+def _volume_rows(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    return [
         {"start": _at(r["start"]), "end": _at(r["end"]), "kind": kind, "rows": r[column] or 0}
         for r in rows
-        for column, kind in kinds.items()
+        for column, kind in _VOLUMES.items()
     ]
-    domain = list(kinds.values())
-    chart = _on("volume").mark_rect(stroke=None).encode(
-        x=_time(), x2=alt.X2("end:T"), y=alt.Y("rows:Q", title=None), y2=alt.Y2Datum(0),
-        color=alt.Color("kind:N", legend=_legend(), sort=domain).scale(domain=domain, range=[_PALE, _MAIN]),
-        tooltip=[_window_tip(), alt.Tooltip("kind:N"), alt.Tooltip("rows:Q", format=",")],
-    )  # fmt: skip
-    return chart.properties(height=_HEIGHT), {"volume": values}
 
 
-def _heat(findings: Findings) -> tuple[Any, Data]:
-    """PSI by column and window; below the noise floor a value says nothing and stays pale."""
-    import altair as alt
-
-    values = [
+def _drift_rows(findings: Findings) -> list[dict[str, Any]]:
+    return [
         {
             "start": _at(r["start"]),
             "end": _at(r["end"]),
@@ -163,13 +138,61 @@ def _heat(findings: Findings) -> tuple[Any, Data]:
         for r in findings.drift
         if r["population_stability_index"] is not None
     ]
-    worst: dict[str, float] = {}
-    for v in values:
-        worst[v["column"]] = max(worst.get(v["column"], 0), v["shown"])
-    order = sorted(worst, key=lambda c: -worst[c])
+
+
+def _marker_rows(markers: Sequence[Marker]) -> Data:
+    return {"markers": [{"start": _at(m.at), "label": m.label, "told": m.told} for m in markers]}
+
+
+def _limit_rows(findings: Findings, limits: Sequence[Limit], named: Mapping[str, str]) -> Data:
+    ends = {w["start"]: w["end"] for w in findings.together}
+    mine = [x for x in limits if set(x.columns) & set(named)]
+    broken = [(at, x.alert) for x in mine for at in x.broken if at in ends]
+    return {
+        "broken": [{"start": _at(at), "end": _at(ends[at]), "alert": alert} for at, alert in broken],
+        "limits": [{"limit": x.value, "alert": x.alert} for x in mine if x.value is not None],
+    }
+
+
+def _early(row: Mapping[str, Any], findings: Findings) -> float | None:
+    """The mean of all predictions, in a window that waits for labels."""
+    return findings.predictions.get(row["start"]) if (row["num_labels"] or 0) < row["count"] else None
+
+
+def _lines(names: tuple[str, ...]) -> Any:
+    import altair as alt
+
+    colours = [_MAIN, _OTHER, _QUIET][: len(names)]
+    return _on("lines").mark_line(point=alt.OverlayMarkDef(size=24), strokeWidth=2).encode(
+        x=_time(),
+        y=alt.Y("value:Q", title=None).scale(zero=False, nice=True, padding=4),
+        color=alt.Color("metric:N", legend=_legend() if len(names) > 1 else None)
+        .scale(domain=list(names), range=colours),
+        tooltip=[
+            _window_tip(), alt.Tooltip("metric:N"), alt.Tooltip("value:Q", format=".4f"),
+            alt.Tooltip("count:Q", format=","), alt.Tooltip("labels:Q", format=","),
+        ],
+    )  # fmt: skip
+
+
+def _volume(names: tuple[str, ...]) -> Any:
+    import altair as alt
+
+    colour = alt.Color("kind:N", legend=_legend(), sort=list(names))
+    return _on("volume").mark_rect(stroke=None).encode(
+        x=_time(), x2=alt.X2("end:T"), y=alt.Y("rows:Q", title=None), y2=alt.Y2Datum(0),
+        color=colour.scale(domain=list(names), range=[_PALE, _MAIN]),
+        tooltip=[_window_tip(), alt.Tooltip("kind:N"), alt.Tooltip("rows:Q", format=",")],
+    )  # fmt: skip
+
+
+def _heat(order: tuple[str, ...]) -> Any:
+    """PSI by column and window; below the noise floor a value says nothing and stays pale."""
+    import altair as alt
+
     colour = alt.Color("shown:Q", legend=alt.Legend(title="PSI", orient="top", gradientLength=160))
-    chart = _on("drift").mark_rect(stroke=None).encode(
-        x=_time(), x2=alt.X2("end:T"), y=alt.Y("column:N", title=None, sort=order),
+    return _on("drift").mark_rect(stroke=None).encode(
+        x=_time(), x2=alt.X2("end:T"), y=alt.Y("column:N", title=None, sort=list(order)),
         color=colour.scale(domain=[at for at, _ in _HEAT], range=[c for _, c in _HEAT], clamp=True),
         tooltip=[
             alt.Tooltip("column:N"), _window_tip(), alt.Tooltip("psi:Q", title="PSI", format=".3f"),
@@ -177,35 +200,35 @@ def _heat(findings: Findings) -> tuple[Any, Data]:
             alt.Tooltip("js:Q", title="JS distance", format=".3f"),
         ],
     )  # fmt: skip
-    return chart.properties(height=17 * len(order)), {"drift": values}
 
 
-def _bands(data: Data) -> list[Any]:
+def _broken() -> list[Any]:
     """The windows in which an alert's condition held."""
     import altair as alt
 
     band = _on("broken").mark_rect(color=_BAD, opacity=0.13)
     tip = alt.Tooltip("alert:N", title="alert fired")
-    return [band.encode(x=_time(), x2=alt.X2("end:T"), tooltip=tip)] if data["broken"] else []
+    return [band.encode(x=_time(), x2=alt.X2("end:T"), tooltip=tip)]
 
 
-def _thresholds(data: Data) -> list[Any]:
+def _thresholds() -> list[Any]:
     import altair as alt
 
-    rule = _on("limits").mark_rule(color=_BAD, strokeDash=[5, 4])
     tips = [alt.Tooltip("alert:N"), alt.Tooltip("limit:Q", title="threshold")]
-    return [rule.encode(y=alt.Y("limit:Q"), tooltip=tips)] if data["limits"] else []
+    rule = _on("limits").mark_rule(color=_BAD, strokeDash=[5, 4])
+    return [rule.encode(y=alt.Y("limit:Q"), tooltip=tips)]
 
 
-def _rules(data: Data) -> list[Any]:
+def _promotions() -> list[Any]:
     import altair as alt
 
-    if not data["markers"]:
-        return []
     base = _on("markers").encode(x=_time(), tooltip=alt.Tooltip("told:N", title="promotion"))
     words = base.mark_text(align="left", dx=3, baseline="top", fontSize=10, color=_GOOD)
     line = base.mark_rule(color=_GOOD, strokeWidth=1.5)
     return [line, words.encode(text=alt.Text("label:N"), y=alt.YValue(1))]
+
+
+_LAYERS = {"broken": _broken, "limits": _thresholds, "markers": _promotions}
 
 
 def _on(name: str) -> Any:

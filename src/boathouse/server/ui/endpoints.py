@@ -50,8 +50,8 @@ def endpoint(environment: str, name: str, request: Request, who: Caller, platfor
     """One endpoint."""
     found = _one(who, platform, environment, name)
     log = _log(who, platform, found)
-    body = next((r["request"] for r in log.get("rows", ()) if r["request"]), _EXAMPLE)
-    return page(request, who, "endpoint.html", endpoint=found, log=log, body=_pretty(body), answer=None)
+    body = _pretty(next((r["request"] for r in log.get("rows", ()) if r["request"]), _EXAMPLE))
+    return page(request, who, "endpoint.html", endpoint=found, log=log, body=body, answer=None, fault="")
 
 
 @router.post("/endpoints/{environment}/{name}")
@@ -61,9 +61,13 @@ def ask(
     """Ask an endpoint; the answer stands below the form."""
     found = _one(who, platform, environment, name)
     body = fields.get("body", "")
-    answer = _ask(who, platform, found, body)
-    log = _log(who, platform, found)
-    return page(request, who, "endpoint.html", endpoint=found, log=log, body=_pretty(body), answer=answer)
+    status, answer, fault = 200, None, ""
+    try:
+        answer = _ask(who, platform, found, body)
+    except BoathouseError as error:  # what was typed stays in the form
+        status, fault = error.http_status, str(error)
+    values = {"endpoint": found, "body": _pretty(body), "answer": answer, "fault": fault}
+    return page(request, who, "endpoint.html", status=status, log=_log(who, platform, found), **values)
 
 
 def _all(who: Identity, platform: Platform) -> list[Endpoint]:

@@ -24,7 +24,7 @@ _THROW_AWAY = re.compile(r"^\w+\.mr\d+__")
 _DATA_WRITES = frozenset(
     {"write", "merge", "overwrite", "append", "delete", "update", "optimize", "create table", "alter table"}
 )
-_FETCHED, _SHOWN = 400, 14
+_FETCHED, _SHOWN = 150, 14
 
 
 @dataclass(frozen=True)
