@@ -27,7 +27,7 @@ demo: $(STAMP)  ## the whole workflow on real flight data; EXIT=1 ends when it h
 	@BOATHOUSE_HOME=$(CURDIR)/.demo/home $(BIN)/boathouse demo $(if $(EXIT),--exit)
 
 test: $(STAMP)  ## all tests
-	$(BIN)/pytest -q -n 2 --dist loadgroup $(TESTS)
+	$(BIN)/pytest -q -n 2 --dist loadfile $(TESTS)
 
 check: lint types layers  ## lint, types, layering
 

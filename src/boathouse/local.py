@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 from boathouse import context, settings
 from boathouse.client import Http, Lake
-from boathouse.errors import Unauthenticated
 
 
 def connect(env: str | None = None, *, home: str | None = None, url: str | None = None, token: str | None = None) -> Lake:
@@ -22,7 +21,13 @@ def connect(env: str | None = None, *, home: str | None = None, url: str | None 
         return running
     wanted = settings.load(home=home, url=url, token=token, env=env)
     http, on_close = reach(wanted)
-    lake = Lake(http, wanted.env, on_close=on_close)
+    try:
+        lake = Lake(http, wanted.env, on_close=on_close)
+    except BaseException:  # whoever is refused holds no home
+        http.close()
+        if on_close:
+            on_close()
+        raise
     context.use(lake)
     lake.point_mlflow_here()
     atexit.register(lake.close)
@@ -42,14 +47,15 @@ def reach(wanted: settings.Settings) -> tuple[Http, Callable[[], None] | None]:
     from boathouse.server import Server
 
     platform = Platform(wanted)
-    server = Server(platform)
-    url = server.start()
-    token = wanted.token or home.operator_token()
-    if token is None:
-        raise Unauthenticated(f"{wanted.home} has no operator token; `boathouse doctor` says how to mend it")
+    try:
+        server = Server(platform)
+        url = server.start()
+    except BaseException:
+        platform.close()
+        raise
 
     def close() -> None:
         platform.close()
         server.stop()
 
-    return Http(url, token), close
+    return Http(url, wanted.token or home.operator_token()), close

@@ -132,7 +132,9 @@ class Catalog:
             "event_time": spec.event_time, "known_time": spec.known_time,
             "partition_by": list(spec.partition_by), "tags": dict(spec.tags), "masks": {}, "row_filter": None,
         }  # fmt: skip
-        self._add("table", spec.name, name.schema_name, identity.principal, spec.description, properties)
+        with self._database.writing() as connection:
+            self._add("table", spec.name, name.schema_name, identity.principal, spec.description, properties)
+            self._outbox.emit(connection, "table.created", spec.name, {"principal": identity.principal})
 
     def drop_table(self, identity: Identity, name: str) -> None:
         """Remove a table and its files. Raises Conflict while a model's record pins a version of it."""

@@ -10,7 +10,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from boathouse.cli.output import console, say
-from boathouse.cli.session import options
+from boathouse.cli.session import end_on_sigterm, options
 
 if TYPE_CHECKING:
     from boathouse.cli.demo_story import Story
@@ -36,6 +36,7 @@ def demo(
     from boathouse.platform import Platform
     from boathouse.server import Server
 
+    end_on_sigterm()
     home = _empty_home(settings.load(home=options.home).home)
     began = time.monotonic()
     with Platform(settings.load(home=str(home))) as platform:
@@ -92,7 +93,7 @@ def _empty_home(home: Path) -> Path:
     _check_free(home)
     for folder in (home, home.parent / "flights"):
         shutil.rmtree(folder, ignore_errors=True)
-    home.mkdir(parents=True)
+    home.mkdir(parents=True, mode=0o700)
     (home / _MARK).touch()
     return home
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import typer
 
 from boathouse.cli.output import JSON, say, show
-from boathouse.cli.session import options
+from boathouse.cli.session import end_on_sigterm, options
 
 
 def register(app: typer.Typer) -> None:
@@ -31,6 +31,7 @@ def up(port: int = typer.Option(8787, "--port"), host: str = typer.Option("127.0
         raise InvalidInput(
             f"this installation listens on loopback only, not on {host}: tasks are not isolated from each other yet"
         )
+    end_on_sigterm()
     with Platform(settings.load(home=options.home)) as platform:
         server = Server(platform, port)
         url = server.start(warm=True)

@@ -1,5 +1,6 @@
 """What every command starts from: the common options and a connection."""
 
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -31,3 +32,8 @@ def connected(env: str | None = None) -> "Iterator[Lake]":
         yield lake
     finally:
         lake.close()
+
+
+def end_on_sigterm() -> None:
+    """Let SIGTERM end this process as Ctrl-C does: with its children ended and its home given back."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)

@@ -29,6 +29,8 @@ def gather(context: Context, model: str, version: int, task: Mapping[str, Any]) 
         raise
     except Exception as error:
         return Evidence({}, loads=False, load_error=f"{type(error).__name__}: {error}", champion_version=_text(task["champion"]))
+    if missing := _missing_features(context, candidate):
+        return Evidence({}, missing_features=missing, has_signature=_signed(candidate), champion_version=_text(task["champion"]))
     evaluation = task["evaluation"]
     if not evaluation:
         return Evidence({}, has_signature=_signed(candidate), champion_version=_text(task["champion"]))
@@ -47,6 +49,16 @@ def gather(context: Context, model: str, version: int, task: Mapping[str, Any]) 
         differences=_differences(metrics, y, ours, theirs), latency_ms=latency,
         custom=tuple(_custom(evaluation.get("custom"), candidate, rows)),
     )  # fmt: skip
+
+
+def _missing_features(context: Context, model: Model) -> tuple[str, ...]:
+    """Features that the version asks for and this environment does not have, as `table.feature`."""
+    found: list[str] = []
+    for lookup in model.spec.lookups() if model.spec else ():
+        name = lookup.table.name
+        known = {c.name for c in context.table_info(name).columns} if context.table_exists(name) else set()
+        found += [f"{name}.{feature}" for feature, _ in lookup.columns if feature not in known]
+    return tuple(found)
 
 
 def _rows(context: Context, evaluation: Mapping[str, Any]) -> "pd.DataFrame":

@@ -37,7 +37,8 @@ class Plan:
         thresholds = {metric: Threshold(**(limits or {})) for metric, limits in wanted.items()}
         asked = body.get("approval")
         approval: Mapping[str, Any] = asked if isinstance(asked, Mapping) else {}
-        by, duties = tuple(approval.get("by") or ()), bool(approval.get("separation_of_duties"))
+        named = approval.get("by") or ()
+        by, duties = (named,) if isinstance(named, str) else tuple(named), bool(approval.get("separation_of_duties"))
         return cls(evaluation, thresholds, by, duties, str(body.get("mode") or "automatic"))
 
 
@@ -97,17 +98,19 @@ class Delivery:
         plan = self.plan(model)
         if plan is None:
             raise NotFound(f"no deployed bundle says how to judge {model}")
+        self._check_staging(model, version)
         if (now := self._registry.model(model).production) != _number(evidence.champion_version):
             held = Check("champion", "hold", f"the champion changed to version {now} during the test; test again")
             verdict = Verdict("hold", (held,))
         else:
             verdict = decide(evidence, plan.thresholds, approval_required=bool(plan.approvers),
-                             min_rows=int(plan.evaluation.get("min_rows", 100)))  # fmt: skip
+                             min_rows=int(plan.evaluation.get("min_rows", 100)),
+                             max_latency_ms=plan.evaluation.get("max_latency_ms"))  # fmt: skip
         body = verdict.to_dict() | {"evidence": evidence.to_dict(), "run_id": identity.run_id}
         self._registry.record_verdict(model, version, environment, body)
         if verdict.outcome == "pass":
             reason = f"passed {len(verdict.checks)} checks"
-            self._registry.promote(model, version, principal=identity.principal, reason=reason)
+            self._registry.promote(model, version, principal=identity.principal, reason=reason, expected_production=now)
         elif verdict.outcome == "fail":
             reason = f"refused: {verdict.reasons[0]}"
             self._registry.transition(model, version, ARCHIVED, principal=identity.principal, reason=reason)
@@ -116,6 +119,7 @@ class Delivery:
     def approve(self, identity: Identity, model: str, version: int, reason: str) -> None:
         """Promote a version that waits for approval. Raises NotPermitted, Conflict without a verdict that waits."""
         self._access.authorize(identity, "APPROVE", "model", model)
+        self._check_staging(model, version)
         plan, verdict = self.plan(model), self._newest(model, version)
         blocking = [c for c in verdict.checks if c.outcome != "pass" and c.name != "approval"]
         if blocking:
@@ -134,8 +138,9 @@ class Delivery:
         self._registry.promote(model, version, principal=identity.principal, reason=f"approved: {reason}")
 
     def reject(self, identity: Identity, model: str, version: int, reason: str) -> None:
-        """Refuse a version that waits."""
+        """Refuse a version that waits. Raises NotPermitted, Conflict for one that does not."""
         self._access.authorize(identity, "APPROVE", "model", model)
+        self._check_staging(model, version)
         self._registry.transition(model, version, ARCHIVED, principal=identity.principal, reason=f"rejected: {reason}")
 
     def promote(self, identity: Identity, model: str, version: int, reason: str) -> None:
@@ -150,6 +155,11 @@ class Delivery:
         """Make the former Production version Production again; the version."""
         self._access.authorize(identity, "PROMOTE", "model", model)
         return self._registry.rollback(model, principal=identity.principal, reason=reason).version
+
+    def _check_staging(self, model: str, version: int) -> None:
+        stage = self._registry.version(model, version).stage
+        if stage != STAGING:
+            raise Conflict(f"{model} version {version} is in {stage}: only what is under test in Staging is judged")
 
     def _newest(self, model: str, version: int) -> Verdict:
         found = self._registry.verdicts(model, version)

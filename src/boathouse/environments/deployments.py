@@ -111,12 +111,11 @@ class Deployments:
     def current(
         self, environment: str | None = None, project: str | None = None, scratch: str = ""
     ) -> list[Deployment]:
-        """The newest deployment of each project in each environment."""
-        newest = sa.select(sa.func.max(deployments.c.id)).where(deployments.c.scratch == scratch)
-        newest = newest.group_by(deployments.c.environment, deployments.c.project)
+        """The newest deployment of each project that has resources in an environment."""
+        used = sa.select(resources.c.deployment).where(resources.c.scratch == scratch)
         query = (
             sa.select(deployments)
-            .where(deployments.c.id.in_(newest))
+            .where(deployments.c.id.in_(used))
             .order_by(deployments.c.environment, deployments.c.project)
         )
         with self._database.reading() as connection:

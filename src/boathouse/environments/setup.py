@@ -44,6 +44,9 @@ JOBS = (*_WORK, *_MODELS, "RUN")
 SHARED_SCHEMAS = ("features", "monitoring")
 """Schemas of prod that data scientists may read besides the inference tables."""
 
+SHARED_TABLES = ("_inference", "_inference_profile_metrics", "_inference_drift_metrics")
+"""How the names of inference and monitoring tables end, which data scientists may read in prod, too."""
+
 
 def service_principal(environment: str) -> str:
     """The identity of an environment's jobs."""
@@ -68,3 +71,9 @@ def set_up(catalog: Catalog, access: AccessControl, identities: Identities, oper
                 access.grant(operator, [group], privileges, "catalog", environment)
     for schema in SHARED_SCHEMAS:
         access.grant(operator, ["data-scientists"], ["SELECT"], "schema", f"prod.{schema}")
+
+
+def share(access: AccessControl, table: str) -> None:
+    """Let data scientists read a new table of prod if it is an inference or monitoring table."""
+    if table.startswith("prod.") and table.endswith(SHARED_TABLES):
+        access.grant("system", ["data-scientists"], ["SELECT"], "table", table)

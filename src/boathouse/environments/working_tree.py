@@ -93,7 +93,7 @@ def _diff(root: Path) -> str:
     with tempfile.TemporaryDirectory() as scratch:
         copy = Path(scratch, "index")
         if index.exists():
-            shutil.copyfile(index, copy)
+            shutil.copy2(index, copy)  # with its time: by it git tells which files may have changed since
         own_index = {"GIT_INDEX_FILE": str(copy)}
         if small:
             git(

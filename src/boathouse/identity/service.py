@@ -3,6 +3,7 @@
 import hashlib
 import secrets
 from datetime import UTC, datetime, timedelta
+from typing import get_args
 
 import sqlalchemy as sa
 
@@ -22,7 +23,9 @@ class Identities:
         self._database = database
 
     def create(self, name: str, kind: PrincipalKind) -> Principal:
-        """A new principal. Raises AlreadyExists."""
+        """A new principal. Raises AlreadyExists, InvalidInput."""
+        if kind not in get_args(PrincipalKind):
+            raise InvalidInput(f"{kind!r} is no kind of principal; they are {', '.join(get_args(PrincipalKind))}")
         if not name or len(name) > 255:
             raise InvalidInput("a principal needs a name of at most 255 characters")
         with self._database.writing() as connection:
@@ -93,7 +96,7 @@ class Identities:
             connection.execute(
                 tokens.insert().values(
                     id=secrets.token_hex(8), digest=_digest(secret), principal=principal, comment=comment,
-                    created_at=now, expires_at=now + lifetime if lifetime else None, environment=environment,
+                    created_at=now, expires_at=None if lifetime is None else now + lifetime, environment=environment,
                     run_id=run_id, commit_id=commit, scratch=scratch,
                 )
             )

@@ -5,8 +5,9 @@ import subprocess
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from boathouse.jobs.task_process import TaskIdentity
 _log = logging.getLogger(__name__)
 _POLL_SECONDS = 0.05
 _PARALLEL_TASKS = 4
+_CANCELED = ("CANCELED", "canceled")
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,8 @@ class Runner:
         self._launch_check = launch_check
         self._submit_job = submit_job
         self._threads: dict[str, threading.Thread] = {}
-        self._canceled: set[str] = set()
+        self._ending: dict[str, tuple[str, str]] = {}
+        """Runs that are being ended -> the (state, reason) they end in."""
         self._slots = threading.Condition()
 
     def submit(self, request: RunRequest) -> str:
@@ -87,9 +90,9 @@ class Runner:
         run = self._runs.get(run_id)
         if not run.done:
             raise Conflict(f"run {run_id} is {run.state}: wait for its end, or cancel it")
-        again = [t.task_key for t in run.tasks if t.state != "SUCCESS"]
+        again = [t.task_key for t in run.tasks if t.state not in ("SUCCESS", "EXCLUDED")]
         if not again:
-            raise Conflict(f"every task of run {run_id} succeeded; there is nothing to repair")
+            raise Conflict(f"no task of run {run_id} failed; there is nothing to repair")
         for key in again:
             self._runs.update_task(run_id, key, state="QUEUED", reason=None, exit_code=None)
         self._runs.update(run_id, state="QUEUED", reason=None, ended_at=None)
@@ -98,7 +101,7 @@ class Runner:
     def cancel(self, run_id: str) -> None:
         """Kill a run's processes and let no further task start."""
         if not self._runs.get(run_id).done:
-            self._canceled.add(run_id)
+            self._ending.setdefault(run_id, _CANCELED)
 
     def wait(self, run_id: str, seconds: float | None = None) -> Run:
         """Block until a run ends."""
@@ -127,8 +130,10 @@ class Runner:
 
     def stop(self) -> None:
         """End every run that is still going."""
-        for run_id, thread in list(self._threads.items()):
-            self._canceled.add(run_id)
+        going = dict(self._threads)
+        for run_id in going:
+            self._ending.setdefault(run_id, _CANCELED)
+        for thread in going.values():
             thread.join(10)
 
     def log(self, run_id: str, task_key: str) -> Path:
@@ -147,14 +152,15 @@ class Runner:
             self._await_slot(run, job.max_concurrent_runs)
             self._launch_check(run)
             chosen = [t for t in job.tasks if t.key in keys]
-            state, reason = self._run_dag(run, chosen)
+            with self._time_limit(run_id, job.timeout_seconds):
+                state, reason = self._run_dag(run, chosen)
         except BoathouseError as error:
             state, reason = "FAILED", str(error)
         except Exception as error:
             _log.exception("run %s", run_id)
             state, reason = "FAILED", f"{type(error).__name__}: {error}"
         self._runs.update(run_id, state=state, reason=reason, ended_at=clock.now())
-        self._canceled.discard(run_id)
+        self._ending.pop(run_id, None)
         with self._slots:
             self._slots.notify_all()
         self._ended(self._runs.get(run_id))
@@ -162,16 +168,25 @@ class Runner:
 
     def _await_slot(self, run: Run, allowed: int) -> None:
         with self._slots:
-            while run.id not in self._canceled:
-                running = self._runs.newest(run.environment, run.job, "RUNNING", limit=allowed + 1)
-                if len([r for r in running if r.scratch == run.scratch]) < allowed:
-                    break
+            while run.id not in self._ending and self._runs.running(run.environment, run.job, run.scratch) >= allowed:
                 self._slots.wait(0.5)
             self._runs.update(run.id, state="RUNNING", started_at=clock.now())
 
+    @contextmanager
+    def _time_limit(self, run_id: str, seconds: int) -> Iterator[None]:
+        timer = threading.Timer(seconds, self._ending.setdefault, (run_id, ("FAILED", f"timed out after {seconds} s")))
+        if seconds:
+            timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+
     def _run_dag(self, run: Run, tasks: list[TaskDefinition]) -> tuple[str, str | None]:
-        outcome = {t.task_key: t.state for t in run.tasks if t.state == "SUCCESS"}
         waiting = {t.key: t for t in tasks}
+        conditions = {t["task_key"] for t in run.definition["tasks"] if t.get("condition_task")}
+        outcome = {t.task_key: str(t.results.get("outcome", t.state)) if t.task_key in conditions else t.state
+                   for t in run.tasks if t.task_key not in waiting}  # fmt: skip
         going: dict[Future[str], str] = {}
         with ThreadPoolExecutor(_PARALLEL_TASKS) as pool:
             while waiting or going:
@@ -183,8 +198,8 @@ class Runner:
                     raise InvalidInput(f"tasks {', '.join(waiting)} wait for each other")
                 for future in wait(going, return_when=FIRST_COMPLETED).done:
                     outcome[going.pop(future)] = future.result()
-        if run.id in self._canceled:
-            return "CANCELED", "canceled"
+        if run.id in self._ending:
+            return self._ending[run.id]
         failed = sorted(k for k, state in outcome.items() if state not in ("SUCCESS", "EXCLUDED", "true", "false"))
         return ("FAILED", f"task {', '.join(failed)} did not succeed") if failed else ("SUCCESS", None)
 
@@ -193,20 +208,28 @@ class Runner:
             self._runs.update_task(run.id, task.key, state=verdict[0], reason=verdict[1], ended_at=clock.now())
             return verdict[0]
         for attempt in range(task.max_retries + 1):
+            if run.id in self._ending:
+                self._runs.update_task(run.id, task.key, state="CANCELED", reason=self._ending[run.id][1], ended_at=clock.now())
+                return "CANCELED"
             self._runs.update_task(run.id, task.key, state="RUNNING", attempt=attempt, started_at=clock.now(), ended_at=None)
             try:
                 state, reason, code = self._attempt(run, task)
             except BoathouseError as error:
                 state, reason, code = "FAILED", str(error), None
-            final = "CANCELED" if run.id in self._canceled else state
+            final = "CANCELED" if run.id in self._ending and state == "FAILED" else state
             self._runs.update_task(
                 run.id, task.key, state="SUCCESS" if final in ("true", "false") else final,
                 reason=reason, exit_code=code, ended_at=clock.now(),
             )  # fmt: skip
             if final != "FAILED" or attempt == task.max_retries:
                 return final
-            time.sleep(task.min_retry_interval_millis / 1000)
+            self._pause(run.id, task.min_retry_interval_millis / 1000)
         return "FAILED"
+
+    def _pause(self, run_id: str, seconds: float) -> None:
+        limit = time.monotonic() + seconds
+        while time.monotonic() < limit and run_id not in self._ending:
+            time.sleep(_POLL_SECONDS)
 
     def _attempt(self, run: Run, task: TaskDefinition) -> tuple[str, str | None, int | None]:
         body = completed(task.body, self._facts(run))
@@ -215,19 +238,27 @@ class Runner:
             self._runs.add_result(run.id, task.key, "outcome", answer)
             return answer, f"{body['left']} {body['op']} {body['right']} is {answer}", None
         if task.kind == "run_job_task":
-            child = self.wait(self._submit_job(run, body.get("job_name") or body["job_id"], body.get("job_parameters") or {}))
+            child = self._follow(run.id, self._submit_job(run, body.get("job_name") or body["job_id"], body.get("job_parameters") or {}))
             return ("SUCCESS", None, None) if child.state == "SUCCESS" else ("FAILED", f"run {child.id}: {child.reason}", None)
         log = self.log(run.id, task.key)
         process = task_process.start(task.kind, body, self._identify(run, task.key), Path(run.source), log)
         self._runs.update_task(run.id, task.key, pid=process.pid, pid_started=task_process.process_started(process.pid))
         return self._watch(run.id, task, process)
 
+    def _follow(self, run_id: str, child_id: str) -> Run:
+        """Wait for the run that a run has started; where the one is ended, so is the other."""
+        while not (child := self._runs.get(child_id)).done:
+            if ending := self._ending.get(run_id):
+                self._ending.setdefault(child_id, ("CANCELED", f"run {run_id} {ending[1]}"))
+            time.sleep(_POLL_SECONDS)
+        return child
+
     def _watch(self, run_id: str, task: TaskDefinition, process: "subprocess.Popen[bytes]") -> tuple[str, str | None, int]:
         limit = time.monotonic() + task.timeout_seconds if task.timeout_seconds else None
         reason = None
         while (code := process.poll()) is None:
-            if run_id in self._canceled or (limit and time.monotonic() > limit):
-                reason = "canceled" if run_id in self._canceled else f"timed out after {task.timeout_seconds} s"
+            if run_id in self._ending or (limit and time.monotonic() > limit):
+                reason = self._ending.get(run_id, ("", f"timed out after {task.timeout_seconds} s"))[1]
                 task_process.end(process.pid)
                 code = process.wait()
                 break

@@ -92,10 +92,12 @@ class Runs:
             connection.execute(task_runs.update().where(here).values(**values))
 
     def add_result(self, run_id: str, task_key: str, key: str, value: Any) -> None:
-        """Keep a value a task hands to later tasks."""
+        """Keep a value a task hands to later tasks. Raises NotFound."""
         here = (task_runs.c.run_id == run_id) & (task_runs.c.task_key == task_key)
         with self._database.writing() as connection:
-            before = connection.execute(sa.select(task_runs.c.results).where(here)).scalar_one()
+            before = connection.execute(sa.select(task_runs.c.results).where(here)).scalar()
+            if before is None:
+                raise NotFound(f"run {run_id} has no task {task_key!r}")
             connection.execute(task_runs.update().where(here).values(results={**before, key: value}))
 
     def get(self, run_id: str) -> Run:
@@ -123,6 +125,14 @@ class Runs:
         """How many runs of a job have not ended."""
         query = sa.select(sa.func.count()).where(
             runs.c.environment == environment, runs.c.job == job, runs.c.scratch == scratch, runs.c.state.notin_(DONE)
+        )
+        with self._database.reading() as connection:
+            return int(connection.execute(query).scalar_one())
+
+    def running(self, environment: str, job: str, scratch: str = "") -> int:
+        """How many runs of a job have begun and not ended."""
+        query = sa.select(sa.func.count()).where(
+            runs.c.environment == environment, runs.c.job == job, runs.c.scratch == scratch, runs.c.state == "RUNNING"
         )
         with self._database.reading() as connection:
             return int(connection.execute(query).scalar_one())

@@ -64,11 +64,13 @@ class Schedules:
             if str(schedule.get("pause_status", "UNPAUSED")).upper() == "PAUSED":
                 continue
             key = (name, str(sorted(schedule.items())))
-            due = self._due.get(key) or next_due(schedule, now)
-            if due <= now:
-                self._start(name, due)
-                due = next_due(schedule, now)
-            wanted[key] = due
+            try:
+                due = self._due.get(key) or next_due(schedule, now)
+                wanted[key] = next_due(schedule, now) if due <= now else due
+                if due <= now:
+                    self._start(name, due)
+            except Exception:
+                _log.exception("%s could not be started by its schedule", name)
         self._due = wanted
 
     def _watch(self) -> None:

@@ -39,7 +39,7 @@ def start(kind: str, body: Mapping[str, Any], identity: TaskIdentity, source: Pa
     try:
         with log.open("ab") as output:
             return subprocess.Popen(
-                [sys.executable, "-m", TASK_MODULE, *arguments(kind, body)], cwd=source, env=environ,
+                [sys.executable, "-P", "-m", TASK_MODULE, *arguments(kind, body)], cwd=source, env=environ,
                 stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, pass_fds=(read_end,),
                 start_new_session=True,
             )  # fmt: skip

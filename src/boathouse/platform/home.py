@@ -5,10 +5,12 @@ import os
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 
 from boathouse.errors import HomeInUse, InvalidInput, NewerHome
+from boathouse.jobs import process_started
 from boathouse.settings import Settings
 
 FORMAT = 1
@@ -28,7 +30,7 @@ class Home:
 
     def __init__(self, settings: Settings) -> None:
         self.path = settings.home
-        self._lock = FileLock(self.path / "lock")
+        self._lock = FileLock(self.path / "lock", thread_local=False)
 
     def acquire(self) -> None:
         """Become the owner. Raises HomeInUse naming the owner's pid, NewerHome."""
@@ -45,7 +47,7 @@ class Home:
                 "once and let every command use that server"
             ) from error
         (self.path / "owner").write_text(str(os.getpid()))
-        (self.path / "home.json").write_text(json.dumps({"format": FORMAT}))
+        self._write("home.json", {"format": FORMAT})
 
     def release(self) -> None:
         """Give the home back."""
@@ -56,16 +58,15 @@ class Home:
 
     def publish(self, url: str) -> None:
         """Tell other processes on this machine where to connect."""
-        target = self.path / "server.json"
-        fresh = target.with_suffix(".new")
-        fresh.write_text(json.dumps({"url": url, "pid": os.getpid()}))
-        fresh.replace(target)
+        self._write("server.json", {"url": url, "pid": os.getpid(), "started": process_started(os.getpid())})
 
     def address(self) -> Address | None:
         """Where a living owner answers, if one published it."""
         try:
             body = json.loads((self.path / "server.json").read_text())
             os.kill(int(body["pid"]), 0)
+            if body["started"] != process_started(int(body["pid"])):
+                return None  # the number has passed to another process
             return Address(str(body["url"]), int(body["pid"]))
         except (OSError, ValueError, KeyError):
             return None
@@ -98,12 +99,22 @@ class Home:
         path = self.path / "home.json"
         if not path.exists():
             return
-        found = int(json.loads(path.read_text()).get("format", 0))
+        try:
+            found = int(json.loads(path.read_text())["format"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise InvalidInput(f"{path} cannot be read ({error}); restore it from a backup of the home") from error
         if found > FORMAT:
             raise NewerHome(
                 f"{self.path} was written by a newer Boathouse (format {found}, this one reads {FORMAT}); "
                 "upgrade with `pip install --upgrade boathouse`"
             )
+
+    def _write(self, name: str, body: dict[str, Any]) -> None:
+        """Whole or not at all, whenever the process ends."""
+        target = self.path / name
+        fresh = target.with_suffix(".new")
+        fresh.write_text(json.dumps(body))
+        fresh.replace(target)
 
     def _owner(self) -> str:
         try:

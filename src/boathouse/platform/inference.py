@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from boathouse.catalog import Catalog, Table, TableAccess, TableSpec
 from boathouse.environments import Deployments
-from boathouse.errors import BoathouseError, Unavailable
+from boathouse.errors import Unavailable
 from boathouse.identity import Identity
 from boathouse.lake import Commit, Engine, Relation
 from boathouse.serving import PAYLOAD_SCHEMA, flush, served_entity
@@ -67,7 +67,7 @@ class InferenceFlush:
             for endpoint in self._deployments.resources("model_serving_endpoint"):
                 try:
                     self.flush(endpoint.environment, endpoint.name)
-                except BoathouseError:
+                except Exception:
                     _log.exception("requests of %s.%s stay spooled", endpoint.environment, endpoint.name)
 
 

@@ -14,8 +14,8 @@ from boathouse.alerts import Alerts, Incident
 from boathouse.catalog import AccessControl, Audit, Catalog, Lineage, SqlDesk
 from boathouse.database import Database
 from boathouse.delivery import Delivery
-from boathouse.environments import Deployments, Projects, service_principal, set_up
-from boathouse.errors import Conflict
+from boathouse.environments import Deployments, Projects, service_principal, set_up, share
+from boathouse.errors import Conflict, InvalidInput
 from boathouse.events import Event, Outbox
 from boathouse.identity import Identities, Identity
 from boathouse.jobs import Run, Runner, RunRequest, Runs, Schedules, TaskIdentity
@@ -37,6 +37,7 @@ class Platform:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        _check_supported(settings)
         self.home = Home(settings)
         self.home.acquire()
         try:
@@ -84,6 +85,7 @@ class Platform:
         self.url = url
         self.end_orphans()
         self.outbox.subscribe("registered_model.created", self._know_model)
+        self.outbox.subscribe("table.created", lambda event: share(self.access, event.subject))
         self.outbox.subscribe("model_version.", self.delivery.on_event)
         self.outbox.subscribe("model", lambda _event: self.endpoints.wake())
         self.outbox.subscribe("alert.fired", self._answer_alert)
@@ -257,6 +259,8 @@ class Platform:
         environment = event.subject.partition(".")[0]
         for job in self.deployments.resources("job", environment):
             trigger = job.definition.get("trigger") or {}
+            if str(trigger.get("pause_status") or "UNPAUSED").upper() == "PAUSED":
+                continue
             tables = [f"{environment}.{t}" if t.count(".") == 1 else t
                       for t in (trigger.get("table_update") or {}).get("table_names") or ()]  # fmt: skip
             if event.kind == "table.updated" and event.subject in tables:
@@ -270,6 +274,13 @@ def lock_hash(folder: Path) -> str | None:
         if (path := folder / name).is_file():
             return hashlib.sha256(path.read_bytes()).hexdigest()
     return None
+
+
+def _check_supported(settings: Settings) -> None:
+    """Raises InvalidInput for a setting whose other values are not built yet."""
+    for name, only in (("engine", "duckdb"), ("online_store", "embedded")):
+        if (given := getattr(settings, name)) != only:
+            raise InvalidInput(f"the setting {name} is {given!r}; only {only!r} is there yet")
 
 
 def _window_end(incident: Incident) -> str:

@@ -23,7 +23,10 @@ class Tracer:
         self._lineage = lineage
 
     def trace(self, identity: Identity, environment: str, prediction_id: str) -> dict[str, Any]:
-        """All that is known of a prediction, `request id` or `request id:row`. Raises NotFound."""
+        """All that is known of a prediction, `request id` or `request id:row`, and may be seen by the identity.
+
+        `hidden` counts the tables and models behind it that may not. Raises NotFound.
+        """
         request_id, _, row = prediction_id.partition(":")
         for info in self._catalog.tables(identity):
             if info.name.startswith(f"{environment}.") and info.name.endswith(("_inference", "_payload")):
@@ -48,21 +51,30 @@ class Tracer:
         features = json.loads(found.get("feature_versions") or "{}")
         environment = table.partition(".")[0]
         served = {name if name.count(".") == 2 else f"{environment}.{name}": v for name, v in features.items()}
+
         learned = {e.source for e in self._lineage.at_version(f"model:{model}", str(version.version))}
         used = {*tables, *served, *learned}
         upstream = {edge.source: edge for name in used for edge in self._lineage.edges(name)}
-        raw = sorted(n for n in {*upstream, *used} if not self._lineage.edges(n, depth=1))
+        raw = {n for n in {*upstream, *used} if not self._lineage.edges(n, depth=1)}
+        ends = {end for edge in upstream.values() for end in (edge.source, edge.target)}
+        seen = {n for n in ends | used if self._may_see(identity, n)}
         return {
             "prediction": {k: v for k, v in found.items() if k not in ("request", "response", "features")},
             "request": self._request(f"{model}_payload", found["request_id"]),
-            "features_from": served,
+            "features_from": {n: v for n, v in served.items() if n in seen},
             "model": {"name": model, "version": version.version, "stage": version.stage, "registered_at": version.created_at},
             "training": {"mlflow_run": version.run_id, "commit": record.get("boathouse.git_commit"),
                          "dirty": record.get("boathouse.git_dirty"), "lock_hash": record.get("boathouse.lock_hash"),
-                         "job_run": record.get("boathouse.job_run"), "tables": tables},
-            "lineage": [f"{e.source}@{e.source_version} -> {e.target}@{e.target_version}" for e in upstream.values()],
-            "raw_tables": [n for n in raw if not n.startswith("model:")],
+                         "job_run": record.get("boathouse.job_run"), "tables": {n: v for n, v in tables.items() if n in seen}},
+            "lineage": [f"{e.source}@{e.source_version} -> {e.target}@{e.target_version}"
+                        for e in upstream.values() if {e.source, e.target} <= seen],
+            "raw_tables": sorted(n for n in raw & seen if not n.startswith("model:")),
+            "hidden": len((ends | used) - seen),
         }  # fmt: skip
+
+    def _may_see(self, identity: Identity, node: str) -> bool:
+        kind, _, name = node.rpartition(":")
+        return self._catalog.visible(identity, "model" if kind == "model" else "table", name)
 
     def _request(self, bronze: str, request_id: str) -> dict[str, Any] | None:
         """The logged request, where the prediction came through an endpoint."""

@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 
 from boathouse.errors import BoathouseError
 from boathouse.platform import Platform
+from boathouse.server.api_docs import add_docs
 from boathouse.server.dispatcher import Dispatcher
 from boathouse.server.routes import ROUTERS
 from boathouse.server.ui import is_page, refusal
@@ -20,11 +21,12 @@ _log = logging.getLogger(__name__)
 
 def create_app(platform: Platform) -> Dispatcher:
     """The ASGI app over a platform."""
-    api = FastAPI(title="Boathouse", docs_url="/api/docs", openapi_url="/api/openapi.json", redoc_url=None)
+    api = FastAPI(title="Boathouse", docs_url=None, openapi_url="/api/openapi.json", redoc_url=None)
     api.state.platform = platform
     for router in ROUTERS:
         api.include_router(router)
     api.include_router(pages)
+    add_docs(api)
     api.add_exception_handler(BoathouseError, _refused)
     api.add_exception_handler(HTTPException, _unrouted)
     api.add_exception_handler(RequestValidationError, _invalid)

@@ -188,7 +188,7 @@ class Endpoints:
         launch.log.parent.mkdir(parents=True, exist_ok=True)
         with launch.log.open("ab") as output:
             process = subprocess.Popen(
-                [sys.executable, "-m", SERVER_MODULE, *words], stdin=subprocess.DEVNULL, stdout=output,
+                [sys.executable, "-P", "-m", SERVER_MODULE, *words], stdin=subprocess.DEVNULL, stdout=output,
                 stderr=subprocess.STDOUT, pass_fds=(listener.fileno(), read_end), start_new_session=True,
             )  # fmt: skip
         os.close(read_end)

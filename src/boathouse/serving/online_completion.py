@@ -1,9 +1,9 @@
 """Online completion: features looked up by key; a value given in the request overrides the stored one."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from boathouse.errors import InvalidInput
+from boathouse.errors import InvalidInput, NotFound
 from boathouse.features import FeatureSpec, OnlineReader
 
 if TYPE_CHECKING:
@@ -22,13 +22,21 @@ def complete_online(spec: FeatureSpec, rows: "pd.DataFrame", online: OnlineReade
     versions: dict[str, int] = {}
     for lookup in wanted.lookups():
         table = lookup.table
-        described = online.describe(table.name)
+        snapshot = online.snapshot(table.name)  # one: its columns may differ from the next one's
+        described = snapshot.table
         versions[table.name] = described.version
         position = {column: i for i, column in enumerate(described.columns)}
         order = [lookup.on[table.keys.index(key)] for key in described.keys]
-        keys = list(zip(*(found[column].tolist() for column in order), strict=True))
-        stored = online.lookup(table.name, keys)
+        keys = list(zip(*(_values(found[column]) for column in order), strict=True))
+        stored = snapshot.lookup(keys)
+        if lacking := [feature for feature, _ in lookup.columns if feature not in position]:
+            raise NotFound(f"{table.name} was published without {lacking[0]!r}: publish it again")
         for feature, output in lookup.columns:
             at, default = position[feature], lookup.defaults.get(output)
             found[output] = [default if row is None or row[at] is None else row[at] for row in stored]
     return found, versions
+
+
+def _values(keys: "pd.Series[Any]") -> list[Any]:
+    # pandas says nan for a key that a request left out, which no table holds
+    return [None if gone else key for key, gone in zip(keys.tolist(), keys.isna(), strict=True)]

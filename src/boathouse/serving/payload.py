@@ -59,8 +59,8 @@ def _from_json(body: Any, inputs: tuple[str, ...]) -> Question:
     else:
         named = not data or isinstance(data[0], dict)
         rows = pd.DataFrame(data) if named else pd.DataFrame(data, columns=list(inputs)[: len(data[0])])
-    moment = body.get("request_time")
-    return Question(rows, body.get("client_request_id"), parse_instant(moment).isoformat() if moment else None)
+    own, moment = body.get("client_request_id"), body.get("request_time")
+    return Question(rows, None if own is None else str(own), parse_instant(moment).isoformat() if moment else None)
 
 
 def plain(rows: "pd.DataFrame") -> list[dict[str, Any]]:

@@ -4,6 +4,7 @@ import json
 import os
 import threading
 from collections.abc import Callable, Mapping
+from datetime import UTC
 from pathlib import Path
 from typing import Any
 
@@ -78,10 +79,12 @@ def _whole_lines(path: Path, offset: int) -> bytes:
     with path.open("rb") as file:
         file.seek(offset)
         chunk = file.read(_BATCH_BYTES)
+        if b"\n" not in chunk:  # one request can be larger than a batch
+            chunk += file.readline()
     return chunk[: chunk.rfind(b"\n") + 1]
 
 
 def _row(record: dict[str, Any]) -> dict[str, Any]:
-    time = parse_instant(record["request_time"])
+    time = parse_instant(record["request_time"]).astimezone(UTC)
     return {**{name: record.get(name) for name in SCHEMA.names}, "request_time": time, "request_date": time.date(),
             "sampling_fraction": 1.0, "logging_error_codes": []}  # fmt: skip

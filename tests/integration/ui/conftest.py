@@ -151,9 +151,10 @@ def _deployments(platform: Platform) -> None:
         ("quality_monitor", "delay", {"model": "delay"}),
         ("alert", "drop", {"monitor": "delay", "condition": "roc_auc < 0.9", "granularity": "1 week"}),
     ]  # fmt: skip
-    for environment in ("staging", "prod"):
+    served = {"name": "delay", "config": {"served_entities": [{"entity_name": "flights.delay"}]}}
+    for environment, more in (("staging", [("model_serving_endpoint", "delay", served)]), ("prod", [])):
         platform.deployments.replace(
-            who, environment=environment, project="flights", wanted=wanted, source="/nowhere",
+            who, environment=environment, project="flights", wanted=[*wanted, *more], source="/nowhere",
             commit="c0ffee" * 5, dirty=False,
         )  # fmt: skip
 
@@ -163,7 +164,8 @@ def _run(platform: Platform) -> None:
     row = {
         "id": RUN, "environment": "prod", "project": "flights", "job": "refresh", "scratch": "",
         "commit_id": None, "dirty": False, "source": "/nowhere", "definition": JOB,
-        "parameters": {"as_of": "2013-04-15"}, "trigger": "schedule", "principal": "prod-jobs", "submitted_by": "prod-jobs",
+        "parameters": {"as_of": "2013-04-15"}, "trigger": "schedule", "principal": "prod-jobs",
+        "submitted_by": "prod-jobs",
     }  # fmt: skip
     platform.runs.add(row, ["ingest", "features"])
     for task, state in (("ingest", "SUCCESS"), ("features", "FAILED")):
@@ -203,5 +205,6 @@ def _predictions() -> pa.Table:
     return pa.table({
         "request_time": times, "prediction_probability": score,
         "label": (random.random(count) < score).astype(float), "wind": random.gamma(2, 5, count),
-        "model_version": ["1"] * 600 + ["2"] * 600,
+        "model_version": ["1"] * 600 + ["2"] * 600, "request_id": [f"r{i}" for i in range(count)],
+        "row": pa.array([0] * count, pa.int32()), "feature_versions": ['{"features.weather": 1}'] * count,
     })  # fmt: skip

@@ -18,9 +18,9 @@ PAGES = (
     "/", "/tables", "/tables?environment=prod&q=weather", "/tables/prod.features.weather", "/models", HERE,
     f"{HERE}?version=1", "/jobs", "/runs", "/runs?environment=prod&state=FAILED", f"/runs/{RUN}",
     f"/runs/{RUN}?task=ingest", "/monitoring", MONITOR, f"{MONITOR}?granularity=1+week", "/endpoints",
-    "/requests", "/releases", "/sql", "/sql?environment=prod&q=select+count(*)+from+features.weather", "/trace",
-    "/access",
-    "/access?principal=prod-jobs", "/audit", "/audit/verify",
+    "/requests", "/releases", "/sql", "/sql?environment=prod&q=select+count(*)+from+features.weather",
+    "/trace", "/access", "/access?principal=prod-jobs", "/audit", "/audit/verify", "/endpoints/staging/delay",
+    "/trace?environment=prod&id=r7",
 )  # fmt: skip
 
 
@@ -200,6 +200,32 @@ def test_a_monitor_shows_numbers_without_scripts_and_charts_with(browser: Browse
     rows = [row for values in specs["roc_auc_score"]["datasets"].values() for row in values]
     assert {"v1", "v2"} <= {row.get("label") for row in rows}
     assert any(row.get("limit") == 0.9 for row in rows)
+
+
+def test_a_trace_leads_back_as_far_as_the_caller_may_see(browser: Browser, platform: Platform) -> None:
+    where = {"environment": "prod", "id": "r7"}
+    whole = browser("operator").get("/trace", params=where).text
+    assert '<a href="/tables/prod.features.weather">' in whole
+    assert "prod.raw.weather" in whole
+    assert browser("anna").get("/trace", params=where).status_code == 404
+    places = (("schema", "prod.flights", "USE SCHEMA"), ("table", f"{MODEL}_inference", "SELECT"))
+    for kind, name, privilege in places:
+        platform.access.grant(platform.operator, ["anna"], [privilege], kind, name)
+    text = browser("anna").get("/trace", params=where).text
+    assert "2 of the tables behind it you may not see" in text
+    assert "weather@" not in text
+    assert 'href="/tables/prod.features.weather"' not in text
+    for kind, name, privilege in places:
+        platform.access.revoke(platform.operator, "anna", privilege, kind, name)
+
+
+def test_an_endpoint_that_does_not_answer_says_why_and_keeps_what_was_typed(browser: Browser) -> None:
+    body = '{"dataframe_records": [{"origin": "JFK"}]}'
+    answer = browser("operator").post("/endpoints/staging/delay", data={"body": body})
+    assert answer.status_code == 503
+    assert "does not answer yet" in answer.text
+    assert "&#34;JFK&#34;" in answer.text
+    assert browser("anna").post("/endpoints/staging/delay", data={"body": body}).status_code == 404
 
 
 def test_a_monitor_before_its_first_refresh_says_so(browser: Browser) -> None:

@@ -4,6 +4,7 @@ import base64
 import json
 from collections.abc import Iterator
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
@@ -13,7 +14,9 @@ from pydantic import BaseModel
 
 from boathouse.catalog import TableSpec
 from boathouse.errors import NotPermitted
+from boathouse.identity import Identity
 from boathouse.lake import DeltaFolder, schema_of
+from boathouse.platform import Platform
 from boathouse.server.auth import Caller, Served
 
 router = APIRouter(prefix="/api/v1", tags=["catalog"])
@@ -153,7 +156,10 @@ def note_write(name: str, body: Written, who: Caller, platform: Served) -> None:
 def history(name: str, who: Caller, platform: Served, limit: int = 50) -> list[dict[str, Any]]:
     """Commits of a table, newest first."""
     access = platform.catalog.open_table(who, name, ["SELECT"])
-    return json.loads(json.dumps(DeltaFolder(access.info.location, name).history(limit), default=str))  # type: ignore[no-any-return]
+    commits = DeltaFolder(access.info.location, name).history(limit)
+    for commit in commits:
+        commit["timestamp"] = datetime.fromtimestamp(commit["timestamp"] / 1000, UTC).isoformat()
+    return json.loads(json.dumps(commits, default=str))  # type: ignore[no-any-return]
 
 
 @router.post("/sql")
@@ -186,12 +192,31 @@ def _stream(rows: pa.Table) -> Iterator[bytes]:
 @router.get("/lineage/{name}")
 def lineage(name: str, who: Caller, platform: Served, direction: str = "up") -> list[dict[str, Any]]:
     """Edges that lead to a name (`up`) or from it (`down`)."""
-    return [e.__dict__ for e in platform.lineage.edges(name, direction)]
+    _see_node(who, platform, name)
+    edges = platform.lineage.edges(name, direction)
+    return [e.__dict__ for e in edges if all(_may_see(who, platform, end) for end in (e.source, e.target))]
+
+
+def _may_see(who: Identity, platform: Platform, node: str) -> bool:
+    kind, _, name = node.rpartition(":")
+    return platform.catalog.visible(who, "model" if kind == "model" else "table", name)
+
+
+def _see_node(who: Identity, platform: Platform, node: str) -> None:
+    kind, _, name = node.rpartition(":")
+    if not _may_see(who, platform, node):
+        model = kind == "model"
+        platform.access.authorize(who, "EXECUTE" if model else "SELECT", "model" if model else "table", name)
 
 
 @router.post("/lineage")
 def note_lineage(body: Derivation, who: Caller, platform: Served) -> None:
-    """Tell of a model or endpoint that was made out of tables."""
+    """Tell of a model that was made out of tables; needs CREATE MODEL, or MODIFY for a table."""
+    kind, _, name = body.target.rpartition(":")
+    if kind == "model":
+        platform.access.authorize(who, "CREATE MODEL", "schema", name.rpartition(".")[0])
+    else:
+        platform.access.authorize(who, "MODIFY", "table", name)
     platform.lineage.record(body.sources, (body.target, body.version), who.principal, who.run_id)
 
 

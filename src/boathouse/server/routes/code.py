@@ -106,25 +106,29 @@ def ensure_project(name: str, who: Caller, platform: Served) -> dict[str, Any]:
 
 @router.get("/requests")
 def requests(who: Caller, platform: Served, project: str | None = None) -> list[dict[str, Any]]:
-    """Merge requests, newest first."""
+    """Merge requests, newest first; needs USE CATALOG on staging."""
+    platform.access.authorize(who, "USE CATALOG", "catalog", "staging")
     return [r.__dict__ for r in platform.projects.requests(project)]
 
 
 @router.post("/requests")
 def open_request(body: NewRequest, who: Caller, platform: Served) -> dict[str, Any]:
-    """Open a merge request; its tests start at once."""
+    """Open a merge request; its tests start at once. Needs DEPLOY in dev."""
+    platform.access.authorize(who, "DEPLOY", "catalog", "dev")
     return platform.code.open_request(who, body.project, body.branch, body.title or body.branch).__dict__
 
 
 @router.get("/requests/{number}")
 def request(number: int, who: Caller, platform: Served) -> dict[str, Any]:
     """One merge request with its checks."""
+    platform.access.authorize(who, "USE CATALOG", "catalog", "staging")
     return platform.projects.request(number).__dict__
 
 
 @router.post("/requests/{number}/test")
 def test_request(number: int, who: Caller, platform: Served) -> dict[str, str]:
-    """Run a request's tests again."""
+    """Run a request's tests again; needs RUN in staging."""
+    platform.access.authorize(who, "RUN", "catalog", "staging")
     return {"run_id": platform.code.test_request(who, number)}
 
 
@@ -136,7 +140,8 @@ def merge(number: int, who: Caller, platform: Served) -> dict[str, Any]:
 
 @router.get("/releases")
 def releases(who: Caller, platform: Served, project: str | None = None) -> list[dict[str, Any]]:
-    """Releases, newest first."""
+    """Releases, newest first; needs USE CATALOG on prod."""
+    platform.access.authorize(who, "USE CATALOG", "catalog", "prod")
     return [r.__dict__ for r in platform.projects.releases(project)]
 
 

@@ -13,6 +13,7 @@ from boathouse.platform import Platform
 from boathouse.server.auth import Caller, Served
 
 router = APIRouter(prefix="/api/v1", tags=["identity"])
+_DEPLOYED = {"job": "job", "endpoint": "model_serving_endpoint"}
 
 
 class NewToken(BaseModel):
@@ -61,7 +62,7 @@ def create_token(body: NewToken, who: Caller, platform: Served) -> dict[str, str
         _only_admins(who, "make a token for another principal")
     if who.run_id:
         raise NotPermitted("a run cannot make tokens")
-    lifetime = timedelta(days=body.days) if body.days else None
+    lifetime = None if body.days is None else timedelta(days=body.days)
     secret = platform.identities.issue(principal, comment=body.comment, lifetime=lifetime, environment=body.environment)
     platform.audit.record(who.principal, "create token", principal, {"comment": body.comment})
     return {"token": secret, "principal": principal}
@@ -129,7 +130,11 @@ def remove_grant(body: GrantChange, who: Caller, platform: Served) -> None:
 
 def _check(body: GrantChange, who: Identity, platform: Platform) -> None:
     platform.access.authorize(who, "MANAGE", body.kind, body.securable)
-    platform.catalog.require(body.kind, body.securable)
+    if body.kind in _DEPLOYED:
+        environment, _, name = body.securable.partition(".")
+        platform.deployments.resource(_DEPLOYED[body.kind], environment, name)
+    else:
+        platform.catalog.require(body.kind, body.securable)
 
 
 def _only_admins(who: Identity, what: str) -> None:

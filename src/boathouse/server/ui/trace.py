@@ -6,8 +6,6 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
 from boathouse.errors import BoathouseError
-from boathouse.identity import Identity
-from boathouse.platform import Platform
 from boathouse.server.auth import Caller, Served
 from boathouse.server.ui import sight
 from boathouse.server.ui.lineage import href
@@ -27,7 +25,8 @@ def trace(
     fault, status = "", 200
     if id.strip() and where:
         try:
-            found = _veiled(who, platform, platform.trace(who, where, id.strip()))
+            found = platform.trace(who, where, id.strip())
+            found["lineage"] = [step.replace(" -> ", " → ") for step in found["lineage"]]
         except BoathouseError as error:
             fault, status = str(error), error.http_status
     return page(
@@ -42,20 +41,3 @@ def trace(
         fault=fault,
         href=href,
     )
-
-
-def _veiled(who: Identity, platform: Platform, found: dict[str, Any]) -> dict[str, Any]:
-    """The trace without the names that the caller may not see; `hidden` says how many those are."""
-    steps = [line.split(" -> ") for line in found["lineage"]]
-    tables = {*found["features_from"], *found["training"]["tables"], *found["raw_tables"]}
-    names = tables | {end.rpartition("@")[0] for step in steps for end in step}
-    seen = {name for name in names if sight.node(who, platform, name)}
-
-    def kept(versions: dict[str, Any]) -> dict[str, Any]:
-        return {name: version for name, version in versions.items() if name in seen}
-
-    training = {**found["training"], "tables": kept(found["training"]["tables"])}
-    lines = [" → ".join(step) for step in steps if all(end.rpartition("@")[0] in seen for end in step)]
-    raw = [name for name in found["raw_tables"] if name in seen]
-    veiled = {"training": training, "features_from": kept(found["features_from"]), "raw_tables": raw}
-    return {**found, **veiled, "lineage": lines, "hidden": len(names - seen)}

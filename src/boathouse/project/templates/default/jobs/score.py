@@ -18,7 +18,7 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
 
     lake = boathouse.connect()
-    scored_until = newest(lake, f"{MODEL}_inference", "request_time")
+    scored_until = newest(lake, f"{MODEL}_inference", "request_time", where="mode = 'batch'")
     # The id is made of customer and day: whoever is scored again is recognised as the same request.
     requests = lake.sql(f"""
         select concat_ws('-', 'customer', customer_id, strftime(day, '%Y%m%d')) as request_id,

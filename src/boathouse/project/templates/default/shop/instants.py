@@ -18,9 +18,9 @@ def literal(moment: datetime) -> str:
     return f"timestamptz '{moment.astimezone(UTC).isoformat(sep=' ')}'"
 
 
-def newest(lake: Any, table: str, column: str) -> datetime:
-    """How far a table has come: its newest `column`, or BEGINNING where it is missing or empty."""
+def newest(lake: Any, table: str, column: str, where: str = "true") -> datetime:
+    """How far a table has come: its newest `column`, or BEGINNING where it is missing or has no such row."""
     if not lake.table_exists(table):
         return BEGINNING
-    [row] = lake.sql(f"select max({column}) as newest from {table}").to_dicts()
+    [row] = lake.sql(f"select max({column}) as newest from {table} where {where}").to_dicts()
     return row["newest"] or BEGINNING
