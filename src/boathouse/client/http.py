@@ -24,7 +24,7 @@ class Http:
     def call(self, method: str, path: str, body: Any = None, params: Mapping[str, Any] | None = None) -> Any:
         """JSON in, JSON out. Raises the error the server answered, Unavailable when none answers."""
         wanted = {k: v for k, v in (params or {}).items() if v is not None}
-        response = self._send(method, path, json=body, params=wanted)
+        response = self._send(method, path, json=body, params=wanted or None)  # {} would cut a query off the path
         return response.json() if response.content else None
 
     def arrow(self, path: str, body: Any) -> pa.Table:

@@ -24,6 +24,7 @@ _log = logging.getLogger(__name__)
 _POLL_SECONDS = 0.05
 _PARALLEL_TASKS = 4
 _CANCELED = ("CANCELED", "canceled")
+_GOOD = ("SUCCESS", "EXCLUDED", "true", "false")
 
 
 @dataclass(frozen=True)
@@ -200,7 +201,7 @@ class Runner:
                     outcome[going.pop(future)] = future.result()
         if run.id in self._ending:
             return self._ending[run.id]
-        failed = sorted(k for k, state in outcome.items() if state not in ("SUCCESS", "EXCLUDED", "true", "false"))
+        failed = sorted(k for k, state in outcome.items() if state not in (*_GOOD, "UPSTREAM_FAILED"))
         return ("FAILED", f"task {', '.join(failed)} did not succeed") if failed else ("SUCCESS", None)
 
     def _run_task(self, run: Run, task: TaskDefinition, outcome: dict[str, str]) -> str:
@@ -285,7 +286,7 @@ def _skipped(task: TaskDefinition, outcome: Mapping[str, str]) -> tuple[str, str
         return "EXCLUDED", "the condition went the other way"
     if before and all(got == "EXCLUDED" for _, _, got in before):
         return "EXCLUDED", "all it depends on was left out"
-    good = [got in ("SUCCESS", "true", "false", "EXCLUDED") for _, _, got in before]
+    good = [got in _GOOD for _, _, got in before]
     runs = {
         "ALL_SUCCESS": all(good), "AT_LEAST_ONE_SUCCESS": any(good) or not good, "NONE_FAILED": all(good),
         "ALL_DONE": True, "AT_LEAST_ONE_FAILED": not all(good), "ALL_FAILED": not any(good),

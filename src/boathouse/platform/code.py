@@ -6,7 +6,16 @@ from pathlib import Path
 from typing import Any
 
 from boathouse.catalog import Catalog
-from boathouse.environments import Deployment, Deployments, GitFacts, MergeRequest, Projects, Release, working_tree_facts
+from boathouse.environments import (
+    ENVIRONMENTS,
+    Deployment,
+    Deployments,
+    GitFacts,
+    MergeRequest,
+    Projects,
+    Release,
+    working_tree_facts,
+)
 from boathouse.errors import InvalidBundle, InvalidInput
 from boathouse.identity import Identities, Identity
 from boathouse.jobs import Run, Runner, RunRequest
@@ -124,12 +133,16 @@ class CodeDelivery:
         return release, self.deploy(identity, "prod", project=project, ref=release.commit_id)
 
     def _read(self, identity: Identity, target: str, source: Mapping[str, Any]) -> tuple[Bundle, Source, str]:
+        if not any(self._catalog.access.allows(identity, "DEPLOY", "catalog", e) for e in ENVIRONMENTS):
+            self._catalog.access.authorize(identity, "DEPLOY", "catalog", target if target in ENVIRONMENTS else "dev")
         code = self._source(source)
         bundle = load(code.folder, target, source.get("variables") or {}, GitFacts(code.commit, source.get("ref"), code.dirty))
         environment = bundle.environment
         self._catalog.access.authorize(identity, "DEPLOY", "catalog", environment)
         if environment != "dev":
             self._projects.check_policy(bundle.name, environment, code.commit or "", dirty=code.dirty)
+            if source.get("path"):  # a working tree can change after this, a checkout of its commit cannot
+                return self._read(identity, target, {**source, "path": None, "project": bundle.name, "ref": code.commit})
         return bundle, code, environment
 
     def _source(self, source: Mapping[str, Any]) -> Source:

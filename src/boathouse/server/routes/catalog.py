@@ -7,9 +7,10 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 import pyarrow as pa
 from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse, Response, StreamingResponse
+from fastapi.responses import Response, StreamingResponse
 from pydantic import BaseModel
 
 from boathouse.catalog import TableSpec
@@ -172,7 +173,8 @@ def sql(body: Query, who: Caller, platform: Served, request: Request) -> Respons
     if ARROW not in request.headers.get("accept", ""):
         with stack:
             rows = relation.limit(_MAX_JSON_ROWS).to_arrow()
-        return JSONResponse(json.loads(json.dumps({"columns": rows.column_names, "rows": rows.to_pylist()}, default=str)))
+        answer = {"columns": rows.column_names, "rows": rows.to_pylist()}  # msgspec writes what is no number as null
+        return Response(msgspec.json.encode(answer, enc_hook=str), media_type="application/json")
     with stack:
         versions = platform.sql.versions(who, body.query, body.environment)
         rows = relation.to_arrow()
