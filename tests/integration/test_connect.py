@@ -59,7 +59,9 @@ def rows(lake: Lake, query: str) -> list[dict[str, Any]]:
 
 
 def test_a_frame_becomes_a_table_and_a_query_a_frame(lake: Lake) -> None:
-    made = lake.create_table("raw.first", polars.DataFrame({"id": [1, 2], "who": ["a", "b"]}), description="one")
+    made = lake.create_table(
+        "raw.first", polars.DataFrame({"id": [1, 2], "who": ["a", "b"]}), description="one"
+    )
     assert (made.name, made.version, made.info.description) == ("dev.raw.first", 1, "one")
     assert lake.sql("SELECT who FROM raw.first ORDER BY id").to_polars()["who"].to_list() == ["a", "b"]
     assert [t.name for t in lake.tables("raw")] == ["dev.raw.first"]
@@ -102,7 +104,9 @@ def test_columns_are_added_only_when_asked_and_the_catalog_knows(lake: Lake) -> 
 def test_rows_that_cannot_be_merged_are_refused_and_nothing_is_written(
     lake: Lake, frame: Any, error: type[BoathouseError], reason: str
 ) -> None:
-    table = lake.create_table("raw.keyed", {"id": "bigint", "n": "double"}, primary_keys=["id"], exists_ok=True)
+    table = lake.create_table(
+        "raw.keyed", {"id": "bigint", "n": "double"}, primary_keys=["id"], exists_ok=True
+    )
     with pytest.raises(error, match=reason):
         table.merge(frame)
     assert table.version == 0
@@ -117,7 +121,9 @@ def test_a_merge_needs_keys(lake: Lake) -> None:
 
 def test_what_was_known_before_is_never_erased(lake: Lake) -> None:
     schema = {"k": "string", "t": "timestamp", "known": "timestamp", "v": "double"}
-    table = lake.create_table("features.known", schema, primary_keys=["k", "t"], event_time="t", known_time="known")
+    table = lake.create_table(
+        "features.known", schema, primary_keys=["k", "t"], event_time="t", known_time="known"
+    )
     later = HOUR.replace(hour=18)
     for moment, value in ((HOUR, 1.0), (later, 2.0), (later, 2.5)):
         table.merge({"k": ["JFK"], "t": [HOUR], "known": [moment], "v": [value]})
@@ -138,7 +144,7 @@ def test_what_was_known_before_is_never_erased(lake: Lake) -> None:
         ("INSTALL httpfs", InvalidInput, "one SELECT is expected"),
         ("SELECT getenv('HOME')", InvalidInput, "the query failed"),
         ("SELECT * FROM glob('/*')", InvalidInput, "is not allowed in FROM"),
-        ("SELECT * FROM \"'\".\"\"\"\"", InvalidName, "is not a name"),
+        ('SELECT * FROM "\'".""""', InvalidName, "is not a name"),
     ],
 )
 def test_sql_that_may_not_run_is_refused_as_the_same_error(
@@ -201,7 +207,11 @@ def test_a_mask_holds_at_every_way_of_reading(lake: Lake) -> None:
     table = lake.create_table("raw.people", {"id": [1], "name": ["Ada"]})
     lake.describe_table("raw.people", masks={"name": "'***'"})
     masked = lake.table("raw.people")
-    assert rows(lake, "SELECT name FROM raw.people") == masked.read(columns=["name"]).to_dicts() == [{"name": "***"}]
+    assert (
+        rows(lake, "SELECT name FROM raw.people")
+        == masked.read(columns=["name"]).to_dicts()
+        == [{"name": "***"}]
+    )
     assert lake.engine.relation(f"SELECT name FROM {masked.scan()}").to_dicts() == [{"name": "***"}]
     for way in (lambda: masked.changes(0), lambda: masked.read(version=1)):
         with pytest.raises(NotPermitted, match="read through the server"):
@@ -226,11 +236,17 @@ def test_a_lookup_on_a_key_that_the_examples_lack_is_refused_by_name(lake: Lake)
     spine = {"plane": ["N1"], "late": [1]}
     for key, reason in (("tial", "tial"), (["plane", "late"], "features.planes")):
         with pytest.raises(InvalidInput, match=reason):
-            client.create_training_set(df=spine, feature_lookups=[FeatureLookup("features.planes", key)], label="late")
-    good = client.create_training_set(df=spine, feature_lookups=[FeatureLookup("features.planes", "plane")], label="late")
+            client.create_training_set(
+                df=spine, feature_lookups=[FeatureLookup("features.planes", key)], label="late"
+            )
+    good = client.create_training_set(
+        df=spine, feature_lookups=[FeatureLookup("features.planes", "plane")], label="late"
+    )
     assert good.load_df().to_dicts() == [{"plane": "N1", "seats": 100, "late": 1}]
-    with pytest.raises(NotFound, match="features.boats"):
-        client.create_training_set(df=spine, feature_lookups=[FeatureLookup("features.boats", "plane")], label="late")
+    with pytest.raises(NotFound, match=r"features.boats"):
+        client.create_training_set(
+            df=spine, feature_lookups=[FeatureLookup("features.boats", "plane")], label="late"
+        )
 
 
 def test_the_connection_is_found_by_code_that_asks_for_one(lake: Lake) -> None:
@@ -295,6 +311,8 @@ def test_errors_have_one_shape(lake: Lake) -> None:
         ("GET", "nothing", None, 404), ("GET", "runs?limit=many", None, 400),
         ("POST", "principals", {"name": "r2", "kind": "robot"}, 400),
     ]:  # fmt: skip
-        answer = httpx.request(method, f"{lake.http.url}/api/v1/{path}", json=body, headers=headers, trust_env=False)
+        answer = httpx.request(
+            method, f"{lake.http.url}/api/v1/{path}", json=body, headers=headers, trust_env=False
+        )
         assert answer.status_code == status, (path, answer.text)
         assert answer.json().keys() == {"error_code", "message", "details"}, path

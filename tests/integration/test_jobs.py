@@ -14,7 +14,15 @@ import pytest
 
 from boathouse import settings
 from boathouse.client import Http, Lake
-from boathouse.errors import Conflict, InvalidBundle, InvalidInput, NotFound, NotPermitted, RunFailed, Unauthenticated
+from boathouse.errors import (
+    Conflict,
+    InvalidBundle,
+    InvalidInput,
+    NotFound,
+    NotPermitted,
+    RunFailed,
+    Unauthenticated,
+)
 from boathouse.platform import Platform
 
 BUNDLE = """
@@ -174,7 +182,7 @@ def test_what_a_run_wrote_names_the_run(dev: Lake, flow: Any) -> None:
 
 
 def test_values_of_a_run_are_its_own(dev: Lake, flow: Any) -> None:
-    with pytest.raises(NotFound, match="only run .* itself keeps its values"):
+    with pytest.raises(NotFound, match=r"only run .* itself keeps its values"):
         dev.call("POST", f"/api/v1/runs/{flow['id']}/results", {"task": "write", "key": "rows", "value": 9})
 
 
@@ -183,7 +191,9 @@ def test_one_task_can_run_alone(dev: Lake, flow: Any) -> None:
     assert states(run) == {"many": "SUCCESS"}
 
 
-def test_a_failing_task_fails_the_run_with_its_last_words_and_can_be_repaired(dev: Lake, project: Path) -> None:
+def test_a_failing_task_fails_the_run_with_its_last_words_and_can_be_repaired(
+    dev: Lake, project: Path
+) -> None:
     with pytest.raises(RunFailed, match="FAILED: task bad did not succeed") as failed:
         dev.jobs.run("broken")
     assert "ValueError: no rows today" in str(failed.value)
@@ -290,5 +300,3 @@ def test_after_the_servers_death_its_runs_are_lost_and_their_processes_ended(tmp
         wait_for(lambda: gone(int(child)))
         assert platform.audit.verify() is None
         assert [e.data["state"] for e in platform.outbox.recent() if e.kind == "run.ended"] == ["LOST"]
-
-

@@ -13,7 +13,7 @@ from boathouse.environments import push
 
 ENVIRONMENTS = ("dev", "staging", "prod")
 GROUPS = ("data-engineers", "data-scientists", "ml-engineers", "business-analysts")
-ASKED = "use create select modify deploy run execute promote approve merge query endpoints manage".split()
+ALL = "use create select modify deploy run execute promote approve merge query endpoints manage"
 
 WORKS = "use create select modify deploy run"
 MAY = {
@@ -31,7 +31,10 @@ MAY = {
     ("business-analysts", "prod"): "",
 }
 """(group, environment) -> what is allowed; all else that is asked is refused."""
-UNSAID = {("data-scientists", "dev"): "promote query endpoints", ("ml-engineers", "dev"): "promote query endpoints"}
+UNSAID = {
+    ("data-scientists", "dev"): "promote query endpoints",
+    ("ml-engineers", "dev"): "promote query endpoints",
+}
 """What the table of personas leaves open."""
 
 BUNDLE = """
@@ -102,7 +105,10 @@ def _client(lake: Lake, secret: str) -> httpx.Client:
 
 def ask(who: httpx.Client, action: str, env: str, project: Path) -> httpx.Response:
     """Try something that is allowed or not; where it is, it may still find nothing to work on."""
-    model, endpoint = f"/api/v1/models/{env}.flights.delay/versions/1", f"/serving-endpoints/{env}.delay/invocations"
+    model, endpoint = (
+        f"/api/v1/models/{env}.flights.delay/versions/1",
+        f"/serving-endpoints/{env}.delay/invocations",
+    )
     reason = {"reason": "because"}
     grant = {"principal": "admins", "privilege": "SELECT", "kind": "schema", "securable": f"{env}.raw"}
     sent: dict[str, tuple[str, str, Any]] = {
@@ -126,9 +132,15 @@ def ask(who: httpx.Client, action: str, env: str, project: Path) -> httpx.Respon
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
 @pytest.mark.parametrize("group", GROUPS)
-def test_each_group_may_do_what_the_table_says(people: Any, project: Path, group: str, environment: str) -> None:
+def test_each_group_may_do_what_the_table_says(
+    people: Any, project: Path, group: str, environment: str
+) -> None:
     place = (group, environment)
-    asked = [a for a in ASKED if a not in UNSAID.get(place, "").split() and (a != "merge" or environment == "staging")]
+    asked = [
+        a
+        for a in ALL.split()
+        if a not in UNSAID.get(place, "").split() and (a != "merge" or environment == "staging")
+    ]
     answers = {action: ask(people[group], action, environment, project) for action in asked}
     allowed = {action for action, answer in answers.items() if answer.status_code != 403}
     assert allowed == set(MAY[place].split())
@@ -157,16 +169,30 @@ def test_analysts_read_the_schemas_that_were_granted_to_them(people: Any) -> Non
         query = {"query": "SELECT * FROM features.t", "environment": "prod"}
         return int(people["business-analysts"].post("/api/v1/sql", json=query).status_code)
 
-    ways = [("USE CATALOG", "catalog", "prod"), ("USE SCHEMA", "schema", "prod.features"), ("SELECT", "schema", "prod.features")]
+    ways = [
+        ("USE CATALOG", "catalog", "prod"),
+        ("USE SCHEMA", "schema", "prod.features"),
+        ("SELECT", "schema", "prod.features"),
+    ]
     assert status() == 403
     for privilege, kind, securable in ways:
-        grant = {"principal": "business-analysts", "privilege": privilege, "kind": kind, "securable": securable}
+        grant = {
+            "principal": "business-analysts",
+            "privilege": privilege,
+            "kind": kind,
+            "securable": securable,
+        }
         people["operator"].post("/api/v1/grants", json=grant).raise_for_status()
     assert status() == 200
     other = people["business-analysts"].post("/api/v1/sql", json={"query": "SELECT * FROM prod.raw.t"})
     assert (other.status_code, other.json()["details"]["missing"]["securable"]) == (403, "prod.raw")
     for privilege, kind, securable in ways:
-        grant = {"principal": "business-analysts", "privilege": privilege, "kind": kind, "securable": securable}
+        grant = {
+            "principal": "business-analysts",
+            "privilege": privilege,
+            "kind": kind,
+            "securable": securable,
+        }
         people["operator"].post("/api/v1/grants/revoke", json=grant).raise_for_status()
     assert status() == 403
 
@@ -185,15 +211,21 @@ def test_only_prods_own_jobs_write_prod(people: Any, environment: str) -> None:
 def test_an_environments_jobs_reach_no_other_environment(people: Any) -> None:
     for env in ENVIRONMENTS:
         for other in set(ENVIRONMENTS) - {env}:
-            answer = people[f"{env}-jobs"].post("/api/v1/sql", json={"query": f"SELECT * FROM {other}.features.t"})
+            answer = people[f"{env}-jobs"].post(
+                "/api/v1/sql", json={"query": f"SELECT * FROM {other}.features.t"}
+            )
             assert answer.status_code == 403
 
 
 @pytest.mark.parametrize("environment", ["staging", "prod"])
-def test_code_that_was_not_released_is_refused_to_who_may_deploy(people: Any, project: Path, environment: str) -> None:
+def test_code_that_was_not_released_is_refused_to_who_may_deploy(
+    people: Any, project: Path, environment: str
+) -> None:
     _git(project, "checkout", "--quiet", "-B", "own-work")
     _git(project, "commit", "--quiet", "--allow-empty", "-m", "More")
-    answer = people["operator"].post("/api/v1/deployments", json={"target": environment, "path": str(project)})
+    answer = people["operator"].post(
+        "/api/v1/deployments", json={"target": environment, "path": str(project)}
+    )
     assert (answer.status_code, answer.json()["error_code"]) == (409, "NOT_RELEASED")
     _git(project, "checkout", "--quiet", "main")
 
@@ -201,7 +233,9 @@ def test_code_that_was_not_released_is_refused_to_who_may_deploy(people: Any, pr
 def test_released_code_runs_from_a_checkout_and_not_from_a_working_tree(people: Any, project: Path) -> None:
     cut = people["ml-engineers"].post("/api/v1/releases", json={"project": "tiny", "version": "1.0"})
     assert cut.status_code == 200, cut.text
-    deployed = people["ml-engineers"].post("/api/v1/deployments", json={"target": "prod", "path": str(project)})
+    deployed = people["ml-engineers"].post(
+        "/api/v1/deployments", json={"target": "prod", "path": str(project)}
+    )
     assert deployed.status_code == 200, deployed.text
     assert not Path(deployed.json()["source"]).is_relative_to(project)
     assert (deployed.json()["commit_id"], deployed.json()["dirty"]) == (cut.json()["commit_id"], False)
@@ -209,7 +243,9 @@ def test_released_code_runs_from_a_checkout_and_not_from_a_working_tree(people: 
 
 def test_who_may_deploy_nowhere_learns_nothing_of_the_servers_files(people: Any, tmp_path: Path) -> None:
     (tmp_path / "boathouse.yml").write_text("secret: yes\n")
-    answer = people["business-analysts"].post("/api/v1/deployments", json={"target": "dev", "path": str(tmp_path)})
+    answer = people["business-analysts"].post(
+        "/api/v1/deployments", json={"target": "dev", "path": str(tmp_path)}
+    )
     assert answer.status_code == 403
     assert "secret" not in answer.text
 

@@ -40,7 +40,7 @@ class Http:
 
     def text(self, path: str, params: Mapping[str, Any] | None = None) -> httpx.Response:
         """The answer to a GET, not taken apart."""
-        return self._send("GET", path, params=dict(params or {}))
+        return self._send("GET", path, params=params)
 
     def close(self) -> None:
         """Close the connection."""

@@ -239,7 +239,8 @@ class Runner:
             self._runs.add_result(run.id, task.key, "outcome", answer)
             return answer, f"{body['left']} {body['op']} {body['right']} is {answer}", None
         if task.kind == "run_job_task":
-            child = self._follow(run.id, self._submit_job(run, body.get("job_name") or body["job_id"], body.get("job_parameters") or {}))
+            job = body.get("job_name") or body["job_id"]
+            child = self._follow(run.id, self._submit_job(run, job, body.get("job_parameters") or {}))
             return ("SUCCESS", None, None) if child.state == "SUCCESS" else ("FAILED", f"run {child.id}: {child.reason}", None)
         log = self.log(run.id, task.key)
         process = task_process.start(task.kind, body, self._identify(run, task.key), Path(run.source), log)

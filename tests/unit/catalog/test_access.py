@@ -54,7 +54,12 @@ def test_an_unknown_privilege_cannot_be_granted(world: Any) -> None:
 def test_grants_are_listed_by_securable(world: Any) -> None:
     world.access.grant("root", ["ada"], ["SELECT"], "schema", "dev.raw")
     (grant,) = world.access.grants("schema", "dev.raw")
-    assert (grant.principal, grant.privilege, grant.kind, grant.securable) == ("ada", "SELECT", "schema", "dev.raw")
+    assert (grant.principal, grant.privilege, grant.kind, grant.securable) == (
+        "ada",
+        "SELECT",
+        "schema",
+        "dev.raw",
+    )
 
 
 def test_code_under_test_reaches_its_own_throw_away_schemas_and_nothing_else(world: Any) -> None:

@@ -25,7 +25,12 @@ def change(database: Database, statement: str) -> None:
 def test_entries_come_newest_first_and_by_subject(audit: Audit) -> None:
     assert [(e.sequence, e.subject) for e in audit.entries(2)] == [(3, "dev.raw.c"), (2, "dev.raw.b")]
     (only,) = audit.entries(subject="dev.raw.a")
-    assert (only.principal, only.action, only.outcome, only.details) == ("ada", "create table", "done", {"rows": 1})
+    assert (only.principal, only.action, only.outcome, only.details) == (
+        "ada",
+        "create table",
+        "done",
+        {"rows": 1},
+    )
     assert only.at.tzinfo is not None
 
 
@@ -37,7 +42,13 @@ def test_a_whole_chain_verifies(audit: Audit) -> None:
 
 
 @pytest.mark.parametrize(
-    "what", ["principal = 'eve'", "details = '{\"rows\": 2}'", "outcome = 'denied'", "at = '2013-01-01T00:00:00+00:00'"]
+    "what",
+    [
+        "principal = 'eve'",
+        "details = '{\"rows\": 2}'",
+        "outcome = 'denied'",
+        "at = '2013-01-01T00:00:00+00:00'",
+    ],
 )
 def test_a_changed_entry_shows(audit: Audit, database: Database, what: str) -> None:
     change(database, f"UPDATE bh_audit SET {what} WHERE sequence = 2")

@@ -43,7 +43,9 @@ def test_a_table_is_made_with_its_schema_and_described(world: Any) -> None:
         ({"known_time": "late"}, "known time 'late' is no column"),
     ],
 )
-def test_keys_and_times_must_be_columns_that_can_serve(world: Any, change: dict[str, Any], reason: str) -> None:
+def test_keys_and_times_must_be_columns_that_can_serve(
+    world: Any, change: dict[str, Any], reason: str
+) -> None:
     with pytest.raises(InvalidInput, match=reason):
         world.catalog.create_table(OWNER, replace(SPEC, **change))
     assert world.catalog.securables("table") == []
@@ -92,7 +94,7 @@ def test_rows_of_a_former_table_are_neither_shown_nor_wiped(world: Any, tmp_path
     lost = DeltaFolder((tmp_path / "lake" / "dev" / "raw" / "events").as_uri(), NAME)
     lost.create(SPEC.schema)
     lost.append({"id": [1]})
-    with pytest.raises(Conflict, match="rows of a former dev.raw.events"):
+    with pytest.raises(Conflict, match=r"rows of a former dev.raw.events"):
         world.catalog.create_table(OWNER, SPEC)
     assert lost.version() == 1
 
@@ -139,7 +141,7 @@ def test_opening_needs_the_privilege_and_tells_what_else_is_held(world: Any) -> 
     assert (access.privileges, access.through, access.info.version) == (("SELECT",), "files", 0)
     with pytest.raises(NotPermitted, match="MODIFY"):
         world.catalog.open_table(READER, NAME, ["MODIFY"])
-    with pytest.raises(NotFound, match="dev.raw.gone"):
+    with pytest.raises(NotFound, match=r"dev.raw.gone"):
         world.catalog.open_table(READER, "dev.raw.gone")
 
 
@@ -175,7 +177,7 @@ def test_a_table_that_a_model_needs_is_not_dropped(world: Any) -> None:
     world.catalog.create_table(OWNER, SPEC)
     for _ in range(2):
         world.catalog.pin(NAME, 0, "model dev.flights.delay 1")
-    with pytest.raises(Conflict, match="needed by model dev.flights.delay 1; nothing was dropped"):
+    with pytest.raises(Conflict, match=r"needed by model dev.flights.delay 1; nothing was dropped"):
         world.catalog.drop_table(OWNER, NAME)
     assert world.catalog.pinned(NAME) == {0: "model dev.flights.delay 1"}
 
@@ -210,7 +212,9 @@ def test_descriptions_change_by_who_manages(world: Any) -> None:
 
 def test_a_write_leaves_lineage_an_entry_and_an_event(world: Any) -> None:
     world.catalog.create_table(OWNER, SPEC)
-    world.catalog.note_write(OWNER, NAME, 1, "WRITE", [("dev.raw.source", "4")], [("id", "bigint"), ("x", "string")])
+    world.catalog.note_write(
+        OWNER, NAME, 1, "WRITE", [("dev.raw.source", "4")], [("id", "bigint"), ("x", "string")]
+    )
     assert [(e.source, e.source_version, e.target_version) for e in world.lineage.edges(NAME)] == [
         ("dev.raw.source", "4", "1")
     ]

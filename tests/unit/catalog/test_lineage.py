@@ -35,7 +35,10 @@ def test_of_several_writes_the_newest_is_shown(lineage: Lineage) -> None:
     assert (raw.source_version, raw.target_version, raw.run_id) == ("2", "6", "run-2")
 
 
-@pytest.mark.parametrize(("version", "sources"), [("5", {"raw"}), ("6", {"raw", "weather"}), ("9", {"raw", "weather"}), ("4", set())])
+@pytest.mark.parametrize(
+    ("version", "sources"),
+    [("5", {"raw"}), ("6", {"raw", "weather"}), ("9", {"raw", "weather"}), ("4", set())],
+)
 def test_a_version_has_its_own_sources_or_those_of_the_write_before(
     lineage: Lineage, version: str, sources: set[str]
 ) -> None:

@@ -97,7 +97,9 @@ NAMES = {
     "dev.ask": "endpoint", "prod.train": "job",
 }  # fmt: skip
 held = st.frozensets(st.sampled_from(PRIVILEGES), max_size=4)
-grant_sets = st.dictionaries(st.tuples(st.sampled_from(PEOPLE), st.sampled_from(sorted(NAMES))), held, max_size=8)
+grant_sets = st.dictionaries(
+    st.tuples(st.sampled_from(PEOPLE), st.sampled_from(sorted(NAMES))), held, max_size=8
+)
 owner_sets = st.dictionaries(st.sampled_from(sorted(NAMES)), st.sampled_from(PEOPLE), max_size=4)
 
 

@@ -24,7 +24,10 @@ def world(world: Any) -> Any:
     ("query", "tables"),
     [
         ("SELECT * FROM raw.a JOIN dev.raw.b USING (id)", ["raw.a", "dev.raw.b"]),
-        ("WITH a AS (SELECT * FROM raw.x), b AS (SELECT * FROM a) SELECT * FROM b JOIN a USING (id)", ["raw.x"]),
+        (
+            "WITH a AS (SELECT * FROM raw.x), b AS (SELECT * FROM a) SELECT * FROM b JOIN a USING (id)",
+            ["raw.x"],
+        ),
         ("WITH RECURSIVE a AS (SELECT 1 n UNION ALL SELECT n + 1 FROM a WHERE n < 3) SELECT * FROM a", []),
         ("SELECT (SELECT max(id) FROM raw.x) WHERE EXISTS (SELECT 1 FROM raw.y)", ["raw.x", "raw.y"]),
         ("FROM raw.x", ["raw.x"]),
@@ -125,7 +128,9 @@ def test_a_local_name_hides_no_table_outside_its_scope(world: Any, query: str) -
         world.ask(query)
 
 
-@pytest.mark.parametrize("name", ['"', "'", '""""', '"raw"."ev""ents"', "\"raw'\".events", '"raw.events"', '"a""; DROP"."b"'])
+@pytest.mark.parametrize(
+    "name", ['"', "'", '""""', '"raw"."ev""ents"', '"raw\'".events', '"raw.events"', '"a""; DROP"."b"']
+)
 def test_names_made_of_quotes_are_refused(world: Any, name: str) -> None:
     with pytest.raises(BoathouseError) as refused:
         world.ask(f"SELECT * FROM {name}")
@@ -152,16 +157,22 @@ def test_masks_and_row_filters_hold_for_everyone_they_name(world: Any) -> None:
 
 def test_a_principal_of_any_name_can_ask(world: Any) -> None:
     odd = Identity("o'brien\"); DROP", frozenset({"readers"}))
-    world.catalog.describe(Identity("olga"), "dev.raw.events", {"row_filter": "is_member('o''brien\"); DROP')"})
+    world.catalog.describe(
+        Identity("olga"), "dev.raw.events", {"row_filter": "is_member('o''brien\"); DROP')"}
+    )
     assert world.ask("SELECT count(*) AS n FROM raw.events", odd) == [{"n": 3}]
 
 
 @pytest.mark.parametrize(
     "query",
-    ["SELECT nothing FROM raw.events", "SELECT 1 / 'x' FROM raw.events", "SELECT id FROM raw.events GROUP BY who"],
+    [
+        "SELECT nothing FROM raw.events",
+        "SELECT 1 / 'x' FROM raw.events",
+        "SELECT id FROM raw.events GROUP BY who",
+    ],
 )
 def test_sql_that_fails_says_why_in_one_line(world: Any, query: str) -> None:
-    with pytest.raises(InvalidInput, match="^the query failed: .+$") as refused:
+    with pytest.raises(InvalidInput, match=r"^the query failed: .+$") as refused:
         world.ask(query)
     assert "\n" not in str(refused.value)
 
@@ -174,9 +185,11 @@ def test_a_mask_that_is_no_sql_is_an_error_of_the_query(world: Any) -> None:
 
 def test_a_query_that_takes_too_long_is_ended(world: Any) -> None:
     world.desk._seconds = 0.3
-    with pytest.raises(InvalidInput, match="the query failed: .*[Ii]nterrupt"):
+    with pytest.raises(InvalidInput, match=r"the query failed: .*[Ii]nterrupt"):
         world.ask("SELECT count(*) FROM range(1000000) a, range(1000000) b WHERE a.range % 7 = b.range % 11")
 
 
 def test_versions_of_what_was_read_are_told(world: Any) -> None:
-    assert world.desk.versions(READER, "SELECT * FROM raw.events, dev.raw.events b", "dev") == {"dev.raw.events": 1}
+    assert world.desk.versions(READER, "SELECT * FROM raw.events, dev.raw.events b", "dev") == {
+        "dev.raw.events": 1
+    }

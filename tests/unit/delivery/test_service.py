@@ -37,7 +37,13 @@ class Desk:
         return self.platform.registry
 
     def declare(self, **delivery: Any) -> None:
-        asks = {"evaluation": {"table": "features.labelled", "label": "late", "metrics": {"roc_auc": {"min": 0.7}}}}
+        asks = {
+            "evaluation": {
+                "table": "features.labelled",
+                "label": "late",
+                "metrics": {"roc_auc": {"min": 0.7}},
+            }
+        }
         body = {"schema_name": "flights", "name": "delay", "delivery": {**asks, **delivery}}
         self.platform.deployments.replace(
             ADA, environment="dev", project="p", wanted=[("registered_model", "delay", body)],
@@ -59,7 +65,9 @@ class Desk:
 @pytest.fixture
 def desk(platform: Platform, register: Callable[..., None]) -> Desk:
     register(MODEL)
-    platform.access.grant("root", ["ada"], ["USE CATALOG", "USE SCHEMA", "APPROVE", "PROMOTE"], "catalog", "dev")
+    platform.access.grant(
+        "root", ["ada"], ["USE CATALOG", "USE SCHEMA", "APPROVE", "PROMOTE"], "catalog", "dev"
+    )
     made = Desk(platform)
     made.declare()
     return made
@@ -120,7 +128,8 @@ def test_evidence_against_a_champion_that_was_replaced_holds(desk: Desk) -> None
 
 
 @pytest.mark.parametrize(
-    "who", [ADA, Identity("prod-jobs", environment="prod", run_id="r"), Identity("dev-jobs", environment="dev")]
+    "who",
+    [ADA, Identity("prod-jobs", environment="prod", run_id="r"), Identity("dev-jobs", environment="dev")],
 )
 def test_evidence_comes_from_a_run_of_the_environment_only(desk: Desk, who: Identity) -> None:
     with pytest.raises(NotPermitted, match="comes from a testing run in dev"):
@@ -166,7 +175,7 @@ def test_nobody_approves_what_they_made(desk: Desk, register: Callable[..., None
     desk.platform.access.grant("root", ["dev-jobs"], ["APPROVE"], "catalog", "dev")
     desk.judge(1)
     maker = Identity("dev-jobs", frozenset({"ml-engineers"}))
-    with pytest.raises(NotPermitted, match="dev-jobs made dev.flights.delay version 1; someone else"):
+    with pytest.raises(NotPermitted, match=r"dev-jobs made dev.flights.delay version 1; someone else"):
         desk.delivery.approve(maker, MODEL, 1, "")
 
 
@@ -202,7 +211,7 @@ def test_by_hand_only_what_passed_is_promoted_where_tests_are_declared(desk: Des
     with pytest.raises(Conflict, match="has no verdict yet"):
         desk.delivery.promote(ADA, MODEL, 1, "")
     desk.judge(1, BAD)
-    with pytest.raises(Conflict, match="has not passed its tests: roc_auc 0.5 is below"):
+    with pytest.raises(Conflict, match=r"has not passed its tests: roc_auc 0.5 is below"):
         desk.delivery.promote(ADA, MODEL, 1, "")
     with pytest.raises(NotPermitted):
         desk.delivery.promote(EVE, MODEL, 1, "")
@@ -246,6 +255,8 @@ def test_a_model_without_a_plan_cannot_be_judged(desk: Desk) -> None:
         ({"approval": {"by": ["a", "b"]}}, ("a", "b"), "automatic"),
     ],
 )
-def test_a_plan_is_read_from_the_bundle(body: Mapping[str, Any], approvers: tuple[str, ...], mode: str) -> None:
+def test_a_plan_is_read_from_the_bundle(
+    body: Mapping[str, Any], approvers: tuple[str, ...], mode: str
+) -> None:
     plan = Plan.from_dict(body)
     assert (plan.approvers, plan.mode) == (approvers, mode)

@@ -16,7 +16,11 @@ JOB = JobDefinition.from_dict(
         "parameters": [{"name": "days", "default": 14}, {"name": "note"}],
         "tasks": [
             {"task_key": "a", "spark_python_task": FILE},
-            {"task_key": "b", "spark_python_task": FILE, "depends_on": [{"task_key": "a", "outcome": "true"}]},
+            {
+                "task_key": "b",
+                "spark_python_task": FILE,
+                "depends_on": [{"task_key": "a", "outcome": "true"}],
+            },
         ],
     },
 )
@@ -26,13 +30,22 @@ def test_a_task_says_what_it_runs_after_what_and_how_often() -> None:
     body = {"task_key": "t", "notebook_task": {"notebook_path": "n"}, "max_retries": 2, "timeout_seconds": 5,
             "depends_on": [{"task_key": "a"}], "run_if": "ALL_DONE"}  # fmt: skip
     task = TaskDefinition.from_dict(body)
-    assert (task.kind, task.max_retries, task.timeout_seconds, task.run_if) == ("notebook_task", 2, 5, "ALL_DONE")
+    assert (task.kind, task.max_retries, task.timeout_seconds, task.run_if) == (
+        "notebook_task",
+        2,
+        5,
+        "ALL_DONE",
+    )
     assert task.depends_on == (("a", None),)
 
 
-@pytest.mark.parametrize("kinds", [{}, {"spark_python_task": FILE, "sql_task": {"query": "SELECT 1"}}, {"dbt_task": {}}])
+@pytest.mark.parametrize(
+    "kinds", [{}, {"spark_python_task": FILE, "sql_task": {"query": "SELECT 1"}}, {"dbt_task": {}}]
+)
 def test_a_task_runs_exactly_one_thing(kinds: dict[str, Any]) -> None:
-    with pytest.raises(InvalidInput, match="task 't' needs exactly one of spark_python_task, .*run_job_task$"):
+    with pytest.raises(
+        InvalidInput, match=r"task 't' needs exactly one of spark_python_task, .*run_job_task$"
+    ):
         TaskDefinition.from_dict({"task_key": "t", **kinds})
 
 
@@ -55,7 +68,9 @@ def test_references_are_replaced_at_any_depth() -> None:
     facts = {"job.as_of": "2013-07-01", "tasks.a.values.n": "5"}
     body = {"parameters": ["--at={{job.as_of}}", "{{ tasks.a.values.n }}"], "left": 3, "no": None}
     assert completed(body, facts) == {"parameters": ["--at=2013-07-01", "5"], "left": 3, "no": None}
-    with pytest.raises(InvalidInput, match=r"nothing is known as \{\{job\.asof\}\} in this run; there are job\.as_of"):
+    with pytest.raises(
+        InvalidInput, match=r"nothing is known as \{\{job\.asof\}\} in this run; there are job\.as_of"
+    ):
         completed("{{job.asof}}", facts)
 
 
@@ -75,11 +90,15 @@ def test_a_value_with_braces_is_not_completed_again() -> None:
         ("2", "GREATER_THAN_OR_EQUAL", "2", True),
     ],
 )
-def test_equality_compares_texts_and_order_compares_numbers(left: Any, op: str, right: Any, answer: bool) -> None:
+def test_equality_compares_texts_and_order_compares_numbers(
+    left: Any, op: str, right: Any, answer: bool
+) -> None:
     assert holds({"left": left, "op": op, "right": right}) is answer
 
 
-@pytest.mark.parametrize(("op", "reason"), [("LIKE", "cannot compare by 'LIKE'"), ("LESS_THAN", "compares numbers, not 'a'")])
+@pytest.mark.parametrize(
+    ("op", "reason"), [("LIKE", "cannot compare by 'LIKE'"), ("LESS_THAN", "compares numbers, not 'a'")]
+)
 def test_what_cannot_be_compared_is_refused(op: str, reason: str) -> None:
     with pytest.raises(InvalidInput, match=reason):
         holds({"left": "a", "op": op, "right": "b"})

@@ -16,7 +16,9 @@ from boathouse.jobs import Run, Runner, RunRequest, Runs, TaskIdentity, process_
 Tasks = list[dict[str, Any]]
 
 
-def condition(key: str, *after: str | tuple[str, str], left: str = "1", run_if: str = "ALL_SUCCESS") -> dict[str, Any]:
+def condition(
+    key: str, *after: str | tuple[str, str], left: str = "1", run_if: str = "ALL_SUCCESS"
+) -> dict[str, Any]:
     """A task that answers whether `left` is 1; an order between texts fails."""
     pairs = [(d, None) if isinstance(d, str) else d for d in after]
     body = {"left": left, "op": "EQUAL_TO" if left in "01" else "LESS_THAN", "right": "1"}
@@ -84,7 +86,13 @@ def test_a_condition_chooses_the_branch_and_the_other_is_left_out(desk: Desk) ->
              condition("after_yes", "yes"), condition("both", "yes", "no")]  # fmt: skip
     state, tasks_now = desk.outcome(desk.submit(tasks))
     assert state == "SUCCESS"
-    assert tasks_now == {"if": "SUCCESS", "yes": "EXCLUDED", "no": "SUCCESS", "after_yes": "EXCLUDED", "both": "SUCCESS"}
+    assert tasks_now == {
+        "if": "SUCCESS",
+        "yes": "EXCLUDED",
+        "no": "SUCCESS",
+        "after_yes": "EXCLUDED",
+        "both": "SUCCESS",
+    }
 
 
 @pytest.mark.parametrize(
@@ -199,7 +207,9 @@ def test_whoever_asks_is_told_when_a_run_ended(desk: Desk) -> None:
 
 
 def test_what_an_earlier_process_left_is_killed_and_reported_lost(desk: Desk) -> None:
-    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], start_new_session=True) as orphan:
+    with subprocess.Popen(
+        [sys.executable, "-c", "import time; time.sleep(60)"], start_new_session=True
+    ) as orphan:
         desk.runs.add(
             {"id": "r1", "environment": "dev", "project": "p", "job": "j", "scratch": "", "commit_id": None,
              "dirty": False, "source": ".", "definition": {"tasks": [condition("a"), condition("b", "a")]},
@@ -207,7 +217,9 @@ def test_what_an_earlier_process_left_is_killed_and_reported_lost(desk: Desk) ->
             ["a", "b"],
         )  # fmt: skip
         desk.runs.update("r1", state="RUNNING")
-        desk.runs.update_task("r1", "a", state="RUNNING", pid=orphan.pid, pid_started=process_started(orphan.pid))
+        desk.runs.update_task(
+            "r1", "a", state="RUNNING", pid=orphan.pid, pid_started=process_started(orphan.pid)
+        )
         assert desk.runner.recover() == ["r1"]
         assert orphan.wait(10) == -9
     run = desk.runs.get("r1")
@@ -219,7 +231,9 @@ def test_what_an_earlier_process_left_is_killed_and_reported_lost(desk: Desk) ->
 
 
 def test_a_number_that_passed_to_another_process_is_not_killed(desk: Desk) -> None:
-    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], start_new_session=True) as other:
+    with subprocess.Popen(
+        [sys.executable, "-c", "import time; time.sleep(60)"], start_new_session=True
+    ) as other:
         run_id = desk.submit([condition("a")])
         desk.outcome(run_id)
         desk.runs.update(run_id, state="RUNNING")
@@ -234,7 +248,7 @@ def test_values_belong_to_tasks_that_are_there(desk: Desk) -> None:
     desk.outcome(run_id)
     desk.runs.add_result(run_id, "a", "rows", 5)
     assert desk.runs.get(run_id).tasks[0].results == {"outcome": "true", "rows": 5}
-    with pytest.raises(NotFound, match="run .* has no task 'z'"):
+    with pytest.raises(NotFound, match=r"run .* has no task 'z'"):
         desk.runs.add_result(run_id, "z", "rows", 5)
     with pytest.raises(NotFound, match="no run has the id 'gone'"):
         desk.runs.get("gone")

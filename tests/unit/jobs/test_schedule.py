@@ -63,7 +63,9 @@ def test_what_is_no_schedule_is_refused(schedule: Mapping[str, Any], reason: str
 
 def test_a_job_starts_once_when_due_and_what_was_missed_is_not_made_up_for() -> None:
     started: list[tuple[str, datetime]] = []
-    schedules = Schedules(lambda: [("dev.a", {"cron": "0 * * * *"})], lambda job, due: started.append((job, due)))
+    schedules = Schedules(
+        lambda: [("dev.a", {"cron": "0 * * * *"})], lambda job, due: started.append((job, due))
+    )
     for moment in ("06:59", "07:00", "07:00", "07:30", "10:10", "10:20"):
         schedules.tick(at(f"2013-07-01 {moment}"))
     assert started == [("dev.a", at("2013-07-01 07:00")), ("dev.a", at("2013-07-01 08:00"))]
@@ -90,7 +92,11 @@ def test_one_wrong_schedule_keeps_no_other_job_from_starting(caplog: pytest.LogC
             raise RuntimeError("cannot start")
         started.append(job)
 
-    jobs = [("dev.a", {"cron": "nonsense"}), ("dev.b", {"cron": "0 * * * *"}), ("dev.c", {"cron": "0 * * * *"})]
+    jobs = [
+        ("dev.a", {"cron": "nonsense"}),
+        ("dev.b", {"cron": "0 * * * *"}),
+        ("dev.c", {"cron": "0 * * * *"}),
+    ]
     schedules = Schedules(lambda: jobs, start)
     schedules.tick(at("2013-07-01 06:59"))
     schedules.tick(at("2013-07-01 07:00"))

@@ -9,19 +9,19 @@ import pyarrow as pa
 from boathouse.lake import DeltaFolder, Engine
 
 PROCESSES, COMMITS = 3, 8
-WRITER = """
+WRITER = f"""
 import sys
 from boathouse.lake import DeltaFolder
 location, kind, me = sys.argv[1], sys.argv[2], int(sys.argv[3])
 folder = DeltaFolder(location, "dev.raw.events")
-for number in range({commits}):
+for number in range({COMMITS}):
     if kind == "append":
         folder.append({{"id": [me * 100 + number], "writer": [me]}})
     elif kind == "merge":
         folder.merge({{"id": [number, 1000 + me], "writer": [me, me]}}, ["id"])
     else:
         folder.append({{"id": [number], "writer": [me]}}, transaction=("spool", number + 1))
-""".format(commits=COMMITS)
+"""
 
 
 def written(tmp_path: Path, kind: str) -> list[tuple[int, int]]:

@@ -70,7 +70,9 @@ def test_types_become_those_that_delta_keeps(given: pa.DataType, kept: pa.DataTy
     ids=str,
 )
 def test_times_without_a_zone_are_utc_and_nanoseconds_are_cut(kind: pa.DataType, value: int) -> None:
-    stored = conform({"t": pa.array([value, None], kind)}, pa.schema([("t", MICROSECONDS)]), "raw.t").read_all()
+    stored = conform(
+        {"t": pa.array([value, None], kind)}, pa.schema([("t", MICROSECONDS)]), "raw.t"
+    ).read_all()
     assert stored.column("t").to_pylist() == [datetime(2013, 7, 1, 12, tzinfo=UTC), None]
 
 
@@ -87,7 +89,13 @@ def test_a_column_the_table_has_not_is_named_with_those_it_has() -> None:
 
 @pytest.mark.parametrize(
     ("values", "kind"),
-    [(["x"], pa.int64()), ([2**40], pa.int32()), ([1.5], pa.int64()), (["soon"], MICROSECONDS), ([-1], pa.bool_())],
+    [
+        (["x"], pa.int64()),
+        ([2**40], pa.int32()),
+        ([1.5], pa.int64()),
+        (["soon"], MICROSECONDS),
+        ([-1], pa.bool_()),
+    ],
     ids=str,
 )
 def test_a_value_that_does_not_fit_is_refused_by_its_column(values: list[Any], kind: pa.DataType) -> None:

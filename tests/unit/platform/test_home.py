@@ -89,13 +89,13 @@ def test_a_home_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
 @pytest.mark.parametrize("words", ["", "{", "[]", '{"format": "x"}'])
 def test_a_home_whose_format_cannot_be_read_says_so(tmp_path: Path, words: str) -> None:
     (tmp_path / "home.json").write_text(words)
-    with pytest.raises(InvalidInput, match="home.json"):
+    with pytest.raises(InvalidInput, match=r"home.json"):
         home_at(tmp_path).acquire()
 
 
 def test_a_home_that_cannot_be_made_says_so(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(InvalidInput, match="cannot be made: .*; set BOATHOUSE_HOME"):
+    with pytest.raises(InvalidInput, match=r"cannot be made: .*; set BOATHOUSE_HOME"):
         home_at(tmp_path / "file" / "home").acquire()
 
 

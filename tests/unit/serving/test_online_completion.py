@@ -12,7 +12,9 @@ from boathouse.serving.online_completion import complete_online
 
 WEATHER, PLANES = "dev.features.weather", "dev.features.planes"
 FACTS = {
-    WEATHER: TableFacts({"origin": "string", "hour": "timestamp", "temp": "double"}, ("origin", "hour"), "hour"),
+    WEATHER: TableFacts(
+        {"origin": "string", "hour": "timestamp", "temp": "double"}, ("origin", "hour"), "hour"
+    ),
     PLANES: TableFacts({"tail": "string", "year": "int", "seats": "int"}, ("tail", "year")),
 }
 LOOKUPS = [
@@ -30,7 +32,9 @@ def spec() -> FeatureSpec:
 @pytest.fixture
 def online(tmp_path: Path) -> OnlineReader:
     publish(tmp_path, WEATHER, [pa.record_batch({"origin": ["JFK"], "temp": [18.0]})], ["origin"], 4)
-    planes = pa.record_batch({"year": [1999, 2001], "tail": ["N1", "N2"], "seats": pa.array([100, None], pa.int32())})
+    planes = pa.record_batch(
+        {"year": [1999, 2001], "tail": ["N1", "N2"], "seats": pa.array([100, None], pa.int32())}
+    )
     publish(tmp_path, PLANES, [planes], ["year", "tail"], 7)
     return OnlineReader(tmp_path)
 
@@ -39,7 +43,9 @@ def asked(**columns: list[object]) -> pd.DataFrame:
     return pd.DataFrame({"origin": ["JFK"], "plane": ["N1"], "built": [1999], **columns})
 
 
-def test_features_are_looked_up_by_key_under_their_output_names(spec: FeatureSpec, online: OnlineReader) -> None:
+def test_features_are_looked_up_by_key_under_their_output_names(
+    spec: FeatureSpec, online: OnlineReader
+) -> None:
     rows, versions = complete_online(spec, asked(), online)
     assert rows[["warmth", "seats"]].values.tolist() == [[18.0, 100]]
     assert versions == {WEATHER: 4, PLANES: 7}
@@ -79,7 +85,9 @@ def test_a_table_that_was_never_published_is_named(spec: FeatureSpec, tmp_path: 
         complete_online(spec, asked(), OnlineReader(tmp_path / "empty"))
 
 
-def test_a_feature_that_was_not_published_is_named(spec: FeatureSpec, online: OnlineReader, tmp_path: Path) -> None:
+def test_a_feature_that_was_not_published_is_named(
+    spec: FeatureSpec, online: OnlineReader, tmp_path: Path
+) -> None:
     publish(tmp_path, WEATHER, [pa.record_batch({"origin": ["JFK"], "wind": [3.0]})], ["origin"], 5)
     with pytest.raises(NotFound, match=f"{WEATHER} was published without 'temp'"):
         complete_online(spec, asked(), online)

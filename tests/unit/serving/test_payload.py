@@ -39,7 +39,10 @@ def test_csv_and_parquet_are_read_too() -> None:
     frame = pd.DataFrame({"a": [1, 2]})
     stream = io.BytesIO()
     frame.to_parquet(stream)
-    for kind, body in [("text/csv; charset=utf-8", b"a\n1\n2\n"), ("application/vnd.apache.parquet", stream.getvalue())]:
+    for kind, body in [
+        ("text/csv; charset=utf-8", b"a\n1\n2\n"),
+        ("application/vnd.apache.parquet", stream.getvalue()),
+    ]:
         assert question(body, kind).rows["a"].tolist() == [1, 2]
 
 
@@ -71,7 +74,9 @@ def test_other_content_types_and_broken_files_are_refused() -> None:
         question(b"PAR0", "application/x-parquet")
 
 
-@pytest.mark.parametrize(("given", "kept"), [("order 7", "order 7"), (7, "7"), (None, None), (["a"], "['a']")])
+@pytest.mark.parametrize(
+    ("given", "kept"), [("order 7", "order 7"), (7, "7"), (None, None), (["a"], "['a']")]
+)
 def test_a_clients_own_id_is_kept_as_text(given: Any, kept: str | None) -> None:
     assert question({"instances": [{"a": 1}], "client_request_id": given}).client_request_id == kept
 

@@ -36,7 +36,7 @@ def table(tmp_path: Path) -> DeltaFolder:
 
 
 def moved(folder: Path, table: DeltaFolder) -> int:
-    return flush(folder, table.transaction_version, lambda rows, number: table.append(rows, number))
+    return flush(folder, table.transaction_version, table.append)
 
 
 def rows(table: DeltaFolder) -> list[dict[str, Any]]:
