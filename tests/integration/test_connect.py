@@ -35,6 +35,8 @@ from boathouse.features import FeatureLookup
 from boathouse.platform import Platform
 from boathouse.server import Server
 
+pytestmark = pytest.mark.xdist_group("connect")  # one process: its server and fixtures are made once
+
 Person = Callable[..., Lake]
 HOUR = datetime(2013, 7, 1, 12, tzinfo=UTC)
 

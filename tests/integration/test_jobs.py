@@ -25,6 +25,8 @@ from boathouse.errors import (
 )
 from boathouse.platform import Platform
 
+pytestmark = pytest.mark.xdist_group("jobs")  # one process: its server and fixtures are made once
+
 BUNDLE = """
 bundle: {name: tiny}
 targets:
@@ -50,7 +52,7 @@ resources:
         - {task_key: bad, spark_python_task: {python_file: bad.py}}
         - task_key: after
           depends_on: [{task_key: bad}]
-          spark_python_task: {python_file: write.py}
+          spark_python_task: {python_file: after.py}
     flaky:
       tasks:
         - {task_key: once, max_retries: 2, spark_python_task: {python_file: flaky.py}}
@@ -77,6 +79,7 @@ print("as", lake.principal, "in", lake.environment, "of", sys.argv[2])
 print("secrets", [k for k, v in os.environ.items() if lake.http.token in v and not k.startswith("MLFLOW_")])
 print("token", lake.http.token)
 """,
+    "after.py": "print('after')\n",
     "bad.py": "print('looking')\nraise ValueError('no rows today')\n",
     "flaky.py": """
 from pathlib import Path
@@ -202,7 +205,6 @@ def test_a_failing_task_fails_the_run_with_its_last_words_and_can_be_repaired(
     assert states(run) == {"bad": "FAILED", "after": "UPSTREAM_FAILED"}
     assert [t["exit_code"] for t in run["tasks"] if t["task_key"] == "bad"] == [1]
     (project / "bad.py").write_text("print('mended')\n")
-    (project / "write.py").write_text("print('after')\n")
     dev.call("POST", f"/api/v1/runs/{run['id']}/repair")
     assert states(dev.jobs.wait(run["id"], 60)) == {"bad": "SUCCESS", "after": "SUCCESS"}
     with pytest.raises(Conflict, match="there is nothing to repair"):

@@ -11,6 +11,8 @@ import pytest
 from boathouse.client import Http, Lake
 from boathouse.environments import push
 
+pytestmark = pytest.mark.xdist_group("personas")  # one process: its server and fixtures are made once
+
 ENVIRONMENTS = ("dev", "staging", "prod")
 GROUPS = ("data-engineers", "data-scientists", "ml-engineers", "business-analysts")
 ALL = "use create select modify deploy run execute promote approve merge query endpoints manage"

@@ -13,6 +13,8 @@ from boathouse.identity import Identity
 from boathouse.platform import Platform
 from boathouse.registry import ARCHIVED, NONE, PRODUCTION, STAGING, Registry
 
+pytestmark = pytest.mark.xdist_group("delivery")  # one process: its server and fixtures are made once
+
 MODEL = "dev.flights.delay"
 TESTER = Identity("dev-jobs", environment="dev", run_id="r1")
 ADA = Identity("ada", frozenset({"ml-engineers"}))

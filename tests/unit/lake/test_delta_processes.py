@@ -5,8 +5,11 @@ import sys
 from pathlib import Path
 
 import pyarrow as pa
+import pytest
 
 from boathouse.lake import DeltaFolder, Engine
+
+pytestmark = pytest.mark.xdist_group("processes")  # its processes take turns
 
 PROCESSES, COMMITS = 3, 8
 WRITER = f"""
