@@ -3,7 +3,6 @@
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from urllib.parse import unquote, urlparse
 
 import sqlglot
 from sqlglot import exp
@@ -112,12 +111,8 @@ def _prepare(engine: Engine, identity: Identity, opened: Mapping[str, TableInfo]
     engine.connection.execute(f"CREATE MACRO is_member(g) AS list_contains([{groups}], g)")
     for written, info in opened.items():
         _define(engine, written, info)
-    engine.lock([path for info in opened.values() if (path := _folder(info))])
-
-
-def _folder(info: TableInfo) -> str | None:
-    parts = urlparse(info.location)
-    return unquote(parts.path) if parts.scheme == "file" else None
+    folders = (DeltaFolder(info.location, info.name).local for info in opened.values())
+    engine.lock([str(folder) for folder in folders if folder])
 
 
 def _define(engine: Engine, written: str, info: TableInfo) -> None:

@@ -8,7 +8,12 @@ import pyarrow as pa
 
 from boathouse.catalog.values import TableAccess, TableInfo
 from boathouse.errors import DuplicateKey, InvalidInput, NotPermitted
-from boathouse.lake import UNCHANGED, Commit, DeltaFolder, Engine, Frame, Relation, batches
+from boathouse.lake import UNCHANGED, Commit, DeltaFolder, Engine, Frame, Relation, batches, column_types
+
+Columns = Sequence[tuple[str, str]]
+"""(column, SQL type) in order."""
+
+_MAY_CHANGE_COLUMNS = ("WRITE", "OVERWRITE", "MERGE")
 
 
 class TablePort(Protocol):
@@ -17,8 +22,8 @@ class TablePort(Protocol):
     def note_read(self, name: str, version: int) -> None:
         """A version was read."""
 
-    def note_write(self, name: str, commit: Commit) -> None:
-        """A version was written."""
+    def note_write(self, name: str, commit: Commit, columns: Columns | None) -> None:
+        """A version was written; `columns` where the write may have changed them."""
 
     def sql(self, query: str) -> Relation:
         """Rows through the server."""
@@ -143,7 +148,8 @@ class Table:
         commit = act()
         if commit.operation == UNCHANGED:
             return commit
-        self._port.note_write(self.name, commit)
+        columns = column_types(self._folder.schema()) if commit.operation in _MAY_CHANGE_COLUMNS else None
+        self._port.note_write(self.name, commit, columns)
         return commit
 
     def _need(self, privilege: str) -> None:

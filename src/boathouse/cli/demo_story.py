@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -100,7 +99,7 @@ class Story:
         """A quick model in dev; no gate stands here but the same code."""
         dev = self.lakes["dev"]
         dev.jobs.run("training", {"as_of": "2013-02-01", "iterations": "30", "trials": "0", "holdout_days": "7"})
-        self._settle()
+        self.prod.await_idle()
         newest = dev.models.get(MODEL)["versions"][0]
         return f"dev.{MODEL} version {newest['version']}, stage {newest['stage']}"
 
@@ -120,7 +119,7 @@ class Story:
         run = staging.jobs.wait(next(c["run"] for c in request["checks"].values()))
         if run["state"] != "SUCCESS":
             raise RunFailed(f"the tests of the merge request failed: {run['reason']}\n{staging.jobs.last_words(run, 40)}")
-        self._settle()
+        self.prod.await_idle()
         passed = [staging.jobs.log(run["id"], t["task_key"]).strip().splitlines()[-1] for t in run["tasks"]]
         self.facts["request"] = request["id"]
         return "\n".join(f"{t['task_key']} tests: {line}" for t, line in zip(run["tasks"], passed, strict=True))
@@ -208,7 +207,7 @@ class Story:
 
     def retrain(self) -> str:
         """The run that the alert started, and the verdict on its version."""
-        self._settle()
+        self.prod.await_idle()
         incidents = [i for i in self.prod.http.call("GET", "/api/v1/incidents", params={"environment": "prod"}) if i["run_id"]]
         if not incidents:
             raise RunFailed("no alert fired, so nothing was retrained: the model has become better than this story expects")
@@ -302,7 +301,7 @@ class Story:
         )
 
     def _delivered(self, key: str, stage: str | None) -> str:
-        self._settle()
+        self.prod.await_idle()
         newest = self.prod.models.get(MODEL)["versions"][0]
         verdict = newest["verdict"] or {"outcome": "none", "checks": []}
         self.facts[key].append({"version": newest["version"], "stage": newest["stage"], "verdict": verdict["outcome"],
@@ -315,10 +314,6 @@ class Story:
     def _logged(self) -> str:
         rows = self.prod.sql(f"select mode, count(*) as n from {MODEL}_inference group by 1 order by 1").to_dicts()
         return f"prod.{MODEL}_inference: " + ", ".join(f"{r['n']:,} {r['mode']}" for r in rows)
-
-    def _settle(self) -> None:
-        while not self.prod.call("GET", "/api/v1/idle")["idle"]:
-            time.sleep(0.2)
 
     def _git(self, *words: str) -> None:
         subprocess.run(["git", *words], cwd=self.project, check=True, capture_output=True)

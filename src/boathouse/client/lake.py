@@ -18,7 +18,7 @@ from boathouse.client.jobs import Jobs
 from boathouse.client.models import Models
 from boathouse.context import RunFacts
 from boathouse.errors import NotFound, NotPermitted, Unavailable
-from boathouse.lake import Commit, DeltaFolder, Engine, Frame, Relation, column_types, schema_of
+from boathouse.lake import Commit, Engine, Frame, Relation, schema_of
 
 
 class Lake:
@@ -175,7 +175,7 @@ class Lake:
         self._reads[name] = version
         self._fresh[name] = version
 
-    def note_write(self, name: str, commit: Commit) -> None:
+    def note_write(self, name: str, commit: Commit, columns: Sequence[tuple[str, str]] | None = None) -> None:
         """A version was written: tell the catalog, with its sources.
 
         They are what was read since the write before it; where nothing was, that write's own sources.
@@ -184,9 +184,6 @@ class Lake:
             return
         fresh = {n: v for n, v in self._fresh.items() if n != name}
         self._sources, self._fresh = fresh or self._sources, {}
-        columns = None
-        if commit.operation in ("WRITE", "OVERWRITE", "MERGE"):
-            columns = column_types(DeltaFolder(self.table_info(name).location, name).schema())
         body = {"version": commit.version, "operation": commit.operation, "columns": columns,
                 "sources": [[n, str(v)] for n, v in self._sources.items() if n != name]}  # fmt: skip
         self.http.call("POST", f"/api/v1/tables/{name}/commits", body)
@@ -230,8 +227,13 @@ class Lake:
 
     def settle(self, seconds: float = 3600) -> None:
         """Where this process owns the home, wait until everything that events have started is done."""
+        if self.owns_home:
+            self.await_idle(seconds)
+
+    def await_idle(self, seconds: float = 3600) -> None:
+        """Wait until no event waits and no run goes on, whoever started it."""
         limit = time.monotonic() + seconds
-        while self.owns_home and not self.http.call("GET", "/api/v1/idle")["idle"] and time.monotonic() < limit:
+        while not self.http.call("GET", "/api/v1/idle")["idle"] and time.monotonic() < limit:
             time.sleep(0.2)
 
     def close(self) -> None:

@@ -66,8 +66,8 @@ def _rows(context: Context, evaluation: Mapping[str, Any]) -> "pd.DataFrame":
         raise InvalidInput("delivery.evaluation needs `table` and `label`: the held-out rows and their true outcome")
     table = context.table(evaluation["table"])
     where = evaluation.get("where")
-    if where and table.name not in str(where):
-        where = str(where).replace("{table}", table.scan())
+    if where and "{table}" in where:
+        where = where.replace("{table}", table.scan())
     frame = table.read(where=where).to_pandas()
     return frame[frame[str(evaluation["label"])].notna()].reset_index(drop=True)
 

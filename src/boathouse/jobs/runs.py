@@ -121,14 +121,6 @@ class Runs:
         with self._database.reading() as connection:
             return [Run(**row) for row in connection.execute(query).mappings()]
 
-    def active(self, environment: str, job: str, scratch: str = "") -> int:
-        """How many runs of a job have not ended."""
-        query = sa.select(sa.func.count()).where(
-            runs.c.environment == environment, runs.c.job == job, runs.c.scratch == scratch, runs.c.state.notin_(DONE)
-        )
-        with self._database.reading() as connection:
-            return int(connection.execute(query).scalar_one())
-
     def running(self, environment: str, job: str, scratch: str = "") -> int:
         """How many runs of a job have begun and not ended."""
         query = sa.select(sa.func.count()).where(

@@ -99,7 +99,7 @@ class DeltaFolder:
     def remove(self) -> None:
         """Delete the table's files, where they are on this machine."""
         self._table = None
-        if path := self._local():
+        if path := self.local:
             shutil.rmtree(path, ignore_errors=True)
 
     def append(self, frame: Any, transaction: tuple[str, int] | None = None, evolve: bool = False) -> Commit:
@@ -219,10 +219,12 @@ class DeltaFolder:
         raise CommitConflict(f"{self.name} kept changing during {_TRIES} tries of {operation}; try again")
 
     def _ensure_folder(self) -> None:
-        if path := self._local():
+        if path := self.local:
             path.mkdir(parents=True, exist_ok=True)
 
-    def _local(self) -> Path | None:
+    @property
+    def local(self) -> Path | None:
+        """The folder on this machine's disk; None for an object store."""
         parts = urlparse(self.location)
         return Path(unquote(parts.path)) if parts.scheme in ("", "file") else None
 

@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -81,7 +81,7 @@ class _Port:
     def note_read(self, name: str, version: int) -> None:
         """Reads of the flusher are no lineage."""
 
-    def note_write(self, name: str, commit: Commit) -> None:
+    def note_write(self, name: str, commit: Commit, columns: Sequence[tuple[str, str]] | None) -> None:
         """Tell the catalog of the commit."""
         self._catalog.note_write(self._identity, name, commit.version, commit.operation, [])
 

@@ -59,7 +59,8 @@ class Platform:
         self.catalog = Catalog(self.database, self.access, self.audit, self.lineage, self.outbox, settings.storage)
         self.sql = SqlDesk(self.catalog)
         self.operator = getpass.getuser()
-        set_up(self.catalog, self.access, self.identities, self.operator)
+        with self.database.writing():  # all of it or nothing: a crash must not leave an environment without its grants
+            set_up(self.catalog, self.access, self.identities, self.operator)
         if self.home.operator_token() is None:
             self.home.keep_operator_token(self.identities.issue(self.operator, comment="operator of this home"))
         self.deployments = Deployments(self.database, self.audit)
@@ -89,7 +90,7 @@ class Platform:
         self.outbox.subscribe("model_version.", self.delivery.on_event)
         self.outbox.subscribe("model", lambda _event: self.endpoints.wake())
         self.outbox.subscribe("alert.fired", self._answer_alert)
-        self.outbox.subscribe("", self._on_event)
+        self.outbox.subscribe("table.updated", self._on_table_updated)
         self.outbox.start()
         self.endpoints.start(lazily)
         self.inference.start()
@@ -147,6 +148,18 @@ class Platform:
             )
         )  # fmt: skip
 
+    def cancel_run(self, identity: Identity, run: Run) -> None:
+        """Kill a run; needs RUN in its environment."""
+        self.access.authorize(identity, "RUN", "catalog", run.environment)
+        self.runner.cancel(run.id)
+        self.audit.record(identity.principal, "cancel run", run.id)
+
+    def repair_run(self, identity: Identity, run: Run) -> None:
+        """Run again what did not succeed; needs RUN in its environment."""
+        self.access.authorize(identity, "RUN", "catalog", run.environment)
+        self.runner.repair(run.id)
+        self.audit.record(identity.principal, "repair run", run.id)
+
     def submit_builtin(self, environment: str, name: str, arguments: list[str], *, label: str, trigger: str) -> str:
         """Start one of the platform's own tasks in an environment, in a process of its own; the run's id."""
         definition = {"tasks": [{"task_key": name, "builtin_task": {"name": name, "parameters": arguments}}],
@@ -182,7 +195,7 @@ class Platform:
 
     def trace(self, identity: Identity, environment: str, prediction_id: str) -> dict[str, Any]:
         """From one prediction back to where it came from."""
-        return Tracer(self.catalog, self.registry, self.runs, self.lineage).trace(identity, environment, prediction_id)
+        return Tracer(self.catalog, self.registry, self.lineage).trace(identity, environment, prediction_id)
 
     def _submit_test(self, environment: str, model: str, version: int) -> str:
         return self.submit_builtin(environment, "deliver", [model, str(version)], label=f"deliver-{model.partition('.')[2]}",
@@ -254,8 +267,8 @@ class Platform:
         self.submit_job(self.service_identity(environment), environment, job, trigger="schedule",
                         parameters={"as_of": due.isoformat()})  # fmt: skip
 
-    def _on_event(self, event: Event) -> None:
-        """Start the jobs whose trigger names what happened."""
+    def _on_table_updated(self, event: Event) -> None:
+        """Start the jobs whose trigger names the table."""
         environment = event.subject.partition(".")[0]
         for job in self.deployments.resources("job", environment):
             trigger = job.definition.get("trigger") or {}
@@ -263,7 +276,7 @@ class Platform:
                 continue
             tables = [f"{environment}.{t}" if t.count(".") == 1 else t
                       for t in (trigger.get("table_update") or {}).get("table_names") or ()]  # fmt: skip
-            if event.kind == "table.updated" and event.subject in tables:
+            if event.subject in tables:
                 self.submit_job(self.service_identity(environment), environment, job.name, parameters={},
                                 trigger=f"table {event.subject}")  # fmt: skip
 

@@ -6,7 +6,6 @@ from typing import Any
 from boathouse.catalog import Catalog, Lineage
 from boathouse.errors import NotFound
 from boathouse.identity import Identity
-from boathouse.jobs import Runs
 from boathouse.lake import DeltaFolder, Engine
 from boathouse.registry import Registry
 
@@ -16,10 +15,9 @@ _RECORD = [f"boathouse.{k}" for k in ("git_commit", "git_dirty", "lock_hash", "j
 class Tracer:
     """Follows identifiers through tables, registry and lineage."""
 
-    def __init__(self, catalog: Catalog, registry: Registry, runs: Runs, lineage: Lineage) -> None:
+    def __init__(self, catalog: Catalog, registry: Registry, lineage: Lineage) -> None:
         self._catalog = catalog
         self._registry = registry
-        self._runs = runs
         self._lineage = lineage
 
     def trace(self, identity: Identity, environment: str, prediction_id: str) -> dict[str, Any]:

@@ -84,19 +84,13 @@ def logs(run_id: str, task: str, who: Caller, platform: Served, offset: int = 0)
 @router.post("/runs/{run_id}/cancel")
 def cancel(run_id: str, who: Caller, platform: Served) -> None:
     """Kill a run; needs RUN."""
-    found = _seen(who, platform, run_id)
-    platform.access.authorize(who, "RUN", "catalog", found.environment)
-    platform.runner.cancel(run_id)
-    platform.audit.record(who.principal, "cancel run", run_id)
+    platform.cancel_run(who, _seen(who, platform, run_id))
 
 
 @router.post("/runs/{run_id}/repair")
 def repair(run_id: str, who: Caller, platform: Served) -> None:
     """Run again what did not succeed; needs RUN."""
-    found = _seen(who, platform, run_id)
-    platform.access.authorize(who, "RUN", "catalog", found.environment)
-    platform.runner.repair(run_id)
-    platform.audit.record(who.principal, "repair run", run_id)
+    platform.repair_run(who, _seen(who, platform, run_id))
 
 
 @router.post("/runs/{run_id}/results")

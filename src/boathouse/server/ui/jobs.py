@@ -114,20 +114,14 @@ def state(run_id: str, who: Caller, platform: Served, task: str = "") -> HTMLRes
 @router.post("/runs/{run_id}/cancel")
 def cancel(run_id: str, who: Caller, platform: Served) -> Response:
     """Kill a run; needs RUN."""
-    found = sight.run(who, platform, run_id)
-    platform.access.authorize(who, "RUN", "catalog", found.environment)
-    platform.runner.cancel(run_id)
-    platform.audit.record(who.principal, "cancel run", run_id)
+    platform.cancel_run(who, sight.run(who, platform, run_id))
     return done(f"/runs/{run_id}", "The run is being canceled.")
 
 
 @router.post("/runs/{run_id}/repair")
 def repair(run_id: str, who: Caller, platform: Served) -> Response:
     """Run again what did not succeed; needs RUN."""
-    found = sight.run(who, platform, run_id)
-    platform.access.authorize(who, "RUN", "catalog", found.environment)
-    platform.runner.repair(run_id)
-    platform.audit.record(who.principal, "repair run", run_id)
+    platform.repair_run(who, sight.run(who, platform, run_id))
     return done(f"/runs/{run_id}", "What did not succeed runs again.")
 
 
