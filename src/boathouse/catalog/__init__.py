@@ -5,7 +5,7 @@ from boathouse.catalog.audit import Audit
 from boathouse.catalog.lineage import Lineage
 from boathouse.catalog.privileges import PRIVILEGES
 from boathouse.catalog.service import Catalog, TableSpec
-from boathouse.catalog.sql import SqlDesk, tables_of
+from boathouse.catalog.sql import QueryResult, SqlDesk, tables_of
 from boathouse.catalog.table import Table, TablePort
 from boathouse.catalog.values import (
     AuditEntry,
@@ -20,6 +20,6 @@ from boathouse.catalog.values import (
 
 __all__ = [
     "PRIVILEGES", "AccessControl", "Audit", "AuditEntry", "Catalog", "Column", "Grant", "Lineage", "LineageEdge",
-    "Securable", "SecurableKind", "SqlDesk", "Table", "TableAccess", "TableInfo", "TablePort", "TableSpec",
+    "QueryResult", "Securable", "SecurableKind", "SqlDesk", "Table", "TableAccess", "TableInfo", "TablePort", "TableSpec",
     "tables_of",
 ]  # fmt: skip

@@ -37,8 +37,8 @@ class World:
 
     def ask(self, query: str, who: Identity = READER, environment: str = "dev") -> list[dict[str, Any]]:
         """The rows of a query."""
-        with self.desk.run(who, query, environment) as relation:
-            return relation.to_dicts()
+        with self.desk.run(who, query, environment) as result:
+            return result.to_dicts()
 
     def denials(self) -> list[tuple[str, str, str]]:
         """(principal, action, subject) of what was refused, oldest first."""

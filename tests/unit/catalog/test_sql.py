@@ -8,6 +8,7 @@ import pytest
 from boathouse.catalog import tables_of
 from boathouse.errors import BoathouseError, InvalidInput, InvalidName, NotFound, NotPermitted
 from boathouse.identity import Identity
+from boathouse.lake import DeltaFolder
 
 READER = Identity("rita", frozenset({"readers"}))
 STRANGER = Identity("sam")
@@ -189,7 +190,17 @@ def test_a_query_that_takes_too_long_is_ended(world: Any) -> None:
         world.ask("SELECT count(*) FROM range(1000000) a, range(1000000) b WHERE a.range % 7 = b.range % 11")
 
 
-def test_versions_of_what_was_read_are_told(world: Any) -> None:
-    assert world.desk.versions(READER, "SELECT * FROM raw.events, dev.raw.events b", "dev") == {
-        "dev.raw.events": 1
-    }
+def test_versions_are_those_of_the_snapshot_that_was_read(world: Any) -> None:
+    folder = DeltaFolder(world.catalog.table("dev.raw.events").location, "dev.raw.events")
+    with world.desk.run(READER, "SELECT count(*) AS n FROM raw.events, dev.raw.events b", "dev") as result:
+        folder.append({"id": [4], "who": ["late"]})
+        assert result.versions == {"dev.raw.events": 1}
+        assert result.to_dicts() == [{"n": 9}]
+
+
+def test_rows_come_as_a_stream_with_its_columns_and_types(world: Any) -> None:
+    with world.desk.run(READER, "SELECT range AS n, 'x' AS w FROM range(200000)", "dev") as result:
+        assert (result.schema.names, result.types) == (["n", "w"], {"n": "bigint", "w": "string"})
+        assert sum(batch.num_rows for batch in result.reader()) == 200_000
+    with world.desk.run(READER, "SELECT * FROM range(1000000000000)", "dev") as result:
+        assert result.head(3).to_pydict() == {"range": [0, 1, 2]}

@@ -3,7 +3,6 @@
 import base64
 import json
 from collections.abc import Iterator
-from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import Any
 
@@ -168,18 +167,14 @@ def sql(body: Query, who: Caller, platform: Served, request: Request) -> Respons
     """Rows of a query: an Arrow stream if asked for by Accept, else JSON (at most 10,000 rows)."""
     if who.environment and body.environment != who.environment:
         raise NotPermitted(f"a run in {who.environment} asks in {who.environment}: write other environments' names in full")
-    stack = ExitStack()
-    relation = stack.enter_context(platform.sql.run(who, body.query, body.environment))
-    if ARROW not in request.headers.get("accept", ""):
-        with stack:
-            rows = relation.limit(_MAX_JSON_ROWS).to_arrow()
-        answer = {"columns": rows.column_names, "rows": rows.to_pylist()}  # msgspec writes what is no number as null
-        return Response(msgspec.json.encode(answer, enc_hook=str), media_type="application/json")
-    with stack:
-        versions = platform.sql.versions(who, body.query, body.environment)
-        rows = relation.to_arrow()
-    marked = rows.replace_schema_metadata({f"boathouse.read.{n}": str(v) for n, v in versions.items()})
-    return StreamingResponse(_stream(marked), media_type=ARROW)
+    with platform.sql.run(who, body.query, body.environment) as result:
+        if ARROW in request.headers.get("accept", ""):
+            rows = result.to_arrow()
+            marked = rows.replace_schema_metadata({f"boathouse.read.{n}": str(v) for n, v in result.versions.items()})
+            return StreamingResponse(_stream(marked), media_type=ARROW)
+        rows = result.head(_MAX_JSON_ROWS)
+    answer = {"columns": rows.column_names, "rows": rows.to_pylist()}  # msgspec writes what is no number as null
+    return Response(msgspec.json.encode(answer, enc_hook=str), media_type="application/json")
 
 
 def _stream(rows: pa.Table) -> Iterator[bytes]:

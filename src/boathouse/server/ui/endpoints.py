@@ -135,8 +135,8 @@ def _log(who: Identity, platform: Platform, found: Endpoint) -> Mapping[str, Any
         f"ORDER BY request_time DESC LIMIT {_RECENT}"
     )
     try:
-        with platform.sql.run(who, query, found.environment) as relation:
-            rows = relation.to_dicts()
+        with platform.sql.run(who, query, found.environment) as result:
+            rows = result.to_dicts()
     except BoathouseError:  # nothing was logged yet, so there is no table
         return {}
     times = sorted(r["execution_duration_ms"] for r in rows if r["execution_duration_ms"] is not None)

@@ -113,8 +113,8 @@ def read(
     profile, _ = tables(environment, monitor)
     known = {c.name for c in platform.catalog.table(profile).columns}
     # one query and one engine: opening and binding cost more than reading
-    with platform.sql.run(who, _query(environment, monitor, known), environment) as relation:
-        rows = relation.to_arrow()
+    with platform.sql.run(who, _query(environment, monitor, known), environment) as result:
+        rows = result.to_arrow()
     parts = {part: rows.filter(pc.equal(rows.column("part"), part)) for part in ("windows", "means", "drift")}
     offered = _offered(parts["windows"])
     choice = _chosen(offered, asked)

@@ -45,9 +45,9 @@ def sql(request: Request, who: Caller, platform: Served, q: str = "", environmen
 def _run(who: Identity, platform: Platform, query: str, environment: str) -> dict[str, Any]:
     begun = time.monotonic()
     try:
-        with platform.sql.run(who, query.strip().rstrip(";"), environment) as relation:
-            rows = relation.limit(_ROWS + 1).to_arrow()
-            types = relation.types
+        with platform.sql.run(who, query.strip().rstrip(";"), environment) as result:
+            rows = result.head(_ROWS + 1)
+            types = result.types
     except BoathouseError as error:
         return {"fault": str(error), "columns": [], "rows": [], "more": False, "seconds": 0.0, "types": {}}
     listed = [list(row.values()) for row in rows.slice(0, _ROWS).to_pylist()]

@@ -73,8 +73,8 @@ def sample(
     quoted = ".".join(f'"{level}"' for level in name.split("."))
     try:
         query = f"SELECT * FROM {quoted} WHERE {where} LIMIT {rows}"
-        with platform.sql.run(who, query, name.partition(".")[0]) as relation:
-            found = relation.to_arrow()
+        with platform.sql.run(who, query, name.partition(".")[0]) as result:
+            found = result.to_arrow()
     except BoathouseError as error:
         return {"columns": [], "rows": [], "fault": str(error)}
     return {"columns": found.column_names, "rows": [list(r.values()) for r in found.to_pylist()], "fault": ""}

@@ -1,0 +1,60 @@
+"""Which tables a query reads, found without running it."""
+
+import sqlglot
+from sqlglot import exp
+from sqlglot.errors import SqlglotError
+
+from boathouse.errors import InvalidInput
+
+_SAFE_SOURCES = {"range", "generateseries", "unnest", "explodinggenerateseries", "values"}
+
+
+def tables_of(query: str) -> list[str]:
+    """The tables a query reads, as it writes them. Raises InvalidInput for anything but one reading statement."""
+    try:
+        statements = [s for s in sqlglot.parse(query, dialect="duckdb") if s is not None]
+    except SqlglotError as error:
+        raise InvalidInput(f"the SQL cannot be read: {str(error).splitlines()[0]}") from error
+    if len(statements) != 1 or not isinstance(statements[0], exp.Query | exp.Describe | exp.Summarize):
+        raise InvalidInput("one SELECT is expected; tables are changed through Python (`lake.table(…)`) or jobs")
+    return _sources(statements[0])
+
+
+def _sources(tree: exp.Expr) -> list[str]:
+    found: dict[str, None] = {}
+    for lateral in tree.find_all(exp.Lateral):
+        if not isinstance(lateral.this, exp.Subquery):
+            _check_source(lateral.this)
+    for table in tree.find_all(exp.Table):
+        if not isinstance(table.this, exp.Identifier):
+            _check_source(table.this)
+            continue
+        name = ".".join(part.name for part in table.parts)
+        if not _is_local(table):
+            found[name] = None
+    return list(found)
+
+
+def _check_source(source: exp.Expr) -> None:
+    kind = (source.name if isinstance(source, exp.Anonymous) else type(source).__name__).lower()
+    if kind not in _SAFE_SOURCES:
+        raise InvalidInput(f"{kind}() is not allowed in FROM: read tables by their names")
+
+
+def _is_local(table: exp.Table) -> bool:
+    """Whether a name of one level means a common table expression that is in scope where it stands."""
+    if len(table.parts) != 1:
+        return False
+    within: exp.Expr | None = None
+    node: exp.Expr | None = table
+    while node is not None:
+        clause = next((part for part in node.args.values() if isinstance(part, exp.With)), None)
+        if clause is not None:
+            defined = clause.expressions
+            if within in defined:  # it sees those before it, and itself where they are recursive
+                defined = defined[: defined.index(within) + bool(clause.args.get("recursive"))]
+            if table.name.lower() in {cte.alias_or_name.lower() for cte in defined}:
+                return True
+        within = node if isinstance(node, exp.CTE) else within
+        node = node.parent
+    return False
