@@ -4,6 +4,7 @@ from boathouse.catalog.access import AccessControl
 from boathouse.catalog.audit import Audit
 from boathouse.catalog.lineage import Lineage
 from boathouse.catalog.privileges import PRIVILEGES
+from boathouse.catalog.securables import METASTORE, Securables
 from boathouse.catalog.service import Catalog, TableSpec
 from boathouse.catalog.sql import QueryResult, SqlDesk, tables_of
 from boathouse.catalog.table import Table, TablePort
@@ -19,7 +20,7 @@ from boathouse.catalog.values import (
 )
 
 __all__ = [
-    "PRIVILEGES", "AccessControl", "Audit", "AuditEntry", "Catalog", "Column", "Grant", "Lineage", "LineageEdge",
-    "QueryResult", "Securable", "SecurableKind", "SqlDesk", "Table", "TableAccess", "TableInfo", "TablePort", "TableSpec",
-    "tables_of",
+    "METASTORE", "PRIVILEGES", "AccessControl", "Audit", "AuditEntry", "Catalog", "Column", "Grant", "Lineage", "LineageEdge",
+    "QueryResult", "Securable", "SecurableKind", "Securables", "SqlDesk", "Table", "TableAccess", "TableInfo", "TablePort",
+    "TableSpec", "tables_of",
 ]  # fmt: skip

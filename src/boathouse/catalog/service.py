@@ -150,7 +150,7 @@ class Catalog:
                 sa.select(securables).where(securables.c.kind == "table", securables.c.name == name)
             ).mappings().first()  # fmt: skip
         if row is None:
-            raise NotFound(f"no table is named {name}; `boathouse tables list` shows those there are")
+            raise NotFound(f"no table is named {name}; `boathouse tables list` shows those there are", kind="table")
         return _table_info(row)
 
     def open_table(self, identity: Identity, name: str, wanted: Sequence[str] = ("SELECT",)) -> TableAccess:
@@ -188,7 +188,7 @@ class Catalog:
         if parent:
             query = query.where(securables.c.parent == parent)
         with self._database.reading() as connection:
-            return [Securable(r["kind"], r["name"], r["owner"], r["comment"]) for r in connection.execute(query).mappings()]
+            return [_securable(r) for r in connection.execute(query).mappings()]
 
     def describe(self, identity: Identity, name: str, changes: Mapping[str, Any]) -> TableInfo:
         """Change a table's description, tags, masks, row filter or columns; needs MANAGE, columns need MODIFY."""
@@ -276,29 +276,30 @@ class Catalog:
             row = connection.execute(
                 sa.select(securables).where(securables.c.kind == kind, securables.c.name == name)
             ).mappings().first()  # fmt: skip
-        return Securable(row["kind"], row["name"], row["owner"], row["comment"]) if row else None
+        return _securable(row) if row else None
 
     def require(self, kind: SecurableKind, name: str) -> Securable:
         """A securable that exists. Raises NotFound."""
         if found := self._find(kind, name):
             return found
-        raise NotFound(f"no {kind} is named {name}; `boathouse {kind}s list` shows those there are")
+        raise NotFound(f"no {kind} is named {name}; `boathouse {kind}s list` shows those there are", kind=kind)
 
     def _add(self, kind: SecurableKind, name: str, parent: str, owner: str, comment: str,
              properties: Mapping[str, Any]) -> Securable:  # fmt: skip
+        now = clock.now()
         with self._database.writing() as connection:
             known = sa.select(securables.c.name).where(securables.c.kind == kind, securables.c.name == name)
             if connection.execute(known).first():
-                raise AlreadyExists(f"the {kind} {name} exists already")
+                raise AlreadyExists(f"the {kind} {name} exists already", kind=kind)
             connection.execute(
                 securables.insert().values(
                     kind=kind, name=name, parent=parent, owner=owner, comment=comment, properties=dict(properties),
-                    created_at=clock.now(), created_by=owner,
+                    created_at=now, created_by=owner,
                 )
             )
             self.audit.write(connection, owner, f"create {kind}", name)
         self.access.forget()
-        return Securable(kind, name, owner, comment)
+        return Securable(kind, name, owner, comment, now, owner)
 
     def _remove(self, identity: Identity, kind: SecurableKind, name: str) -> None:
         folder = DeltaFolder(self.table(name).location, name) if kind == "table" else None
@@ -309,6 +310,10 @@ class Catalog:
         self.access.forget()
         if folder:
             folder.remove()
+
+
+def _securable(row: Any) -> Securable:
+    return Securable(row["kind"], row["name"], row["owner"], row["comment"], row["created_at"], row["created_by"])
 
 
 def _table_info(row: Any) -> TableInfo:

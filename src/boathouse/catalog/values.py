@@ -15,6 +15,8 @@ class Securable:
     name: str
     owner: str
     comment: str = ""
+    created_at: datetime | None = None
+    created_by: str = ""
 
 
 @dataclass(frozen=True)

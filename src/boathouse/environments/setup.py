@@ -1,6 +1,6 @@
 """What a new installation holds: three environments, the persona groups and who may do what in each."""
 
-from boathouse.catalog import AccessControl, Catalog
+from boathouse.catalog import METASTORE, AccessControl, Catalog
 from boathouse.identity import Identities
 
 ENVIRONMENTS = ("dev", "staging", "prod")
@@ -59,6 +59,7 @@ def set_up(catalog: Catalog, access: AccessControl, identities: Identities, oper
         identities.ensure(group, "group")
     identities.ensure(operator, "user")
     identities.add_member("admins", operator)
+    catalog.adopt("metastore", METASTORE, "admins")
     for environment in ENVIRONMENTS:
         if any(s.name == environment for s in catalog.securables("catalog")):
             continue

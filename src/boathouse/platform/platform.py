@@ -11,10 +11,10 @@ from typing import Any
 
 from boathouse import clock
 from boathouse.alerts import Alerts, Incident
-from boathouse.catalog import AccessControl, Audit, Catalog, Lineage, SqlDesk
+from boathouse.catalog import AccessControl, Audit, Catalog, Lineage, Securables, SqlDesk
 from boathouse.database import Database
 from boathouse.delivery import Delivery
-from boathouse.environments import Deployments, Projects, service_principal, set_up, share
+from boathouse.environments import ENVIRONMENTS, Deployments, Projects, service_principal, set_up, share
 from boathouse.errors import Conflict, InvalidInput
 from boathouse.events import Event, Outbox
 from boathouse.identity import Identities, Identity
@@ -58,6 +58,7 @@ class Platform:
         self.outbox = Outbox(self.database)
         self.catalog = Catalog(self.database, self.access, self.audit, self.lineage, self.outbox, settings.storage)
         self.sql = SqlDesk(self.catalog)
+        self.securables = Securables(self.database, self.catalog, ENVIRONMENTS)
         self.operator = getpass.getuser()
         with self.database.writing():  # all of it or nothing: a crash must not leave an environment without its grants
             set_up(self.catalog, self.access, self.identities, self.operator)

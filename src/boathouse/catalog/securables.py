@@ -1,0 +1,68 @@
+"""Catalogs beside the environments, and what holds for securables of every kind: comment and owner."""
+
+from collections.abc import Collection, Mapping
+
+import sqlalchemy as sa
+
+from boathouse import names
+from boathouse.catalog.service import Catalog
+from boathouse.catalog.store import securables
+from boathouse.catalog.values import Securable, SecurableKind
+from boathouse.database import Database
+from boathouse.errors import Conflict, InvalidInput
+from boathouse.identity import Identity
+
+METASTORE = "boathouse"
+"""The one securable above all catalogs: CREATE CATALOG is granted on it."""
+
+_OWNED = ("catalog", "schema", "table", "volume", "model")
+
+
+class Securables:
+    """Makes and drops catalogs, describes securables, hands them to other owners."""
+
+    def __init__(self, database: Database, catalog: Catalog, environments: Collection[str]) -> None:
+        self._database = database
+        self._catalog = catalog
+        self._environments = environments
+
+    def create_catalog(self, identity: Identity, name: str, comment: str = "") -> Securable:
+        """A catalog for data alone: no jobs run in it. Needs CREATE CATALOG on the metastore. Raises AlreadyExists."""
+        names.check_level(name)
+        self._catalog.access.authorize(identity, "CREATE CATALOG", "metastore", METASTORE)
+        return self._catalog.create_catalog(name, identity.principal, comment)
+
+    def drop_catalog(self, identity: Identity, name: str, cascade: bool = False) -> None:
+        """Remove a catalog, with `cascade` its schemas and all in them; needs MANAGE.
+
+        Raises Conflict for an environment's catalog, and for one that is not empty.
+        """
+        self._catalog.access.authorize(identity, "MANAGE", "catalog", name)
+        self._catalog.require("catalog", name)
+        if name in self._environments:
+            raise Conflict(f"{name} is an environment; its catalog stays as long as the installation")
+        inside = self._catalog.securables("schema", parent=name)
+        if inside and not cascade:
+            raise Conflict(f"{name} holds {len(inside)} schemas, {inside[0].name} among them; drop them first")
+        for schema in inside:
+            self._catalog.drop_schema(identity, schema.name, cascade=True)
+        self._catalog.unregister(identity, "catalog", name)
+
+    def alter(self, identity: Identity, kind: SecurableKind, name: str, *, comment: str | None = None,
+              owner: str | None = None) -> Securable:  # fmt: skip
+        """Change the comment or the owner, who must exist; needs MANAGE. Raises NotFound, NotPermitted."""
+        if kind not in _OWNED:
+            raise InvalidInput(f"a {kind} has no owner to change")
+        self._catalog.access.authorize(identity, "MANAGE", kind, name)
+        found = self._catalog.require(kind, name)
+        changes: Mapping[str, str] = {
+            k: v for k, v in (("comment", comment), ("owner", owner)) if v is not None and v != getattr(found, k)
+        }
+        if changes:
+            with self._database.writing() as connection:
+                which = (securables.c.kind == kind, securables.c.name == name)
+                connection.execute(sa.update(securables).where(*which).values(**changes))
+                former = {f"former_{k}": getattr(found, k) for k in changes}
+                self._catalog.audit.write(connection, identity.principal, f"alter {kind}", name, {**changes, **former})
+            self._catalog.access.forget()
+        return self._catalog.require(kind, name)
