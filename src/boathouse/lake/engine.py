@@ -40,23 +40,7 @@ class Engine:
 
     def scan(self, table: DeltaTable) -> str:
         """SQL of a relation over one snapshot."""
-        schema = pa.schema(table.schema().to_arrow())
-        features = set(table.protocol().reader_features or ())
-        if features & set(_BLOCKED) or not table.table_uri.startswith(("file:", "/")):
-            return self.register(_read_all(table))
-        files = _local_files(table)
-        empty = ", ".join(f"NULL::{duckdb_type(f.type)} AS {quoted(f.name)}" for f in schema)
-        if not files:
-            return f"(SELECT {empty} WHERE false)"
-        listed = ", ".join("'" + f.replace("'", "''") + "'" for f in files)
-        options = "union_by_name=true"
-        if partitions := table.metadata().partition_columns:
-            kinds = ", ".join(f"{quoted(p)}: {duckdb_type(schema.field(p).type)}" for p in partitions)
-            options += f", hive_partitioning=true, hive_types={{{kinds}}}"
-        columns = ", ".join(quoted(n) for n in schema.names)
-        # a column that came later may be in none of the files that are left
-        rows = f"SELECT * FROM read_parquet([{listed}], {options}) UNION ALL BY NAME SELECT {empty} WHERE false"
-        return f"(SELECT {columns} FROM ({rows}))"
+        return parquet_sql(table) or self.register(_read_all(table))
 
     def register(self, frame: pa.Table) -> str:
         """An Arrow table under a name of its own; the name, quoted."""
@@ -68,6 +52,27 @@ class Engine:
     def relation(self, sql: str) -> Relation:
         """A lazy relation over a query."""
         return Relation(self.connection.sql(sql))
+
+
+def parquet_sql(table: DeltaTable) -> str | None:
+    """SQL that reads a snapshot's files, on whatever connection; None where only `scan()` reads them right."""
+    schema = pa.schema(table.schema().to_arrow())
+    features = set(table.protocol().reader_features or ())
+    if features & set(_BLOCKED) or not table.table_uri.startswith(("file:", "/")):
+        return None
+    files = _local_files(table)
+    empty = ", ".join(f"NULL::{duckdb_type(f.type)} AS {quoted(f.name)}" for f in schema)
+    if not files:
+        return f"(SELECT {empty} WHERE false)"
+    listed = ", ".join("'" + f.replace("'", "''") + "'" for f in files)
+    options = "union_by_name=true"
+    if partitions := table.metadata().partition_columns:
+        kinds = ", ".join(f"{quoted(p)}: {duckdb_type(schema.field(p).type)}" for p in partitions)
+        options += f", hive_partitioning=true, hive_types={{{kinds}}}"
+    columns = ", ".join(quoted(n) for n in schema.names)
+    # a column that came later may be in none of the files that are left
+    rows = f"SELECT * FROM read_parquet([{listed}], {options}) UNION ALL BY NAME SELECT {empty} WHERE false"
+    return f"(SELECT {columns} FROM ({rows}))"
 
 
 def _read_all(table: DeltaTable) -> pa.Table:
