@@ -1,14 +1,17 @@
 """What can be set: flags over environment variables over `boathouse.toml` in the home over defaults."""
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from boathouse.errors import InvalidInput
 
 _KEYS = ("database_url", "storage", "online_store", "engine", "url", "token", "env")
+_OWN_STORAGE = re.compile(r"storage_([a-z][a-z0-9]*)")
+"""A setting `storage_prod` gives an environment a store of its own."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,8 @@ class Settings:
     url: str | None = None
     token: str | None = None
     env: str = "dev"
+    storages: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """Environment -> a store of its own."""
 
     def path(self, *parts: str) -> Path:
         """A path inside the home."""
@@ -38,12 +43,15 @@ def load(environ: Mapping[str, str] | None = None, **flags: str | None) -> Setti
     home = Path(flags.get("home") or environ.get("BOATHOUSE_HOME") or "~/.boathouse").expanduser().absolute()
     values: dict[str, str] = {
         "database_url": f"sqlite:///{home / 'boathouse.db'}",
-        "storage": f"file://{home / 'lake'}",
+        "storage": (home / "lake").as_uri(),
     }
     values |= _from_file(home / "boathouse.toml")
     values |= {k: v for k in _KEYS if (v := environ.get(f"BOATHOUSE_{k.upper()}"))}
+    values |= {k: v for name, v in environ.items() if v and (k := name.removeprefix("BOATHOUSE_").lower()) != name.lower()
+               and _OWN_STORAGE.fullmatch(k)}
     values |= {k: v for k in _KEYS if (v := flags.get(k))}
-    return Settings(home=home, **values)
+    storages = {found[1]: values.pop(k) for k in list(values) if (found := _OWN_STORAGE.fullmatch(k))}
+    return Settings(home=home, storages=storages, **values)
 
 
 def _from_file(path: Path) -> dict[str, str]:
@@ -53,6 +61,7 @@ def _from_file(path: Path) -> dict[str, str]:
         values = tomllib.loads(path.read_text())
     except tomllib.TOMLDecodeError as error:
         raise InvalidInput(f"{path} is not valid TOML: {error}") from error
-    if unknown := set(values) - set(_KEYS):
-        raise InvalidInput(f"{path}: unknown setting {sorted(unknown)[0]!r}; the settings are {', '.join(_KEYS)}")
+    if unknown := {k for k in values if k not in _KEYS and not _OWN_STORAGE.fullmatch(k)}:
+        known = ", ".join((*_KEYS, "storage_<environment>"))
+        raise InvalidInput(f"{path}: unknown setting {sorted(unknown)[0]!r}; the settings are {known}")
     return {key: str(value) for key, value in values.items()}

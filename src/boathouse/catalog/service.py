@@ -17,7 +17,7 @@ from boathouse.database import Database
 from boathouse.errors import AlreadyExists, Conflict, InvalidInput, NotFound
 from boathouse.events import Outbox
 from boathouse.identity import Identity
-from boathouse.lake import DeltaFolder, column_types, normalised
+from boathouse.lake import DeltaFolder, Storage, Storages, column_types, normalised
 
 
 @dataclass(frozen=True)
@@ -58,14 +58,23 @@ class Catalog:
     """Securables and what callers may do with them. Every method that takes an identity authorizes it."""
 
     def __init__(self, database: Database, access: AccessControl, audit: Audit, lineage: Lineage, outbox: Outbox,
-                 storage: str) -> None:  # fmt: skip
+                 storages: Storages) -> None:  # fmt: skip
         self._database = database
         self.access = access
         self.audit = audit
         self.lineage = lineage
         self._outbox = outbox
-        self._storage = storage.rstrip("/")
+        self._storages = storages
         self._making = threading.Lock()
+
+    def storage(self, environment: str) -> Storage:
+        """Where an environment's tables and files lie."""
+        return self._storages.of(environment)
+
+    def folder(self, table: str | TableInfo) -> DeltaFolder:
+        """A table's files, for the server's own use; whoever calls has authorized. Raises NotFound."""
+        info = self.table(table) if isinstance(table, str) else table
+        return DeltaFolder(info.location, info.name, self.storage(info.name.partition(".")[0]).options)
 
     def create_catalog(self, name: str, owner: str, comment: str = "") -> Securable:
         """An environment's catalog."""
@@ -115,12 +124,12 @@ class Catalog:
         return self.table(spec.name)
 
     def _make_table(self, identity: Identity, spec: TableSpec, name: names.Name) -> None:
-        location = f"{self._storage}/{name.catalog}/{name.schema}/{name.object}"
-        folder = DeltaFolder(location, spec.name)
+        place = self.storage(name.catalog).child(name.schema, name.object)
+        folder = DeltaFolder(place.url, spec.name, place.options)
         required = [*spec.primary_keys, *([spec.known_time] if spec.known_time else [])]
         if folder.exists():  # a crash may have left it without its row
             if folder.table().file_uris():
-                raise Conflict(f"rows of a former {name} lie at {location}; move that folder away, then make the table")
+                raise Conflict(f"rows of a former {name} lie at {place.url}; move that folder away, then make the table")
             folder.remove()
         folder.create(spec.schema, spec.partition_by, spec.description, spec.constraints, required)
         columns = [
@@ -128,7 +137,7 @@ class Catalog:
             for n, t in column_types(normalised(spec.schema))
         ]
         properties = {
-            "location": location, "columns": columns, "primary_keys": list(spec.primary_keys),
+            "location": f"{name.schema}/{name.object}", "columns": columns, "primary_keys": list(spec.primary_keys),
             "event_time": spec.event_time, "known_time": spec.known_time,
             "partition_by": list(spec.partition_by), "tags": dict(spec.tags), "masks": {}, "row_filter": None,
         }  # fmt: skip
@@ -151,14 +160,14 @@ class Catalog:
             ).mappings().first()  # fmt: skip
         if row is None:
             raise NotFound(f"no table is named {name}; `boathouse tables list` shows those there are", kind="table")
-        return _table_info(row)
+        return self._table_info(row)
 
     def open_table(self, identity: Identity, name: str, wanted: Sequence[str] = ("SELECT",)) -> TableAccess:
         """The yes that lets a caller reach a table's files. Raises NotPermitted, NotFound."""
         for privilege in wanted:
             self.access.authorize(identity, privilege, "table", name)
         info = self.table(name)
-        version = DeltaFolder(info.location, name).version()
+        version = self.folder(info).version()
         foreign = identity.run_id is not None and names.parse(name).catalog != identity.environment
         if foreign and "MODIFY" in wanted:
             raise Conflict(f"{name} can only be read from {identity.environment}: a run writes its own environment")
@@ -174,7 +183,7 @@ class Catalog:
             query = query.where(securables.c.parent == schema)
         with self._database.reading() as connection:
             rows = connection.execute(query).mappings().all()
-        return [_table_info(r) for r in rows if self.visible(identity, "table", r["name"])]
+        return [self._table_info(r) for r in rows if self.visible(identity, "table", r["name"])]
 
     def visible(self, identity: Identity, kind: SecurableKind, name: str) -> bool:
         """Whether the identity may know that this exists."""
@@ -302,7 +311,7 @@ class Catalog:
         return Securable(kind, name, owner, comment, now, owner)
 
     def _remove(self, identity: Identity, kind: SecurableKind, name: str) -> None:
-        folder = DeltaFolder(self.table(name).location, name) if kind == "table" else None
+        folder = self.folder(name) if kind == "table" else None
         with self._database.writing() as connection:
             connection.execute(securables.delete().where(securables.c.kind == kind, securables.c.name == name))
             connection.execute(grants.delete().where(grants.c.kind == kind, grants.c.securable == name))
@@ -311,20 +320,25 @@ class Catalog:
         if folder:
             folder.remove()
 
+    def _table_info(self, row: Any) -> TableInfo:
+        p = row["properties"]
+        return TableInfo(
+            name=row["name"], location=self._located(row["name"], p["location"]),
+            columns=tuple(Column(**c) for c in p["columns"]), owner=row["owner"], primary_keys=tuple(p["primary_keys"]),
+            event_time=p["event_time"], known_time=p["known_time"], partition_by=tuple(p["partition_by"]),
+            description=row["comment"], tags=p["tags"], created_at=row["created_at"], created_by=row["created_by"],
+            masks=p.get("masks") or {}, row_filter=p.get("row_filter"),
+        )  # fmt: skip
+
+    def _located(self, name: str, location: str) -> str:
+        """A kept location as a URL: what the catalog placed is kept relative, so that storage and home can move."""
+        if location.startswith("/") or "://" in location:
+            return location
+        return self.storage(name.partition(".")[0]).child(*location.split("/")).url
+
 
 def _securable(row: Any) -> Securable:
     return Securable(row["kind"], row["name"], row["owner"], row["comment"], row["created_at"], row["created_by"])
-
-
-def _table_info(row: Any) -> TableInfo:
-    p = row["properties"]
-    return TableInfo(
-        name=row["name"], location=p["location"], columns=tuple(Column(**c) for c in p["columns"]),
-        owner=row["owner"], primary_keys=tuple(p["primary_keys"]), event_time=p["event_time"],
-        known_time=p["known_time"], partition_by=tuple(p["partition_by"]), description=row["comment"],
-        tags=p["tags"], created_at=row["created_at"], created_by=row["created_by"],
-        masks=p.get("masks") or {}, row_filter=p.get("row_filter"),
-    )  # fmt: skip
 
 
 def _with_version(info: TableInfo, version: int) -> TableInfo:

@@ -57,6 +57,10 @@ class Table:
             return self._access.info.version or 0
         return self._folder.version()
 
+    def schema(self) -> pa.Schema:
+        """Columns and Arrow types of the newest version."""
+        return self._folder.schema()
+
     def read(self, version: int | None = None, timestamp: datetime | None = None,
              columns: Sequence[str] | None = None, where: str | None = None) -> Relation:  # fmt: skip
         """Rows, lazily, of the newest or a given version. Raises NotFound for a version that is not there."""

@@ -4,8 +4,10 @@ from boathouse.lake.delta import UNCHANGED, Commit, DeltaFolder
 from boathouse.lake.engine import Engine, parquet_sql
 from boathouse.lake.frames import Frame, batches, column_types, conform, fitted, normalised, schema_of
 from boathouse.lake.relation import Relation
+from boathouse.lake.storage import Storage, local_path, storage_at
+from boathouse.lake.storages import Storages, storages
 
 __all__ = [
-    "UNCHANGED", "Commit", "DeltaFolder", "Engine", "Frame", "Relation", "batches", "column_types", "conform", "fitted",
-    "normalised", "parquet_sql", "schema_of",
+    "UNCHANGED", "Commit", "DeltaFolder", "Engine", "Frame", "Relation", "Storage", "Storages", "batches", "column_types",
+    "conform", "fitted", "local_path", "normalised", "parquet_sql", "schema_of", "storage_at", "storages",
 ]  # fmt: skip

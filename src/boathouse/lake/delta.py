@@ -1,14 +1,12 @@
 """One Delta table in one folder: every commit goes through delta-rs, retried from a fresh snapshot."""
 
 import random
-import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlparse
 
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
@@ -16,6 +14,7 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 
 from boathouse.errors import AlreadyExists, CommitConflict, InvalidInput, NotFound
 from boathouse.lake.frames import batches, conform, fitted, normalised
+from boathouse.lake.storage import Storage, local_path
 
 _TRIES = 30
 UNCHANGED = "UNCHANGED"
@@ -97,10 +96,9 @@ class DeltaFolder:
         return Commit(table.version(), "CREATE TABLE", 0)
 
     def remove(self) -> None:
-        """Delete the table's files, where they are on this machine."""
+        """Delete the table's files."""
         self._table = None
-        if path := self.local:
-            shutil.rmtree(path, ignore_errors=True)
+        Storage(self.location, self.options).remove()
 
     def append(self, frame: Any, transaction: tuple[str, int] | None = None, evolve: bool = False) -> Commit:
         """Add rows.
@@ -225,8 +223,7 @@ class DeltaFolder:
     @property
     def local(self) -> Path | None:
         """The folder on this machine's disk; None for an object store."""
-        parts = urlparse(self.location)
-        return Path(unquote(parts.path)) if parts.scheme in ("", "file") else None
+        return local_path(self.location)
 
 
 def _committed(table: DeltaTable, application: str, number: int) -> bool:

@@ -7,7 +7,6 @@ import pyarrow as pa
 
 from boathouse.clock import parse_instant
 from boathouse.context import Context
-from boathouse.lake import DeltaFolder
 
 _SILVER, _BRONZE = "_inference", "_payload"
 
@@ -56,7 +55,7 @@ def _predictions(request: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _fitted(rows: pa.Table, table: Any) -> pa.Table:
     """Values parsed from JSON in the types that the table has; times come as ISO text."""
-    schema = DeltaFolder(table.info.location, table.name).schema()
+    schema = table.schema()
     columns = {}
     for name in rows.column_names:
         column = rows.column(name)

@@ -3,6 +3,7 @@
 import getpass
 import hashlib
 import logging
+import os
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -19,6 +20,7 @@ from boathouse.errors import Conflict, InvalidInput
 from boathouse.events import Event, Outbox
 from boathouse.identity import Identities, Identity
 from boathouse.jobs import Run, Runner, RunRequest, Runs, Schedules, TaskIdentity
+from boathouse.lake import storages
 from boathouse.monitoring import completed, parse_granularity
 from boathouse.platform.code import CodeDelivery
 from boathouse.platform.home import Home
@@ -55,8 +57,11 @@ class Platform:
         self.audit = Audit(self.database, settings.path("secrets", "audit.key"), settings.path("audit.head"))
         self.access = AccessControl(self.database, self.audit)
         self.lineage = Lineage(self.database)
+        self.storages = storages(settings.storage, settings.storages, os.environ)
+        for root in self.storages.roots():
+            root.check()
         self.outbox = Outbox(self.database)
-        self.catalog = Catalog(self.database, self.access, self.audit, self.lineage, self.outbox, settings.storage)
+        self.catalog = Catalog(self.database, self.access, self.audit, self.lineage, self.outbox, self.storages)
         self.sql = SqlDesk(self.catalog)
         self.securables = Securables(self.database, self.catalog, ENVIRONMENTS)
         self.operator = getpass.getuser()

@@ -6,7 +6,7 @@ from typing import Any
 from boathouse.catalog import Catalog, Lineage
 from boathouse.errors import NotFound
 from boathouse.identity import Identity
-from boathouse.lake import DeltaFolder, Engine
+from boathouse.lake import Engine
 from boathouse.registry import Registry
 
 _RECORD = [f"boathouse.{k}" for k in ("git_commit", "git_dirty", "lock_hash", "job_run", "tables", "project")]
@@ -35,7 +35,7 @@ class Tracer:
 
     def _find(self, table: str, request_id: str, row: str) -> dict[str, Any] | None:
         engine = Engine()
-        scan = engine.scan(DeltaFolder(self._catalog.table(table).location, table).table())
+        scan = engine.scan(self._catalog.folder(table).table())
         quoted = request_id.replace("'", "''")
         where = f"request_id = '{quoted}'" + (f" AND row = {int(row)}" if row.isdigit() and table.endswith("_inference") else "")
         found = engine.relation(f"SELECT * FROM {scan} WHERE {where} LIMIT 1").to_dicts()

@@ -10,7 +10,7 @@ from boathouse.catalog import AccessControl, Audit, Catalog, Lineage, SqlDesk, T
 from boathouse.database import Database
 from boathouse.events import Outbox
 from boathouse.identity import Identity
-from boathouse.lake import DeltaFolder, schema_of
+from boathouse.lake import DeltaFolder, Storages, schema_of, storage_at
 
 OWNER = Identity("olga")
 READER = Identity("rita", frozenset({"readers"}))
@@ -51,7 +51,7 @@ def world(database: Database, tmp_path: Path) -> World:
     audit = Audit(database, tmp_path / "secrets" / "audit.key", tmp_path / "audit.head")
     access = AccessControl(database, audit)
     lineage, outbox = Lineage(database), Outbox(database)
-    catalog = Catalog(database, access, audit, lineage, outbox, (tmp_path / "lake").as_uri())
+    catalog = Catalog(database, access, audit, lineage, outbox, Storages(storage_at(str(tmp_path / "lake"))))
     for environment in ("dev", "prod"):
         catalog.create_catalog(environment, "admins")
         access.grant("root", ["olga"], ["USE_CATALOG", "create schema"], "catalog", environment)

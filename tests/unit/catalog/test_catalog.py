@@ -8,11 +8,14 @@ from urllib.parse import urlparse
 
 import pyarrow as pa
 import pytest
+import sqlalchemy as sa
 
-from boathouse.catalog import TableSpec
+from boathouse.catalog import Catalog, TableSpec
+from boathouse.catalog.store import securables
+from boathouse.database import Database
 from boathouse.errors import AlreadyExists, Conflict, InvalidInput, InvalidName, NotFound, NotPermitted
 from boathouse.identity import Identity
-from boathouse.lake import DeltaFolder
+from boathouse.lake import DeltaFolder, Storages, storage_at
 
 OWNER = Identity("olga")
 READER = Identity("rita", frozenset({"readers"}))
@@ -224,3 +227,23 @@ def test_a_write_leaves_lineage_an_entry_and_an_event(world: Any) -> None:
     assert [c.name for c in world.catalog.table(NAME).columns] == ["id", "x"]
     with pytest.raises(NotPermitted):
         world.catalog.note_write(READER, NAME, 2, "WRITE", [])
+
+
+def test_tables_follow_their_storage_when_it_moves(world: Any, database: Database, tmp_path: Path) -> None:
+    world.table("dev.raw.events", {"id": [1, 2]})
+    (tmp_path / "lake").rename(tmp_path / "moved")
+    moved = Catalog(
+        database, world.access, world.audit, world.lineage, world.outbox,
+        Storages(storage_at(str(tmp_path / "moved"))),
+    )  # fmt: skip
+    assert moved.table("dev.raw.events").location == (tmp_path / "moved/dev/raw/events").as_uri()
+    assert moved.folder("dev.raw.events").version() == 1
+
+
+def test_a_location_kept_in_full_by_an_older_home_still_opens(world: Any, database: Database) -> None:
+    place = world.table("dev.raw.events", {"id": [1, 2]}).location
+    with database.writing() as connection:
+        row = connection.execute(sa.select(securables).where(securables.c.name == "dev.raw.events")).mappings().one()
+        old = {**row["properties"], "location": place}
+        connection.execute(securables.update().where(securables.c.name == "dev.raw.events").values(properties=old))
+    assert world.ask("select count(*) n from dev.raw.events", OWNER) == [{"n": 2}]

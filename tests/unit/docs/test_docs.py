@@ -145,7 +145,7 @@ def test_every_privilege_is_explained() -> None:
 
 def test_every_setting_is_named_with_its_variable() -> None:
     page = (REFERENCE / "settings.md").read_text()
-    for name in settings.Settings.__dataclass_fields__:
+    for name in {*settings.Settings.__dataclass_fields__, "storage_<environment>"} - {"storages"}:
         assert f"| `{name}` | `BOATHOUSE_{name.upper()}` |" in page, f"settings.md does not name {name}"
 
 

@@ -59,7 +59,7 @@ class SqlDesk:
     def _open(self, identity: Identity, name: str) -> _Opened:
         self._catalog.access.authorize(identity, "SELECT", "table", name)
         info = self._catalog.table(name)
-        folder = DeltaFolder(info.location, info.name)
+        folder = self._catalog.folder(info)
         return _Opened(info, folder, folder.table())
 
 

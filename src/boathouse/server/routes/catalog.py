@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from boathouse.catalog import TableSpec
 from boathouse.errors import NotPermitted
 from boathouse.identity import Identity
-from boathouse.lake import DeltaFolder, schema_of
+from boathouse.lake import schema_of
 from boathouse.platform import Platform
 from boathouse.server.auth import Caller, Served
 
@@ -123,9 +123,8 @@ def table(name: str, who: Caller, platform: Served) -> dict[str, Any]:
     """A table's description, with its newest version."""
     if not platform.catalog.visible(who, "table", name):
         platform.access.authorize(who, "SELECT", "table", name)
-    info = platform.catalog.table(name).to_dict()
-    info["version"] = DeltaFolder(info["location"], name).version()
-    return info
+    info = platform.catalog.table(name)
+    return {**info.to_dict(), "version": platform.catalog.folder(info).version()}
 
 
 @router.patch("/tables/{name}")
@@ -156,7 +155,7 @@ def note_write(name: str, body: Written, who: Caller, platform: Served) -> None:
 def history(name: str, who: Caller, platform: Served, limit: int = 50) -> list[dict[str, Any]]:
     """Commits of a table, newest first."""
     access = platform.catalog.open_table(who, name, ["SELECT"])
-    commits = DeltaFolder(access.info.location, name).history(limit)
+    commits = platform.catalog.folder(access.info).history(limit)
     for commit in commits:
         commit["timestamp"] = datetime.fromtimestamp(commit["timestamp"] / 1000, UTC).isoformat()
     return json.loads(json.dumps(commits, default=str))  # type: ignore[no-any-return]

@@ -49,7 +49,7 @@ def tables(
 def table(name: str, request: Request, who: Caller, platform: Served) -> HTMLResponse:
     """One table."""
     info = sight.table(who, platform, name)
-    folder = DeltaFolder(info.location, name)
+    folder = platform.catalog.folder(info)
     reads = platform.access.allows(who, "SELECT", "table", name)
     manages = platform.access.allows(who, "MANAGE", "table", name)
     values: dict[str, Any] = {
