@@ -2,6 +2,8 @@
 
 from boathouse.catalog.access import AccessControl
 from boathouse.catalog.audit import Audit
+from boathouse.catalog.function_sql import creates_function, parse_create_function
+from boathouse.catalog.functions import FunctionInfo, Functions
 from boathouse.catalog.lineage import Lineage
 from boathouse.catalog.privileges import PRIVILEGES
 from boathouse.catalog.securables import METASTORE, Securables
@@ -20,7 +22,29 @@ from boathouse.catalog.values import (
 )
 
 __all__ = [
-    "METASTORE", "PRIVILEGES", "AccessControl", "Audit", "AuditEntry", "Catalog", "Column", "Grant", "Lineage", "LineageEdge",
-    "QueryResult", "Securable", "SecurableKind", "Securables", "SqlDesk", "Table", "TableAccess", "TableInfo", "TablePort",
-    "TableSpec", "tables_of",
-]  # fmt: skip
+    "METASTORE",
+    "PRIVILEGES",
+    "AccessControl",
+    "Audit",
+    "AuditEntry",
+    "Catalog",
+    "Column",
+    "FunctionInfo",
+    "Functions",
+    "Grant",
+    "Lineage",
+    "LineageEdge",
+    "QueryResult",
+    "Securable",
+    "SecurableKind",
+    "Securables",
+    "SqlDesk",
+    "Table",
+    "TableAccess",
+    "TableInfo",
+    "TablePort",
+    "TableSpec",
+    "creates_function",
+    "parse_create_function",
+    "tables_of",
+]

@@ -188,7 +188,8 @@ class Catalog:
     def visible(self, identity: Identity, kind: SecurableKind, name: str) -> bool:
         """Whether the identity may know that this exists."""
         wanted = {"table": ("SELECT", "MODIFY", "BROWSE", "MANAGE"), "schema": ("USE SCHEMA", "BROWSE", "MANAGE"),
-                  "model": ("EXECUTE", "BROWSE", "MANAGE"), "catalog": ("USE CATALOG", "BROWSE", "MANAGE")}  # fmt: skip
+                  "model": ("EXECUTE", "BROWSE", "MANAGE"), "function": ("EXECUTE", "BROWSE", "MANAGE"),
+                  "catalog": ("USE CATALOG", "BROWSE", "MANAGE")}  # fmt: skip
         return any(self.access.allows(identity, p, kind, name) for p in wanted.get(kind, ("MANAGE",)))
 
     def securables(self, kind: SecurableKind, parent: str | None = None) -> list[Securable]:

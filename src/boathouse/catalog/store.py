@@ -48,6 +48,15 @@ audit = sa.Table(
     sa.Column("hash", sa.String(64), nullable=False),
 )  # fmt: skip
 
+functions = sa.Table(
+    "bh_functions", metadata,
+    sa.Column("name", sa.String(512), primary_key=True),
+    sa.Column("version", sa.Integer, primary_key=True),
+    sa.Column("definition", Json, nullable=False),
+    sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("created_by", sa.String(255), nullable=False),
+)  # fmt: skip
+
 pins = sa.Table(
     "bh_pins", metadata,
     sa.Column("table_name", sa.String(512), primary_key=True),

@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-SecurableKind = Literal["metastore", "catalog", "schema", "table", "volume", "model", "endpoint", "job"]
+SecurableKind = Literal["metastore", "catalog", "schema", "table", "volume", "model", "function", "endpoint", "job"]
 
 
 @dataclass(frozen=True)

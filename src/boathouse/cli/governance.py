@@ -37,7 +37,7 @@ def list_grants(name: str = typer.Argument("", help="one securable only"), as_js
 def _securable(**given: str) -> tuple[str, str]:
     named = [(kind, name) for kind, name in given.items() if name]
     if len(named) != 1:
-        raise typer.BadParameter("name one of --catalog, --schema, --table, --model, --endpoint, --job")
+        raise typer.BadParameter("name one of --catalog, --schema, --table, --model, --endpoint, --job, --function")
     return named[0]
 
 
@@ -51,10 +51,11 @@ def _change(verb: str, privilege: str, principal: str, securable: tuple[str, str
 def add_grant(
     privilege: str,
     to: str = typer.Option(..., "--to", help="a user, group or service principal"),
-    catalog: str = "", schema: str = "", table: str = "", model: str = "", endpoint: str = "", job: str = "",
+    catalog: str = "", schema: str = "", table: str = "", model: str = "", endpoint: str = "", job: str = "", function: str = "",
 ) -> None:  # fmt: skip
     """Give a privilege, for example `grants add SELECT --table prod.features.weather --to data-scientists`."""
-    securable = _securable(catalog=catalog, schema=schema, table=table, model=model, endpoint=endpoint, job=job)
+    securable = _securable(catalog=catalog, schema=schema, table=table, model=model, endpoint=endpoint, job=job,
+                            function=function)  # fmt: skip
     _change("", privilege, to, securable)
     say(f"{to} holds {privilege.upper()} on {securable[1]}")
 
@@ -63,10 +64,11 @@ def add_grant(
 def remove_grant(
     privilege: str,
     source: str = typer.Option(..., "--from", help="who holds it"),
-    catalog: str = "", schema: str = "", table: str = "", model: str = "", endpoint: str = "", job: str = "",
+    catalog: str = "", schema: str = "", table: str = "", model: str = "", endpoint: str = "", job: str = "", function: str = "",
 ) -> None:  # fmt: skip
     """Take a privilege away; holds at once."""
-    securable = _securable(catalog=catalog, schema=schema, table=table, model=model, endpoint=endpoint, job=job)
+    securable = _securable(catalog=catalog, schema=schema, table=table, model=model, endpoint=endpoint, job=job,
+                            function=function)  # fmt: skip
     _change("/revoke", privilege, source, securable)
     say(f"{source} no longer holds {privilege.upper()} on {securable[1]}")
 

@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from boathouse import context, names
 from boathouse.catalog import Table, TableAccess, TableInfo
+from boathouse.client.functions import Functions
 from boathouse.client.http import Http
 from boathouse.client.jobs import Jobs
 from boathouse.client.models import Models
@@ -38,6 +39,7 @@ class Lake:
         self._on_close = on_close
         self.jobs = Jobs(http, self._environment, self._scratch)
         self.models = Models(http, self.complete)
+        self.functions = Functions(http, self.complete, self._environment)
 
     @property
     def environment(self) -> str:

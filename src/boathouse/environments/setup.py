@@ -12,6 +12,7 @@ _WORK = (
     "CREATE SCHEMA",
     "CREATE TABLE",
     "CREATE VOLUME",
+    "CREATE FUNCTION",
     "SELECT",
     "MODIFY",
     "READ VOLUME",

@@ -132,10 +132,7 @@ class FeatureEngineeringClient:
         Raises InvalidInput for a lookup key that is no column, NotFound for an unknown table or feature,
         DuplicateKey when a feature table holds one key, event time and known time twice.
         """
-        lookups = [x for x in feature_lookups or () if isinstance(x, FeatureLookup)]
-        if functions := [x for x in feature_lookups or () if not isinstance(x, FeatureLookup)]:
-            raise InvalidInput(f"feature functions are not looked up yet: {functions[0]}")
-        return make_training_set(self._context, df, lookups, label, exclude_columns)
+        return make_training_set(self._context, df, list(feature_lookups or ()), label, exclude_columns)
 
     def log_model(self, *, model: Any, artifact_path: str, flavor: Any, training_set: TrainingSet | None = None,
                   registered_model_name: str | None = None, pip_requirements: Sequence[str] | None = None,

@@ -1,6 +1,7 @@
 """Feature lookups: specs, point-in-time joins and the embedded online store."""
 
 from boathouse.features.completion import complete_sql, training_set_sql
+from boathouse.features.functions import OnlineFunctions, with_functions_sql
 from boathouse.features.lookups import FeatureFunction, FeatureLookup
 from boathouse.features.online import OnlineReader, OnlineSnapshot, OnlineTable, publish, withdraw
 from boathouse.features.point_in_time import AsOf, FeatureSide, as_of_join_sql, check_duplicates
@@ -24,6 +25,7 @@ __all__ = [
     "FunctionFacts",
     "InputColumn",
     "InputTable",
+    "OnlineFunctions",
     "OnlineReader",
     "OnlineSnapshot",
     "OnlineTable",
@@ -36,5 +38,6 @@ __all__ = [
     "publish",
     "resolve",
     "training_set_sql",
+    "with_functions_sql",
     "withdraw",
 ]

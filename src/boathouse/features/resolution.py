@@ -51,7 +51,9 @@ def resolve(
     used = {column.table_name for column in kept}
     tables = {name: _table(name, facts) for name, facts in table_facts.items() if name in used}
     spine = tuple(name for name in types if name not in exclude_columns)
-    return FeatureSpec(kept, tables, labels, spine)
+    called = {column.udf_name for column in kept}
+    code = {name: facts for name, facts in (function_facts or {}).items() if name in called}
+    return FeatureSpec(kept, tables, labels, spine, code)
 
 
 def _spine_types(spine: Mapping[str, str] | Sequence[str]) -> dict[str, str]:

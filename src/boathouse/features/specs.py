@@ -46,10 +46,17 @@ class TableFacts:
 
 @dataclass(frozen=True)
 class FunctionFacts:
-    """What resolving a function has to know of it: its parameters in order, the type it returns."""
+    """A function as the catalog has it: parameters in order with their types, the type it returns, its code.
+
+    `source` is Python text that defines `entry`. Resolving needs the parameters only, running all of it.
+    """
 
     parameters: tuple[str, ...]
     data_type: str = ""
+    parameter_types: tuple[str, ...] = ()
+    source: str = ""
+    entry: str = ""
+    version: int | None = None
 
 
 @dataclass(frozen=True)
@@ -104,13 +111,15 @@ class FeatureSpec:
     """Resolved inputs of a model, in training order, then those only needed on the way (`include` False).
 
     `tables` by the name that lookups used. `label` names the spine's label columns; `spine` the columns
-    that a training set takes from its spine, in order, labels among them.
+    that a training set takes from its spine, in order, labels among them. `function_facts` holds the code
+    of the functions, by name.
     """
 
     input_columns: tuple[InputColumn, ...]
     tables: Mapping[str, InputTable] = field(default_factory=dict)
     label: tuple[str, ...] = ()
     spine: tuple[str, ...] = ()
+    function_facts: Mapping[str, FunctionFacts] = field(default_factory=dict)
 
     @property
     def model_columns(self) -> tuple[str, ...]:
@@ -165,7 +174,10 @@ class FeatureSpec:
         document = {
             "input_columns": [{c.name: _entry(c, i)} for i, c in enumerate(self.input_columns)],
             "input_tables": [{name: self._table_entry(name)} for name in self.tables],
-            "input_functions": [{name: {}} for name in dict.fromkeys(c.udf_name for c in self.functions)],
+            "input_functions": [
+                {name: _function_entry(self.function_facts.get(name))}
+                for name in dict.fromkeys(c.udf_name for c in self.functions)
+            ],
             "label_columns": list(self.label),
             "spine_columns": list(self.spine),
             "serialization_version": SERIALIZATION_VERSION,
@@ -187,6 +199,7 @@ class FeatureSpec:
                 {name: _table(name, e) for entry in document["input_tables"] for name, e in entry.items()},
                 tuple(document["label_columns"]),
                 tuple(document["spine_columns"]),
+                {n: _function(e) for entry in document.get("input_functions") or () for n, e in entry.items() if e},
             )
         except (yaml.YAMLError, KeyError, TypeError, ValueError, AttributeError) as error:
             raise InvalidInput(f"this is no feature spec that Boathouse wrote: {error!r}") from error
@@ -279,6 +292,23 @@ def _column(name: str, entry: Mapping[str, Any]) -> InputColumn:
         entry.get("udf_name") or "",
         {b["parameter"]: b["bound_to"] for b in entry.get("input_bindings") or ()},
     )
+
+
+def _function_entry(facts: FunctionFacts | None) -> dict[str, Any]:
+    if facts is None:
+        return {}
+    types = facts.parameter_types or ("",) * len(facts.parameters)
+    named = [{"name": name, "type": kind} for name, kind in zip(facts.parameters, types, strict=True)]
+    return {"parameters": named, "data_type": facts.data_type, "entry": facts.entry, "version": facts.version,
+            "source": facts.source}  # fmt: skip
+
+
+def _function(entry: Mapping[str, Any]) -> FunctionFacts:
+    named = entry["parameters"]
+    return FunctionFacts(
+        tuple(p["name"] for p in named), entry["data_type"], tuple(p["type"] for p in named), entry["source"],
+        entry["entry"], entry.get("version"),
+    )  # fmt: skip
 
 
 def _table(name: str, entry: Mapping[str, Any]) -> InputTable:

@@ -1,13 +1,31 @@
 """Raw Delta tables, files and engines. Knows no names and no users: others reach data through `catalog`."""
 
 from boathouse.lake.delta import UNCHANGED, Commit, DeltaFolder
-from boathouse.lake.engine import Engine, parquet_sql
-from boathouse.lake.frames import Frame, batches, column_types, conform, fitted, normalised, schema_of
+from boathouse.lake.engine import Engine, duckdb_type, parquet_sql
+from boathouse.lake.frames import Frame, batches, column_types, conform, fitted, normalised, schema_of, type_named
 from boathouse.lake.relation import Relation
 from boathouse.lake.storage import Storage, local_path, storage_at
 from boathouse.lake.storages import Storages, storages
 
 __all__ = [
-    "UNCHANGED", "Commit", "DeltaFolder", "Engine", "Frame", "Relation", "Storage", "Storages", "batches", "column_types",
-    "conform", "fitted", "local_path", "normalised", "parquet_sql", "schema_of", "storage_at", "storages",
-]  # fmt: skip
+    "UNCHANGED",
+    "Commit",
+    "DeltaFolder",
+    "Engine",
+    "Frame",
+    "Relation",
+    "Storage",
+    "Storages",
+    "batches",
+    "column_types",
+    "conform",
+    "duckdb_type",
+    "fitted",
+    "local_path",
+    "normalised",
+    "parquet_sql",
+    "schema_of",
+    "storage_at",
+    "storages",
+    "type_named",
+]

@@ -1,7 +1,9 @@
 """DuckDB over Delta: plain tables through `read_parquet` of the files that Delta names, others through `scan()`."""
 
+import atexit
+import inspect
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlparse
@@ -9,6 +11,7 @@ from urllib.parse import unquote, urlparse
 import duckdb
 import pyarrow as pa
 from deltalake import DeltaTable
+from duckdb.func import ARROW, SPECIAL
 
 from boathouse.lake.frames import sql_type
 from boathouse.lake.relation import Relation
@@ -47,6 +50,23 @@ class Engine:
         self._names += 1
         name = f"frame_{self._names}"
         self.connection.register(name, frame)
+        return quoted(name)
+
+    def define(self, function: Callable[..., pa.Array], parameters: Sequence[str], returns: str) -> str:
+        """A function of Arrow columns under a name of its own, for use in SQL; nulls reach it. The name, quoted."""
+        self._names += 1
+        name = f"function_{self._names}"
+
+        def called(*columns: pa.ChunkedArray) -> pa.Array:
+            return function(*columns)
+
+        # DuckDB counts the parameters that a signature shows
+        shown = [inspect.Parameter(f"p{i}", inspect.Parameter.POSITIONAL_ONLY) for i in range(len(parameters))]
+        called.__signature__ = inspect.Signature(shown)  # type: ignore[attr-defined]
+        self.connection.create_function(
+            name, called, list(parameters), returns, type=ARROW, null_handling=SPECIAL, side_effects=True
+        )
+        atexit.register(self.connection.close)  # else the interpreter's end finds the function still held
         return quoted(name)
 
     def relation(self, sql: str) -> Relation:

@@ -1,5 +1,6 @@
 """Dataframes in: anything that speaks the Arrow PyCapsule interface, and plain rows."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -29,7 +30,9 @@ def batches(frame: Frame) -> pa.RecordBatchReader:
     if isinstance(frame, Mapping):
         return pa.table(dict(frame)).to_reader()
     if type(frame).__module__.startswith("pandas"):
-        return pa.Table.from_pandas(frame, preserve_index=False).to_reader()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # pyarrow takes zoned times apart in a way that pandas 3.1 deprecates
+            return pa.Table.from_pandas(frame, preserve_index=False).to_reader()
     if hasattr(frame, "__arrow_c_stream__"):
         return pa.RecordBatchReader.from_stream(frame)
     if isinstance(frame, Sequence) and all(isinstance(row, Mapping) for row in frame):

@@ -12,7 +12,7 @@ from typing import Any
 
 from boathouse import clock
 from boathouse.alerts import Alerts, Incident
-from boathouse.catalog import AccessControl, Audit, Catalog, Lineage, Securables, SqlDesk
+from boathouse.catalog import AccessControl, Audit, Catalog, Functions, Lineage, Securables, SqlDesk
 from boathouse.database import Database
 from boathouse.delivery import Delivery
 from boathouse.environments import ENVIRONMENTS, Deployments, Projects, service_principal, set_up, share
@@ -62,6 +62,7 @@ class Platform:
             root.check()
         self.outbox = Outbox(self.database)
         self.catalog = Catalog(self.database, self.access, self.audit, self.lineage, self.outbox, self.storages)
+        self.functions = Functions(self.database, self.catalog)
         self.sql = SqlDesk(self.catalog)
         self.securables = Securables(self.database, self.catalog, ENVIRONMENTS)
         self.operator = getpass.getuser()

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from boathouse.context import Context
-from boathouse.features import FeatureSpec, complete_sql
+from boathouse.features import FeatureSpec, complete_sql, with_functions_sql
 from boathouse.lake import Frame, Relation, batches, normalised
 from boathouse.training import relations_of
 
@@ -18,4 +18,5 @@ def complete(context: Context, spec: FeatureSpec, df: Frame) -> tuple[Relation, 
     wanted = spec.without(frozenset(rows.column_names))
     spine = context.engine.register(rows.cast(normalised(rows.schema)))
     relations, versions = relations_of(context, wanted)
-    return context.engine.relation(complete_sql(spec, spine, relations, rows.column_names)), versions
+    completed = complete_sql(spec, spine, relations, rows.column_names)
+    return context.engine.relation(with_functions_sql(context.engine, wanted, completed)), versions

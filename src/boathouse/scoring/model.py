@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from boathouse.context import Context
 from boathouse.errors import InvalidInput, NotFound
-from boathouse.features import FeatureSpec
+from boathouse.features import FeatureSpec, OnlineFunctions
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,6 +35,7 @@ class Model:
     inputs: tuple[str, ...]
     raw: Any
     signature: Any
+    functions: OnlineFunctions | None = None
 
     def predict(self, rows: "pd.DataFrame") -> Prediction:
         """Predictions for complete rows. Raises InvalidInput naming a column that is missing."""
@@ -75,7 +76,8 @@ def load_folder(folder: Path, name: str, version: str, run_id: str | None = None
     spec = FeatureSpec.from_yaml(spec_file.read_text()) if spec_file.is_file() else None
     raw_folder = data / RAW_FOLDER if spec else folder
     raw = mlflow.pyfunc.load_model(str(raw_folder))
-    return Model(name, version, run_id, spec, inputs, native(raw), signature)
+    functions = OnlineFunctions(spec) if spec and spec.functions else None
+    return Model(name, version, run_id, spec, inputs, native(raw), signature, functions)
 
 
 def native(loaded: Any) -> Any:

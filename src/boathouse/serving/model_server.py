@@ -99,7 +99,7 @@ class ModelServer:
         if model is None:
             raise Unavailable("no version is loaded yet")
         question = parse(content_type, body, model.inputs)
-        rows, versions = complete_online(model.spec or FeatureSpec(()), question.rows, self._online)
+        rows, versions = complete_online(model.spec or FeatureSpec(()), question.rows, self._online, model.functions)
         prediction = model.predict(rows)
         said: dict[str, Any] = {"predictions": _numbers(prediction.values)}
         if prediction.probabilities is not None:

@@ -4,14 +4,17 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from boathouse.errors import InvalidInput, NotFound
-from boathouse.features import FeatureSpec, OnlineReader
+from boathouse.features import FeatureSpec, OnlineFunctions, OnlineReader
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-def complete_online(spec: FeatureSpec, rows: "pd.DataFrame", online: OnlineReader) -> tuple["pd.DataFrame", Mapping[str, int]]:
+def complete_online(spec: FeatureSpec, rows: "pd.DataFrame", online: OnlineReader,
+                    functions: OnlineFunctions | None = None) -> tuple["pd.DataFrame", Mapping[str, int]]:  # fmt: skip
     """The rows with their features, and the Delta version that each table's values were published from.
+
+    `functions` are those of the spec, loaded before; without them they are loaded now.
 
     Raises InvalidInput naming a column that the rows lack, NotFound for a table that was never published.
     """
@@ -34,6 +37,11 @@ def complete_online(spec: FeatureSpec, rows: "pd.DataFrame", online: OnlineReade
         for feature, output in lookup.columns:
             at, default = position[feature], lookup.defaults.get(output)
             found[output] = [default if row is None or row[at] is None else row[at] for row in stored]
+    if wanted.functions:
+        loaded = functions or OnlineFunctions(spec)
+        for column in wanted.functions:
+            inputs = {name: found[name].tolist() for name in column.input_bindings.values()}
+            found[column.name] = loaded.compute(column, inputs).to_pylist()
     return found, versions
 
 

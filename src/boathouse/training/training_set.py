@@ -5,8 +5,20 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from boathouse.catalog import FunctionInfo
 from boathouse.context import Context
-from boathouse.features import FeatureLookup, FeatureSide, FeatureSpec, TableFacts, check_duplicates, resolve, training_set_sql
+from boathouse.features import (
+    FeatureFunction,
+    FeatureLookup,
+    FeatureSide,
+    FeatureSpec,
+    FunctionFacts,
+    TableFacts,
+    check_duplicates,
+    resolve,
+    training_set_sql,
+    with_functions_sql,
+)
 from boathouse.lake import Frame, Relation, batches, normalised
 
 
@@ -22,21 +34,29 @@ class TrainingSet:
 
     def load_df(self) -> Relation:
         """The rows, lazily: the spine's columns and label with the features, without excluded columns."""
-        return self._context.engine.relation(self.query)
+        if not self.feature_spec.functions:
+            return self._context.engine.relation(self.query)
+        engine = self._context.engine
+        computed = with_functions_sql(engine, self.feature_spec, self.query)
+        columns = ", ".join(f'"{name}"' for name in self.feature_spec.training_columns)
+        return engine.relation(f"SELECT {columns} FROM ({computed})")
 
     def get_output_columns(self) -> list[str]:
         """Column names of `load_df`."""
         return self.load_df().columns
 
 
-def make_training_set(context: Context, df: Frame, lookups: Sequence[FeatureLookup], label: str | Sequence[str] | None,
-                      exclude_columns: Sequence[str] = ()) -> TrainingSet:  # fmt: skip
-    """Join the lookups to a spine point in time. Raises InvalidInput, NotFound, DuplicateKey."""
+def make_training_set(context: Context, df: Frame, features: Sequence[FeatureLookup | FeatureFunction],
+                      label: str | Sequence[str] | None, exclude_columns: Sequence[str] = ()) -> TrainingSet:  # fmt: skip
+    """Join the lookups to a spine point in time, then compute the functions.
+
+    Raises InvalidInput, NotFound, DuplicateKey.
+    """
     spine = _registered(context, df)
-    facts = {lookup.table_name: table_facts(context, lookup.table_name) for lookup in lookups}
+    facts, functions = facts_of(context, features)
     columns = context.engine.relation(f"SELECT * FROM {spine}").types
     labels = (label,) if isinstance(label, str) else tuple(label or ())
-    spec = resolve(columns, lookups, facts, labels, list(exclude_columns))
+    spec = resolve(columns, features, facts, labels, list(exclude_columns), function_facts=functions)
     relations, versions = relations_of(context, spec)
     for table, relation in relations.items():
         fact = facts[table]
@@ -53,6 +73,24 @@ def relations_of(context: Context, spec: FeatureSpec) -> tuple[dict[str, str], d
         relations[table] = opened.scan()
         versions[opened.name] = context.reads()[opened.name]
     return relations, versions
+
+
+def facts_of(context: Context, features: Sequence[FeatureLookup | FeatureFunction]) -> tuple[
+    dict[str, TableFacts], dict[str, FunctionFacts]
+]:
+    """What resolving needs to know of the tables and of the functions. Raises NotFound, NotPermitted."""
+    tables = {f.table_name: table_facts(context, f.table_name) for f in features if isinstance(f, FeatureLookup)}
+    functions = {f.udf_name: function_facts(context, f.udf_name) for f in features if isinstance(f, FeatureFunction)}
+    return tables, functions
+
+
+def function_facts(context: Context, name: str) -> FunctionFacts:
+    """A registered function with its code."""
+    found = FunctionInfo.from_dict(context.call("GET", f"/api/v1/functions/{context.complete(name)}"))
+    return FunctionFacts(
+        tuple(p.name for p in found.parameters), found.returns, tuple(p.type for p in found.parameters), found.source,
+        found.entry, found.version,
+    )  # fmt: skip
 
 
 def table_facts(context: Context, name: str) -> TableFacts:

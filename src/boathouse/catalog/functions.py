@@ -1,0 +1,114 @@
+"""Registered Python functions: features computed on demand. The catalog keeps their code and never runs it."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import sqlalchemy as sa
+
+from boathouse import clock, names
+from boathouse.catalog.service import Catalog
+from boathouse.catalog.store import functions as kept
+from boathouse.catalog.values import Column
+from boathouse.database import Database
+from boathouse.errors import AlreadyExists, InvalidInput, NotFound
+from boathouse.identity import Identity
+from boathouse.lake import type_named
+
+
+@dataclass(frozen=True)
+class FunctionInfo:
+    """A function: `source` is Python text that defines `entry`; its parameters in order, the type it returns."""
+
+    name: str
+    parameters: tuple[Column, ...]
+    returns: str
+    source: str
+    entry: str
+    comment: str = ""
+    version: int = 1
+    owner: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, body: Mapping[str, Any]) -> "FunctionInfo":
+        """From `to_dict`."""
+        return cls(**{**body, "parameters": tuple(Column(**p) for p in body["parameters"])})
+
+    def check(self) -> None:
+        """Raises InvalidInput for code that is no Python, an entry it does not define, or an unknown type."""
+        try:
+            compiled = compile(self.source, self.name, "exec")
+        except (SyntaxError, ValueError) as error:
+            raise InvalidInput(f"the function {self.name} is no Python: {error}") from error
+        if self.entry not in compiled.co_names:
+            raise InvalidInput(f"the code of {self.name} defines no {self.entry!r}")
+        for kind in (*(p.type for p in self.parameters), self.returns):
+            type_named(kind)
+        if len({p.name for p in self.parameters}) < len(self.parameters):
+            raise InvalidInput(f"two parameters of {self.name} share a name")
+
+
+class Functions:
+    """Functions under `environment.schema.function`; each change is a new version, so an old model's code can be told."""
+
+    def __init__(self, database: Database, catalog: Catalog) -> None:
+        self._database = database
+        self._catalog = catalog
+
+    def create(self, identity: Identity, function: FunctionInfo, or_replace: bool = False) -> FunctionInfo:
+        """Register a function, or a new version of it. Needs CREATE FUNCTION on the schema, MANAGE to replace.
+
+        Raises AlreadyExists, InvalidInput.
+        """
+        function = replace(function, name=str(names.parse(function.name)))
+        function.check()
+        newest = self._newest(function.name)
+        if newest:
+            if not or_replace:
+                raise AlreadyExists(f"the function {function.name} exists already; replace it with --replace")
+            self._catalog.access.authorize(identity, "MANAGE", "function", function.name)
+        with self._database.writing() as connection:
+            self._catalog.register(identity, "function", function.name, "CREATE FUNCTION", function.comment)
+            made = replace(function, version=newest["version"] + 1 if newest else 1)
+            connection.execute(
+                kept.insert().values(
+                    name=made.name, version=made.version, definition=made.to_dict(), created_at=clock.now(),
+                    created_by=identity.principal,
+                )
+            )  # fmt: skip
+            self._catalog.audit.write(connection, identity.principal, "define function", made.name, {"version": made.version})
+        return self.function(identity, made.name)
+
+    def function(self, identity: Identity, name: str, version: int | None = None) -> FunctionInfo:
+        """A function with its code; needs EXECUTE. Raises NotFound."""
+        self._catalog.access.authorize(identity, "EXECUTE", "function", name)
+        owner = self._catalog.require("function", name).owner
+        row = self._newest(name, version)
+        if row is None:
+            raise NotFound(f"{name} has no version {version}" if version else f"no function is named {name}")
+        return replace(FunctionInfo.from_dict(row["definition"]), owner=owner)
+
+    def functions(self, identity: Identity, environment: str | None = None) -> list[FunctionInfo]:
+        """The functions that the identity may execute, by name."""
+        known = self._catalog.securables("function")
+        wanted = [s.name for s in known if environment in (None, s.name.partition(".")[0])]
+        return [self.function(identity, n) for n in wanted if self._catalog.access.allows(identity, "EXECUTE", "function", n)]
+
+    def drop(self, identity: Identity, name: str) -> None:
+        """Forget a function; models that carry its code keep working. Needs MANAGE."""
+        self._catalog.require("function", name)
+        self._catalog.access.authorize(identity, "MANAGE", "function", name)
+        with self._database.writing() as connection:
+            self._catalog.unregister(identity, "function", name)
+            connection.execute(kept.delete().where(kept.c.name == name))
+
+    def _newest(self, name: str, version: int | None = None) -> Any:
+        query = sa.select(kept).where(kept.c.name == name).order_by(kept.c.version.desc()).limit(1)
+        if version is not None:
+            query = query.where(kept.c.version == version)
+        with self._database.reading() as connection:
+            return connection.execute(query).mappings().first()

@@ -1,0 +1,94 @@
+"""On-demand features: Python functions whose code travels with the spec, so that every mode runs the same.
+
+A function is called row by row with plain Python values; null is None. What it returns is brought to its
+declared type, or the error names the function.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from boathouse.errors import InvalidInput
+from boathouse.features.data_types import family, feature_type
+from boathouse.features.point_in_time import quote
+from boathouse.features.specs import FeatureSpec, FunctionFacts, InputColumn
+from boathouse.lake import Engine, duckdb_type, type_named
+
+Function = Callable[..., Any]
+
+
+def compiled(name: str, facts: FunctionFacts) -> Function:
+    """The callable behind a function. Raises InvalidInput when its code cannot be loaded."""
+    namespace: dict[str, Any] = {"__name__": f"boathouse.functions.{name}"}
+    try:
+        exec(compile(facts.source, f"<function {name}>", "exec"), namespace)
+        function: Function = namespace[facts.entry]
+    except Exception as error:
+        raise InvalidInput(f"the function {name} cannot be loaded: {type(error).__name__}: {error}") from error
+    return function
+
+
+def with_functions_sql(engine: Engine, spec: FeatureSpec, query: str) -> str:
+    """The query with a column for each of the spec's functions, computed on `engine` as rows stream by."""
+    for column in spec.functions:
+        facts = spec.function_facts[column.udf_name]
+        called = engine.define(
+            _on_batches(column.udf_name, facts), [duckdb_type(type_named(t)) for t in facts.parameter_types],
+            duckdb_type(type_named(facts.data_type)),
+        )  # fmt: skip
+        arguments = ", ".join(
+            f"{quote(column.input_bindings[parameter])}::{duckdb_type(type_named(kind))}"
+            for parameter, kind in zip(facts.parameters, facts.parameter_types, strict=True)
+        )
+        query = f"SELECT *, {called}({arguments}) AS {quote(column.name)} FROM ({query})"
+    return query
+
+
+class OnlineFunctions:
+    """A spec's functions, loaded once, for rows that come one by one."""
+
+    def __init__(self, spec: FeatureSpec) -> None:
+        self._functions = {
+            name: (compiled(name, facts), facts) for name, facts in spec.function_facts.items()
+        }
+
+    def compute(self, column: InputColumn, rows: Mapping[str, Sequence[Any]]) -> pa.Array:
+        """One value a row; `rows` holds the columns that the function is bound to. Raises InvalidInput."""
+        function, facts = self._functions[column.udf_name]
+        bound = [
+            [_argument(value, kind) for value in rows[column.input_bindings[parameter]]]
+            for parameter, kind in zip(facts.parameters, facts.parameter_types, strict=True)
+        ]
+        return _called(column.udf_name, function, list(zip(*bound, strict=True)), type_named(facts.data_type))
+
+
+def _on_batches(name: str, facts: FunctionFacts) -> Function:
+    function, result = compiled(name, facts), type_named(facts.data_type)
+
+    def call(*columns: pa.ChunkedArray) -> pa.Array:
+        rows = list(zip(*(column.to_pylist() for column in columns), strict=True))
+        return _called(name, function, rows, result)
+
+    return call
+
+
+def _called(name: str, function: Function, rows: Sequence[Sequence[Any]], result: pa.DataType) -> pa.Array:
+    try:
+        values = [function(*row) for row in rows]
+    except Exception as error:
+        raise InvalidInput(f"the function {name} failed: {type(error).__name__}: {error}") from error
+    try:
+        return pa.array(values, result, from_pandas=True)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError) as error:
+        raise InvalidInput(f"the function {name} should return {feature_type(str(result))}: {error}") from error
+
+
+def _argument(value: Any, kind: str) -> Any:
+    """A value of a request as the batch join would give it: the declared type, and None for what is missing."""
+    if value is None or (not isinstance(value, str) and str(value) in ("nan", "NaT", "<NA>")):  # as pandas says it
+        return None
+    plain = value.item() if hasattr(value, "item") else value
+    if family(kind) == "number":
+        return float(plain) if feature_type(kind) in {"double", "float"} else plain
+    return plain.to_pydatetime() if hasattr(plain, "to_pydatetime") else plain

@@ -1,0 +1,117 @@
+"""On-demand functions: registered once, the same in training, batch and online."""
+
+from datetime import UTC, datetime
+
+import pandas as pd
+import pytest
+
+from boathouse.client import Lake
+from boathouse.errors import AlreadyExists, InvalidInput, NotFound
+from boathouse.feature_engineering import FeatureEngineeringClient, FeatureFunction, FeatureLookup
+from boathouse.features import FeatureSpec, OnlineReader
+from boathouse.scoring import complete
+from boathouse.serving.online_completion import complete_online
+
+pytestmark = pytest.mark.xdist_group("functions")
+NOON = datetime(2013, 7, 1, 12, tzinfo=UTC)
+
+
+def headwind(speed: float, wind: float | None) -> float:
+    """What is left of the speed against the wind."""
+    import math
+
+    return speed - (0.0 if wind is None else math.fabs(wind))
+
+
+def label_of(carrier: str, left: float) -> str:
+    return f"{carrier}:{left:.0f}"
+
+
+@pytest.fixture(scope="module")
+def fe(lake: Lake) -> FeatureEngineeringClient:
+    client = FeatureEngineeringClient()
+    wind = pd.DataFrame({"origin": ["JFK", "LGA"], "at": [NOON, NOON], "wind": [-30.0, None]})
+    client.create_table(name="features.wind", primary_keys=["origin", "at"], timeseries_column="at", df=wind)
+    lake.functions.create("features.headwind", headwind)
+    lake.functions.create("features.label_of", label_of)
+    client.publish_table(source_table_name="features.wind")
+    return client
+
+
+FEATURES = [
+    FeatureLookup("features.wind", "origin", timestamp_lookup_key="at"),
+    FeatureFunction(udf_name="features.headwind", output_name="left"),
+    FeatureFunction(udf_name="features.label_of", input_bindings={"left": "left", "carrier": "who"}, output_name="tag"),
+]
+SPINE = pd.DataFrame({"origin": ["LGA", "JFK", "EWR"], "at": [NOON] * 3, "speed": [200.0, 210.0, 220.0],
+                      "who": ["AA", "UA", "DL"], "late": [0, 1, 0]})  # fmt: skip
+LEFT, TAGS = [200.0, 180.0, 220.0], ["AA:200", "UA:180", "DL:220"]
+
+
+def test_a_training_set_holds_what_functions_make_of_spine_and_looked_up_columns(fe: FeatureEngineeringClient) -> None:
+    made = fe.create_training_set(df=SPINE, feature_lookups=FEATURES, label="late", exclude_columns=["wind", "who"])
+    assert made.load_df().columns == ["origin", "at", "speed", "late", "left", "tag"]
+    rows = made.load_df().to_pandas()
+    assert rows["left"].tolist() == LEFT
+    assert rows["tag"].tolist() == TAGS
+
+
+def test_batch_and_online_compute_what_training_computed_from_the_spec_alone(lake: Lake, fe: FeatureEngineeringClient) -> None:
+    made = fe.create_training_set(df=SPINE, feature_lookups=FEATURES, label="late", exclude_columns=["at"])
+    spec = FeatureSpec.from_yaml(made.feature_spec.to_yaml())
+    batch = complete(lake, spec, SPINE)[0].to_pandas()
+    online, _ = complete_online(spec, SPINE.drop(columns=["at", "late"]), OnlineReader(lake.online_folder()))
+    assert batch["left"].tolist() == online["left"].tolist() == LEFT
+    assert batch["tag"].tolist() == online["tag"].tolist() == TAGS
+
+
+def test_a_value_given_for_a_function_overrides_it_in_batch_and_online(lake: Lake, fe: FeatureEngineeringClient) -> None:
+    spec = fe.create_training_set(df=SPINE, feature_lookups=FEATURES, label="late").feature_spec
+    given = SPINE.assign(left=1.0)
+    assert complete(lake, spec, given)[0].to_pandas()["tag"].tolist() == ["AA:1", "UA:1", "DL:1"]
+    online, _ = complete_online(spec, given, OnlineReader(lake.online_folder()))
+    assert online["tag"].tolist() == ["AA:1", "UA:1", "DL:1"]
+
+
+def test_a_replaced_function_leaves_the_code_in_older_specs_alone(lake: Lake, fe: FeatureEngineeringClient) -> None:
+    statement = "CREATE {} FUNCTION features.twice(x DOUBLE) RETURNS DOUBLE LANGUAGE PYTHON AS $$\n  return x * {}\n$$"
+    lake.functions.execute(statement.format("", 2))
+    with pytest.raises(AlreadyExists, match="exists already"):
+        lake.functions.execute(statement.format("", 3))
+    features = [FeatureFunction(udf_name="features.twice", input_bindings={"x": "speed"}, output_name="more")]
+    before = fe.create_training_set(df=SPINE, feature_lookups=features, label="late").feature_spec
+    assert lake.functions.execute(statement.format("OR REPLACE", 3)).version == 2
+    assert complete(lake, before, SPINE)[0].to_pandas()["more"].tolist() == [400.0, 420.0, 440.0]
+
+
+def test_a_function_that_fails_or_returns_another_type_is_named(lake: Lake, fe: FeatureEngineeringClient) -> None:
+    lake.functions.execute("CREATE FUNCTION features.bad(x DOUBLE) RETURNS BIGINT LANGUAGE PYTHON AS $$ return 'many' $$")
+    features = [FeatureFunction(udf_name="features.bad", input_bindings={"x": "speed"}, output_name="n")]
+    made = fe.create_training_set(df=SPINE, feature_lookups=features, label="late")
+    with pytest.raises(Exception, match="should return"):
+        made.load_df().to_pandas()
+
+
+def test_code_that_reaches_outside_itself_is_refused_with_the_name_it_uses(lake: Lake) -> None:
+    def reaching(x: float) -> float:
+        return x * NOON.hour
+
+    with pytest.raises(InvalidInput, match="NOON"):
+        lake.functions.create("features.reaching", reaching)
+
+
+def test_types_come_from_hints_and_an_absent_one_is_an_error(lake: Lake) -> None:
+    def untyped(x):  # type: ignore[no-untyped-def]
+        return x
+
+    with pytest.raises(InvalidInput, match="parameter 'x'"):
+        lake.functions.create("features.untyped", untyped)
+    made = lake.functions.create("features.untyped", untyped, parameters={"x": "array<double>"}, returns="array<double>")
+    assert made.returns == "array<double>"
+
+
+def test_a_dropped_function_is_gone_for_everyone(lake: Lake) -> None:
+    lake.functions.execute("CREATE FUNCTION features.brief() RETURNS BIGINT LANGUAGE PYTHON AS $$ return 1 $$")
+    lake.functions.drop("features.brief")
+    with pytest.raises(NotFound, match="brief"):
+        lake.functions.get("features.brief")
