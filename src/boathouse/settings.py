@@ -4,12 +4,13 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from datetime import timedelta
 from pathlib import Path
 
+from boathouse.clock import parse_span
 from boathouse.errors import InvalidInput
 
-_KEYS = ("database_url", "storage", "online_store", "engine", "url", "token", "env")
 _OWN_STORAGE = re.compile(r"storage_([a-z][a-z0-9]*)")
 """A setting `storage_prod` gives an environment a store of its own."""
 
@@ -26,12 +27,24 @@ class Settings:
     url: str | None = None
     token: str | None = None
     env: str = "dev"
+    token_lifetime: str = "90d"
+    token_lifetime_max: str = "365d"
     storages: Mapping[str, str] = field(default_factory=dict, hash=False)
     """Environment -> a store of its own."""
 
     def path(self, *parts: str) -> Path:
         """A path inside the home."""
         return self.home.joinpath(*parts)
+
+    def span(self, name: str) -> timedelta:
+        """A setting that is a length of time. Raises InvalidInput naming it."""
+        try:
+            return parse_span(getattr(self, name))
+        except ValueError as error:
+            raise InvalidInput(f"the setting {name}: {error}") from error
+
+
+_KEYS = tuple(f.name for f in fields(Settings) if f.name not in ("home", "storages"))
 
 
 def load(environ: Mapping[str, str] | None = None, **flags: str | None) -> Settings:

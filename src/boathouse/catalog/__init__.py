@@ -5,6 +5,7 @@ from boathouse.catalog.audit import Audit
 from boathouse.catalog.function_sql import creates_function, parse_create_function
 from boathouse.catalog.functions import FunctionInfo, Functions
 from boathouse.catalog.lineage import Lineage
+from boathouse.catalog.ownership import Ownership
 from boathouse.catalog.privileges import PRIVILEGES
 from boathouse.catalog.securables import METASTORE, Securables
 from boathouse.catalog.service import Catalog, TableSpec
@@ -34,6 +35,7 @@ __all__ = [
     "Grant",
     "Lineage",
     "LineageEdge",
+    "Ownership",
     "QueryResult",
     "Securable",
     "SecurableKind",

@@ -15,6 +15,7 @@ from boathouse.identity import Identity
 from boathouse.names import in_scratch
 
 _NOBODY: frozenset[str] = frozenset()
+_ABOVE = ("metastore", "service_principal")
 
 
 class AccessControl:
@@ -33,6 +34,11 @@ class AccessControl:
         if lacking is None:
             return
         self._audit.record(identity.principal, f"denied {privilege}", name, {"missing": list(lacking)}, "denied")
+        if _out_of_bounds(identity, kind, name):
+            raise NotPermitted(
+                f"this token of {identity.principal} is for {identity.environment} alone, and {name} is outside",
+                missing={"privilege": lacking[0], "securable": lacking[1]},
+            )
         raise NotPermitted(
             f"{identity.principal} lacks {lacking[0]} on {lacking[1]}; an owner can run "
             f"`boathouse grants add '{lacking[0]}' --{_flag(kind, name, lacking[1])} {lacking[1]} --to {identity.principal}`",
@@ -48,6 +54,8 @@ class AccessControl:
         privilege = privileges.normal(privilege)
         if identity.scratch:
             return _missing_in_scratch(identity, privilege, kind, name)
+        if _out_of_bounds(identity, kind, name):
+            return privilege, name
         holders, owners = self._loaded()
         return privileges.missing(
             privilege,
@@ -127,6 +135,11 @@ def _missing_in_scratch(identity: Identity, privilege: str, kind: str, name: str
     if (inside and privilege != "MANAGE") or (home and kind == "catalog"):
         return None
     return privilege, name
+
+
+def _out_of_bounds(identity: Identity, kind: str, name: str) -> bool:
+    # a token that was made for one environment is good for nothing else, whatever its owner may do
+    return identity.bound and (kind in _ABOVE or name.partition(".")[0] != identity.environment)
 
 
 def _flag(kind: str, name: str, lacking: str) -> str:

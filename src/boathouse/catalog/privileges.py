@@ -32,7 +32,7 @@ def normal(privilege: str) -> str:
 def chain(kind: str, name: str) -> Chain:
     """A securable with its parents."""
     levels = name.split(".")
-    if kind in ("metastore", "catalog"):
+    if kind in ("metastore", "catalog", "service_principal"):
         return [(kind, name)]
     if kind == "schema":
         return [("schema", name), ("catalog", levels[0])]

@@ -4,7 +4,8 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-SecurableKind = Literal["metastore", "catalog", "schema", "table", "volume", "model", "function", "endpoint", "job"]
+SecurableKind = Literal["metastore", "catalog", "schema", "table", "volume", "model", "function", "endpoint", "job",
+                        "service_principal"]  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,9 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-from sqlalchemy import Connection, create_engine, event
+from sqlalchemy import Connection, create_engine, event, inspect
 from sqlalchemy.engine import Engine
+from sqlalchemy.schema import CreateColumn
 
 from boathouse.database.schema import metadata
 
@@ -32,9 +33,10 @@ class Database:
             event.listen(self.engine, "begin", _begin_sqlite)
 
     def create_tables(self) -> None:
-        """Create what is missing; existing tables stay as they are."""
+        """Create what is missing, new columns of tables that are there included; nothing is changed or removed."""
         with self.writing() as connection:
             metadata.create_all(connection)
+            _add_columns(connection)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -61,6 +63,18 @@ class Database:
     def close(self) -> None:
         """Give every connection back."""
         self.engine.dispose()
+
+
+def _add_columns(connection: Connection) -> None:
+    """A column that a newer program knows may be null in rows of before, or has a default that the server fills in."""
+    there = inspect(connection).get_multi_columns(filter_names=list(metadata.tables))
+    quote = connection.dialect.identifier_preparer
+    for (_, name), columns in there.items():
+        known = {c["name"] for c in columns}
+        for column in metadata.tables[name].columns:
+            if column.name not in known:
+                definition = CreateColumn(column).compile(dialect=connection.dialect)
+                connection.exec_driver_sql(f"ALTER TABLE {quote.quote(name)} ADD COLUMN {definition}")
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:

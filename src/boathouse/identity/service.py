@@ -1,148 +1,117 @@
-"""Principals, groups and tokens. A token is stored only as its SHA-256 digest."""
+"""Principals with their tokens, and the question that every request begins with: whose token is this?"""
 
-import hashlib
-import secrets
 from datetime import UTC, datetime, timedelta
-from typing import get_args
 
 import sqlalchemy as sa
 
 from boathouse import clock
 from boathouse.database import Database
-from boathouse.errors import AlreadyExists, InvalidInput, NotFound, Unauthenticated
-from boathouse.identity.store import members, principals, tokens
-from boathouse.identity.values import Identity, Principal, PrincipalKind, Token
+from boathouse.errors import Conflict, InvalidInput, NotFound, Unauthenticated
+from boathouse.identity import secret
+from boathouse.identity.last_use import LastUse
+from boathouse.identity.principals import Principals
+from boathouse.identity.store import principals, tokens
+from boathouse.identity.values import Identity, Token, Via
 
-_PREFIX = "bh_"
+_KEPT = timedelta(days=30)
+"""So long an expired token stays in lists."""
 
 
-class Identities:
-    """The people, groups and services that this installation knows."""
+class Identities(Principals):
+    """Principals and tokens. A token is stored only as its SHA-256 digest."""
 
     def __init__(self, database: Database) -> None:
-        self._database = database
-
-    def create(self, name: str, kind: PrincipalKind) -> Principal:
-        """A new principal. Raises AlreadyExists, InvalidInput."""
-        if kind not in get_args(PrincipalKind):
-            raise InvalidInput(f"{kind!r} is no kind of principal; they are {', '.join(get_args(PrincipalKind))}")
-        if not name or len(name) > 255:
-            raise InvalidInput("a principal needs a name of at most 255 characters")
-        with self._database.writing() as connection:
-            if connection.execute(sa.select(principals).where(principals.c.name == name)).first():
-                raise AlreadyExists(f"the principal {name!r} exists already")
-            connection.execute(principals.insert().values(name=name, kind=kind))
-        return Principal(name, kind)
-
-    def ensure(self, name: str, kind: PrincipalKind) -> Principal:
-        """The principal, made if it is new."""
-        try:
-            return self.create(name, kind)
-        except AlreadyExists:
-            return self.get(name)
-
-    def get(self, name: str) -> Principal:
-        """One principal. Raises NotFound."""
-        found = [p for p in self.principals() if p.name == name]
-        if not found:
-            raise NotFound(f"no principal is named {name!r}; `boathouse principals list` shows them")
-        return found[0]
-
-    def principals(self, kind: PrincipalKind | None = None) -> list[Principal]:
-        """All principals, groups with their members."""
-        with self._database.reading() as connection:
-            inside: dict[str, list[str]] = {}
-            for group, member in connection.execute(sa.select(members.c.group_name, members.c.member)):
-                inside.setdefault(group, []).append(member)
-            rows = connection.execute(sa.select(principals).order_by(principals.c.name)).all()
-        return [Principal(n, k, tuple(sorted(inside.get(n, ())))) for n, k in rows if kind in (None, k)]
-
-    def add_member(self, group: str, member: str) -> None:
-        """Put a principal into a group. Raises NotFound."""
-        if self.get(group).kind != "group":
-            raise InvalidInput(f"{group!r} is no group")
-        self.get(member)
-        with self._database.writing() as connection:
-            known = sa.select(members).where(members.c.group_name == group, members.c.member == member)
-            if not connection.execute(known).first():
-                connection.execute(members.insert().values(group_name=group, member=member))
-
-    def remove_member(self, group: str, member: str) -> None:
-        """Take a principal out of a group."""
-        with self._database.writing() as connection:
-            connection.execute(
-                members.delete().where(members.c.group_name == group, members.c.member == member)
-            )
-
-    def groups_of(self, principal: str) -> frozenset[str]:
-        """Every group that holds the principal, directly or through another group."""
-        with self._database.reading() as connection:
-            pairs = connection.execute(sa.select(members.c.group_name, members.c.member)).all()
-        found: set[str] = set()
-        wanted = {principal}
-        while wanted:
-            wanted = {g for g, m in pairs if m in wanted} - found
-            found |= wanted
-        return frozenset(found)
+        super().__init__(database)
+        self._used = LastUse(self._write_use)
 
     def issue(self, principal: str, *, comment: str = "", lifetime: timedelta | None = None,
               environment: str | None = None, run_id: str | None = None, commit: str | None = None,
-              scratch: str | None = None) -> str:  # fmt: skip
-        """A new token's secret, shown this once."""
-        self.get(principal)
-        secret = _PREFIX + secrets.token_urlsafe(32)
-        now = clock.now()
+              scratch: str | None = None, by: str = "", origin: str = "") -> str:  # fmt: skip
+        """A new token's secret, shown this once; without a lifetime it holds until it is revoked.
+
+        Raises NotFound, InvalidInput for a group, Conflict for a disabled principal.
+        """
+        owner = self.get(principal)
+        if owner.kind == "group":
+            raise InvalidInput(f"{principal!r} is a group: tokens are for users and service principals")
+        if owner.disabled:
+            raise Conflict(f"{principal} is disabled; `boathouse users enable {principal}` first")
+        made, now = secret.new(secret.TOKEN), clock.now()
+        over = sa.or_(tokens.c.expires_at < now - _KEPT, sa.and_(tokens.c.expires_at < now, tokens.c.origin == "workload"))
         with self._database.writing() as connection:
+            connection.execute(tokens.delete().where(over))
             connection.execute(
                 tokens.insert().values(
-                    id=secrets.token_hex(8), digest=_digest(secret), principal=principal, comment=comment,
-                    created_at=now, expires_at=None if lifetime is None else now + lifetime, environment=environment,
+                    id=secret.public_id(), digest=secret.digest(made), prefix=made[: secret.SHOWN], principal=principal,
+                    comment=comment[:255], created_at=now, created_by=by or principal, origin=origin or None,
+                    expires_at=None if lifetime is None else now + lifetime, environment=environment,
                     run_id=run_id, commit_id=commit, scratch=scratch,
                 )
             )
-        return secret
+        return made
 
-    def authenticate(self, secret: str | None) -> Identity:
+    def authenticate(self, given: str | None) -> Identity:
         """Whose token this is. Raises Unauthenticated for none, an unknown or an expired one."""
-        if not secret:
+        if not given:
             raise Unauthenticated("a token is needed: run `boathouse login URL`, or set BOATHOUSE_TOKEN")
+        query = (
+            sa.select(tokens, principals.c.disabled_at)
+            .join(principals, principals.c.name == tokens.c.principal)
+            .where(tokens.c.digest == secret.digest(given))
+        )
         with self._database.reading() as connection:
-            row = connection.execute(sa.select(tokens).where(tokens.c.digest == _digest(secret))).mappings().first()
-        if row is None or (row["expires_at"] and _utc(row["expires_at"]) < clock.now()):
+            row = connection.execute(query).mappings().first()
+        if row is None or row["disabled_at"] or (row["expires_at"] and utc(row["expires_at"]) <= clock.now()):
             raise Unauthenticated("the token is unknown, revoked or expired; run `boathouse login URL` again")
+        via: Via = "run" if row["run_id"] else "workload" if row["origin"] == "workload" else "token"
+        if via != "run":
+            self._used.note(row["id"])
         return Identity(row["principal"], self.groups_of(row["principal"]), row["environment"], row["run_id"],
-                        row["commit_id"], row["scratch"])  # fmt: skip
+                        row["commit_id"], row["scratch"], via, row["id"])  # fmt: skip
 
     def tokens(self, principal: str | None = None) -> list[Token]:
         """Tokens that people made, newest first; run-scoped ones are left out."""
+        self._used.flush()
         query = sa.select(tokens).where(tokens.c.run_id.is_(None)).order_by(tokens.c.created_at.desc())
         if principal:
             query = query.where(tokens.c.principal == principal)
         with self._database.reading() as connection:
-            rows = connection.execute(query).mappings().all()
-        return [
-            Token(r["id"], r["principal"], r["comment"], r["created_at"], r["expires_at"], r["run_id"], r["environment"])
-            for r in rows
-        ]
+            return [_token(row) for row in connection.execute(query).mappings()]
 
-    def revoke(self, token_id: str, principal: str | None = None) -> None:
-        """Make a token worthless at once. Raises NotFound."""
+    def revoke(self, token_id: str, principal: str | None = None) -> Token:
+        """Make a token worthless at once; the token it was. Raises NotFound."""
         condition = tokens.c.id == token_id
         if principal:
             condition &= tokens.c.principal == principal
         with self._database.writing() as connection:
-            if not connection.execute(tokens.delete().where(condition)).rowcount:
-                raise NotFound(f"no token has the id {token_id!r}")
+            row = connection.execute(sa.select(tokens).where(condition)).mappings().first()
+            if row is None:
+                raise NotFound(f"no token has the id {token_id!r}; `boathouse tokens list` shows them")
+            connection.execute(tokens.delete().where(condition))
+        return _token(row)
 
     def revoke_run(self, run_id: str) -> None:
         """Make a run's tokens worthless: they die with the run."""
         with self._database.writing() as connection:
             connection.execute(tokens.delete().where(tokens.c.run_id == run_id))
 
+    def close(self) -> None:
+        """Write what is still in memory."""
+        self._used.flush()
 
-def _digest(secret: str) -> str:
-    return hashlib.sha256(secret.encode()).hexdigest()
+    def _write_use(self, noted: dict[str, datetime]) -> None:
+        with self._database.writing() as connection:
+            for token_id, moment in noted.items():
+                connection.execute(tokens.update().where(tokens.c.id == token_id).values(last_used_at=moment))
 
 
-def _utc(moment: datetime) -> datetime:
+def utc(moment: datetime) -> datetime:
+    """SQLite gives moments without their zone, which is UTC."""
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _token(row: sa.RowMapping) -> Token:
+    return Token(
+        row["id"], row["principal"], row["prefix"] or "bh_", row["comment"], row["created_at"], row["created_by"] or "",
+        row["expires_at"], row["last_used_at"], row["run_id"], row["environment"], row["origin"] or "",
+    )  # fmt: skip

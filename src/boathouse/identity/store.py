@@ -1,4 +1,4 @@
-"""Tables of the room."""
+"""Tables of the room. Columns that came later may be null: rows of before do not have them."""
 
 import sqlalchemy as sa
 
@@ -8,6 +8,7 @@ principals = sa.Table(
     "bh_principals", metadata,
     sa.Column("name", sa.String(255), primary_key=True),
     sa.Column("kind", sa.String(32), nullable=False),
+    sa.Column("disabled_at", sa.DateTime(timezone=True)),
 )  # fmt: skip
 
 members = sa.Table(
@@ -28,4 +29,8 @@ tokens = sa.Table(
     sa.Column("run_id", sa.String(64), index=True),
     sa.Column("commit_id", sa.String(64)),
     sa.Column("scratch", sa.String(64)),
+    sa.Column("prefix", sa.String(16)),
+    sa.Column("created_by", sa.String(255)),
+    sa.Column("last_used_at", sa.DateTime(timezone=True)),
+    sa.Column("origin", sa.String(32)),  # null: made by hand; "login": for the command line; "workload": exchanged
 )  # fmt: skip

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Literal
 
 PrincipalKind = Literal["user", "group", "service_principal"]
+Via = Literal["platform", "token", "run", "workload", "session"]
 
 
 @dataclass(frozen=True)
@@ -14,11 +15,15 @@ class Principal:
     name: str
     kind: PrincipalKind
     members: tuple[str, ...] = ()
+    disabled: bool = False
 
 
 @dataclass(frozen=True)
 class Identity:
-    """Who a request comes from, and inside which environment and run it works."""
+    """Who a request comes from, inside which environment and run it works, and how it proved that.
+
+    `bound` identities reach nothing outside their environment. `credential` is the id of the token or session.
+    """
 
     principal: str
     groups: frozenset[str] = field(default_factory=frozenset)
@@ -26,21 +31,32 @@ class Identity:
     run_id: str | None = None
     commit: str | None = None
     scratch: str | None = None
+    via: Via = "platform"
+    credential: str = ""
 
     @property
     def names(self) -> frozenset[str]:
         """The principal and its groups: whoever of these holds a grant, the identity holds it."""
         return self.groups | {self.principal}
 
+    @property
+    def bound(self) -> bool:
+        """Whether this came with a token that somebody made for one environment: it is good nowhere else."""
+        return self.environment is not None and self.via in ("token", "workload")
+
 
 @dataclass(frozen=True)
 class Token:
-    """A token as lists show it; the secret itself is shown once, when it is made."""
+    """A token as lists show it; the secret itself is shown once, when it is made. `prefix` is how it begins."""
 
     id: str
     principal: str
+    prefix: str
     comment: str
     created_at: datetime
+    created_by: str
     expires_at: datetime | None
+    last_used_at: datetime | None
     run_id: str | None
     environment: str | None
+    origin: str

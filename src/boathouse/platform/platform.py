@@ -12,19 +12,20 @@ from typing import Any
 
 from boathouse import clock
 from boathouse.alerts import Alerts, Incident
-from boathouse.catalog import AccessControl, Audit, Catalog, Functions, Lineage, Securables, SqlDesk
+from boathouse.catalog import AccessControl, Audit, Catalog, Functions, Lineage, Ownership, Securables, SqlDesk
 from boathouse.database import Database
 from boathouse.delivery import Delivery
 from boathouse.environments import ENVIRONMENTS, Deployments, Projects, service_principal, set_up, share
-from boathouse.errors import Conflict, InvalidInput
+from boathouse.errors import Conflict, InvalidInput, Unauthenticated
 from boathouse.events import Event, Outbox
-from boathouse.identity import Identities, Identity
+from boathouse.identity import Identities, Identity, Lifetime
 from boathouse.jobs import Run, Runner, RunRequest, Runs, Schedules, TaskIdentity
 from boathouse.lake import storages
 from boathouse.monitoring import completed, parse_granularity
 from boathouse.platform.code import CodeDelivery
 from boathouse.platform.home import Home
 from boathouse.platform.inference import InferenceFlush
+from boathouse.platform.people import People
 from boathouse.platform.trace import Tracer
 from boathouse.registry import Registry
 from boathouse.serving import Endpoints, Launch
@@ -68,8 +69,10 @@ class Platform:
         self.operator = getpass.getuser()
         with self.database.writing():  # all of it or nothing: a crash must not leave an environment without its grants
             set_up(self.catalog, self.access, self.identities, self.operator)
-        if self.home.operator_token() is None:
-            self.home.keep_operator_token(self.identities.issue(self.operator, comment="operator of this home"))
+        self._let_operator_in()
+        lifetime = Lifetime(settings.span("token_lifetime"), settings.span("token_lifetime_max"))
+        ownership = Ownership(self.database, self.access, self.audit)
+        self.people = People(self.database, self.identities, self.access, ownership, self.audit, lifetime, self.operator)
         self.deployments = Deployments(self.database, self.audit)
         self.projects = Projects(self.database, self.audit, settings.path("code"), settings.path("checkouts"))
         self.runs = Runs(self.database)
@@ -117,6 +120,7 @@ class Platform:
         self.runner.stop()
         self.outbox.stop()
         self.audit.publish_head()
+        self.identities.close()
         self.database.close()
         self.home.release()
 
@@ -203,6 +207,14 @@ class Platform:
     def trace(self, identity: Identity, environment: str, prediction_id: str) -> dict[str, Any]:
         """From one prediction back to where it came from."""
         return Tracer(self.catalog, self.registry, self.lineage).trace(identity, environment, prediction_id)
+
+    def _let_operator_in(self) -> None:
+        """Whoever owns the files of a home cannot lock themselves out of it."""
+        self.identities.enable(self.operator)
+        try:
+            self.identities.authenticate(self.home.operator_token())
+        except Unauthenticated:
+            self.home.keep_operator_token(self.identities.issue(self.operator, comment="operator of this home"))
 
     def _submit_test(self, environment: str, model: str, version: int) -> str:
         return self.submit_builtin(environment, "deliver", [model, str(version)], label=f"deliver-{model.partition('.')[2]}",

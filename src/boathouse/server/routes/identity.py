@@ -1,14 +1,14 @@
 """Principals, groups, tokens and grants."""
 
-from datetime import timedelta
 from typing import Any
 
 from fastapi import APIRouter
 from pydantic import BaseModel
 
 from boathouse.catalog import Grant, SecurableKind
-from boathouse.errors import NotPermitted
-from boathouse.identity import Identity, Principal
+from boathouse.clock import parse_span
+from boathouse.errors import InvalidInput
+from boathouse.identity import Identity, Principal, PrincipalKind, Token
 from boathouse.platform import Platform
 from boathouse.server.auth import Caller, Served
 
@@ -17,10 +17,11 @@ _DEPLOYED = {"job": "job", "endpoint": "model_serving_endpoint"}
 
 
 class NewToken(BaseModel):
-    """A token to make."""
+    """A token to make. `expires` is a length of time such as `90d` or `12h`; `days` says the same in days."""
 
     comment: str = ""
-    days: float | None = 90
+    expires: str | None = None
+    days: float | None = None
     principal: str | None = None
     environment: str | None = None
 
@@ -29,7 +30,7 @@ class NewPrincipal(BaseModel):
     """A principal to make."""
 
     name: str
-    kind: str = "user"
+    kind: PrincipalKind = "user"
 
 
 class GrantChange(BaseModel):
@@ -43,36 +44,35 @@ class GrantChange(BaseModel):
 
 @router.get("/whoami")
 def whoami(who: Caller) -> dict[str, Any]:
-    """The caller's principal, groups and, for a run, its environment."""
+    """The caller's principal, groups and, for a run or a token made for one, its environment."""
     return {"principal": who.principal, "groups": sorted(who.groups), "environment": who.environment,
-            "run_id": who.run_id, "scratch": who.scratch}  # fmt: skip
+            "run_id": who.run_id, "scratch": who.scratch, "via": who.via}  # fmt: skip
 
 
 @router.get("/tokens")
-def tokens(who: Caller, platform: Served) -> list[dict[str, Any]]:
-    """The caller's tokens, without their secrets."""
-    return [t.__dict__ for t in platform.identities.tokens(who.principal)]
+def tokens(who: Caller, platform: Served, principal: str | None = None, everyone: bool = False) -> list[Token]:
+    """The caller's tokens, without their secrets; those of a principal that the caller manages; everyone's for admins."""
+    return platform.people.tokens(who, principal, everyone=everyone)
 
 
 @router.post("/tokens")
 def create_token(body: NewToken, who: Caller, platform: Served) -> dict[str, str]:
     """A new token; its secret is shown this once."""
-    principal = body.principal or who.principal
-    if principal != who.principal:
-        _only_admins(who, "make a token for another principal")
-    if who.run_id:
-        raise NotPermitted("a run cannot make tokens")
-    lifetime = None if body.days is None else timedelta(days=body.days)
-    secret = platform.identities.issue(principal, comment=body.comment, lifetime=lifetime, environment=body.environment)
-    platform.audit.record(who.principal, "create token", principal, {"comment": body.comment})
-    return {"token": secret, "principal": principal}
+    span = body.expires or (f"{body.days}d" if body.days is not None else None)
+    try:
+        lifetime = parse_span(span) if span else None
+    except ValueError as error:
+        raise InvalidInput(f"expires: {error}") from error
+    secret = platform.people.issue(
+        who, body.principal, comment=body.comment, lifetime=lifetime, environment=body.environment
+    )
+    return {"token": secret, "principal": body.principal or who.principal}
 
 
 @router.delete("/tokens/{token_id}")
 def revoke_token(token_id: str, who: Caller, platform: Served) -> None:
-    """Revoke a token of one's own; admins anyone's."""
-    platform.identities.revoke(token_id, None if "admins" in who.groups else who.principal)
-    platform.audit.record(who.principal, "revoke token", token_id)
+    """Revoke a token of one's own, or of a principal that one manages."""
+    platform.people.revoke(who, token_id)
 
 
 @router.get("/principals")
@@ -83,27 +83,38 @@ def principals(who: Caller, platform: Served) -> list[Principal]:
 
 @router.post("/principals")
 def create_principal(body: NewPrincipal, who: Caller, platform: Served) -> Principal:
-    """A new user, group or service principal."""
-    _only_admins(who, "make principals")
-    made = platform.identities.create(body.name, body.kind)  # type: ignore[arg-type]
-    platform.audit.record(who.principal, f"create {body.kind}", body.name)
-    return made
+    """A new user, group or service principal; needs MANAGE on the metastore."""
+    return platform.people.create(who, body.name, body.kind)
+
+
+@router.post("/principals/{name}/disable")
+def disable_principal(name: str, who: Caller, platform: Served) -> None:
+    """Let a user or service principal in no more; its tokens and sessions end now."""
+    platform.people.disable(who, name)
+
+
+@router.post("/principals/{name}/enable")
+def enable_principal(name: str, who: Caller, platform: Served) -> None:
+    """Let a disabled principal in again, with new tokens."""
+    platform.people.enable(who, name)
+
+
+@router.delete("/principals/{name}")
+def delete_principal(name: str, who: Caller, platform: Served, to: str | None = None) -> dict[str, int]:
+    """Forget a principal; what it owns goes to `to`, and without that is a reason to refuse."""
+    return {"moved": platform.people.delete(who, name, to)}
 
 
 @router.put("/groups/{group}/members/{member}")
 def add_member(group: str, member: str, who: Caller, platform: Served) -> None:
-    """Put a principal into a group."""
-    _only_admins(who, "change groups")
-    platform.identities.add_member(group, member)
-    platform.audit.record(who.principal, "add member", group, {"member": member})
+    """Put a principal into a group; needs MANAGE on the metastore."""
+    platform.people.add_member(who, group, member)
 
 
 @router.delete("/groups/{group}/members/{member}")
 def remove_member(group: str, member: str, who: Caller, platform: Served) -> None:
-    """Take a principal out of a group."""
-    _only_admins(who, "change groups")
-    platform.identities.remove_member(group, member)
-    platform.audit.record(who.principal, "remove member", group, {"member": member})
+    """Take a principal out of a group; needs MANAGE on the metastore."""
+    platform.people.remove_member(who, group, member)
 
 
 @router.get("/grants")
@@ -129,14 +140,12 @@ def remove_grant(body: GrantChange, who: Caller, platform: Served) -> None:
 
 
 def _check(body: GrantChange, who: Identity, platform: Platform) -> None:
+    if body.kind == "service_principal":
+        platform.people.check_manages(who, body.securable)
+        return
     platform.access.authorize(who, "MANAGE", body.kind, body.securable)
     if body.kind in _DEPLOYED:
         environment, _, name = body.securable.partition(".")
         platform.deployments.resource(_DEPLOYED[body.kind], environment, name)
     else:
         platform.catalog.require(body.kind, body.securable)
-
-
-def _only_admins(who: Identity, what: str) -> None:
-    if "admins" not in who.groups:
-        raise NotPermitted(f"only members of admins may {what}", missing={"group": "admins"})
