@@ -7,7 +7,13 @@ import pytest
 
 from boathouse.client import Lake
 from boathouse.errors import AlreadyExists, InvalidInput, NotFound
-from boathouse.feature_engineering import FeatureEngineeringClient, FeatureFunction, FeatureLookup
+from boathouse.feature_engineering import (
+    EndpointCoreConfig,
+    FeatureEngineeringClient,
+    FeatureFunction,
+    FeatureLookup,
+    ServedEntity,
+)
 from boathouse.features import FeatureSpec, OnlineReader
 from boathouse.scoring import complete
 from boathouse.serving.online_completion import complete_online
@@ -115,3 +121,23 @@ def test_a_dropped_function_is_gone_for_everyone(lake: Lake) -> None:
     lake.functions.drop("features.brief")
     with pytest.raises(NotFound, match="brief"):
         lake.functions.get("features.brief")
+
+
+def test_a_registered_spec_makes_the_training_set_that_its_lookups_make(fe: FeatureEngineeringClient) -> None:
+    made = fe.create_feature_spec(name="features.flight", features=FEATURES, exclude_columns=["wind"])
+    assert made.name == "dev.features.flight"
+    by_name = fe.create_training_set(df=SPINE, feature_spec="features.flight", label="late", exclude_columns=["who"])
+    assert by_name.load_df().to_pandas()["tag"].tolist() == TAGS
+    assert "wind" not in by_name.load_df().columns
+
+
+def test_an_endpoint_answers_with_the_features_of_a_spec(lake: Lake, fe: FeatureEngineeringClient) -> None:
+    entity = ServedEntity(feature_spec_name="features.flight")
+    fe.create_feature_serving_endpoint(name="flight-features", config=EndpointCoreConfig(served_entities=entity))
+    request = {"dataframe_records": SPINE[["origin", "speed", "who"]].to_dict("records")}
+    answer = lake.query("flight-features", request)
+    assert answer == {"outputs": [{"left": left, "tag": tag} for left, tag in zip(LEFT, TAGS, strict=True)]}
+    assert fe.get_feature_serving_endpoint(name="flight-features").state == "READY"
+    fe.delete_feature_serving_endpoint(name="flight-features")
+    with pytest.raises(NotFound):
+        lake.call("GET", "/api/v1/endpoints/dev/flight-features")

@@ -15,7 +15,7 @@ from boathouse.identity import Identity
 METASTORE = "boathouse"
 """The one securable above all catalogs: CREATE CATALOG is granted on it."""
 
-_OWNED = ("catalog", "schema", "table", "volume", "model")
+_OWNED = ("catalog", "schema", "table", "volume", "model", "function")
 
 
 class Securables:

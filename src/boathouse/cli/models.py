@@ -132,6 +132,14 @@ def show_features(name: str, as_json: bool = JSON) -> None:
     show(columns, ["name", "type", "comment"], False)
 
 
+@features.command("specs")
+def list_specs(as_json: bool = JSON) -> None:
+    """Registered feature specs: what `create_feature_spec` made."""
+    with connected() as lake:
+        rows = lake.http.call("GET", "/api/v1/feature-specs", params={"environment": lake.environment})
+        show(rows, ["name", "owner", "created_at"], as_json, empty="no feature specs")
+
+
 @features.command("publish")
 def publish(name: str) -> None:
     """Copy each key's newest known row into the online store."""
@@ -177,6 +185,31 @@ def show_endpoint(name: str, as_json: bool = JSON) -> None:
     """One endpoint."""
     with connected() as lake:
         facts(lake.call("GET", f"/api/v1/endpoints/{lake.environment}/{name}"), as_json)
+
+
+@endpoints.command("create")
+def create_endpoint(
+    name: str,
+    model: str = typer.Option("", "--model", help="the registered model it serves, schema.model"),
+    version: str = typer.Option("champion", "--version", help="a version, a stage or an alias to follow"),
+    spec: str = typer.Option("", "--spec", help="the feature spec it serves instead of a model"),
+) -> None:
+    """An endpoint made by hand; those of a project are made by `boathouse deploy`."""
+    if bool(model) == bool(spec):
+        raise typer.BadParameter("name one of --model, --spec")
+    with connected() as lake:
+        entity = {"entity_name": lake.complete(model or spec), "entity_version": version}
+        body = {"config": {"served_entities": [entity]}}
+        lake.call("PUT", f"/api/v1/endpoints/{lake.environment}/{name}", body)
+        say(f"endpoint {lake.environment}.{name} serves {entity['entity_name']}")
+
+
+@endpoints.command("delete")
+def delete_endpoint(name: str) -> None:
+    """End an endpoint that was made by hand, and forget it. Its logged requests stay."""
+    with connected() as lake:
+        lake.call("DELETE", f"/api/v1/endpoints/{lake.environment}/{name}")
+        say(f"deleted endpoint {lake.environment}.{name}")
 
 
 @endpoints.command("query")

@@ -12,7 +12,8 @@ import uvicorn
 from boathouse import context
 from boathouse.client.http import Http
 from boathouse.client.lake import Lake
-from boathouse.scoring import Model, load
+from boathouse.features import FeatureSpec, FeatureSpecInfo
+from boathouse.scoring import Model, load, spec_alone
 from boathouse.serving import ModelServer, Spool
 
 
@@ -23,6 +24,7 @@ def main() -> None:
         parser.add_argument(f"--{name}", required=True)
     for name in ("socket", "secrets"):
         parser.add_argument(f"--{name}", type=int, required=True)
+    parser.add_argument("--features-only", action="store_true", help="`model` names a feature spec")
     given = parser.parse_args()
     with os.fdopen(given.secrets) as pipe:
         token, key = pipe.read().split("\n")
@@ -30,6 +32,9 @@ def main() -> None:
     context.use(lake)
 
     def bring(version: int) -> Model:
+        if given.features_only:
+            found = FeatureSpecInfo.from_dict(lake.call("GET", f"/api/v1/feature-specs/{given.model}"))
+            return spec_alone(found.name, str(found.id), FeatureSpec.from_yaml(found.spec))
         return load(lake, f"models:/{given.model}/{version}")
 
     server = ModelServer(given.endpoint, bring, Path(given.online), Spool(Path(given.spool)), key)

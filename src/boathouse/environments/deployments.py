@@ -14,6 +14,9 @@ from boathouse.environments.store import deployments, resources
 from boathouse.errors import Conflict, NotFound
 from boathouse.identity import Identity
 
+BY_HAND = "by hand"
+"""Stands for the project of what was made one by one, through the API or the command line."""
+
 
 @dataclass(frozen=True)
 class Deployment:
@@ -95,6 +98,39 @@ class Deployments:
             self._audit.write(connection, identity.principal, "deploy", f"{environment}/{project}",
                               {"commit": commit, "dirty": dirty, "scratch": scratch, "resources": len(wanted)})  # fmt: skip
         return self.deployment(number)
+
+    def put(self, identity: Identity, environment: str, kind: str, name: str, definition: Mapping[str, Any]) -> Resource:
+        """Make or change one resource by hand, outside any project. Raises Conflict when a project owns the name."""
+        here = {"environment": environment, "scratch": "", "kind": kind, "name": name}
+        with self._database.writing() as connection:
+            self._check_by_hand(connection, here)
+            made = deployments.insert().values(
+                environment=environment, project=BY_HAND, scratch="", commit_id=None, dirty=False, source="",
+                deployed_by=identity.principal, deployed_at=clock.now(),
+            )  # fmt: skip
+            number = connection.execute(made).inserted_primary_key[0]  # type: ignore[index]
+            connection.execute(resources.delete().where(*(resources.c[k] == v for k, v in here.items())))
+            row = {**here, "project": BY_HAND, "definition": dict(definition), "deployment": number}
+            connection.execute(resources.insert().values(row))
+            self._audit.write(connection, identity.principal, f"put {kind}", f"{environment}.{name}")
+        return self.resource(kind, environment, name)
+
+    def remove(self, identity: Identity, environment: str, kind: str, name: str) -> None:
+        """Remove a resource that was made by hand. Raises NotFound, and Conflict when a project owns it."""
+        self.resource(kind, environment, name)
+        here = {"environment": environment, "scratch": "", "kind": kind, "name": name}
+        with self._database.writing() as connection:
+            self._check_by_hand(connection, here)
+            connection.execute(resources.delete().where(*(resources.c[k] == v for k, v in here.items())))
+            self._audit.write(connection, identity.principal, f"delete {kind}", f"{environment}.{name}")
+
+    def _check_by_hand(self, connection: sa.Connection, here: Mapping[str, str]) -> None:
+        query = sa.select(resources.c.project).where(*(resources.c[k] == v for k, v in here.items()))
+        owner = connection.execute(query).scalar()
+        if owner not in (None, BY_HAND):
+            raise Conflict(
+                f"{here['kind']} {here['name']!r} of {here['environment']} belongs to the project {owner!r}: change it there"
+            )
 
     def deployment(self, number: int) -> Deployment:
         """One deployment. Raises NotFound."""

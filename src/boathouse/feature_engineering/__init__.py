@@ -1,10 +1,26 @@
 """The published feature-engineering client's names, over this lakehouse."""
 
 from boathouse.feature_engineering.client import FeatureEngineeringClient, FeatureTable, PublishedTable
-from boathouse.features import FeatureFunction, FeatureLookup, FeatureSpec
+from boathouse.feature_engineering.entities import (
+    AutoCaptureConfig,
+    EndpointCoreConfig,
+    FeatureServingEndpoint,
+    ServedEntity,
+)
+from boathouse.features import FeatureFunction, FeatureLookup, FeatureSpec, FeatureSpecInfo
 from boathouse.training import TrainingSet
 
 __all__ = [
-    "FeatureEngineeringClient", "FeatureFunction", "FeatureLookup", "FeatureSpec", "FeatureTable", "PublishedTable",
+    "AutoCaptureConfig",
+    "EndpointCoreConfig",
+    "FeatureEngineeringClient",
+    "FeatureFunction",
+    "FeatureLookup",
+    "FeatureServingEndpoint",
+    "FeatureSpec",
+    "FeatureSpecInfo",
+    "FeatureTable",
+    "PublishedTable",
+    "ServedEntity",
     "TrainingSet",
-]  # fmt: skip
+]

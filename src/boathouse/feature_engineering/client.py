@@ -8,8 +8,9 @@ from boathouse import context as contexts
 from boathouse.catalog import TableInfo
 from boathouse.context import Context
 from boathouse.errors import InvalidInput
-from boathouse.feature_engineering import packaging
-from boathouse.features import FeatureFunction, FeatureLookup, publish
+from boathouse.feature_engineering import packaging, serving
+from boathouse.feature_engineering.entities import EndpointCoreConfig, FeatureServingEndpoint
+from boathouse.features import FeatureFunction, FeatureLookup, FeatureSpecInfo, publish
 from boathouse.lake import Frame, Relation
 from boathouse.scoring import complete, load
 from boathouse.serving import log_predictions
@@ -125,14 +126,46 @@ class FeatureEngineeringClient:
         self._context.describe_table(name, tags=tags)
 
     def create_training_set(self, *, df: Frame, feature_lookups: Sequence[FeatureLookup | FeatureFunction] | None = None,
-                            label: str | Sequence[str] | None, exclude_columns: Sequence[str] = (),
-                            **_options: Any) -> TrainingSet:  # fmt: skip
+                            feature_spec: str | None = None, label: str | Sequence[str] | None,
+                            exclude_columns: Sequence[str] = (), **_options: Any) -> TrainingSet:  # fmt: skip
         """Examples with the features that were known at each row's time.
 
+        What to look up is given as lookups and functions, or as the name of a registered feature spec.
         Raises InvalidInput for a lookup key that is no column, NotFound for an unknown table or feature,
         DuplicateKey when a feature table holds one key, event time and known time twice.
         """
-        return make_training_set(self._context, df, list(feature_lookups or ()), label, exclude_columns)
+        if feature_spec is not None and feature_lookups is not None:
+            raise InvalidInput("give feature_lookups or feature_spec, not both")
+        if feature_spec is None:
+            return make_training_set(self._context, df, list(feature_lookups or ()), label, exclude_columns)
+        features, excluded = serving.features_of(self._context, feature_spec)
+        return make_training_set(self._context, df, features, label, [*excluded, *exclude_columns])
+
+    def create_feature_spec(self, *, name: str, features: Sequence[FeatureLookup | FeatureFunction],
+                            exclude_columns: Sequence[str] | None = None, **_options: Any) -> FeatureSpecInfo:  # fmt: skip
+        """Register lookups and functions under a name. Raises AlreadyExists, InvalidInput, NotFound."""
+        return serving.create_spec(self._context, name, features, exclude_columns or ())
+
+    def update_feature_spec(self, *, name: str, owner: str) -> FeatureSpecInfo:
+        """Hand a feature spec to another owner."""
+        address = f"/api/v1/feature-specs/{self._context.complete(name)}"
+        return FeatureSpecInfo.from_dict(self._context.call("PATCH", address, {"owner": owner}))
+
+    def delete_feature_spec(self, *, name: str) -> None:
+        """Forget a feature spec."""
+        self._context.call("DELETE", f"/api/v1/feature-specs/{self._context.complete(name)}")
+
+    def create_feature_serving_endpoint(self, *, name: str, config: EndpointCoreConfig) -> FeatureServingEndpoint:
+        """An endpoint of this environment that answers with the features of a spec, without a model."""
+        return serving.create_endpoint(self._context, name, config)
+
+    def get_feature_serving_endpoint(self, *, name: str) -> FeatureServingEndpoint:
+        """An endpoint as it is. Raises NotFound."""
+        return serving.endpoint(self._context, name)
+
+    def delete_feature_serving_endpoint(self, *, name: str) -> None:
+        """End an endpoint and forget it."""
+        serving.delete_endpoint(self._context, name)
 
     def log_model(self, *, model: Any, artifact_path: str, flavor: Any, training_set: TrainingSet | None = None,
                   registered_model_name: str | None = None, pip_requirements: Sequence[str] | None = None,

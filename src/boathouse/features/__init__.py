@@ -5,7 +5,8 @@ from boathouse.features.functions import OnlineFunctions, with_functions_sql
 from boathouse.features.lookups import FeatureFunction, FeatureLookup
 from boathouse.features.online import OnlineReader, OnlineSnapshot, OnlineTable, publish, withdraw
 from boathouse.features.point_in_time import AsOf, FeatureSide, as_of_join_sql, check_duplicates
-from boathouse.features.resolution import resolve
+from boathouse.features.registered_specs import FeatureSpecInfo, FeatureSpecs
+from boathouse.features.resolution import as_asked, resolve, resolve_alone
 from boathouse.features.specs import (
     FeatureSpec,
     FunctionFacts,
@@ -22,6 +23,8 @@ __all__ = [
     "FeatureLookup",
     "FeatureSide",
     "FeatureSpec",
+    "FeatureSpecInfo",
+    "FeatureSpecs",
     "FunctionFacts",
     "InputColumn",
     "InputTable",
@@ -32,11 +35,13 @@ __all__ = [
     "Source",
     "TableFacts",
     "TableLookup",
+    "as_asked",
     "as_of_join_sql",
     "check_duplicates",
     "complete_sql",
     "publish",
     "resolve",
+    "resolve_alone",
     "training_set_sql",
     "with_functions_sql",
     "withdraw",

@@ -56,6 +56,76 @@ def resolve(
     return FeatureSpec(kept, tables, labels, spine, code)
 
 
+def as_asked(spec: FeatureSpec) -> tuple[list[FeatureLookup | FeatureFunction], list[str]]:
+    """The lookups and functions that a spec was resolved from, and the columns it leaves out."""
+    lookups = [
+        FeatureLookup(
+            lookup.table.name,
+            lookup.on,
+            feature_names=[feature for feature, _ in lookup.columns],
+            rename_outputs={feature: output for feature, output in lookup.columns if feature != output},
+            timestamp_lookup_key=lookup.at,
+            lookback_window=lookup.lookback,
+            default_values=lookup.defaults,
+        )
+        for lookup in spec.lookups()
+    ]
+    functions = [
+        FeatureFunction(udf_name=c.udf_name, input_bindings=c.input_bindings, output_name=c.name)
+        for c in spec.functions
+    ]
+    times = {lookup.at for lookup in spec.lookups()}  # left out because they only choose rows
+    excluded = [c.name for c in spec.input_columns if not c.include and c.name not in times]
+    return [*lookups, *functions], excluded
+
+
+def resolve_alone(
+    features: Sequence[FeatureLookup | FeatureFunction],
+    table_facts: Mapping[str, TableFacts],
+    exclude_columns: Sequence[str] = (),
+    *,
+    function_facts: Mapping[str, FunctionFacts] | None = None,
+) -> FeatureSpec:
+    """A spec without a spine: its inputs are the keys, times and bound columns that nothing else gives.
+
+    A lookup without a timestamp key takes the table's own name for it. Times only choose rows: online,
+    where the newest row is served, no request carries them. Raises InvalidInput, NotFound.
+    """
+    dated = [_dated(f, table_facts) if isinstance(f, FeatureLookup) else f for f in features]
+    lookups = [f for f in dated if isinstance(f, FeatureLookup)]
+    functions = [f for f in dated if isinstance(f, FeatureFunction)]
+    made = {f.output_name for f in functions}
+    made |= {f.rename_outputs.get(n, n) for f in lookups for n in _features(f, _known(f.table_name, table_facts))}
+    asked = [name for f in lookups for name in (*f.lookup_key, *([f.timestamp_lookup_key] if f.timestamp_lookup_key else []))]
+    for function in functions:
+        asked += _bindings(function, (function_facts or {}).get(function.udf_name)).values()
+    spine = [name for name in dict.fromkeys(asked) if name not in made]
+    spec = resolve(spine, dated, table_facts, None, exclude_columns, function_facts=function_facts)
+    times = {f.timestamp_lookup_key for f in lookups}
+    return replace(spec, input_columns=tuple(_seen(c, c.include and c.name not in times) for c in spec.input_columns))
+
+
+def _dated(lookup: FeatureLookup, table_facts: Mapping[str, TableFacts]) -> FeatureLookup:
+    times = _known(lookup.table_name, table_facts).times
+    if lookup.timestamp_lookup_key or not times:
+        return lookup
+    return FeatureLookup(
+        lookup.table_name,
+        lookup.lookup_key,
+        feature_names=lookup.feature_names,
+        rename_outputs=lookup.rename_outputs,
+        timestamp_lookup_key=times[0],
+        lookback_window=lookup.lookback_window,
+        default_values=lookup.default_values,
+    )
+
+
+def _known(table: str, table_facts: Mapping[str, TableFacts]) -> TableFacts:
+    if table not in table_facts:
+        raise NotFound(f"there is no feature table {table}{_nearest(table, table_facts)}")
+    return table_facts[table]
+
+
 def _spine_types(spine: Mapping[str, str] | Sequence[str]) -> dict[str, str]:
     if isinstance(spine, Mapping):
         return {name: feature_type(given) for name, given in spine.items()}
@@ -70,9 +140,7 @@ def _looked_up(
 ) -> list[InputColumn]:
     """The columns of one lookup."""
     table = lookup.table_name
-    if table not in table_facts:
-        raise NotFound(f"there is no feature table {table}{_nearest(table, table_facts)}")
-    facts = table_facts[table]
+    facts = _known(table, table_facts)
     on = _on(lookup, facts, types, labels)
     at = _at(lookup, facts, types)
     features = _features(lookup, facts)

@@ -18,6 +18,7 @@ from boathouse.delivery import Delivery
 from boathouse.environments import ENVIRONMENTS, Deployments, Projects, service_principal, set_up, share
 from boathouse.errors import Conflict, InvalidInput, Unauthenticated
 from boathouse.events import Event, Outbox
+from boathouse.features import FeatureSpecs
 from boathouse.identity import Identities, Identity, Lifetime
 from boathouse.jobs import Run, Runner, RunRequest, Runs, Schedules, TaskIdentity
 from boathouse.lake import storages
@@ -27,8 +28,9 @@ from boathouse.platform.home import Home
 from boathouse.platform.inference import InferenceFlush
 from boathouse.platform.people import People
 from boathouse.platform.trace import Tracer
+from boathouse.project import definition, parse_resource
 from boathouse.registry import Registry
-from boathouse.serving import Endpoints, Launch
+from boathouse.serving import Endpoints, Launch, served_entity
 from boathouse.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -64,6 +66,7 @@ class Platform:
         self.outbox = Outbox(self.database)
         self.catalog = Catalog(self.database, self.access, self.audit, self.lineage, self.outbox, self.storages)
         self.functions = Functions(self.database, self.catalog)
+        self.feature_specs = FeatureSpecs(self.database, self.catalog)
         self.sql = SqlDesk(self.catalog)
         self.securables = Securables(self.database, self.catalog, ENVIRONMENTS)
         self.operator = getpass.getuser()
@@ -83,7 +86,7 @@ class Platform:
         self.code = CodeDelivery(self.catalog, self.identities, self.deployments, self.projects, self.runner, self.registry)
         self.delivery = Delivery(self.registry, self.deployments, self.access, self.audit, self._submit_test)
         key = self.home.secret("endpoints.key")
-        self.endpoints = Endpoints(self.database, self.deployments, self.registry, self._launch, key)
+        self.endpoints = Endpoints(self.database, self.deployments, self.registry, self.feature_specs, self._launch, key)
         self.alerts = Alerts(self.database, self.outbox, self.audit)
         self.inference = InferenceFlush(self.catalog, self.deployments, self.service_identity, settings.path("spool"))
         self.schedules = Schedules(self._scheduled, self._start_due)
@@ -199,6 +202,15 @@ class Platform:
             self.inference.flush(environment, endpoint.name)
         arguments = [name, as_of] if as_of else [name]
         return self.submit_builtin(environment, "refresh-monitor", arguments, label=f"monitor-{name}", trigger=trigger)
+
+    def put_endpoint(self, identity: Identity, environment: str, name: str, body: Mapping[str, Any]) -> None:
+        """Make or change an endpoint by hand, for a model or a feature spec. Raises Conflict, InvalidInput, NotPermitted."""
+        wanted = definition(parse_resource("model_serving_endpoint", {**body, "name": name}))
+        self.access.authorize(identity, "MANAGE ENDPOINT", "endpoint", f"{environment}.{name}")
+        entity = served_entity(environment, wanted)[0]
+        self.access.authorize(identity, "EXECUTE", "function" if self.feature_specs.find(entity) else "model", entity)
+        self.deployments.put(identity, environment, "model_serving_endpoint", name, wanted)
+        self.endpoints.wake()
 
     def flush_endpoint(self, environment: str, name: str) -> int:
         """Move an endpoint's logged requests into its bronze table; how many."""

@@ -26,7 +26,7 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Model:
-    """One loaded version."""
+    """One loaded version; `raw` is None where a feature spec is served without a model."""
 
     name: str
     version: str
@@ -78,6 +78,12 @@ def load_folder(folder: Path, name: str, version: str, run_id: str | None = None
     raw = mlflow.pyfunc.load_model(str(raw_folder))
     functions = OnlineFunctions(spec) if spec and spec.functions else None
     return Model(name, version, run_id, spec, inputs, native(raw), signature, functions)
+
+
+def spec_alone(name: str, version: str, spec: FeatureSpec) -> Model:
+    """A feature spec as what an endpoint serves: it completes rows, and nothing predicts."""
+    functions = OnlineFunctions(spec) if spec.functions else None
+    return Model(name, version, None, spec, spec.required_inputs, None, None, functions)
 
 
 def native(loaded: Any) -> Any:

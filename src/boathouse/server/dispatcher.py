@@ -8,6 +8,7 @@ from boathouse.identity import Identity
 from boathouse.platform import Platform
 from boathouse.server.auth import COOKIE
 from boathouse.server.mlflow_app import create_mlflow_app, owns
+from boathouse.server.routes.operations import close_forwarding
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -34,6 +35,10 @@ class Dispatcher:
     def warm_up(self) -> None:
         """Import MLflow in the background, so that its first request does not wait."""
         self._mlflow.warm_up()
+
+    async def release(self) -> None:
+        """Close the connections to model servers."""
+        await close_forwarding(self._api)
 
     def close(self) -> None:
         """Let go of MLflow's stores."""

@@ -3,6 +3,7 @@
 import socket
 import threading
 import time
+from collections.abc import Awaitable, Callable
 
 import uvicorn
 
@@ -32,7 +33,7 @@ class Server:
             self._app, log_level="warning", lifespan="off", timeout_graceful_shutdown=3, access_log=False,
             server_header=False,
         )  # fmt: skip
-        self._server = uvicorn.Server(config)
+        self._server = _Uvicorn(config, self._app.release)
         self._thread: threading.Thread | None = None
 
     def start(self, warm: bool = False) -> str:
@@ -61,6 +62,19 @@ class Server:
             self._thread.join(10)
         self._app.close()
         self._socket.close()
+
+
+class _Uvicorn(uvicorn.Server):
+    """Lets go of what belongs to the event loop while the loop still runs."""
+
+    def __init__(self, config: uvicorn.Config, release: Callable[[], Awaitable[None]]) -> None:
+        super().__init__(config)
+        self._release = release
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End connections, in and out."""
+        await super().shutdown(sockets)
+        await self._release()
 
 
 def _listen(port: int) -> socket.socket:

@@ -20,6 +20,7 @@ from boathouse import clock
 from boathouse.database import Database
 from boathouse.environments import Deployments
 from boathouse.errors import BoathouseError, NotFound, Unavailable
+from boathouse.features import FeatureSpecs
 from boathouse.jobs import end_process, process_started
 from boathouse.names import parse
 from boathouse.registry import CHAMPION, Registry
@@ -63,11 +64,12 @@ class Launch:
 class Endpoints:
     """One process per endpoint: loads beside, switches when the new version answers, keeps the old until then."""
 
-    def __init__(self, database: Database, deployments: Deployments, registry: Registry,
+    def __init__(self, database: Database, deployments: Deployments, registry: Registry, specs: FeatureSpecs,
                  launch: Callable[[str, str], Launch], key: str) -> None:  # fmt: skip
         self._database = database
         self._deployments = deployments
         self._registry = registry
+        self._specs = specs
         self._launch = launch
         self.key = key
         self._processes: dict[tuple[str, str], subprocess.Popen[bytes]] = {}
@@ -113,12 +115,18 @@ class Endpoints:
 
     def state(self, environment: str, name: str) -> EndpointState:
         """One endpoint. Raises NotFound, Unavailable while it starts."""
+        self._deployments.resource("model_serving_endpoint", environment, name)
         self._attend(environment, name)
         for found in self.states(environment):
             if found.name == name:
                 return found
-        self._deployments.resource("model_serving_endpoint", environment, name)
         raise Unavailable(f"endpoint {environment}.{name} is starting; try again in a moment")
+
+    def end(self, environment: str, name: str) -> None:
+        """End the model server of an endpoint that is deployed no more."""
+        with self._busy:
+            if (environment, name) in self._processes:
+                self._end(environment, name)
 
     def wait_for(self, environment: str, name: str, version: int, seconds: float = 120) -> EndpointState:
         """Block until an endpoint serves a version. Raises Unavailable."""
@@ -158,8 +166,9 @@ class Endpoints:
 
     def _follow(self, environment: str, name: str, definition: dict[str, Any]) -> None:
         model, reference = served_entity(environment, definition)
+        spec = self._specs.find(model)
         try:
-            version = self._registry.resolve(model, reference)
+            version = spec.id if spec else self._registry.resolve(model, reference)
         except NotFound:
             self._note(environment, name, state="WAITING", model=model, reason=f"{model} has no {reference} version yet")
             return
@@ -169,11 +178,11 @@ class Endpoints:
         if alive and before and before.served_version == version:
             return
         self._note(environment, name, state="LOADING", model=model, wanted_version=version, reason=None)
-        port = before.port if alive and before and before.port else self._begin(environment, name, model)
+        port = before.port if alive and before and before.port else self._begin(environment, name, model, bool(spec))
         _ask(port, self.key, "/load", {"version": version}, _LOAD_SECONDS)
         self._note(environment, name, state="READY", served_version=version, reason=None)
 
-    def _begin(self, environment: str, name: str, model: str) -> int:
+    def _begin(self, environment: str, name: str, model: str, alone: bool) -> int:
         launch = self._launch(environment, name)
         listener = socket()
         listener.bind((_LOOPBACK, 0))
@@ -184,7 +193,7 @@ class Endpoints:
         os.close(write_end)
         words = ["--endpoint", name, "--model", model, "--environment", environment, "--url", launch.url,
                  "--online", str(launch.online_folder), "--spool", str(launch.spool), "--socket", str(listener.fileno()),
-                 "--secrets", str(read_end)]  # fmt: skip
+                 "--secrets", str(read_end), *(["--features-only"] if alone else [])]  # fmt: skip
         launch.log.parent.mkdir(parents=True, exist_ok=True)
         with launch.log.open("ab") as output:
             process = subprocess.Popen(
@@ -233,7 +242,7 @@ class Endpoints:
 
 
 def served_entity(environment: str, definition: dict[str, Any]) -> tuple[str, str]:
-    """(full model name, version or alias) that an endpoint's definition asks for."""
+    """(full name of a model or feature spec, version or alias) that an endpoint's definition asks for."""
     entities = (definition.get("config") or {}).get("served_entities") or [{}]
     name = str(parse(str(entities[0].get("entity_name")), environment))
     return name, str(entities[0].get("entity_version") or CHAMPION)

@@ -13,7 +13,7 @@ import msgspec
 
 from boathouse import clock
 from boathouse.errors import BoathouseError, InvalidInput, NotFound, Unavailable
-from boathouse.features import FeatureSpec, OnlineReader
+from boathouse.features import FeatureSpec, OnlineReader, Source
 from boathouse.scoring import Model
 from boathouse.serving.online_completion import complete_online
 from boathouse.serving.payload import parse, plain
@@ -21,6 +21,7 @@ from boathouse.serving.spool import Spool
 
 if TYPE_CHECKING:
     import numpy as np
+    import pandas as pd
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -100,15 +101,25 @@ class ModelServer:
             raise Unavailable("no version is loaded yet")
         question = parse(content_type, body, model.inputs)
         rows, versions = complete_online(model.spec or FeatureSpec(()), question.rows, self._online, model.functions)
-        prediction = model.predict(rows)
-        said: dict[str, Any] = {"predictions": _numbers(prediction.values)}
-        if prediction.probabilities is not None:
-            said["probabilities"] = _numbers(prediction.probabilities)
+        said = _features(model, rows) if model.raw is None else _prediction(model, rows)
         logged = {"features": msgspec.json.encode(plain(rows)).decode(), "client_request_id": question.client_request_id,
                   "feature_versions": msgspec.json.encode(dict(versions)).decode()}  # fmt: skip
         if question.request_time:
             logged["request_time"] = question.request_time
         return Answer(200, msgspec.json.encode(said), {}), logged
+
+
+def _prediction(model: Model, rows: "pd.DataFrame") -> dict[str, Any]:
+    prediction = model.predict(rows)
+    said: dict[str, Any] = {"predictions": _numbers(prediction.values)}
+    if prediction.probabilities is not None:
+        said["probabilities"] = _numbers(prediction.probabilities)
+    return said
+
+
+def _features(model: Model, rows: "pd.DataFrame") -> dict[str, Any]:
+    spec = model.spec or FeatureSpec(())
+    return {"outputs": plain(rows[[c.name for c in spec.input_columns if c.include and c.source is not Source.TRAINING_DATA]])}
 
 
 def _numbers(values: "np.ndarray[Any, Any]") -> list[Any]:

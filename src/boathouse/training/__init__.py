@@ -1,9 +1,16 @@
 """Training: sets by point-in-time lookups, and the record that lets a version be made again."""
 
 from boathouse.training.record import TrainingRecord, pip_requirements, record_of, tags
-from boathouse.training.training_set import TrainingSet, make_training_set, relations_of, table_facts
+from boathouse.training.training_set import TrainingSet, facts_of, make_training_set, relations_of, table_facts
 
 __all__ = [
-    "TrainingRecord", "TrainingSet", "make_training_set", "pip_requirements", "record_of", "relations_of",
-    "table_facts", "tags",
-]  # fmt: skip
+    "TrainingRecord",
+    "TrainingSet",
+    "facts_of",
+    "make_training_set",
+    "pip_requirements",
+    "record_of",
+    "relations_of",
+    "table_facts",
+    "tags",
+]

@@ -1,5 +1,8 @@
 """The routes of our API, one file a room."""
 
-from boathouse.server.routes import catalog, code, functions, identity, jobs, models, operations
+from boathouse.server.routes import catalog, code, features, functions, identity, jobs, models, operations
 
-ROUTERS = (identity.router, catalog.router, functions.router, jobs.router, code.router, models.router, operations.router)
+ROUTERS = (
+    identity.router, catalog.router, functions.router, features.router, jobs.router, code.router, models.router,
+    operations.router,
+)  # fmt: skip

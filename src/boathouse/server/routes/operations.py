@@ -34,6 +34,21 @@ def endpoint(environment: str, name: str, who: Caller, platform: Served) -> dict
     return platform.endpoints.state(environment, name).__dict__
 
 
+@router.put(_API + "/endpoints/{environment}/{name}")
+def put_endpoint(environment: str, name: str, body: dict[str, Any], who: Caller, platform: Served) -> dict[str, Any]:
+    """Make or change an endpoint by hand; needs MANAGE ENDPOINT, and EXECUTE on what it serves."""
+    platform.put_endpoint(who, environment, name, body)
+    return {"environment": environment, "name": name}
+
+
+@router.delete(_API + "/endpoints/{environment}/{name}")
+def delete_endpoint(environment: str, name: str, who: Caller, platform: Served) -> None:
+    """End an endpoint that was made by hand; needs MANAGE ENDPOINT."""
+    platform.access.authorize(who, "MANAGE ENDPOINT", "endpoint", f"{environment}.{name}")
+    platform.deployments.remove(who, environment, "model_serving_endpoint", name)
+    platform.endpoints.end(environment, name)
+
+
 @router.post(_API + "/endpoints/{environment}/{name}/await/{version}")
 def await_version(environment: str, name: str, version: int, who: Caller, platform: Served) -> dict[str, Any]:
     """Block until an endpoint serves a version, two minutes at most."""
@@ -81,6 +96,12 @@ def _client(request: Request) -> httpx.AsyncClient:
         state.forwarding = httpx.AsyncClient(timeout=60, trust_env=False)
     client: httpx.AsyncClient = state.forwarding
     return client
+
+
+async def close_forwarding(api: Any) -> None:
+    """Close the connections to model servers, in the loop that opened them."""
+    if hasattr(api.state, "forwarding"):
+        await api.state.forwarding.aclose()
 
 
 @router.get(f"{_API}/monitors")

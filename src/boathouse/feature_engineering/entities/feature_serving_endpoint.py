@@ -1,0 +1,54 @@
+"""Value classes of the published client: what an endpoint that serves features is made of."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from boathouse.errors import InvalidInput
+
+
+@dataclass(frozen=True)
+class ServedEntity:
+    """A feature spec behind an endpoint. The fields about machines are accepted and mean nothing here."""
+
+    feature_spec_name: str
+    name: str | None = None
+    workload_size: str = "Small"
+    scale_to_zero_enabled: bool = True
+    instance_profile_arn: str | None = None
+
+
+@dataclass(frozen=True)
+class AutoCaptureConfig:
+    """Where the published client would log requests. Here every endpoint logs into `<spec>_payload` by itself."""
+
+    catalog_name: str
+    schema_name: str
+    table_name_prefix: str
+    enabled: bool = True
+
+
+@dataclass(frozen=True)
+class EndpointCoreConfig:
+    """What an endpoint serves: one feature spec."""
+
+    served_entities: ServedEntity | Sequence[ServedEntity]
+    auto_capture_config: AutoCaptureConfig | None = None
+
+    @property
+    def entity(self) -> ServedEntity:
+        """The one served entity. Raises InvalidInput for several."""
+        given = [self.served_entities] if isinstance(self.served_entities, ServedEntity) else list(self.served_entities)
+        if len(given) != 1:
+            raise InvalidInput(f"an endpoint serves one feature spec, and {len(given)} are given")
+        return given[0]
+
+
+@dataclass(frozen=True)
+class FeatureServingEndpoint:
+    """An endpoint that serves features, as it is."""
+
+    name: str
+    state: str
+    feature_spec_name: str
+    details: dict[str, Any] = field(default_factory=dict, repr=False)

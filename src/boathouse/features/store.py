@@ -1,0 +1,14 @@
+"""Tables of the room."""
+
+import sqlalchemy as sa
+
+from boathouse.database import metadata
+
+feature_specs = sa.Table(
+    "bh_feature_specs", metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("name", sa.String(512), nullable=False, unique=True),
+    sa.Column("spec", sa.Text, nullable=False),
+    sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("created_by", sa.String(255), nullable=False),
+)  # fmt: skip

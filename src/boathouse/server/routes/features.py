@@ -1,0 +1,57 @@
+"""Feature specs under names of their own."""
+
+from typing import Any
+
+from fastapi import APIRouter
+from pydantic import BaseModel
+
+from boathouse.errors import NotFound
+from boathouse.server.auth import Caller, Served
+
+router = APIRouter(prefix="/api/v1", tags=["features"])
+
+
+class NewSpec(BaseModel):
+    """A spec as `feature_spec.yaml` has it, table names in full."""
+
+    spec: str
+
+
+class NewOwner(BaseModel):
+    """Whose it shall be."""
+
+    owner: str
+
+
+@router.get("/feature-specs")
+def feature_specs(who: Caller, platform: Served, environment: str | None = None) -> list[dict[str, Any]]:
+    """Feature specs the caller may use."""
+    return [s.to_dict() for s in platform.feature_specs.specs(who, environment)]
+
+
+@router.get("/feature-specs/{name}")
+def feature_spec(name: str, who: Caller, platform: Served) -> dict[str, Any]:
+    """A feature spec; needs EXECUTE."""
+    return platform.feature_specs.spec(who, name).to_dict()
+
+
+@router.post("/feature-specs/{name}")
+def create_feature_spec(name: str, body: NewSpec, who: Caller, platform: Served) -> dict[str, Any]:
+    """Register a feature spec; needs CREATE FUNCTION on the schema and SELECT on its tables."""
+    return platform.feature_specs.create(who, name, body.spec).to_dict()
+
+
+@router.patch("/feature-specs/{name}")
+def give_feature_spec(name: str, body: NewOwner, who: Caller, platform: Served) -> dict[str, Any]:
+    """Hand a feature spec to another owner; needs MANAGE."""
+    platform.securables.alter(who, "function", name, owner=body.owner)
+    found = platform.feature_specs.find(name)
+    if found is None:
+        raise NotFound(f"no feature spec is named {name}")
+    return found.to_dict()
+
+
+@router.delete("/feature-specs/{name}")
+def drop_feature_spec(name: str, who: Caller, platform: Served) -> None:
+    """Forget a feature spec; needs MANAGE."""
+    platform.feature_specs.drop(who, name)
