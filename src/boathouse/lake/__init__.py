@@ -2,7 +2,7 @@
 
 from boathouse.lake.delta import UNCHANGED, Commit, DeltaFolder
 from boathouse.lake.engine import Engine, duckdb_type, parquet_sql
-from boathouse.lake.frames import Frame, batches, column_types, conform, fitted, normalised, schema_of, type_named
+from boathouse.lake.frames import Frame, Stream, batches, column_types, conform, fitted, normalised, schema_of, type_named
 from boathouse.lake.relation import Relation
 from boathouse.lake.storage import Storage, local_path, storage_at
 from boathouse.lake.storages import Storages, storages
@@ -16,6 +16,7 @@ __all__ = [
     "Relation",
     "Storage",
     "Storages",
+    "Stream",
     "batches",
     "column_types",
     "conform",

@@ -13,7 +13,7 @@ from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
 from boathouse.errors import AlreadyExists, CommitConflict, InvalidInput, NotFound
-from boathouse.lake.frames import batches, conform, fitted, normalised
+from boathouse.lake.frames import Fitting, Stream, batches, conform, fitted, normalised
 from boathouse.lake.storage import Storage, local_path
 
 _TRIES = 30
@@ -106,7 +106,7 @@ class DeltaFolder:
         With `transaction` (application id, number) a number that was already committed writes nothing:
         delta-rs itself would accept it twice.
         """
-        rows = self._materialised(frame, evolve)
+        rows = self._repeatable(frame, evolve)
 
         def write(table: DeltaTable) -> bool:
             if transaction and _committed(table, *transaction):
@@ -118,22 +118,22 @@ class DeltaFolder:
             )  # fmt: skip
             return True
 
-        return self._retried(write, "WRITE", rows.num_rows)
+        return self._retried(write, "WRITE", rows)
 
     def overwrite(self, frame: Any, where: str | None = None, evolve: bool = False) -> Commit:
         """Replace all rows, or those a predicate names."""
-        rows = self._materialised(frame, evolve)
+        rows = self._repeatable(frame, evolve)
         return self._retried(
             lambda table: write_deltalake(
                 table, rows.to_reader(), mode="overwrite", predicate=where,
                 schema_mode="overwrite" if evolve and not where else None,
             ),
-            "OVERWRITE", rows.num_rows,
+            "OVERWRITE", rows,
         )  # fmt: skip
 
     def merge(self, frame: Any, on: Sequence[str], evolve: bool = False, update: bool = True) -> Commit:
         """Update rows with equal keys, insert the others; `update=False` leaves existing rows alone."""
-        rows = self._materialised(frame, evolve)
+        rows = self._repeatable(frame, evolve)
         predicate = " AND ".join(f'target.`{key}` = source.`{key}`' for key in on)
 
         def write(table: DeltaTable) -> None:
@@ -142,7 +142,7 @@ class DeltaFolder:
             ).when_not_matched_insert_all()
             (merger.when_matched_update_all() if update else merger).execute()
 
-        return self._retried(write, "MERGE", rows.num_rows)
+        return self._retried(write, "MERGE", rows)
 
     def fill(self, frame: Any, on: Sequence[str], columns: Sequence[str]) -> Commit:
         """Set some columns of existing rows with equal keys; nothing is inserted."""
@@ -155,7 +155,7 @@ class DeltaFolder:
                 rows.to_reader(), predicate, source_alias="source", target_alias="target"
             ).when_matched_update(updates).execute()
 
-        return self._retried(write, "MERGE", rows.num_rows)
+        return self._retried(write, "MERGE", rows)
 
     def delete(self, where: str | None = None) -> Commit:
         """Remove the rows that a predicate names; all without one."""
@@ -195,19 +195,21 @@ class DeltaFolder:
         """The newest number an application committed here."""
         return self.table().transaction_version(application)
 
-    def _materialised(self, frame: Any, evolve: bool) -> pa.Table:
-        # a retry reads the rows again, so a stream must stand still first
+    def _repeatable(self, frame: Any, evolve: bool) -> pa.Table | Fitting:
+        # a retry reads the rows again: what cannot be made anew must stand still first
+        if isinstance(frame, Stream):
+            return Fitting(frame, normalised(frame.schema if evolve else self.schema()), self.name)
         if evolve:
             return fitted(frame, self.name)
         return conform(frame, normalised(self.schema()), self.name).read_all()
 
-    def _retried(self, write: Callable[[DeltaTable], Any], operation: str, rows: int | None) -> Commit:
+    def _retried(self, write: Callable[[DeltaTable], Any], operation: str, rows: pa.Table | Fitting | None) -> Commit:
         for attempt in range(_TRIES):
             table = self.table()
             try:
                 if write(table) is False:
                     return Commit(table.version(), UNCHANGED, 0)
-                return Commit(table.version(), operation, rows)
+                return Commit(table.version(), operation, None if rows is None else rows.num_rows)
             except CommitFailedError:
                 self._table = None
                 time.sleep(random.uniform(0.01, 0.05) * min(attempt + 1, 10))

@@ -1,7 +1,8 @@
 """Dataframes in: anything that speaks the Arrow PyCapsule interface, and plain rows."""
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
@@ -19,6 +20,37 @@ _BY_NAME = {
     "double": pa.float64(), "float": pa.float32(), "boolean": pa.bool_(), "bool": pa.bool_(),
     "date": pa.date32(), "timestamp": _TIMESTAMP, "binary": pa.binary(),
 }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Stream:
+    """Rows that are made anew each time they are asked for: a write of them, and its retries, never hold them all."""
+
+    schema: pa.Schema
+    open: Callable[[], pa.RecordBatchReader]
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        return self.open().__arrow_c_stream__(requested_schema)
+
+
+class Fitting:
+    """A stream in the columns and types of a table; `num_rows` counts what was read last."""
+
+    def __init__(self, stream: Stream, schema: pa.Schema, name: str) -> None:
+        self._stream = stream
+        self._schema = schema
+        self._name = name
+        self.num_rows = 0
+
+    def to_reader(self) -> pa.RecordBatchReader:
+        """All rows, from the first one on."""
+        self.num_rows = 0
+        return pa.RecordBatchReader.from_batches(self._schema, self._counted(conform(self._stream, self._schema, self._name)))
+
+    def _counted(self, reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+        for batch in reader:
+            self.num_rows += batch.num_rows
+            yield batch
 
 
 def batches(frame: Frame) -> pa.RecordBatchReader:

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from boathouse.errors import InvalidInput, NotFound, SchemaMismatch
-from boathouse.lake import DeltaFolder, Engine
+from boathouse.lake import DeltaFolder, Engine, Stream
 
 SCHEMA = pa.schema([("id", pa.int64()), ("name", pa.string())])
 
@@ -71,6 +71,19 @@ def test_a_transaction_number_that_was_committed_writes_nothing(folder: DeltaFol
     assert folder.transaction_version("loader") == 2
     folder.append(events(3), transaction=("another", 1))
     assert ids(folder) == [1, 2, 3]
+
+
+def test_a_stream_is_read_again_when_another_writer_came_first(folder: DeltaFolder) -> None:
+    opened: list[int] = []
+
+    def rows() -> pa.RecordBatchReader:
+        opened.append(folder.version())
+        if len(opened) == 1:
+            DeltaFolder(folder.location, folder.name).append(events(9), transaction=("loader", 1))
+        return pa.table(events(1, 2)).to_reader()
+
+    commit = folder.append(Stream(SCHEMA, rows), transaction=("loader", 2))
+    assert (opened, commit.version, commit.rows, ids(folder)) == ([0, 1], 2, 2, [1, 2, 9])
 
 
 def test_a_merge_updates_equal_keys_and_inserts_the_others(folder: DeltaFolder) -> None:
