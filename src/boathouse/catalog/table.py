@@ -71,16 +71,19 @@ class Table:
             if version is not None or timestamp is not None:
                 raise NotPermitted(f"{self.name} is read through the server, which gives its newest version only")
             return self._port.sql(f"SELECT {selected} FROM {self.name}{condition}")
-        return self._engine.relation(f"SELECT {selected} FROM {self.scan(version, timestamp)}{condition}")
+        return self._engine.relation(f"SELECT {selected} FROM {self.scan(version, timestamp, where)}{condition}")
 
-    def scan(self, version: int | None = None, timestamp: datetime | None = None) -> str:
-        """SQL of a relation over one version, for use inside larger queries on the same engine."""
+    def scan(self, version: int | None = None, timestamp: datetime | None = None, where: str | None = None) -> str:
+        """SQL of a relation over one version, for use inside larger queries on the same engine.
+
+        With `where`, files that hold no row for it are left out; the query still has to filter the rows of the others.
+        """
         self._need("SELECT")
         if self._access.through == "server":
             return self._engine.register(self._port.sql(f"SELECT * FROM {self.name}").to_arrow())
         snapshot = self._folder.table(version, timestamp)
         self._port.note_read(self.name, snapshot.version())
-        return self._engine.scan(snapshot)
+        return self._engine.scan(snapshot, where)
 
     def append(self, df: Frame, transaction: tuple[str, int] | None = None, evolve: bool = False) -> Commit:
         """Add rows. A transaction (application id, number) that was committed before adds nothing."""

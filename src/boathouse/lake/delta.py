@@ -61,7 +61,10 @@ class DeltaFolder:
         except TableNotFoundError as error:
             raise NotFound(f"{self.name} has no data at {self.location}") from error
         except (DeltaError, OverflowError) as error:
-            raise NotFound(f"{self.name} has no version {version if version is not None else timestamp}: {error}") from error
+            wanted = version if version is not None else timestamp
+            if wanted is None:  # a feature that delta-rs does not know, or a broken log
+                raise InvalidInput(f"{self.name} cannot be opened here: {_first_line(error)}") from error
+            raise NotFound(f"{self.name} has no version {wanted}: {_first_line(error)}") from error
         return self._table
 
     def version(self) -> int:
@@ -210,8 +213,10 @@ class DeltaFolder:
                 if write(table) is False:
                     return Commit(table.version(), UNCHANGED, 0)
                 return Commit(table.version(), operation, None if rows is None else rows.num_rows)
-            except CommitFailedError:
+            except CommitFailedError as error:
                 self._table = None
+                if "nsupported" in str(error):
+                    raise InvalidInput(f"{self.name} can be read but not written here: {_first_line(error)}") from error
                 time.sleep(random.uniform(0.01, 0.05) * min(attempt + 1, 10))
             except DeltaError as error:
                 self._table = None
@@ -231,3 +236,7 @@ class DeltaFolder:
 def _committed(table: DeltaTable, application: str, number: int) -> bool:
     newest = table.transaction_version(application)
     return newest is not None and newest >= number
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().splitlines()[0]

@@ -1,22 +1,17 @@
-"""DuckDB over Delta: plain tables through `read_parquet` of the files that Delta names, others through `scan()`."""
+"""DuckDB over Delta: plain tables through `read_parquet` of the files that Delta names, others as a stream."""
 
 import atexit
 import inspect
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlparse
 
 import duckdb
-import pyarrow as pa
 from deltalake import DeltaTable
 from duckdb.func import ARROW, SPECIAL
 
-from boathouse.lake.frames import sql_type
 from boathouse.lake.relation import Relation
-
-_BLOCKED = ("deletionVectors", "columnMapping")
+from boathouse.lake.snapshot import SnapshotStream, data_files, local_path, quoted
 
 
 class Engine:
@@ -41,12 +36,20 @@ class Engine:
         self.connection.execute("SET enable_external_access=false")
         self.connection.execute("SET lock_configuration=true")
 
-    def scan(self, table: DeltaTable) -> str:
-        """SQL of a relation over one snapshot."""
-        return parquet_sql(table) or self.register(_read_all(table))
+    def scan(self, table: DeltaTable, where: str | None = None) -> str:
+        """SQL of a relation over one snapshot; files that hold no row for `where` are left out, other rows are not.
 
-    def register(self, frame: pa.Table) -> str:
-        """An Arrow table under a name of its own; the name, quoted."""
+        A table whose files alone do not say its rows, or that is not on this machine, is streamed.
+        """
+        if files := data_files(table, where):
+            root = local_path(table.table_uri)
+            return files.sql(str(root)) if root else self.register(files.dataset(table))
+        # the caller's handle moves on to newer versions; the relation stays where it is
+        fixed = DeltaTable(table.table_uri, version=table.version(), storage_options=table._storage_options)
+        return self.register(SnapshotStream(fixed))
+
+    def register(self, frame: Any) -> str:
+        """An Arrow table, dataset or reader under a name of its own; the name, quoted."""
         self._names += 1
         name = f"frame_{self._names}"
         self.connection.register(name, frame)
@@ -72,53 +75,3 @@ class Engine:
     def relation(self, sql: str) -> Relation:
         """A lazy relation over a query."""
         return Relation(self.connection.sql(sql))
-
-
-def parquet_sql(table: DeltaTable) -> str | None:
-    """SQL that reads a snapshot's files, on whatever connection; None where only `scan()` reads them right."""
-    schema = pa.schema(table.schema().to_arrow())
-    features = set(table.protocol().reader_features or ())
-    if features & set(_BLOCKED) or not table.table_uri.startswith(("file:", "/")):
-        return None
-    files = _local_files(table)
-    empty = ", ".join(f"NULL::{duckdb_type(f.type)} AS {quoted(f.name)}" for f in schema)
-    if not files:
-        return f"(SELECT {empty} WHERE false)"
-    listed = ", ".join("'" + f.replace("'", "''") + "'" for f in files)
-    options = "union_by_name=true"
-    if partitions := table.metadata().partition_columns:
-        kinds = ", ".join(f"{quoted(p)}: {duckdb_type(schema.field(p).type)}" for p in partitions)
-        options += f", hive_partitioning=true, hive_types={{{kinds}}}"
-    columns = ", ".join(quoted(n) for n in schema.names)
-    # a column that came later may be in none of the files that are left
-    rows = f"SELECT * FROM read_parquet([{listed}], {options}) UNION ALL BY NAME SELECT {empty} WHERE false"
-    return f"(SELECT {columns} FROM ({rows}))"
-
-
-def _read_all(table: DeltaTable) -> pa.Table:
-    return pa.RecordBatchReader.from_stream(table.scan()).read_all()
-
-
-def _local_files(table: DeltaTable) -> list[str]:
-    # delta-rs percent-encodes the table's folder in these paths, but not what lies below it
-    encoded = urlparse(table.table_uri).path
-    return [os.path.join(unquote(encoded), uri.removeprefix("file://").removeprefix(encoded)) for uri in table.file_uris()]
-
-
-def quoted(name: str) -> str:
-    """An identifier, safe inside SQL."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-def duckdb_type(kind: pa.DataType) -> str:
-    """The DuckDB type that reads an Arrow type."""
-    if pa.types.is_timestamp(kind):
-        return "TIMESTAMPTZ" if kind.tz else "TIMESTAMP"
-    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
-        return duckdb_type(kind.value_type) + "[]"
-    if pa.types.is_struct(kind):
-        return "STRUCT(" + ", ".join(f"{quoted(f.name)} {duckdb_type(f.type)}" for f in kind) + ")"
-    if pa.types.is_map(kind):
-        return f"MAP({duckdb_type(kind.key_type)}, {duckdb_type(kind.item_type)})"
-    names: dict[str, Any] = {"string": "VARCHAR", "binary": "BLOB"}
-    return str(names.get(sql_type(kind), sql_type(kind)))
