@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 from deltalake import DeltaTable
 from duckdb.func import ARROW, SPECIAL
 
 from boathouse.lake.relation import Relation
-from boathouse.lake.snapshot import SnapshotStream, data_files, local_path, quoted
+from boathouse.lake.snapshot import SnapshotStream, data_files, quoted
+from boathouse.lake.storage import local_path
 
 
 class Engine:

@@ -131,7 +131,7 @@ class SnapshotStream(ds.Dataset):  # type: ignore[misc]
         """Columns and types."""
         return self._schema
 
-    def scanner(self, columns: Sequence[str] | None = None, filter: Any = None, **_options: Any) -> Any:  # noqa: A002
+    def scanner(self, columns: Sequence[str] | None = None, filter: Any = None, **_options: Any) -> Any:
         """What DuckDB asks for: these columns of the rows that meet an expression."""
         wanted = list(self._schema.names if columns is None else columns)
         # the expression does not tell which columns it reads; more than it reads does no harm
@@ -162,8 +162,7 @@ def _kept(actions: pa.Table, where: str, schema: pa.Schema, partitions: Sequence
         return actions
     with _judging:
         try:
-            judged = _judge().from_arrow(actions).query("actions", f"SELECT * FROM actions WHERE ({condition}) IS NOT FALSE")
-            return judged.to_arrow_table()
+            return _judge().from_arrow(actions).filter(f"({condition}) IS NOT FALSE").to_arrow_table()
         except duckdb.Error:
             return actions  # a value that DuckDB cannot compare proves nothing; the query itself will tell
 

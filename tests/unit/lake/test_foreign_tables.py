@@ -25,7 +25,8 @@ def log(root: Path, *actions: dict[str, Any], version: int = 0) -> None:
 
 
 def described(fields: list[tuple[str, str]], partitions: tuple[str, ...] = (), features: tuple[str, ...] = (),
-              configuration: dict[str, str] | None = None, metadata: dict[str, dict[str, Any]] | None = None) -> list[dict[str, Any]]:  # fmt: skip
+              configuration: dict[str, str] | None = None,
+              metadata: dict[str, dict[str, Any]] | None = None) -> list[dict[str, Any]]:  # fmt: skip
     told = metadata or {}
     schema = {"type": "struct", "fields": [
         {"name": n, "type": t, "nullable": True, "metadata": told.get(n, {})} for n, t in fields
@@ -145,7 +146,9 @@ def test_rows_that_a_deletion_vector_takes_out_are_not_read(tmp_path: Path) -> N
 
 def test_columns_that_go_by_another_name_in_the_files_are_read_by_their_own(tmp_path: Path) -> None:
     write(tmp_path, "a.parquet", {"col-1": [1, 2], "col-2": ["x", None]})
-    ids = {name: {"delta.columnMapping.id": n, "delta.columnMapping.physicalName": f"col-{n}"} for n, name in ((1, "id"), (2, "s"))}
+    ids = {
+        name: {"delta.columnMapping.id": n, "delta.columnMapping.physicalName": f"col-{n}"} for n, name in ((1, "id"), (2, "s"))
+    }
     log(
         tmp_path, *described([("id", "long"), ("s", "string")], features=("columnMapping",), metadata=ids,
                              configuration={"delta.columnMapping.mode": "name", "delta.columnMapping.maxColumnId": "2"}),
@@ -158,7 +161,8 @@ def test_a_stream_is_read_as_often_as_asked_and_only_what_is_asked(tmp_path: Pat
     write_deltalake(tmp_path, pa.table({"id": range(1000), "a b": ["x", "y"] * 500, "f": [0.5, float("nan")] * 500}))
     engine = Engine()
     stream = by_stream(engine, DeltaTable(tmp_path))
-    twice = engine.relation(f"SELECT count(*) AS n FROM {stream} a JOIN {stream} b USING (id) WHERE a.id < 10 AND b.\"a b\" = 'x'")
+    joined = f"FROM {stream} a JOIN {stream} b USING (id) WHERE a.id < 10 AND b.\"a b\" = 'x'"
+    twice = engine.relation(f"SELECT count(*) AS n {joined}")
     assert twice.to_dicts() == twice.to_dicts() == [{"n": 5}]
     assert engine.relation(f"SELECT f FROM {stream} WHERE f > 1").count() == 500
 

@@ -65,7 +65,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> DeltaFolder:
     return made
 
 
-@given(files=st.lists(st.lists(ROWS, min_size=1, max_size=3), min_size=1, max_size=3), conditions=st.lists(CONDITIONS, max_size=25))
+FILES = st.lists(st.lists(ROWS, min_size=1, max_size=3), min_size=1, max_size=3)
+
+
+@given(files=FILES, conditions=st.lists(CONDITIONS, max_size=25))
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_no_row_that_meets_a_condition_is_lost(
     folder: DeltaFolder, files: list[list[dict[str, Any]]], conditions: list[str]
