@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from boathouse import connector
 from boathouse.catalog import Table, TableInfo
-from boathouse.lake import Engine, Frame, Relation, fitted
+from boathouse.lake import Engine, Frame, Origin, Relation, fitted, origin_of, tagged
 
 
 @dataclass(frozen=True)
@@ -75,8 +75,8 @@ class Context(Protocol):
     def reads(self) -> dict[str, int]:
         """Table -> version, of all that this process has read so far."""
 
-    def note_lineage(self, sources: Mapping[str, int | str], target: str, version: str) -> None:
-        """Say that `target` (for example `model:prod.flights.delay`) was made out of `sources`."""
+    def note_lineage(self, target: str, version: str, origin: Origin) -> None:
+        """Say what `target` (for example `model:prod.flights.delay`) was made out of, as far as `origin` tells."""
 
     def online_folder(self) -> Path:
         """Where this environment's embedded online store lies."""
@@ -127,5 +127,5 @@ def forget(context: Context) -> None:
 
 
 def arrow(df: Frame) -> pa.Table:
-    """A frame's rows as one Arrow table in Delta's types."""
-    return fitted(df, "the frame")
+    """A frame's rows as one Arrow table in Delta's types, with their origin where the frame knows it."""
+    return tagged(fitted(df, "the frame"), origin_of(df))

@@ -7,6 +7,7 @@ from boathouse.errors import InvalidName
 
 _LEVEL = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SCRATCH_MARK = "__"
+_SCRATCH_SCHEMA = re.compile(rf"mr\d+{_SCRATCH_MARK}.+")
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,11 @@ def scratch_schema(scratch: str, schema: str) -> str:
 def in_scratch(schema: str, scratch: str) -> bool:
     """Whether a schema belongs to the throw-away place `scratch`."""
     return schema.startswith(f"{scratch}{_SCRATCH_MARK}")
+
+
+def is_scratch(name: str) -> bool:
+    """Whether a full name lies in a throw-away schema."""
+    return _SCRATCH_SCHEMA.fullmatch(name.partition(".")[2].partition(".")[0]) is not None
 
 
 def parse(name: str, environment: str | None = None, scratch: str | None = None) -> Name:

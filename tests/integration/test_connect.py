@@ -178,6 +178,25 @@ def test_what_was_read_is_the_lineage_of_what_is_written_next(lake: Lake, person
     assert edge["principal"] == "lin"
 
 
+def sources(lake: Lake, name: str) -> set[tuple[str, str | None, str]]:
+    edges = [e for e in lake.lineage(name) if e["target"] == lake.complete(name)]
+    return {(e["source"], e["source_version"], e["how"]) for e in edges}
+
+
+def test_a_read_whose_rows_are_written_nowhere_is_no_source_of_the_next_write(lake: Lake) -> None:
+    lake.create_table("raw.one", {"id": [1]})
+    lake.create_table("raw.other", {"id": [2]})
+    rows = lake.sql("SELECT id FROM raw.one WHERE id > 7").to_arrow()  # none: nothing is written
+    lake.sql("SELECT max(id) AS newest FROM raw.one").to_arrow()
+    table = lake.create_table("raw.made", rows.schema)
+    table.append(lake.sql("SELECT id FROM raw.other").to_arrow())
+    assert sources(lake, "raw.made") == {("dev.raw.other", "1", "derived")}
+    table.append(polars.DataFrame({"id": [3]}), sources=["raw.one", "file:numbers.csv"])
+    assert sources(lake, "raw.made") == {
+        ("dev.raw.other", "1", "derived"), ("dev.raw.one", "1", "declared"), ("file:numbers.csv", None, "declared"),
+    }  # fmt: skip
+
+
 def test_a_person_without_grants_reads_nothing_and_the_try_is_recorded(lake: Lake, person: Person) -> None:
     lake.create_table("raw.secret", {"id": [1]})
     with person("eve") as eve:

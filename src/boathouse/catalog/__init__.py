@@ -4,7 +4,7 @@ from boathouse.catalog.access import AccessControl
 from boathouse.catalog.audit import Audit
 from boathouse.catalog.function_sql import creates_function, parse_create_function
 from boathouse.catalog.functions import FunctionInfo, Functions
-from boathouse.catalog.lineage import Lineage
+from boathouse.catalog.lineage import Direction, Lineage, LineageEdge, Source, Walk, kind_of, name_of
 from boathouse.catalog.ownership import Ownership
 from boathouse.catalog.privileges import PRIVILEGES
 from boathouse.catalog.securables import METASTORE, Securables
@@ -15,9 +15,10 @@ from boathouse.catalog.values import (
     AuditEntry,
     Column,
     Grant,
-    LineageEdge,
+    Making,
     Securable,
     SecurableKind,
+    Sources,
     TableAccess,
     TableInfo,
 )
@@ -30,23 +31,30 @@ __all__ = [
     "AuditEntry",
     "Catalog",
     "Column",
+    "Direction",
     "FunctionInfo",
     "Functions",
     "Grant",
     "Lineage",
     "LineageEdge",
+    "Making",
     "Ownership",
     "QueryResult",
     "Securable",
     "SecurableKind",
     "Securables",
+    "Source",
+    "Sources",
     "SqlDesk",
     "Table",
     "TableAccess",
     "TableInfo",
     "TablePort",
     "TableSpec",
+    "Walk",
     "creates_function",
+    "kind_of",
+    "name_of",
     "parse_create_function",
     "tables_of",
 ]

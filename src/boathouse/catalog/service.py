@@ -10,14 +10,15 @@ import sqlalchemy as sa
 from boathouse import clock, names
 from boathouse.catalog.access import AccessControl
 from boathouse.catalog.audit import Audit
-from boathouse.catalog.lineage import Lineage
+from boathouse.catalog.lineage import KINDS as NODES
+from boathouse.catalog.lineage import Lineage, Source, kind_of, name_of
 from boathouse.catalog.store import grants, pins, securables
 from boathouse.catalog.values import Column, Securable, SecurableKind, TableAccess, TableInfo
 from boathouse.database import Database
 from boathouse.errors import AlreadyExists, Conflict, InvalidInput, NotFound
 from boathouse.events import Outbox
 from boathouse.identity import Identity
-from boathouse.lake import DeltaFolder, Storage, Storages, column_types, normalised
+from boathouse.lake import UNKNOWN, DeltaFolder, Origin, Storage, Storages, column_types, normalised
 
 
 @dataclass(frozen=True)
@@ -258,12 +259,16 @@ class Catalog:
             return {r.version: r.holder for r in rows}
 
     def note_write(self, identity: Identity, name: str, version: int, operation: str,
-                   sources: Sequence[tuple[str, str | None]],
-                   columns: Sequence[tuple[str, str]] | None = None) -> None:  # fmt: skip
-        """A caller wrote a version: lineage, an audit entry and an event that triggers can hear."""
+                   sources: Sequence[Source | tuple[str, str | None]] = (),
+                   columns: Sequence[tuple[str, str]] | None = None, *, origin: Origin = UNKNOWN,
+                   replaces: bool = False, restored: int | None = None) -> None:  # fmt: skip
+        """A caller wrote a version: lineage, an audit entry and an event that triggers can hear.
+
+        `sources` and the tables of `origin`, which tells of columns too, are what it was made out of.
+        """
         self.access.authorize(identity, "MODIFY", "table", name)
         info = self.table(name)
-        self.lineage.record(sources, (name, str(version)), identity.principal, identity.run_id)
+        self.note_lineage(identity, (name, str(version)), sources, origin, operation, replaces, restored)
         with self._database.writing() as connection:
             self.audit.write(connection, identity.principal, operation.lower(), name,
                              {"version": version, "run": identity.run_id})  # fmt: skip
@@ -272,6 +277,25 @@ class Catalog:
             comments = {c.name: c.comment for c in info.columns}
             fields = [{"name": n, "type": t, "comment": comments.get(n, "")} for n, t in columns]
             self.describe(identity, name, {"columns": fields})
+
+    def note_lineage(self, identity: Identity, target: tuple[str, str | None],
+                     sources: Sequence[Source | tuple[str, str | None]], origin: Origin = UNKNOWN, operation: str = "",
+                     replaces: bool = False, restored: int | None = None) -> None:  # fmt: skip
+        """What a caller says that something was made out of; what the caller may not see is not taken."""
+        given = [Source(*source) for source in sources]
+        named = {source.node for source in given}
+        given += [Source(node, version, "derived") for node, version in origin.tables().items() if node not in named]
+        kept = [source for source in given if self.sees(identity, source.node)]
+        self.lineage.record(kept, target, identity.principal, identity.run_id, operation=operation,
+                            replaces=replaces, restored=restored)  # fmt: skip
+
+    def sees(self, identity: Identity, node: str) -> bool:
+        """Whether the identity may know of a node of the lineage."""
+        kind, name = kind_of(node), name_of(node)
+        if kind == "endpoint":
+            return self.access.allows(identity, "QUERY", "endpoint", name)
+        securable: dict[str, SecurableKind] = {"table": "table", "model": "model", "volume": "volume"}
+        return kind not in securable or self.visible(identity, securable[kind], name)
 
     def _check_unpinned(self, name: str) -> None:
         if holders := self.pinned(name):
@@ -317,6 +341,8 @@ class Catalog:
             connection.execute(securables.delete().where(securables.c.kind == kind, securables.c.name == name))
             connection.execute(grants.delete().where(grants.c.kind == kind, grants.c.securable == name))
             self.audit.write(connection, identity.principal, f"drop {kind}", name)
+            if kind in NODES:
+                self.lineage.drop(name if kind == "table" else f"{kind}:{name}")
         self.access.forget()
         if folder:
             folder.remove()

@@ -24,18 +24,6 @@ grants = sa.Table(
     sa.Column("securable", sa.String(512), primary_key=True),
 )  # fmt: skip
 
-lineage = sa.Table(
-    "bh_lineage", metadata,
-    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
-    sa.Column("source", sa.String(512), nullable=False, index=True),
-    sa.Column("source_version", sa.String(64)),
-    sa.Column("target", sa.String(512), nullable=False, index=True),
-    sa.Column("target_version", sa.String(64)),
-    sa.Column("run_id", sa.String(64), index=True),
-    sa.Column("principal", sa.String(255), nullable=False),
-    sa.Column("at", sa.DateTime(timezone=True), nullable=False),
-)  # fmt: skip
-
 audit = sa.Table(
     "bh_audit", metadata,
     sa.Column("sequence", sa.Integer, primary_key=True, autoincrement=False),

@@ -6,14 +6,16 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
-from boathouse.catalog.values import TableAccess, TableInfo
+from boathouse.catalog.values import Making, Sources, TableAccess, TableInfo
 from boathouse.errors import DuplicateKey, InvalidInput, NotPermitted
-from boathouse.lake import UNCHANGED, Commit, DeltaFolder, Engine, Frame, Relation, batches, column_types
+from boathouse.lake import UNCHANGED, Commit, DeltaFolder, Engine, Frame, Origin, Relation, batches, column_types, origin_of
 
 Columns = Sequence[tuple[str, str]]
 """(column, SQL type) in order."""
 
 _MAY_CHANGE_COLUMNS = ("WRITE", "OVERWRITE", "MERGE")
+_BY_ITSELF = Making(sources=())
+"""Of a write that takes nothing from elsewhere."""
 
 
 class TablePort(Protocol):
@@ -22,7 +24,7 @@ class TablePort(Protocol):
     def note_read(self, name: str, version: int) -> None:
         """A version was read."""
 
-    def note_write(self, name: str, commit: Commit, columns: Columns | None) -> None:
+    def note_write(self, name: str, commit: Commit, columns: Columns | None, making: Making) -> None:
         """A version was written; `columns` where the write may have changed them."""
 
     def sql(self, query: str) -> Relation:
@@ -83,18 +85,26 @@ class Table:
             return self._engine.register(self._port.sql(f"SELECT * FROM {self.name}").to_arrow())
         snapshot = self._folder.table(version, timestamp)
         self._port.note_read(self.name, snapshot.version())
-        return self._engine.scan(snapshot, where)
+        return self._engine.remember(self._engine.scan(snapshot, where), Origin(self.name, str(snapshot.version())))
 
-    def append(self, df: Frame, transaction: tuple[str, int] | None = None, evolve: bool = False) -> Commit:
-        """Add rows. A transaction (application id, number) that was committed before adds nothing."""
-        return self._write(lambda: self._folder.append(df, transaction, evolve))
+    def append(self, df: Frame, transaction: tuple[str, int] | None = None, evolve: bool = False,
+               sources: Sources | None = None) -> Commit:  # fmt: skip
+        """Add rows. A transaction (application id, number) that was committed before adds nothing.
 
-    def overwrite(self, df: Frame, where: str | None = None, evolve: bool = False) -> Commit:
-        """Replace all rows, or those that `where` names."""
-        return self._write(lambda: self._folder.overwrite(df, where, evolve))
+        `sources` names what the rows were made out of, for the lineage, where the frame does not bring it along.
+        """
+        making = Making(origin_of(df), sources)
+        return self._write(lambda: self._folder.append(df, transaction, evolve), making)
 
-    def merge(self, df: Frame, on: Sequence[str] | None = None, evolve: bool = False, update: bool = True) -> Commit:
-        """Update rows with equal keys and insert the others; keys default to the table's own.
+    def overwrite(self, df: Frame, where: str | None = None, evolve: bool = False,
+                  sources: Sources | None = None) -> Commit:  # fmt: skip
+        """Replace all rows, or those that `where` names; `sources` as for `append`."""
+        making = Making(origin_of(df), sources, replaces=where is None)
+        return self._write(lambda: self._folder.overwrite(df, where, evolve), making)
+
+    def merge(self, df: Frame, on: Sequence[str] | None = None, evolve: bool = False, update: bool = True,
+              sources: Sources | None = None) -> Commit:  # fmt: skip
+        """Update rows with equal keys and insert the others; keys default to the table's own, `sources` as for `append`.
 
         A table with a known-time column keeps every (keys, event time, known time): what was known
         before is never erased. `update=False` leaves rows that are there as they are. Raises DuplicateKey
@@ -105,17 +115,18 @@ class Table:
             raise InvalidInput(f"{self.name} has no primary keys: say `on=[…]`")
         if self.info.known_time and self.info.known_time not in keys:
             keys.append(self.info.known_time)
+        making = Making(origin_of(df), sources)
         rows = batches(df).read_all()
         _check_keys(rows, keys, self.name)
-        return self._write(lambda: self._folder.merge(rows, keys, evolve, update))
+        return self._write(lambda: self._folder.merge(rows, keys, evolve, update), making)
 
-    def fill(self, df: Frame, on: Sequence[str], columns: Sequence[str]) -> Commit:
-        """Set some columns of rows that are there; nothing is inserted."""
-        return self._write(lambda: self._folder.fill(df, on, columns))
+    def fill(self, df: Frame, on: Sequence[str], columns: Sequence[str], sources: Sources | None = None) -> Commit:
+        """Set some columns of rows that are there; nothing is inserted. `sources` as for `append`."""
+        return self._write(lambda: self._folder.fill(df, on, columns), Making(origin_of(df), sources))
 
     def delete(self, where: str | None = None) -> Commit:
         """Remove the rows that `where` names; all without it."""
-        return self._write(lambda: self._folder.delete(where))
+        return self._write(lambda: self._folder.delete(where), Making(sources=(), replaces=where is None))
 
     def update(self, values: Mapping[str, str], where: str | None = None) -> Commit:
         """Set columns to SQL expressions."""
@@ -123,7 +134,7 @@ class Table:
 
     def restore(self, version: int) -> Commit:
         """Make an old version the newest."""
-        return self._write(lambda: self._folder.restore(version))
+        return self._write(lambda: self._folder.restore(version), Making(sources=(), restored=version))
 
     def optimize(self, z_order: Sequence[str] = ()) -> Commit:
         """Rewrite small files as large ones, clustered by columns where given."""
@@ -150,13 +161,13 @@ class Table:
         """The newest number that an application committed here, for incremental work."""
         return self._folder.transaction_version(application)
 
-    def _write(self, act: Callable[[], Commit]) -> Commit:
+    def _write(self, act: Callable[[], Commit], making: Making = _BY_ITSELF) -> Commit:
         self._need("MODIFY")
         commit = act()
         if commit.operation == UNCHANGED:
             return commit
         columns = column_types(self._folder.schema()) if commit.operation in _MAY_CHANGE_COLUMNS else None
-        self._port.note_write(self.name, commit, columns)
+        self._port.note_write(self.name, commit, columns, making)
         return commit
 
     def _need(self, privilege: str) -> None:

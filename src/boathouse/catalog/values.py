@@ -1,8 +1,11 @@
 """Values of the catalog: what a table is, and what a caller may do with it."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, Literal
+
+from boathouse.lake import UNKNOWN, Origin
 
 SecurableKind = Literal["metastore", "catalog", "schema", "table", "volume", "model", "function", "endpoint", "job",
                         "service_principal"]  # fmt: skip
@@ -100,6 +103,24 @@ class TableAccess:
         return cls(TableInfo.from_dict(body["info"]), tuple(body["privileges"]), body["through"])
 
 
+Sources = Sequence[str | tuple[str, int | str | None]]
+"""What a writer says its rows were made out of: names, or (name, version)."""
+
+
+@dataclass(frozen=True)
+class Making:
+    """How a version of a table was made: what its rows came from, and what of earlier versions is left.
+
+    `sources`, where the writer names them, stand; else `origin`, as far as the rows bring one. `replaces`
+    says that nothing of earlier versions is left, `restored` which version came back instead.
+    """
+
+    origin: Origin = UNKNOWN
+    sources: Sources | None = None
+    replaces: bool = False
+    restored: int | None = None
+
+
 @dataclass(frozen=True)
 class Grant:
     """A principal holds a privilege on a securable and on all below it."""
@@ -108,19 +129,6 @@ class Grant:
     privilege: str
     kind: SecurableKind
     securable: str
-
-
-@dataclass(frozen=True)
-class LineageEdge:
-    """A run (or a person) made `target` out of `source`, each at a version."""
-
-    source: str
-    source_version: str | None
-    target: str
-    target_version: str | None
-    run_id: str | None
-    principal: str
-    at: datetime
 
 
 @dataclass(frozen=True)

@@ -12,14 +12,15 @@ from typing import Any
 import pyarrow as pa
 
 from boathouse import context, names
-from boathouse.catalog import Table, TableAccess, TableInfo
+from boathouse.catalog import Making, Table, TableAccess, TableInfo
 from boathouse.client.functions import Functions
 from boathouse.client.http import Http
 from boathouse.client.jobs import Jobs
 from boathouse.client.models import Models
+from boathouse.client.reads import Reads
 from boathouse.context import RunFacts
 from boathouse.errors import NotFound, NotPermitted, Unavailable
-from boathouse.lake import Commit, Engine, Frame, Relation, schema_of
+from boathouse.lake import Commit, Engine, Frame, Origin, Relation, origin_of, schema_of, tagged
 
 
 class Lake:
@@ -33,9 +34,7 @@ class Lake:
         self._scratch: str | None = self._who.get("scratch")
         self._run = run or RunFacts()
         self._engine = Engine()
-        self._reads: dict[str, int] = {}
-        self._sources: dict[str, int] = {}
-        self._fresh: dict[str, int] = {}
+        self._reads = Reads(self.complete)
         self._on_close = on_close
         self.jobs = Jobs(http, self._environment, self._scratch)
         self.models = Models(http, self.complete)
@@ -74,7 +73,7 @@ class Lake:
         rows = self.http.arrow("/api/v1/sql", body)
         for name, version in _versions(rows.schema.metadata):
             self.note_read(name, version)
-        rows = rows.replace_schema_metadata(None)
+        rows = tagged(rows.replace_schema_metadata(None), origin_of(rows))
         return self._engine.relation(f"SELECT * FROM {self._engine.register(rows)}")
 
     def table(self, name: str) -> Table:
@@ -170,29 +169,25 @@ class Lake:
 
     def reads(self) -> dict[str, int]:
         """Table -> newest version, of all that was read through this connection."""
-        return dict(self._reads)
+        return self._reads.newest
 
     def note_read(self, name: str, version: int) -> None:
-        """A version was read; the writes that follow have it among their sources."""
-        self._reads[name] = version
-        self._fresh[name] = version
+        """A version was read."""
+        self._reads.note(name, version)
 
-    def note_write(self, name: str, commit: Commit, columns: Sequence[tuple[str, str]] | None = None) -> None:
-        """A version was written: tell the catalog, with its sources.
-
-        They are what was read since the write before it; where nothing was, that write's own sources.
-        """
+    def note_write(self, name: str, commit: Commit, columns: Sequence[tuple[str, str]] | None, making: Making) -> None:
+        """A version was written: tell the catalog, with what it was made out of."""
         if commit.operation == "CREATE TABLE":
             return
-        fresh = {n: v for n, v in self._fresh.items() if n != name}
-        self._sources, self._fresh = fresh or self._sources, {}
         body = {"version": commit.version, "operation": commit.operation, "columns": columns,
-                "sources": [[n, str(v)] for n, v in self._sources.items() if n != name]}  # fmt: skip
+                "sources": self._reads.sources(name, making), "origin": making.origin.to_dict() or None,
+                "replaces": making.replaces, "restored": making.restored}  # fmt: skip
         self.http.call("POST", f"/api/v1/tables/{name}/commits", body)
 
-    def note_lineage(self, sources: Mapping[str, int | str], target: str, version: str) -> None:
-        """Say that a model or endpoint was made out of tables."""
-        body = {"sources": [[n, str(v)] for n, v in sources.items()], "target": target, "version": version}
+    def note_lineage(self, target: str, version: str, origin: Origin) -> None:
+        """Say what a model was made out of, as far as `origin` tells; else what was read before it."""
+        body = {"target": target, "version": version, "sources": self._reads.sources(target, Making(origin)),
+                "origin": origin.to_dict() or None}  # fmt: skip
         self.http.call("POST", "/api/v1/lineage", body)
 
     def online_folder(self) -> Path:

@@ -50,7 +50,7 @@ def log_model(context: Context, model: Any, artifact_path: str, flavor: Any, tra
         )  # fmt: skip
     if registered_model_name:
         name = f"model:{context.complete(registered_model_name)}"
-        context.note_lineage(dict(training_set.versions) | context.reads(), name, str(info.registered_model_version))
+        context.note_lineage(name, str(info.registered_model_version), training_set.load_df().origin)
     return info
 
 

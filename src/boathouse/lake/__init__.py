@@ -1,19 +1,23 @@
 """Raw Delta tables, files and engines. Knows no names and no users: others reach data through `catalog`."""
 
 from boathouse.lake.delta import UNCHANGED, Commit, DeltaFolder
-from boathouse.lake.engine import Engine
+from boathouse.lake.engine import Engine, duckdb_type, parquet_sql
 from boathouse.lake.frames import Frame, Stream, batches, column_types, conform, fitted, normalised, schema_of, type_named
+from boathouse.lake.origin import TAG, UNKNOWN, Origin, origin_of, tag_of, tagged
 from boathouse.lake.relation import Relation
 from boathouse.lake.snapshot import duckdb_type, parquet_sql
 from boathouse.lake.storage import Storage, local_path, storage_at
 from boathouse.lake.storages import Storages, storages
 
 __all__ = [
+    "TAG",
     "UNCHANGED",
+    "UNKNOWN",
     "Commit",
     "DeltaFolder",
     "Engine",
     "Frame",
+    "Origin",
     "Relation",
     "Storage",
     "Storages",
@@ -25,9 +29,12 @@ __all__ = [
     "fitted",
     "local_path",
     "normalised",
+    "origin_of",
     "parquet_sql",
     "schema_of",
     "storage_at",
     "storages",
+    "tag_of",
+    "tagged",
     "type_named",
 ]

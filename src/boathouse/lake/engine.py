@@ -2,6 +2,7 @@
 
 import atexit
 import inspect
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,14 @@ import pyarrow as pa
 from deltalake import DeltaTable
 from duckdb.func import ARROW, SPECIAL
 
+from boathouse.lake.origin import UNKNOWN, Origin, origin_of
 from boathouse.lake.relation import Relation
 from boathouse.lake.snapshot import SnapshotStream, data_files, quoted
 from boathouse.lake.storage import local_path
+
+_REGISTERED = re.compile(r'"?\b(frame_\d+)\b"?')
+_MOST_SCANS = 200
+"""Scans whose origin is remembered; a process that reads ever new versions must not grow."""
 
 
 class Engine:
@@ -30,6 +36,8 @@ class Engine:
         if memory:
             self.connection.execute(f"SET memory_limit='{memory}'")
         self._names = 0
+        self._scans: dict[str, Origin] = {}
+        self._frames: dict[str, Origin] = {}
 
     def lock(self, folders: Sequence[str]) -> None:
         """From now on nothing outside these folders is opened and no setting changes."""
@@ -55,6 +63,7 @@ class Engine:
         self._names += 1
         name = f"frame_{self._names}"
         self.connection.register(name, frame)
+        self._frames[name] = origin_of(frame)
         return quoted(name)
 
     def define(self, function: Callable[..., pa.Array], parameters: Sequence[str], returns: str) -> str:
@@ -76,4 +85,26 @@ class Engine:
 
     def relation(self, sql: str) -> Relation:
         """A lazy relation over a query."""
-        return Relation(self.connection.sql(sql))
+        return Relation(self.connection.sql(sql), lambda: self._origin(sql))
+
+    def remember(self, scan: str, origin: Origin) -> str:
+        """Say where the rows of a scan come from, so that relations over it know; the scan's SQL to use from now on."""
+        if known := _REGISTERED.fullmatch(scan):
+            self._frames[known.group(1)] = origin
+            return scan
+        self._names += 1
+        scan = f"{scan}/*scan {self._names}*/"  # scans of two empty tables read alike
+        self._scans[scan] = origin
+        while len(self._scans) > _MOST_SCANS:
+            self._scans.pop(next(iter(self._scans)))
+        return scan
+
+    def _origin(self, sql: str) -> Origin:
+        inputs: dict[str, Origin] = {}
+        for i, (scan, origin) in enumerate(self._scans.items()):
+            if scan in sql:
+                sql = sql.replace(scan, f"scan_{i}")
+                inputs[f"scan_{i}"] = origin
+        for name in dict.fromkeys(_REGISTERED.findall(sql)):
+            inputs[name] = self._frames.get(name, UNKNOWN)
+        return Origin(query=sql, inputs=inputs)

@@ -1,11 +1,12 @@
 """A lazy result: nothing is read until rows are asked for."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from boathouse.errors import MissingExtra
+from boathouse.lake.origin import TAG, UNKNOWN, Origin, tag_of, tagged
 
 if TYPE_CHECKING:
     import duckdb
@@ -16,8 +17,14 @@ if TYPE_CHECKING:
 class Relation:
     """Rows and columns of a query; hands itself to Polars, pandas, PyArrow and whatever speaks Arrow."""
 
-    def __init__(self, relation: "duckdb.DuckDBPyRelation") -> None:
+    def __init__(self, relation: "duckdb.DuckDBPyRelation", origin: Callable[[], Origin] = lambda: UNKNOWN) -> None:
         self._relation = relation
+        self._origin = origin
+
+    @property
+    def origin(self) -> Origin:
+        """What the rows are made of; it goes with them into Arrow and pandas."""
+        return self._origin()
 
     @property
     def columns(self) -> list[str]:
@@ -35,11 +42,13 @@ class Relation:
 
     def to_arrow(self) -> pa.Table:
         """All rows as one Arrow table."""
-        return self._relation.to_arrow_table()
+        return tagged(self._relation.to_arrow_table(), self.origin)
 
     def to_pandas(self) -> "pandas.DataFrame":
         """All rows as a pandas frame."""
-        frame: pandas.DataFrame = self.to_arrow().to_pandas()
+        rows = self._relation.to_arrow_table()
+        frame: pandas.DataFrame = rows.to_pandas()
+        frame.attrs[TAG] = tag_of(self.origin, rows.schema.names, rows.num_rows)
         return frame
 
     toPandas = to_pandas
@@ -75,15 +84,19 @@ class Relation:
 
     def limit(self, rows: int) -> "Relation":
         """The first rows only."""
-        return Relation(self._relation.limit(rows))
+        return Relation(self._relation.limit(rows), self._origin)
 
     def filter(self, condition: str) -> "Relation":
         """Rows that meet an SQL condition."""
-        return Relation(self._relation.filter(condition))
+        return Relation(self._relation.filter(condition), self._through(f"SELECT * FROM rows WHERE {condition}"))
 
     def select(self, *columns: str) -> "Relation":
         """These SQL expressions only."""
-        return Relation(self._relation.project(", ".join(columns)))
+        chosen = ", ".join(columns)
+        return Relation(self._relation.project(chosen), self._through(f"SELECT {chosen} FROM rows"))
+
+    def _through(self, query: str) -> Callable[[], Origin]:
+        return lambda: self._origin().through(query)
 
     def __repr__(self) -> str:
         return str(self._relation.limit(20))

@@ -1,5 +1,6 @@
 """Moves endpoints' logged requests from their spools into bronze tables."""
 
+import json
 import logging
 import threading
 from collections.abc import Callable, Sequence
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from boathouse.catalog import Catalog, Table, TableAccess, TableSpec
+from boathouse.catalog import Catalog, Making, Table, TableAccess, TableSpec
 from boathouse.environments import Deployments
 from boathouse.errors import Unavailable
 from boathouse.identity import Identity
@@ -48,7 +49,7 @@ class InferenceFlush:
             table = self._table(environment, f"{model}_payload", model)
 
             def append(rows: pa.Table, transaction: tuple[str, int]) -> None:
-                table.append(rows, transaction)
+                table.append(rows, transaction, sources=_sources(f"endpoint:{environment}.{endpoint}", model, rows))
 
             return flush(folder, table.transaction_version, append)
 
@@ -71,6 +72,17 @@ class InferenceFlush:
                     _log.exception("requests of %s.%s stay spooled", endpoint.environment, endpoint.name)
 
 
+def _sources(endpoint: str, model: str, rows: pa.Table) -> list[tuple[str, str | None]]:
+    """The endpoint, the model's versions that answered, and the tables at the versions that were looked up."""
+    versions = {v for v in rows.column("model_version").unique().to_pylist() if v}
+    looked_up = {
+        (name if name.count(".") == 2 else f"{model.partition('.')[0]}.{name}", str(version))
+        for text in rows.column("feature_versions").unique().to_pylist()
+        for name, version in json.loads(text or "{}").items()
+    }
+    return [(endpoint, None), *((f"model:{model}", v) for v in sorted(versions)), *sorted(looked_up)]
+
+
 class _Port:
     """What a table needs, inside the server."""
 
@@ -81,9 +93,11 @@ class _Port:
     def note_read(self, name: str, version: int) -> None:
         """Reads of the flusher are no lineage."""
 
-    def note_write(self, name: str, commit: Commit, columns: Sequence[tuple[str, str]] | None) -> None:
+    def note_write(self, name: str, commit: Commit, columns: Sequence[tuple[str, str]] | None, making: Making) -> None:
         """Tell the catalog of the commit."""
-        self._catalog.note_write(self._identity, name, commit.version, commit.operation, [])
+        named = [s if isinstance(s, tuple) else (s, None) for s in making.sources or ()]
+        sources = [(node, None if version is None else str(version)) for node, version in named]
+        self._catalog.note_write(self._identity, name, commit.version, commit.operation, sources)
 
     def sql(self, query: str) -> Relation:
         """The flusher asks nothing."""

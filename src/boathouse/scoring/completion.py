@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from boathouse.context import Context
 from boathouse.features import FeatureSpec, complete_sql, with_functions_sql
-from boathouse.lake import Frame, Relation, batches, normalised
+from boathouse.lake import Frame, Relation, batches, normalised, origin_of, tagged
 from boathouse.training import relations_of
 
 
@@ -14,9 +14,10 @@ def complete(context: Context, spec: FeatureSpec, df: Frame) -> tuple[Relation, 
     A feature that the frame brings itself overrides the stored one. Raises InvalidInput naming a lookup
     key or input that the frame lacks.
     """
+    origin = origin_of(df)
     rows = batches(df).read_all()
     wanted = spec.without(frozenset(rows.column_names))
-    spine = context.engine.register(rows.cast(normalised(rows.schema)))
+    spine = context.engine.register(tagged(rows.cast(normalised(rows.schema)), origin))
     relations, versions = relations_of(context, wanted)
     completed = complete_sql(spec, spine, relations, rows.column_names)
     return context.engine.relation(with_functions_sql(context.engine, wanted, completed)), versions

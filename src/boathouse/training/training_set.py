@@ -19,7 +19,7 @@ from boathouse.features import (
     training_set_sql,
     with_functions_sql,
 )
-from boathouse.lake import Frame, Relation, batches, normalised
+from boathouse.lake import Frame, Relation, batches, normalised, origin_of, tagged
 
 
 @dataclass(frozen=True)
@@ -103,6 +103,7 @@ def table_facts(context: Context, name: str) -> TableFacts:
 
 
 def _registered(context: Context, df: Frame) -> str:
+    origin = origin_of(df)
     rows: pa.Table = batches(df).read_all()
-    return context.engine.register(rows.cast(normalised(rows.schema)))
+    return context.engine.register(tagged(rows.cast(normalised(rows.schema)), origin))
 

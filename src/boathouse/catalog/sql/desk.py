@@ -14,7 +14,7 @@ from boathouse.catalog.sql.sources import tables_of
 from boathouse.catalog.values import TableInfo
 from boathouse.errors import BoathouseError
 from boathouse.identity import Identity
-from boathouse.lake import DeltaFolder, Engine
+from boathouse.lake import DeltaFolder, Engine, Origin
 
 _BATCH_ROWS = 65_536
 
@@ -47,7 +47,9 @@ class SqlDesk:
         try:
             _prepare(engine, identity, {written: tables[name] for written, name in wanted.items()})
             rows = engine.connection.sql(query).to_arrow_reader(_BATCH_ROWS)
-            yield QueryResult(uuid.uuid4().hex, rows, {n: t.snapshot.version() for n, t in sorted(tables.items())})
+            versions = {n: t.snapshot.version() for n, t in sorted(tables.items())}
+            inputs = {written: Origin(name, str(versions[name])) for written, name in wanted.items()}
+            yield QueryResult(uuid.uuid4().hex, rows, versions, Origin(query=query, inputs=inputs))
         except BoathouseError:
             raise
         except Exception as error:

@@ -6,15 +6,20 @@ from typing import Any
 import pyarrow as pa
 
 from boathouse.errors import BoathouseError, InvalidInput
-from boathouse.lake import column_types
+from boathouse.lake import UNKNOWN, Origin, column_types
 
 
 class QueryResult:
-    """Rows of one query, to be read once. `versions` names the Delta version of every table that was read."""
+    """Rows of one query, to be read once. `versions` names the Delta version of every table that was read.
 
-    def __init__(self, query_id: str, rows: pa.RecordBatchReader, versions: Mapping[str, int]) -> None:
+    `origin` is the same with the query itself, for the lineage of what is made out of the rows.
+    """
+
+    def __init__(self, query_id: str, rows: pa.RecordBatchReader, versions: Mapping[str, int],
+                 origin: Origin = UNKNOWN) -> None:  # fmt: skip
         self.query_id = query_id
         self.versions = dict(versions)
+        self.origin = origin
         self._rows = rows
 
     @property

@@ -1,4 +1,4 @@
-"""Tables, SQL, lineage and the audit log."""
+"""Tables, SQL and the audit log."""
 
 import base64
 import json
@@ -12,12 +12,11 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response, StreamingResponse
 from pydantic import BaseModel
 
-from boathouse.catalog import TableSpec
+from boathouse.catalog import Source, TableSpec
 from boathouse.errors import NotPermitted
-from boathouse.identity import Identity
-from boathouse.lake import schema_of
-from boathouse.platform import Platform
+from boathouse.lake import TAG, Origin, schema_of, tag_of
 from boathouse.server.auth import Caller, Served
+from boathouse.server.routes.lineage import Reading
 
 router = APIRouter(prefix="/api/v1", tags=["catalog"])
 ARROW = "application/vnd.apache.arrow.stream"
@@ -52,8 +51,11 @@ class Written(BaseModel):
 
     version: int
     operation: str
-    sources: list[tuple[str, str | None]] = []
+    sources: list[Reading] = []
     columns: list[tuple[str, str]] | None = None
+    origin: dict[str, Any] | None = None
+    replaces: bool = False
+    restored: int | None = None
 
 
 class Query(BaseModel):
@@ -61,14 +63,6 @@ class Query(BaseModel):
 
     query: str
     environment: str = "dev"
-
-
-class Derivation(BaseModel):
-    """Something that was made out of tables."""
-
-    sources: list[tuple[str, str | None]]
-    target: str
-    version: str
 
 
 @router.get("/catalogs")
@@ -148,7 +142,10 @@ def open_table(name: str, body: Opening, who: Caller, platform: Served) -> dict[
 @router.post("/tables/{name}/commits")
 def note_write(name: str, body: Written, who: Caller, platform: Served) -> None:
     """Tell of a version that was written: lineage, audit, triggers."""
-    platform.catalog.note_write(who, name, body.version, body.operation, body.sources, body.columns)
+    platform.catalog.note_write(
+        who, name, body.version, body.operation, [Source(*s) for s in body.sources], body.columns,
+        origin=Origin.from_dict(body.origin or {}), replaces=body.replaces, restored=body.restored,
+    )  # fmt: skip
 
 
 @router.get("/tables/{name}/history")
@@ -169,7 +166,9 @@ def sql(body: Query, who: Caller, platform: Served, request: Request) -> Respons
     with platform.sql.run(who, body.query, body.environment) as result:
         if ARROW in request.headers.get("accept", ""):
             rows = result.to_arrow()
-            marked = rows.replace_schema_metadata({f"boathouse.read.{n}": str(v) for n, v in result.versions.items()})
+            marks = {f"boathouse.read.{n}": str(v) for n, v in result.versions.items()}
+            marks[TAG] = tag_of(result.origin, rows.column_names, rows.num_rows)
+            marked = rows.replace_schema_metadata(marks)
             return StreamingResponse(_stream(marked), media_type=ARROW)
         rows = result.head(_MAX_JSON_ROWS)
     answer = {"columns": rows.column_names, "rows": rows.to_pylist()}  # msgspec writes what is no number as null
@@ -183,37 +182,6 @@ def _stream(rows: pa.Table) -> Iterator[bytes]:
     buffer = memoryview(sink.getvalue())
     for start in range(0, len(buffer), 1 << 20):
         yield bytes(buffer[start : start + (1 << 20)])
-
-
-@router.get("/lineage/{name}")
-def lineage(name: str, who: Caller, platform: Served, direction: str = "up") -> list[dict[str, Any]]:
-    """Edges that lead to a name (`up`) or from it (`down`)."""
-    _see_node(who, platform, name)
-    edges = platform.lineage.edges(name, direction)
-    return [e.__dict__ for e in edges if all(_may_see(who, platform, end) for end in (e.source, e.target))]
-
-
-def _may_see(who: Identity, platform: Platform, node: str) -> bool:
-    kind, _, name = node.rpartition(":")
-    return platform.catalog.visible(who, "model" if kind == "model" else "table", name)
-
-
-def _see_node(who: Identity, platform: Platform, node: str) -> None:
-    kind, _, name = node.rpartition(":")
-    if not _may_see(who, platform, node):
-        model = kind == "model"
-        platform.access.authorize(who, "EXECUTE" if model else "SELECT", "model" if model else "table", name)
-
-
-@router.post("/lineage")
-def note_lineage(body: Derivation, who: Caller, platform: Served) -> None:
-    """Tell of a model that was made out of tables; needs CREATE MODEL, or MODIFY for a table."""
-    kind, _, name = body.target.rpartition(":")
-    if kind == "model":
-        platform.access.authorize(who, "CREATE MODEL", "schema", name.rpartition(".")[0])
-    else:
-        platform.access.authorize(who, "MODIFY", "table", name)
-    platform.lineage.record(body.sources, (body.target, body.version), who.principal, who.run_id)
 
 
 @router.get("/audit")

@@ -1,0 +1,138 @@
+"""The ledger: every write and what it read, kept as rows; what was dropped keeps its rows under a mark."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+
+from boathouse import clock
+from boathouse.catalog.lineage.edge import Direction, LineageEdge
+from boathouse.catalog.lineage.node import DROPPED, number_of
+from boathouse.catalog.lineage.questions import Questions
+from boathouse.catalog.lineage.spans import UNVERSIONED
+from boathouse.catalog.lineage.store import mappings, reads, writes
+from boathouse.catalog.lineage.walk import Walk, walk
+from boathouse.database import Database
+from boathouse.names import is_scratch
+
+
+class Source(NamedTuple):
+    """Something that was read, at which version, how that is known, and which columns became which."""
+
+    node: str
+    version: str | None = None
+    how: str = "declared"
+    mapping: Mapping[str, Any] | None = None
+
+
+class Lineage:
+    """Which version of what was made out of which version of what. Nodes are named as in `node`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def record(self, sources: Iterable[Source | tuple[str, str | None]], target: tuple[str, str | None], principal: str,
+               run_id: str | None, *, operation: str = "", replaces: bool = False, restored: int | None = None,
+               job: str | None = None) -> None:  # fmt: skip
+        """Note that `target`, a (node, version), was made out of `sources`; a write without any is noted too.
+
+        `replaces` says that nothing of earlier versions is left, `restored` which version came back instead;
+        `job` names a job of another system. Said twice of one version by one run, it stands once.
+        """
+        node, version = target
+        row = {"target": node, "version": version, "operation": operation, "run_id": run_id, "job": job}
+        more = {"number": _number(version), "replaces": replaces or restored is not None, "restored": restored,
+                "principal": principal, "at": clock.now()}  # fmt: skip
+        with self._database.writing() as connection:
+            write_id = _known_write(connection, row) if version is not None else None
+            if write_id is None:
+                write_id = connection.execute(writes.insert().values(**row, **more).returning(writes.c.id)).scalar_one()
+            noted = sa.select(reads.c.source, reads.c.version).where(reads.c.write_id == write_id)
+            known = {(r.source, r.version) for r in connection.execute(noted)}
+            fresh = {(s.node, s.version): s for s in (Source(*given) for given in sources) if s.node != node}
+            rows = [
+                {"write_id": write_id, "source": s.node, "version": s.version, "number": _number(s.version), "target": node,
+                 "target_number": more["number"], "how": s.how, "mapping_id": _keep_mapping(connection, s.mapping)}
+                for key, s in fresh.items() if key not in known
+            ]  # fmt: skip
+            if rows:
+                connection.execute(reads.insert(), rows)
+
+    def walk(self, node: str, direction: Direction = "up", version: int | None = None, depth: int = 50) -> Walk:
+        """Follow edges by version; see `walk`."""
+        with self._database.reading() as connection:
+            return walk(Questions(connection), node, direction, version, depth)
+
+    def edges(self, name: str, direction: Direction = "up", depth: int = 50) -> list[LineageEdge]:
+        """Edges that are in force against (`up`) or along (`down`) the flow; each pair's newest edge."""
+        return list(self.walk(name, direction, None, depth).edges)
+
+    def at_version(self, target: str, version: str) -> list[LineageEdge]:
+        """What went into one version of a target; of a table also what it holds of earlier writes."""
+        number = number_of(version)
+        return list(self.walk(target, "up", number, 1).edges) if number is not None else []
+
+    def versions(self, node: str) -> list[str]:
+        """The versions of a node that were noted, oldest first."""
+        query = sa.select(writes.c.version, writes.c.number).where(writes.c.target == node).distinct()
+        with self._database.reading() as connection:
+            return [r.version for r in connection.execute(query.order_by(writes.c.number)) if r.version is not None]
+
+    def mapping(self, mapping_id: int) -> dict[str, Any]:
+        """Which columns became which."""
+        with self._database.reading() as connection:
+            body: dict[str, Any] = connection.execute(sa.select(mappings.c.body).where(mappings.c.id == mapping_id)).scalar_one()
+            return body
+
+    def rename(self, old: str, new: str) -> None:
+        """A node has another name from now on; its history comes with it."""
+        with self._database.writing() as connection:
+            connection.execute(writes.update().where(writes.c.target == old).values(target=new))
+            connection.execute(reads.update().where(reads.c.target == old).values(target=new))
+            connection.execute(reads.update().where(reads.c.source == old).values(source=new))
+
+    def drop(self, node: str) -> None:
+        """A node was dropped: its history stays, apart from that of whatever is made under the name later.
+
+        Of throw-away schemas nothing stays.
+        """
+        with self._database.writing() as connection:
+            if is_scratch(node):
+                connection.execute(reads.delete().where((reads.c.source == node) | (reads.c.target == node)))
+                connection.execute(writes.delete().where(writes.c.target == node))
+                return
+            self.rename(node, f"{node}{DROPPED}{len(self.dropped(node)) + 1}")
+
+    def dropped(self, node: str) -> list[str]:
+        """The nodes that had this name and were dropped, oldest first."""
+        begins = f"{node}{DROPPED}"
+        found: set[str] = set()
+        with self._database.reading() as connection:
+            for column in (writes.c.target, reads.c.source):
+                query = sa.select(column).where(column >= begins, column < begins + "￿").distinct()
+                found |= set(connection.execute(query).scalars())
+        return sorted(found, key=lambda name: int(name.removeprefix(begins)))
+
+
+def _number(version: str | None) -> int:
+    number = number_of(version)
+    return UNVERSIONED if number is None else number
+
+
+def _known_write(connection: sa.Connection, row: Mapping[str, Any]) -> int | None:
+    same = [writes.c[k].is_not_distinct_from(v) for k, v in row.items()]
+    found: int | None = connection.execute(sa.select(writes.c.id).where(*same).limit(1)).scalar()
+    return found
+
+
+def _keep_mapping(connection: sa.Connection, mapping: Mapping[str, Any] | None) -> int | None:
+    if mapping is None:
+        return None
+    digest = hashlib.sha256(json.dumps(mapping, sort_keys=True).encode()).hexdigest()
+    known: int | None = connection.execute(sa.select(mappings.c.id).where(mappings.c.digest == digest)).scalar()
+    if known is not None:
+        return known
+    row = mappings.insert().values(digest=digest, body=dict(mapping))
+    return int(connection.execute(row.returning(mappings.c.id)).scalar_one())
