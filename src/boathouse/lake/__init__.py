@@ -1,7 +1,7 @@
 """Raw Delta tables, files and engines. Knows no names and no users: others reach data through `catalog`."""
 
 from boathouse.lake.delta import UNCHANGED, Commit, DeltaFolder
-from boathouse.lake.engine import Engine, duckdb_type, parquet_sql
+from boathouse.lake.engine import Engine
 from boathouse.lake.frames import Frame, Stream, batches, column_types, conform, fitted, normalised, schema_of, type_named
 from boathouse.lake.origin import TAG, UNKNOWN, Origin, origin_of, tag_of, tagged
 from boathouse.lake.relation import Relation
