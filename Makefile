@@ -45,7 +45,8 @@ bench: $(STAMP)  ## the figures of benchmarks/, with ratios
 
 lock: $(STAMP)  ## write the locks anew
 	UV_SYSTEM_CERTS=1 $(BIN)/uv pip compile pyproject.toml --extra demo --extra postgres --group dev --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header --quiet --output-file requirements.lock
+	UV_SYSTEM_CERTS=1 $(BIN)/uv pip compile tests/compat/requirements.in --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header --quiet --output-file tests/compat/requirements.lock
 	echo "uv" | UV_SYSTEM_CERTS=1 $(BIN)/uv pip compile - --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet --output-file requirements-uv.lock
 
-clean:  ## remove .venv and the demo's home
-	rm -rf $(VENV) .demo
+clean:  ## remove .venv, the clients' environment and the demo's home
+	rm -rf $(VENV) .venv-compat .demo

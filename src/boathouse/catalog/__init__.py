@@ -4,9 +4,10 @@ from boathouse.catalog.access import AccessControl
 from boathouse.catalog.audit import Audit
 from boathouse.catalog.function_sql import creates_function, parse_create_function
 from boathouse.catalog.functions import FunctionInfo, Functions
+from boathouse.catalog.keys import PrimaryKeys
 from boathouse.catalog.lineage import Direction, Lineage, LineageEdge, Source, Walk, kind_of, name_of
 from boathouse.catalog.ownership import Ownership
-from boathouse.catalog.privileges import PRIVILEGES
+from boathouse.catalog.privileges import PRIVILEGES, chain
 from boathouse.catalog.securables import METASTORE, Securables
 from boathouse.catalog.service import Catalog, TableSpec
 from boathouse.catalog.sql import QueryResult, SqlDesk, tables_of
@@ -39,6 +40,7 @@ __all__ = [
     "LineageEdge",
     "Making",
     "Ownership",
+    "PrimaryKeys",
     "QueryResult",
     "Securable",
     "SecurableKind",
@@ -51,6 +53,7 @@ __all__ = [
     "TableInfo",
     "TablePort",
     "TableSpec",
+from boathouse.catalog.keys import PrimaryKeys
     "Walk",
     "creates_function",
     "kind_of",

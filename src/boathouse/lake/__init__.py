@@ -5,7 +5,7 @@ from boathouse.lake.engine import Engine
 from boathouse.lake.frames import Frame, Stream, batches, column_types, conform, fitted, normalised, schema_of, type_named
 from boathouse.lake.origin import TAG, UNKNOWN, Origin, origin_of, tag_of, tagged
 from boathouse.lake.relation import Relation
-from boathouse.lake.snapshot import duckdb_type, parquet_sql
+from boathouse.lake.snapshot import duckdb_type, parquet_sql, quoted
 from boathouse.lake.storage import Storage, local_path, storage_at
 from boathouse.lake.storages import Storages, storages
 
@@ -31,6 +31,7 @@ __all__ = [
     "normalised",
     "origin_of",
     "parquet_sql",
+    "quoted",
     "schema_of",
     "storage_at",
     "storages",

@@ -98,6 +98,15 @@ class DeltaFolder:
         self._table = table
         return Commit(table.version(), "CREATE TABLE", 0)
 
+    def constrain(self, constraints: Mapping[str, str]) -> Commit:
+        """Demand that SQL conditions hold of every row, now and later. Raises InvalidInput where one does not."""
+
+        def write(table: DeltaTable) -> None:
+            for name, condition in constraints.items():
+                table.alter.add_constraint({name: condition})
+
+        return self._retried(write, "ADD CONSTRAINT", None)
+
     def remove(self) -> None:
         """Delete the table's files."""
         self._table = None

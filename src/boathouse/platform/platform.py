@@ -12,11 +12,11 @@ from typing import Any
 
 from boathouse import clock
 from boathouse.alerts import Alerts, Incident
-from boathouse.catalog import AccessControl, Audit, Catalog, Functions, Lineage, Ownership, Securables, SqlDesk
+from boathouse.catalog import AccessControl, Audit, Catalog, Functions, Lineage, Ownership, PrimaryKeys, Securables, SqlDesk
 from boathouse.database import Database
 from boathouse.delivery import Delivery
 from boathouse.environments import ENVIRONMENTS, Deployments, Projects, service_principal, set_up, share
-from boathouse.errors import Conflict, InvalidInput, Unauthenticated
+from boathouse.errors import Conflict, InvalidInput, NotFound, Unauthenticated
 from boathouse.events import Event, Outbox
 from boathouse.features import FeatureSpecs
 from boathouse.identity import Identities, Identity, Lifetime
@@ -69,6 +69,7 @@ class Platform:
         self.feature_specs = FeatureSpecs(self.database, self.catalog)
         self.sql = SqlDesk(self.catalog)
         self.securables = Securables(self.database, self.catalog, ENVIRONMENTS)
+        self.keys = PrimaryKeys(self.database, self.catalog)
         self.operator = getpass.getuser()
         with self.database.writing():  # all of it or nothing: a crash must not leave an environment without its grants
             set_up(self.catalog, self.access, self.identities, self.operator)
@@ -99,6 +100,8 @@ class Platform:
         self.url = url
         self.end_orphans()
         self.outbox.subscribe("registered_model.created", self._know_model)
+        self.outbox.subscribe("registered_model.deleted", lambda event: self._forget_model(event, event.subject))
+        self.outbox.subscribe("registered_model.renamed", self._rename_model)
         self.outbox.subscribe("table.created", lambda event: share(self.access, event.subject))
         self.outbox.subscribe("model_version.", self.delivery.on_event)
         self.outbox.subscribe("model", lambda _event: self.endpoints.wake())
@@ -244,6 +247,24 @@ class Platform:
         """Whoever registered a model owns it, and grants can name it."""
         owner = event.data.get("principal") or service_principal(event.subject.partition(".")[0])
         self.catalog.adopt("model", event.subject, str(owner))
+
+    def _forget_model(self, event: Event, name: str) -> None:
+        """A model that is gone leaves neither an owner nor grants for the next of its name."""
+        try:
+            self.catalog.require("model", name)
+        except NotFound:
+            return
+        if all(m.name != name for m in self.registry.models(name.rpartition(".")[0])):  # none was made since
+            self.catalog.unregister(Identity(str(event.data.get("principal") or "system")), "model", name)
+
+    def _rename_model(self, event: Event) -> None:
+        """The owner keeps a renamed model; grants named the former name and end."""
+        former = str(event.data["former_name"])
+        try:
+            self.catalog.adopt("model", event.subject, self.catalog.require("model", former).owner)
+        except NotFound:
+            self._know_model(event)
+        self._forget_model(event, former)
 
     def _answer_alert(self, event: Event) -> None:
         """Start the job that an alert names; delivered twice, it still starts once."""

@@ -15,6 +15,7 @@ from boathouse.server.dispatcher import Dispatcher
 from boathouse.server.routes import ROUTERS
 from boathouse.server.ui import is_page, refusal
 from boathouse.server.ui import router as pages
+from boathouse.server.unity import add_unity
 
 _log = logging.getLogger(__name__)
 
@@ -25,6 +26,7 @@ def create_app(platform: Platform) -> Dispatcher:
     api.state.platform = platform
     for router in ROUTERS:
         api.include_router(router)
+    add_unity(api)
     api.include_router(pages)
     add_docs(api)
     api.add_exception_handler(BoathouseError, _refused)
@@ -36,7 +38,9 @@ def create_app(platform: Platform) -> Dispatcher:
     def health() -> PlainTextResponse:
         return PlainTextResponse("OK")
 
-    return Dispatcher(api, platform)
+    dispatcher = Dispatcher(api, platform)
+    api.state.model_store = dispatcher.model_store
+    return dispatcher
 
 
 def _refused(request: Request, error: Exception) -> Response:

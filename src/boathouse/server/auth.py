@@ -6,12 +6,14 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from boathouse.catalog import SecurableKind
 from boathouse.errors import NotPermitted
 from boathouse.identity import Identity
 from boathouse.platform import Platform
 
 COOKIE = "boathouse_session"
 _SAFE = ("GET", "HEAD", "OPTIONS")
+_BY_LEVELS: dict[int, SecurableKind] = {0: "catalog", 1: "schema", 2: "model"}
 
 
 def token_of(headers: dict[str, str], cookies: dict[str, str]) -> str | None:
@@ -42,6 +44,11 @@ def caller(request: Request) -> Identity:
     if by_cookie and request.method not in _SAFE and origin != f"{request.url.scheme}://{headers.get('host')}":
         raise NotPermitted("a change by cookie must come from this server's own pages")
     return identity
+
+
+def allows(platform: Platform, identity: Identity, privilege: str, name: str) -> bool:
+    """What the registry asks: whether a privilege is held on a catalog, schema or model, told apart by the name's levels."""
+    return platform.access.allows(identity, privilege, _BY_LEVELS[name.count(".")], name)
 
 
 Caller = Annotated[Identity, Depends(caller)]

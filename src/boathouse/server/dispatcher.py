@@ -1,12 +1,11 @@
 """One port, many owners: each path belongs to exactly one app. What nobody owns is answered 404 by the API."""
 
 from collections.abc import Awaitable, Callable, MutableMapping
+from functools import partial
 from typing import Any
 
-from boathouse.catalog import SecurableKind
-from boathouse.identity import Identity
 from boathouse.platform import Platform
-from boathouse.server.auth import COOKIE
+from boathouse.server.auth import COOKIE, allows
 from boathouse.server.mlflow_app import create_mlflow_app, owns
 from boathouse.server.routes.operations import close_forwarding
 
@@ -15,21 +14,15 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-_KINDS: dict[int, SecurableKind] = {0: "catalog", 1: "schema", 2: "model"}
-
 
 class Dispatcher:
     """Sends a request to the owner of its path: MLflow for MLflow's own paths, else our API and UI."""
 
     def __init__(self, api: App, platform: Platform) -> None:
         self._api = api
-
-        def allow(identity: Identity, privilege: str, name: str) -> bool:
-            return platform.access.allows(identity, privilege, _KINDS[name.count(".")], name)
-
         self._mlflow = create_mlflow_app(
-            platform.registry, platform.settings.path("mlflow-artifacts").as_uri(), platform.identities.authenticate, allow,
-            cookie=COOKIE, login_url="/login",
+            platform.registry, platform.settings.path("mlflow-artifacts").as_uri(), platform.identities.authenticate,
+            partial(allows, platform), cookie=COOKIE, login_url="/login",
         )  # fmt: skip
 
     def warm_up(self) -> None:
@@ -39,6 +32,10 @@ class Dispatcher:
     async def release(self) -> None:
         """Close the connections to model servers."""
         await close_forwarding(self._api)
+
+    def model_store(self) -> Any:
+        """MLflow's registry store over ours, built when it is first asked for."""
+        return self._mlflow.model_store()
 
     def close(self) -> None:
         """Let go of MLflow's stores."""

@@ -49,6 +49,10 @@ class MlflowApp:
                     self._built = (app, *mlflow_stores(self._registry), get_artifact_repository(self._artifact_root))
             return self._built
 
+    def model_store(self) -> Any:
+        """The registry store; whoever uses it says on whose behalf, by `acting_as`."""
+        return self.build()[2]
+
     def close(self) -> None:
         """Give MLflow's database connections back."""
         with self._lock:
@@ -72,11 +76,12 @@ class MlflowApp:
 
 
 class Mlflow(Guard):
-    """The guarded app; `warm_up` builds what stands behind the guard, `close` lets it go."""
+    """The guarded app; `warm_up` builds what stands behind the guard, `model_store` is part of it, `close` lets it go."""
 
     def __init__(self, app: MlflowApp, registry: Registry, authenticate: Authenticate, allow: Allow, **options: Any) -> None:
         super().__init__(app, registry.database, authenticate, allow, **options)
         self.warm_up = app.warm_up
+        self.model_store = app.model_store
         self.close = app.close
 
 

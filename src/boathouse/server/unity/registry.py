@@ -1,0 +1,31 @@
+"""The registry's changes, on behalf of a caller: through the store behind MLflow, where grants and aliases are kept."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+from fastapi import Request
+
+from boathouse.errors import BoathouseError
+from boathouse.identity import Identity
+from boathouse.platform import Platform
+from boathouse.registry import Actor, acting_as
+from boathouse.server.auth import allows
+from boathouse.server.unity.route import from_mlflow
+
+
+@contextmanager
+def changing(request: Request, who: Identity, platform: Platform) -> Iterator[Any]:
+    """The model store, which checks the caller's privileges and writes event and audit. Raises our errors, not MLflow's."""
+    actor = Actor(who.principal, partial(allows, platform, who), who.environment, who.scratch, who.environment is not None)
+    store = request.app.state.model_store()
+    try:
+        with acting_as(actor):
+            yield store
+    except BoathouseError:
+        raise
+    except Exception as error:
+        if hasattr(error, "error_code"):  # MLflow's, which is not imported here
+            raise from_mlflow(error) from error
+        raise
