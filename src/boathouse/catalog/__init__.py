@@ -53,8 +53,8 @@ __all__ = [
     "TableInfo",
     "TablePort",
     "TableSpec",
-from boathouse.catalog.keys import PrimaryKeys
     "Walk",
+    "chain",
     "creates_function",
     "kind_of",
     "name_of",
