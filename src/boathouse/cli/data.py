@@ -1,7 +1,6 @@
 """Tables, schemas, SQL and lineage."""
 
 import sys
-from pathlib import Path
 
 import typer
 
@@ -91,18 +90,6 @@ def history(name: str, limit: int = 20, as_json: bool = JSON) -> None:
     with connected() as lake:
         rows = lake.http.call("GET", f"/api/v1/tables/{lake.complete(name)}/history", params={"limit": limit})
         show(rows, ["version", "timestamp", "operation", "operationMetrics"], as_json)
-
-
-@tables.command("import")
-def import_file(name: str, file: Path, key: list[str] = typer.Option([], "--key", help="a primary key column")) -> None:
-    """A CSV, JSON-lines or Parquet file as a table; rows are added when the table exists."""
-    from boathouse.client.files import read_file
-
-    with connected() as lake:
-        rows = read_file(file)
-        table = lake.create_table(name, rows.schema, primary_keys=key, exists_ok=True)
-        commit = table.append(rows)
-        say(f"{rows.num_rows} rows of {file.name} are in {table.name} version {commit.version}")
 
 
 @tables.command("restore")

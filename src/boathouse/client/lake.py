@@ -15,12 +15,25 @@ from boathouse import context, names
 from boathouse.catalog import Making, Table, TableAccess, TableInfo
 from boathouse.client.functions import Functions
 from boathouse.client.http import Http
+from boathouse.client.import_report import ImportReport
+from boathouse.client.imports import Importer, ImportOptions, Mode, Progress
 from boathouse.client.jobs import Jobs
 from boathouse.client.models import Models
 from boathouse.client.reads import Reads
 from boathouse.context import RunFacts
 from boathouse.errors import NotFound, NotPermitted, Unavailable
-from boathouse.lake import Commit, Engine, Frame, Origin, Relation, origin_of, schema_of, tagged
+from boathouse.lake import (
+    Commit,
+    Engine,
+    Frame,
+    Origin,
+    ReadOptions,
+    Relation,
+    find_files,
+    origin_of,
+    schema_of,
+    tagged,
+)
 
 
 class Lake:
@@ -133,6 +146,26 @@ class Lake:
         if not existed and not _is_schema(schema):
             table.append(schema)
         return table
+
+    def import_files(self, name: str, files: str | Path | Sequence[str | Path], *, types: Mapping[str, str] | None = None,
+                     primary_keys: Sequence[str] = (), event_time: str | None = None, partition_by: Sequence[str] = (),
+                     description: str = "", mode: Mode = "append", evolve: bool = False,
+                     rejects: str | Path | None = None, max_bad_rows: int | None = None, progress: Progress | None = None,
+                     **reading: Any) -> ImportReport:  # fmt: skip
+        """Rows of CSV, JSON and Parquet files as a table, in one commit: all of them or none.
+
+        `files` are files, folders or patterns. Types are inferred over all of the input unless `types` or the table
+        say them; rows that do not fit are kept in `<name>_rejected`, or the file `rejects`. `reading` takes `format`,
+        `encoding`, `delimiter`, `quote`, `header`, `nulls` and `date_format`.
+        Raises NotFound, InvalidInput, SchemaMismatch, DuplicateKey, and Conflict for a file that changes meanwhile.
+        """
+        options = ImportOptions(
+            types=dict(types or {}), primary_keys=tuple(primary_keys), event_time=event_time,
+            partition_by=tuple(partition_by), description=description, mode=mode, evolve=evolve,
+            rejects=Path(rejects) if rejects else None, max_bad_rows=max_bad_rows, reading=ReadOptions(**reading),
+        )  # fmt: skip
+        words = [files] if isinstance(files, str | Path) else files
+        return Importer(self, name, options, progress).run(find_files(words, options.reading.format))
 
     def drop_table(self, name: str) -> None:
         """Remove a table and its files."""

@@ -2,6 +2,7 @@
 
 from boathouse.lake.delta import UNCHANGED, Commit, DeltaFolder
 from boathouse.lake.engine import Engine
+from boathouse.lake.files import InputFile, ReadOptions, Staging, Typing, find_files, is_input
 from boathouse.lake.frames import Frame, Stream, batches, column_types, conform, fitted, normalised, schema_of, type_named
 from boathouse.lake.origin import TAG, UNKNOWN, Origin, origin_of, tag_of, tagged
 from boathouse.lake.relation import Relation
@@ -17,16 +18,22 @@ __all__ = [
     "DeltaFolder",
     "Engine",
     "Frame",
+    "InputFile",
     "Origin",
+    "ReadOptions",
     "Relation",
+    "Staging",
     "Storage",
     "Storages",
     "Stream",
+    "Typing",
     "batches",
     "column_types",
     "conform",
     "duckdb_type",
+    "find_files",
     "fitted",
+    "is_input",
     "local_path",
     "normalised",
     "origin_of",
