@@ -4,9 +4,10 @@ from boathouse.lake.delta import UNCHANGED, Commit, DeltaFolder
 from boathouse.lake.engine import Engine
 from boathouse.lake.files import InputFile, ReadOptions, Staging, Typing, find_files, is_input
 from boathouse.lake.frames import Frame, Stream, batches, column_types, conform, fitted, normalised, schema_of, type_named
+from boathouse.lake.literals import duckdb_type, quoted
 from boathouse.lake.origin import TAG, UNKNOWN, Origin, origin_of, tag_of, tagged
 from boathouse.lake.relation import Relation
-from boathouse.lake.snapshot import duckdb_type, parquet_sql, quoted
+from boathouse.lake.snapshot import parquet_sql
 from boathouse.lake.storage import Storage, local_path, storage_at
 from boathouse.lake.storages import Storages, storages
 

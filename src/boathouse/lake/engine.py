@@ -12,9 +12,10 @@ import pyarrow as pa
 from deltalake import DeltaTable
 from duckdb.func import ARROW, SPECIAL
 
+from boathouse.lake.literals import quoted
 from boathouse.lake.origin import UNKNOWN, Origin, origin_of
 from boathouse.lake.relation import Relation
-from boathouse.lake.snapshot import SnapshotStream, data_files, quoted
+from boathouse.lake.snapshot import SnapshotStream, data_files, files_dataset, files_sql
 from boathouse.lake.storage import local_path
 
 _REGISTERED = re.compile(r'"?\b(frame_\d+)\b"?')
@@ -53,7 +54,7 @@ class Engine:
         """
         if files := data_files(table, where):
             root = local_path(table.table_uri)
-            return files.sql(str(root)) if root else self.register(files.dataset(table))
+            return files_sql(files, str(root)) if root else self.register(files_dataset(files, table))
         # the caller's handle moves on to newer versions; the relation stays where it is
         fixed = DeltaTable(table.table_uri, version=table.version(), storage_options=table._storage_options)
         return self.register(SnapshotStream(fixed))

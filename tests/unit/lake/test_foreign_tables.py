@@ -15,7 +15,7 @@ from deltalake import DeltaTable, write_deltalake
 
 from boathouse.errors import InvalidInput
 from boathouse.lake import DeltaFolder, Engine
-from boathouse.lake.snapshot import SnapshotStream, data_files
+from boathouse.lake.snapshot import SnapshotStream, data_files, files_dataset
 
 
 def log(root: Path, *actions: dict[str, Any], version: int = 0) -> None:
@@ -62,7 +62,7 @@ def by_dataset(engine: Engine, table: DeltaTable) -> str:
     """As from a store that DuckDB cannot read."""
     files = data_files(table)
     assert files is not None
-    return engine.register(files.dataset(table))
+    return engine.register(files_dataset(files, table))
 
 
 def by_stream(engine: Engine, table: DeltaTable) -> str:

@@ -45,7 +45,10 @@ ATOMS = st.one_of(
         "i is null", "i is not null", "not s is null", "p is null", "p like 'b%'", "p in ('a', 'x')", "i in (1, 7)",
         "i between 0 and 2", "f between 0.5 and 3", "f between 3 and 'nan'::double", "i not in (1)", "length(s) = 73",
         "late = 7", "m > 1000000000000", "m = 1000000000000.001", "i % 2 = 1", "upper(p) = 'A'", "p = s", "true", "null",
-        "p || 'x' = 'ax'", "coalesce(p, 'none') = 'none'", "i = any([1, 2])", "(select max(i) from range(1) r(i)) = 0",
+        "p || 'x' = 'ax'", "coalesce(p, 'none') = 'none'",
+        "p || random() is null", "case p when 'a' then i = 1 end", "p not in ('a')", "p ~ 'b.*'",
+        "case p when 'a' then true end",
+        "i = any([1, 2])", "(select max(i) from range(1) r(i)) = 0",
     ]),
 )  # fmt: skip
 CONDITIONS = st.recursive(

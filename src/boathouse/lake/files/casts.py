@@ -5,7 +5,7 @@ import pyarrow as pa
 from boathouse.lake.files import nested
 from boathouse.lake.files.dates import DateShapes
 from boathouse.lake.files.rows import literal
-from boathouse.lake.snapshot import duckdb_type
+from boathouse.lake.literals import duckdb_type
 
 NUMBER = r"-?(0|[1-9]\d*)?(\.\d*)?([eE][+-]?\d+)?|-?[iI]nf(inity)?|[nN]a[nN]"
 """A number that no zero leads, since that marks a code: a postcode, an account, a telephone's."""

@@ -13,7 +13,7 @@ from boathouse.lake.files.headers import clean_names
 from boathouse.lake.files.input_file import InputFile
 from boathouse.lake.files.rows import FoundColumn, FoundRows, literal, sql_list
 from boathouse.lake.frames import normalised
-from boathouse.lake.snapshot import quoted
+from boathouse.lake.literals import quoted
 
 
 def stage_parquet(files: Sequence[InputFile], folder: Path, on_read: OnRead | None = None) -> FoundRows:

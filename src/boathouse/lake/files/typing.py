@@ -13,7 +13,7 @@ from boathouse.lake.files.casts import cast, trimmed
 from boathouse.lake.files.dates import ISO, DateShapes, given
 from boathouse.lake.files.rows import FoundColumn, FoundRows, literal
 from boathouse.lake.frames import sql_type
-from boathouse.lake.snapshot import quoted
+from boathouse.lake.literals import quoted
 
 _SHOWN = 100
 
