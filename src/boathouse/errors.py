@@ -18,6 +18,7 @@ BoathouseError
 │   ├── NotReleased
 │   └── CommitConflict
 ├── RunFailed               424  a run ended without success
+├── TooManyRequests         429  a limit in time; the message says when to come again
 └── Unavailable             503  a part that should answer does not
 """
 
@@ -146,6 +147,13 @@ class RunFailed(BoathouseError):
 
     error_code = "RUN_FAILED"
     http_status = 424
+
+
+class TooManyRequests(BoathouseError):
+    """Too many tries; wait before the next."""
+
+    error_code = "REQUEST_LIMIT_EXCEEDED"
+    http_status = 429
 
 
 class Unavailable(BoathouseError):

@@ -5,15 +5,16 @@ import os
 from collections.abc import Callable
 
 from boathouse import context, settings
-from boathouse.client import Http, Lake
+from boathouse.client import Credentials, Http, Lake
 
 
 def connect(env: str | None = None, *, home: str | None = None, url: str | None = None, token: str | None = None) -> Lake:
     """The lakehouse, in one environment.
 
     Inside a task the run's own connection is returned. With a URL (argument or BOATHOUSE_URL) a server
-    elsewhere is used. Else, where `boathouse up` runs on the home, that server; else this process takes the
-    home's lock and works by itself until `close()`. Also points MLflow's client here.
+    elsewhere is used, under the token that `boathouse login` keeps for it unless another is given. Else, where
+    `boathouse up` runs on the home, that server; else this process takes the home's lock and works by itself
+    until `close()`. Also points MLflow's client here.
     Raises HomeInUse, NewerHome, Unauthenticated, Unavailable.
     """
     running = None if home or url else context.in_process()
@@ -37,7 +38,7 @@ def connect(env: str | None = None, *, home: str | None = None, url: str | None 
 def reach(wanted: settings.Settings) -> tuple[Http, Callable[[], None] | None]:
     """A connection, and what ends it when this process had to open the home itself."""
     if wanted.url:
-        return Http(wanted.url, wanted.token), None
+        return Http(wanted.url, wanted.token or Credentials(wanted.path("credentials.json")).token(wanted.url)), None
     from boathouse.platform import Home, Platform
 
     home = Home(wanted)

@@ -29,6 +29,9 @@ class Settings:
     env: str = "dev"
     token_lifetime: str = "90d"
     token_lifetime_max: str = "365d"
+    session_lifetime: str = "7d"
+    session_idle: str = "1d"
+    password_length: str = "12"
     storages: Mapping[str, str] = field(default_factory=dict, hash=False)
     """Environment -> a store of its own."""
 
@@ -43,6 +46,13 @@ class Settings:
         except ValueError as error:
             raise InvalidInput(f"the setting {name}: {error}") from error
 
+    def number(self, name: str, least: int = 0) -> int:
+        """A setting that is a whole number. Raises InvalidInput naming it."""
+        given = str(getattr(self, name))
+        if not given.isdecimal() or int(given) < least:
+            raise InvalidInput(f"the setting {name} is {given!r}; it is a whole number from {least} on")
+        return int(given)
+
 
 _KEYS = tuple(f.name for f in fields(Settings) if f.name not in ("home", "storages"))
 
@@ -54,15 +64,18 @@ def load(environ: Mapping[str, str] | None = None, **flags: str | None) -> Setti
     """
     environ = os.environ if environ is None else environ
     home = Path(flags.get("home") or environ.get("BOATHOUSE_HOME") or "~/.boathouse").expanduser().absolute()
+    kept = _from_file(home / "boathouse.toml")
     values: dict[str, str] = {
         "database_url": f"sqlite:///{home / 'boathouse.db'}",
         "storage": (home / "lake").as_uri(),
     }
-    values |= _from_file(home / "boathouse.toml")
+    values |= kept
     values |= {k: v for k in _KEYS if (v := environ.get(f"BOATHOUSE_{k.upper()}"))}
     values |= {k: v for name, v in environ.items() if v and (k := name.removeprefix("BOATHOUSE_").lower()) != name.lower()
                and _OWN_STORAGE.fullmatch(k)}
     values |= {k: v for k in _KEYS if (v := flags.get(k))}
+    if values.get("url") != kept.get("url") and values.get("token") == kept.get("token"):
+        values.pop("token", None)  # it is for the server that the file names, and no other shall see it
     storages = {found[1]: values.pop(k) for k in list(values) if (found := _OWN_STORAGE.fullmatch(k))}
     return Settings(home=home, storages=storages, **values)
 

@@ -51,7 +51,7 @@ def demo(
             target.write_text(json.dumps(summary, indent=2, default=str) + "\n")
             story.print_summary(summary, target)
             if not leave:
-                say(f"\nThe UI: {url}/login?token={platform.home.operator_token()}\nCtrl-C ends it.")
+                say(f"\nThe UI: {url}{platform.operator_link()}\nCtrl-C ends it.")
                 _wait()
         finally:
             server.stop()

@@ -1,11 +1,13 @@
 """Who there is: users, groups, service principals and their tokens."""
 
+import sys
 from urllib.parse import quote
 
 import typer
 
 from boathouse.cli.output import JSON, facts, say, show
 from boathouse.cli.session import connected
+from boathouse.errors import Unauthenticated
 
 users = typer.Typer(help="People.", no_args_is_help=True)
 groups = typer.Typer(help="Groups of principals; grants usually name groups.", no_args_is_help=True)
@@ -79,8 +81,29 @@ def list_users(as_json: bool = JSON) -> None:
 
 @users.command("create")
 def create_user(name: str) -> None:
-    """A new user; `boathouse tokens create --for NAME` gives them a way in."""
+    """A new user; `users password NAME` or `tokens create --for NAME` gives them a way in."""
     _create(name, "user")
+
+
+@users.command("password")
+def set_password(
+    name: str = typer.Argument("", help="whose; yours without it"),
+    stdin: bool = typer.Option(False, "--stdin", help="read it from standard input, in place of asking twice"),
+) -> None:
+    """Give a user a password; admins anyone, others themselves. It is typed at a prompt, never on the command line."""
+    if stdin:
+        password = sys.stdin.readline().strip("\r\n")
+    else:
+        password = typer.prompt("New password", hide_input=True, confirmation_prompt="Again")
+    with connected() as lake:
+        body, path = {"password": password}, f"/api/v1/users/{_word(name or lake.principal)}/password"
+        try:
+            lake.call("PUT", path, body)
+        except Unauthenticated:
+            if stdin:
+                raise
+            lake.call("PUT", path, {**body, "current": typer.prompt("Current password", hide_input=True)})
+        say(f"{name or lake.principal} has a new password; sessions in browsers have ended")
 
 
 @users.command("disable")

@@ -1,4 +1,4 @@
-"""The server, login and the installation's health."""
+"""The server, and the installation's health."""
 
 import importlib.metadata
 import os
@@ -16,7 +16,6 @@ from boathouse.cli.session import end_on_sigterm, options
 def register(app: typer.Typer) -> None:
     """Add this room's commands."""
     app.command()(up)
-    app.command()(login)
     app.command()(doctor)
 
 
@@ -37,7 +36,7 @@ def up(port: int = typer.Option(8787, "--port"), host: str = typer.Option("127.0
         url = server.start(warm=True)
         platform.home.publish(url)
         say(f"Boathouse is at {url}  (home {platform.settings.home})")
-        say(f"Log in: {url}/login?token={platform.home.operator_token()}")
+        say(f"Log in: {url}{platform.operator_link()}  (good once; `boathouse ui` makes another)")
         say("Ctrl-C ends it.")
         try:
             while True:
@@ -46,21 +45,6 @@ def up(port: int = typer.Option(8787, "--port"), host: str = typer.Option("127.0
             say("ending")
         finally:
             server.stop()
-
-
-def login(url: str, token: str = typer.Option(..., prompt="Token", hide_input=True)) -> None:
-    """Remember a server and your token in the home's boathouse.toml."""
-    from boathouse import settings
-    from boathouse.client import Http
-
-    who = Http(url, token).call("GET", "/api/v1/whoami")
-    home = settings.load(home=options.home).home
-    home.mkdir(parents=True, exist_ok=True)
-    path = home / "boathouse.toml"
-    kept = [line for line in (path.read_text().splitlines() if path.exists() else []) if not line.startswith(("url", "token"))]
-    path.touch(mode=0o600)
-    path.write_text("\n".join([*kept, f'url = "{url}"', f'token = "{token}"']) + "\n")
-    say(f"logged in at {url} as {who['principal']}; {path} remembers it")
 
 
 def doctor(as_json: bool = JSON) -> None:
@@ -122,8 +106,8 @@ def _home(home: Path) -> list[dict[str, object]]:
             f"{address.url} (process {address.pid})" if address else "none runs; commands open the home themselves",
         )
     )
-    token = home / "secrets" / "operator.token"
-    if token.exists():
-        private = token.stat().st_mode & 0o077 == 0
-        found.append(_check("operator token", private, "private" if private else "readable by others", f"chmod 600 {token}"))
+    for what, file in (("operator token", home / "secrets" / "operator.token"), ("credentials", home / "credentials.json")):
+        if file.exists():
+            private = file.stat().st_mode & 0o077 == 0
+            found.append(_check(what, private, "private" if private else "readable by others", f"chmod 600 {file}"))
     return found

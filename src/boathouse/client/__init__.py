@@ -1,6 +1,8 @@
 """The same verbs over HTTP: what a shell, a notebook, a task and the command line hold in their hands."""
 
+from boathouse.client.credentials import Credentials
 from boathouse.client.http import Http
 from boathouse.client.lake import Lake
+from boathouse.client.login import by_browser, by_password
 
-__all__ = ["Http", "Lake"]
+__all__ = ["Credentials", "Http", "Lake", "by_browser", "by_password"]

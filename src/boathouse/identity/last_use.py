@@ -1,4 +1,4 @@
-"""When tokens were used last: noted in memory, written by the minute, never by the request."""
+"""When tokens and sessions were used last: noted in memory, written by the minute, never by the request."""
 
 import logging
 import threading
@@ -22,15 +22,19 @@ class LastUse:
         self._noted: dict[str, datetime] = {}
         self._timer: threading.Timer | None = None
 
-    def note(self, token_id: str) -> None:
+    def note(self, name: str) -> None:
         """It was used now."""
         now = clock.now()
         with self._lock:
-            self._noted[token_id] = now
+            self._noted[name] = now
             if self._timer is None:
                 self._timer = threading.Timer(_SECONDS, self._on_time)
                 self._timer.daemon = True
                 self._timer.start()
+
+    def of(self, name: str) -> datetime | None:
+        """When it was used last, if that is not written yet."""
+        return self._noted.get(name)
 
     def flush(self) -> None:
         """Write what was noted."""

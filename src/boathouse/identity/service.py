@@ -1,6 +1,6 @@
 """Principals with their tokens, and the question that every request begins with: whose token is this?"""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
@@ -10,7 +10,8 @@ from boathouse.errors import Conflict, InvalidInput, NotFound, Unauthenticated
 from boathouse.identity import secret
 from boathouse.identity.last_use import LastUse
 from boathouse.identity.principals import Principals
-from boathouse.identity.store import principals, tokens
+from boathouse.identity.store import principals, sessions, tokens
+from boathouse.identity.utc import utc
 from boathouse.identity.values import Identity, Token, Via
 
 _KEPT = timedelta(days=30)
@@ -78,6 +79,15 @@ class Identities(Principals):
         with self._database.reading() as connection:
             return [_token(row) for row in connection.execute(query).mappings()]
 
+    def token(self, token_id: str) -> Token:
+        """One token that a person made. Raises NotFound."""
+        query = sa.select(tokens).where(tokens.c.id == token_id, tokens.c.run_id.is_(None))
+        with self._database.reading() as connection:
+            row = connection.execute(query).mappings().first()
+        if row is None:
+            raise NotFound(f"no token has the id {token_id!r}; `boathouse tokens list` shows them")
+        return _token(row)
+
     def revoke(self, token_id: str, principal: str | None = None) -> Token:
         """Make a token worthless at once; the token it was. Raises NotFound."""
         condition = tokens.c.id == token_id
@@ -88,6 +98,7 @@ class Identities(Principals):
             if row is None:
                 raise NotFound(f"no token has the id {token_id!r}; `boathouse tokens list` shows them")
             connection.execute(tokens.delete().where(condition))
+            connection.execute(sessions.delete().where(sessions.c.token_id == token_id))
         return _token(row)
 
     def revoke_run(self, run_id: str) -> None:
@@ -103,11 +114,6 @@ class Identities(Principals):
         with self._database.writing() as connection:
             for token_id, moment in noted.items():
                 connection.execute(tokens.update().where(tokens.c.id == token_id).values(last_used_at=moment))
-
-
-def utc(moment: datetime) -> datetime:
-    """SQLite gives moments without their zone, which is UTC."""
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _token(row: sa.RowMapping) -> Token:

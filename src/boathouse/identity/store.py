@@ -2,7 +2,7 @@
 
 import sqlalchemy as sa
 
-from boathouse.database import metadata
+from boathouse.database import Json, metadata
 
 principals = sa.Table(
     "bh_principals", metadata,
@@ -33,4 +33,42 @@ tokens = sa.Table(
     sa.Column("created_by", sa.String(255)),
     sa.Column("last_used_at", sa.DateTime(timezone=True)),
     sa.Column("origin", sa.String(32)),  # null: made by hand; "login": for the command line; "workload": exchanged
+)  # fmt: skip
+
+passwords = sa.Table(
+    "bh_passwords", metadata,
+    sa.Column("principal", sa.String(255), primary_key=True),
+    sa.Column("hash", sa.String(512), nullable=False),
+    sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
+)  # fmt: skip
+
+attempts = sa.Table(
+    "bh_login_attempts", metadata,
+    sa.Column("key", sa.String(80), primary_key=True),
+    sa.Column("failures", sa.Integer, nullable=False),
+    sa.Column("last_at", sa.DateTime(timezone=True), nullable=False, index=True),
+    sa.Column("not_before", sa.DateTime(timezone=True)),
+    sa.Column("succeeded_at", sa.DateTime(timezone=True)),
+)  # fmt: skip
+
+sessions = sa.Table(
+    "bh_sessions", metadata,
+    sa.Column("id", sa.String(32), primary_key=True),
+    sa.Column("digest", sa.String(64), nullable=False, unique=True),
+    sa.Column("principal", sa.String(255), nullable=False, index=True),
+    sa.Column("method", sa.String(32), nullable=False),
+    sa.Column("token_id", sa.String(32), index=True),  # the token that opened it: revoked, it takes the session with it
+    sa.Column("address", sa.String(64), nullable=False),
+    sa.Column("agent", sa.String(255), nullable=False),
+    sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("seen_at", sa.DateTime(timezone=True), nullable=False),
+)  # fmt: skip
+
+codes = sa.Table(
+    "bh_login_codes", metadata,
+    sa.Column("digest", sa.String(64), primary_key=True),
+    sa.Column("purpose", sa.String(32), nullable=False),
+    sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False, index=True),
+    sa.Column("data", Json, nullable=False),
 )  # fmt: skip

@@ -60,3 +60,17 @@ class Token:
     run_id: str | None
     environment: str | None
     origin: str
+
+
+@dataclass(frozen=True)
+class Session:
+    """A browser's session as lists show it."""
+
+    id: str
+    principal: str
+    method: str
+    address: str
+    agent: str
+    created_at: datetime
+    expires_at: datetime
+    seen_at: datetime

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from boathouse.catalog import METASTORE, AccessControl, Audit, Ownership
+from boathouse.catalog import METASTORE, AccessControl, Audit, Ownership, Securable
 from boathouse.database import Database
 from boathouse.environments import ENVIRONMENTS, service_principal
 from boathouse.errors import Conflict, InvalidInput, NotFound, NotPermitted
@@ -22,7 +22,7 @@ class People:
         self._access = access
         self._ownership = ownership
         self._audit = audit
-        self._lifetime = lifetime
+        self.lifetime = lifetime
         self._operator = operator
 
     def create(self, who: Identity, name: str, kind: PrincipalKind) -> Principal:
@@ -93,7 +93,7 @@ class People:
         target = principal or who.principal
         if target != who.principal:
             self.check_manages(who, target)
-        span = self._lifetime.choose(lifetime)
+        span = self.lifetime.choose(lifetime)
         with self._database.writing() as connection:
             made = self._identities.issue(target, comment=comment, lifetime=span, environment=environment,
                                           by=who.principal, origin=origin)  # fmt: skip
@@ -120,9 +120,13 @@ class People:
             self._audit.write(connection, who.principal, "revoke token", token_id, {"principal": found.principal})
         return found
 
+    def owned(self, who: Identity, principal: str) -> list[Securable]:
+        """What a principal owns; for admins, others learn nothing of it."""
+        return self._ownership.owned(principal) if self.is_admin(who) else []
+
     def manages(self, who: Identity, name: str) -> bool:
         """Whether the caller may act for a principal: an admin for all, who was granted MANAGE for a service principal."""
-        if self._access.allows(who, "MANAGE", "metastore", METASTORE):
+        if self.is_admin(who):
             return True
         found = self._identities.find(name)
         service = found is not None and found.kind == "service_principal"
@@ -134,6 +138,10 @@ class People:
             service = self._identities.get(name).kind == "service_principal"
             kind, securable = ("service_principal", name) if service else ("metastore", METASTORE)
             self._access.authorize(who, "MANAGE", kind, securable)  # type: ignore[arg-type]
+
+    def is_admin(self, who: Identity) -> bool:
+        """Whether the caller may change who there is."""
+        return self._access.allows(who, "MANAGE", "metastore", METASTORE)
 
     def check_admin(self, who: Identity) -> None:
         """Pass for who holds MANAGE on the metastore, as members of admins do. Raises NotPermitted, and records the denial."""

@@ -19,13 +19,14 @@ from boathouse.environments import ENVIRONMENTS, Deployments, Projects, service_
 from boathouse.errors import Conflict, InvalidInput, NotFound, Unauthenticated
 from boathouse.events import Event, Outbox
 from boathouse.features import FeatureSpecs
-from boathouse.identity import Identities, Identity, Lifetime
+from boathouse.identity import Identities, Identity, Lifetime, Passwords, Sessions
 from boathouse.jobs import Run, Runner, RunRequest, Runs, Schedules, TaskIdentity
 from boathouse.lake import storages
 from boathouse.monitoring import completed, parse_granularity
 from boathouse.platform.code import CodeDelivery
 from boathouse.platform.home import Home
 from boathouse.platform.inference import InferenceFlush
+from boathouse.platform.logins import Logins
 from boathouse.platform.people import People
 from boathouse.platform.trace import Tracer
 from boathouse.project import definition, parse_resource
@@ -74,9 +75,7 @@ class Platform:
         with self.database.writing():  # all of it or nothing: a crash must not leave an environment without its grants
             set_up(self.catalog, self.access, self.identities, self.operator)
         self._let_operator_in()
-        lifetime = Lifetime(settings.span("token_lifetime"), settings.span("token_lifetime_max"))
-        ownership = Ownership(self.database, self.access, self.audit)
-        self.people = People(self.database, self.identities, self.access, ownership, self.audit, lifetime, self.operator)
+        self._build_logins()
         self.deployments = Deployments(self.database, self.audit)
         self.projects = Projects(self.database, self.audit, settings.path("code"), settings.path("checkouts"))
         self.runs = Runs(self.database)
@@ -91,6 +90,16 @@ class Platform:
         self.alerts = Alerts(self.database, self.outbox, self.audit)
         self.inference = InferenceFlush(self.catalog, self.deployments, self.service_identity, settings.path("spool"))
         self.schedules = Schedules(self._scheduled, self._start_due)
+
+    def _build_logins(self) -> None:
+        settings = self.settings
+        lifetime = Lifetime(settings.span("token_lifetime"), settings.span("token_lifetime_max"))
+        ownership = Ownership(self.database, self.access, self.audit)
+        self.people = People(self.database, self.identities, self.access, ownership, self.audit, lifetime, self.operator)
+        self.logins = Logins(
+            self.database, self.identities, self.people, Passwords(self.database, settings.number("password_length", least=8)),
+            Sessions(self.database, settings.span("session_lifetime"), settings.span("session_idle")), self.audit,
+        )  # fmt: skip
 
     def start(self, url: str, lazily: bool = False) -> None:
         """Begin to work: the address is known, so runs can reach it. Earlier runs that were cut off are reported.
@@ -126,6 +135,7 @@ class Platform:
         self.runner.stop()
         self.outbox.stop()
         self.audit.publish_head()
+        self.logins.close()
         self.identities.close()
         self.database.close()
         self.home.release()
@@ -143,6 +153,10 @@ class Platform:
     def online_folder(self, environment: str) -> Path:
         """Where an environment's embedded online store lies."""
         return self.settings.path("online", environment)
+
+    def operator_link(self) -> str:
+        """A path that opens the UI as the operator, once: for the terminal of whoever owns this process."""
+        return self.logins.make_link(Identity(self.operator, self.identities.groups_of(self.operator)))
 
     def service_identity(self, environment: str) -> Identity:
         """The environment's own identity, for what the platform does in its name."""

@@ -6,6 +6,8 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.responses import HTMLResponse
 
+from boathouse.server.ui.page import HEADERS
+
 _PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>API · Boathouse</title>
 <style>body{{font:15px/1.5 system-ui;max-width:60rem;margin:2rem auto;padding:0 1rem;color-scheme:light dark}}
 td{{padding:.3rem .8rem .3rem 0;vertical-align:top}}code{{font-size:.9em}}h2{{margin-top:2rem}}</style>
@@ -35,4 +37,4 @@ def add_docs(api: FastAPI) -> None:
 
     @api.get("/api/docs", include_in_schema=False)
     def docs() -> HTMLResponse:
-        return HTMLResponse(describe(api))
+        return HTMLResponse(describe(api), headers=HEADERS)

@@ -45,7 +45,10 @@ def create_app(platform: Platform) -> Dispatcher:
 
 def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, BoathouseError)
-    return _answer(request, error.http_status, error.to_dict(), error)
+    response = _answer(request, error.http_status, error.to_dict(), error)
+    if "retry_after" in error.details:
+        response.headers["Retry-After"] = str(error.details["retry_after"])
+    return response
 
 
 def _unrouted(request: Request, error: Exception) -> Response:

@@ -1,23 +1,27 @@
-"""Who a request comes from: a bearer token, a password that is a token, or the UI's session cookie."""
+"""Who a request comes from: a bearer token, a password that is a token, or the session of a browser."""
 
 import base64
 import binascii
+from collections.abc import Mapping
 from typing import Annotated
+from urllib.parse import parse_qs
 
 from fastapi import Depends, Request
 
 from boathouse.catalog import SecurableKind
 from boathouse.errors import NotPermitted
-from boathouse.identity import Identity
+from boathouse.identity import Identity, is_form_token
 from boathouse.platform import Platform
 
 COOKIE = "boathouse_session"
+FIELD, HEADER = "csrf", "x-csrf-token"
+"""Where a change by a session carries the session's form token: a field of a form, or a header of a script."""
 _SAFE = ("GET", "HEAD", "OPTIONS")
 _BY_LEVELS: dict[int, SecurableKind] = {0: "catalog", 1: "schema", 2: "model"}
 
 
-def token_of(headers: dict[str, str], cookies: dict[str, str]) -> str | None:
-    """The token a request carries, wherever."""
+def token_of(headers: Mapping[str, str]) -> str | None:
+    """The token in a request's headers."""
     scheme, _, value = headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer":
         return value.strip()
@@ -26,7 +30,7 @@ def token_of(headers: dict[str, str], cookies: dict[str, str]) -> str | None:
             return base64.b64decode(value).decode().partition(":")[2]
         except (binascii.Error, UnicodeDecodeError):
             return None
-    return cookies.get(COOKIE)
+    return None
 
 
 def platform_of(request: Request) -> Platform:
@@ -35,15 +39,48 @@ def platform_of(request: Request) -> Platform:
     return platform
 
 
-def caller(request: Request) -> Identity:
-    """The identity of a request. Raises Unauthenticated; NotPermitted for a cookie sent from a foreign page."""
-    headers = {k.lower(): v for k, v in request.headers.items()}
-    identity = platform_of(request).identities.authenticate(token_of(headers, dict(request.cookies)))
-    by_cookie = "authorization" not in headers
-    origin = headers.get("origin")
-    if by_cookie and request.method not in _SAFE and origin != f"{request.url.scheme}://{headers.get('host')}":
-        raise NotPermitted("a change by cookie must come from this server's own pages")
+def address_of(request: Request) -> str:
+    """Where a request comes from."""
+    return request.client.host if request.client else "unknown"
+
+
+async def _form_token(request: Request) -> str:
+    """The form token that a change by a session carries."""
+    if request.method in _SAFE or COOKIE not in request.cookies or "authorization" in request.headers:
+        return ""
+    if given := request.headers.get(HEADER):
+        return given
+    if request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
+        fields = parse_qs((await request.body()).decode("utf-8", "replace"))
+        return fields.get(FIELD, [""])[-1]
+    return ""
+
+
+FormToken = Annotated[str, Depends(_form_token)]
+
+
+def caller(request: Request, form_token: FormToken = "") -> Identity:
+    """The identity of a request. Raises Unauthenticated; NotPermitted for a change by a session that its pages did not send."""
+    identity = identity_of(request)
+    if identity.via == "session" and request.method not in _SAFE:
+        check_origin(request)
+        if not is_form_token(request.cookies[COOKIE], form_token or request.headers.get(HEADER, "")):
+            raise NotPermitted("this form is of an earlier session; load its page again")
     return identity
+
+
+def identity_of(request: Request) -> Identity:
+    """Whose token or session a request carries, whatever it wants to do. Raises Unauthenticated."""
+    platform, cookie = platform_of(request), request.cookies.get(COOKIE)
+    if "authorization" in request.headers or not cookie:
+        return platform.identities.authenticate(token_of(request.headers))
+    return platform.logins.identify(cookie)
+
+
+def check_origin(request: Request) -> None:
+    """Pass when a form was sent by a page of this server. Raises NotPermitted."""
+    if request.headers.get("origin") != f"{request.url.scheme}://{request.headers.get('host')}":
+        raise NotPermitted("a change by a browser must come from this server's own pages")
 
 
 def allows(platform: Platform, identity: Identity, privilege: str, name: str) -> bool:
@@ -53,3 +90,4 @@ def allows(platform: Platform, identity: Identity, privilege: str, name: str) ->
 
 Caller = Annotated[Identity, Depends(caller)]
 Served = Annotated[Platform, Depends(platform_of)]
+Address = Annotated[str, Depends(address_of)]

@@ -22,7 +22,7 @@ class Dispatcher:
         self._api = api
         self._mlflow = create_mlflow_app(
             platform.registry, platform.settings.path("mlflow-artifacts").as_uri(), platform.identities.authenticate,
-            partial(allows, platform), cookie=COOKIE, login_url="/login",
+            partial(allows, platform), session=platform.logins.identify, cookie=COOKIE, login_url="/login",
         )  # fmt: skip
 
     def warm_up(self) -> None:

@@ -87,17 +87,20 @@ class Mlflow(Guard):
 
 def create_mlflow_app(
     registry: Registry, artifact_root: str, authenticate: Authenticate, allow: Allow, *,
-    cookie: str | None = None, login_url: str | None = None, environments: Sequence[str] = ("dev", "staging", "prod"),
+    session: Authenticate | None = None, cookie: str | None = None, login_url: str | None = None,
+    environments: Sequence[str] = ("dev", "staging", "prod"),
 ) -> Mlflow:  # fmt: skip
     """MLflow as one ASGI app for every path that `owns` names.
 
     `authenticate(token)` gives an identity or raises Unauthenticated; `allow(identity, privilege, name)`
     answers for a catalog (one level), a schema (two) or a model (three). `cookie` names the session cookie,
-    whose value is a token; browsers without one go to `login_url`. A token that was made for no environment
-    works in the one it asks for, else in the first of `environments` that its owner may use.
+    for whose value `session(value)` answers as `authenticate` does; browsers without one go to `login_url`.
+    Who is bound to no environment works in the one that is asked for, else in the first of `environments` that
+    they may use.
     """
     app = MlflowApp(registry, artifact_root)
-    return Mlflow(app, registry, authenticate, allow, cookie=cookie, login_url=login_url, environments=environments)
+    return Mlflow(app, registry, authenticate, allow, session=session, cookie=cookie, login_url=login_url,
+                  environments=environments)  # fmt: skip
 
 
 @functools.cache

@@ -60,12 +60,14 @@ class Guard:
 
     def __init__(
         self, app: App, database: Database, authenticate: Authenticate, allow: Allow, *,
-        cookie: str | None = None, login_url: str | None = None, environments: Sequence[str] = ("dev", "staging", "prod"),
+        session: Authenticate | None = None, cookie: str | None = None, login_url: str | None = None,
+        environments: Sequence[str] = ("dev", "staging", "prod"),
     ) -> None:  # fmt: skip
         self._app = app
         self._database = database
         self._authenticate = authenticate
         self._allow = allow
+        self._session = session or authenticate
         self._cookie = cookie
         self._login_url = login_url
         self._environments = environments
@@ -101,7 +103,8 @@ class Guard:
 
     def _admit(self, kind: str, path: str, headers: dict[str, str]) -> Actor:
         token, asked = credentials(headers, self._cookie)
-        identity = self._authenticate(token)
+        known_by = self._authenticate if "authorization" in headers or not token else self._session
+        identity = known_by(token)
         if identity.environment and asked not in (None, identity.environment):
             raise NotPermitted(f"the token is for {identity.environment}, not for {asked}")
 

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from boathouse import clock
 from boathouse.catalog import TableSpec
-from boathouse.identity import Identity
+from boathouse.identity import Identity, form_token
 from boathouse.lake import DeltaFolder, Engine
 from boathouse.monitoring import MonitorSpec, bin_edges, drift, profile
 from boathouse.platform import Platform
@@ -65,13 +65,16 @@ def platform(server: Server) -> Platform:
 def browser(server: Server) -> Iterator[Browser]:
     """A client with somebody's session, as a browser would send it; nobody's without a name."""
     opened: list[httpx.Client] = []
-    tokens = {name: server.platform.identities.issue(name) for name in PEOPLE}
-    tokens["operator"] = server.platform.home.operator_token() or ""
+    platform = server.platform
 
     def open_as(name: str = "") -> httpx.Client:
-        cookies = {"boathouse_session": tokens[name]} if name else {}
-        client = httpx.Client(base_url=server.url, cookies=cookies, verify=False, trust_env=False, timeout=60)
+        client = httpx.Client(base_url=server.url, verify=False, trust_env=False, timeout=60)
         client.headers["Origin"] = server.url
+        if name:
+            who = platform.operator if name == "operator" else name
+            cookie = platform.logins.open(who, "password", address="test")
+            client.cookies["boathouse_session"] = cookie
+            client.headers["X-CSRF-Token"] = form_token(cookie)
         opened.append(client)
         return client
 

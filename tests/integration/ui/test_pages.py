@@ -19,7 +19,8 @@ PAGES = (
     f"{HERE}?version=1", "/jobs", "/runs", "/runs?environment=prod&state=FAILED", f"/runs/{RUN}",
     f"/runs/{RUN}?task=ingest", "/monitoring", MONITOR, f"{MONITOR}?granularity=1+week", "/endpoints",
     "/requests", "/releases", "/sql", "/sql?environment=prod&q=select+count(*)+from+features.weather",
-    "/trace", "/access", "/access?principal=prod-jobs", "/audit", "/audit/verify", "/endpoints/staging/delay",
+    "/trace", "/access", "/access?principal=prod-jobs", "/access/principals/ada", "/access/principals/admins", "/account",
+    "/audit", "/audit/verify", "/endpoints/staging/delay",
     "/trace?environment=prod&id=r7",
 )  # fmt: skip
 
@@ -52,40 +53,6 @@ def test_without_an_identity_a_page_leads_to_the_login_and_back(browser: Browser
     assert answer.headers["location"].startswith("/login?next=/")
     assert answer.next_request is not None
     assert answer.next_request.url.params["next"] == path
-
-
-def test_the_link_of_the_operator_logs_in_by_one_click(browser: Browser, platform: Platform) -> None:
-    client = browser()
-    answer = client.get("/login", params={"token": platform.home.operator_token(), "next": "/audit"})
-    assert (answer.status_code, answer.headers["location"]) == (303, "/audit")
-    cookie = answer.headers["set-cookie"]
-    assert "HttpOnly" in cookie
-    assert "SameSite=strict" in cookie
-    assert client.get("/audit").status_code == 200
-    client.post("/logout")
-    assert client.get("/audit").status_code == 303
-
-
-def test_a_link_on_a_foreign_page_logs_in_through_a_page_of_ours(
-    browser: Browser, platform: Platform
-) -> None:
-    headers = {"Sec-Fetch-Site": "cross-site"}
-    answer = browser().get("/login", params={"token": platform.home.operator_token()}, headers=headers)
-    assert answer.status_code == 200
-    assert 'http-equiv="refresh" content="0;url=/"' in answer.text
-
-
-def test_a_wrong_token_is_told_so(browser: Browser) -> None:
-    answer = browser().post("/login", data={"token": "bh_wrong"})
-    assert answer.status_code == 401
-    assert "unknown, revoked or expired" in answer.text
-    assert "set-cookie" not in answer.headers
-
-
-@pytest.mark.parametrize("target", ["https://example.org", "//example.org", "/\\example.org", "javascript:x"])
-def test_the_login_leads_nowhere_else(browser: Browser, platform: Platform, target: str) -> None:
-    answer = browser().post("/login", data={"token": platform.home.operator_token() or "", "next": target})
-    assert (answer.status_code, answer.headers["location"]) == (303, "/")
 
 
 @pytest.mark.parametrize("origin", ["https://example.org", "null", ""])

@@ -4,13 +4,16 @@ from fastapi import APIRouter
 
 from boathouse.server.ui import (
     access,
+    account,
     code,
+    command_line,
     endpoints,
     environments,
     jobs,
     login,
     models,
     monitoring,
+    people,
     sql,
     static,
     tables,
@@ -22,6 +25,7 @@ router = APIRouter(include_in_schema=False)
 for room in (
     static,
     login,
+    command_line,
     environments,
     tables,
     models,
@@ -32,6 +36,8 @@ for room in (
     sql,
     trace,
     access,
+    people,
+    account,
 ):
     router.include_router(room.router)
 

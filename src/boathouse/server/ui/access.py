@@ -24,7 +24,7 @@ _LEVELS = {"catalog": 1, "schema": 2, "endpoint": 2, "job": 2}
 def access(
     request: Request, who: Caller, platform: Served, principal: str = "", securable: str = ""
 ) -> HTMLResponse:
-    """Groups and their members, grants, and the caller's tokens."""
+    """Groups and their members, users, service principals, and grants."""
     found = [
         g
         for g in visible_grants(who, platform, platform.access.grants())
@@ -39,7 +39,7 @@ def access(
         grants=_gathered(found),
         principal=principal,
         securable=securable,
-        tokens=platform.identities.tokens(who.principal),
+        admin=platform.people.is_admin(who),
         privileges=PRIVILEGES,
         kinds=_KINDS,
         may_grant=any(platform.access.allows(who, "MANAGE", "catalog", e) for e in ENVIRONMENTS),
@@ -66,14 +66,6 @@ def revoke(who: Caller, platform: Served, fields: Fields) -> Response:
     platform.access.authorize(who, "MANAGE", wanted.kind, wanted.securable)
     platform.access.revoke(who.principal, wanted.principal, wanted.privilege, wanted.kind, wanted.securable)
     return done("/access", f"{wanted.principal} no longer holds {wanted.privilege} on {wanted.securable}.")
-
-
-@router.post("/access/tokens/{token_id}/revoke")
-def revoke_token(token_id: str, who: Caller, platform: Served) -> Response:
-    """Make a token of one's own worthless."""
-    platform.identities.revoke(token_id, who.principal)
-    platform.audit.record(who.principal, "revoke token", token_id)
-    return done("/access", "The token is revoked.")
 
 
 @router.get("/audit")

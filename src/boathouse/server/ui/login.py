@@ -1,78 +1,108 @@
-"""Logging in by a token, in a form or by one click, and out."""
+"""Logging in, by a password, a token or a link that is good once, and out."""
 
-import html
+import secrets
+from contextlib import suppress
 
-from fastapi import APIRouter, Request
-from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import RedirectResponse, Response
 
-from boathouse.errors import NotPermitted, Unauthenticated
-from boathouse.server.auth import COOKIE, Served
+from boathouse.errors import BoathouseError, NotPermitted, TooManyRequests, Unauthenticated
+from boathouse.identity import Token, is_form_token
+from boathouse.platform import Platform
+from boathouse.server.auth import COOKIE, FIELD, FormToken, Served, address_of, caller, check_origin, identity_of
 from boathouse.server.ui.form import Fields
-from boathouse.server.ui.page import HEADERS, page
+from boathouse.server.ui.page import page
 
 router = APIRouter()
-_LIFETIME_SECONDS = 30 * 24 * 3600
+DOOR = "boathouse_door"
+"""A cookie of browsers that are not in yet: what they send must come from the page that they were shown."""
+_DOOR_SECONDS = 3600
 
 
 @router.get("/login")
-def login(request: Request, platform: Served, token: str = "", next: str = "/") -> Response:
-    """The form; with `?token=` straight in."""
-    if token:
-        return _enter(request, platform, token, _inside(next))
-    return page(request, None, "login.html", next=_inside(next), wrong="")
+def login(request: Request, platform: Served, once: str = "", next: str = "/") -> Response:
+    """The form; with `?once=` straight in, unless another site led here: then a button asks first."""
+    wanted = inside(next)
+    foreign = request.headers.get("sec-fetch-site", "none") not in ("none", "same-origin")
+    if not once or foreign or "prefetch" in request.headers.get("sec-purpose", ""):
+        return form(request, platform, wanted, once=once)
+    return _by_link(request, platform, once, wanted)
 
 
-@router.post("/login")
+def door(request: Request, fields: Fields) -> None:
+    """Pass when a form was sent from the login page that this browser was shown. Raises NotPermitted."""
+    check_origin(request)
+    if not is_form_token(request.cookies.get(DOOR, ""), fields.get(FIELD, "")):
+        raise NotPermitted("this login page was open for too long: load it again (it needs cookies)")
+
+
+@router.post("/login", dependencies=[Depends(door)])
 def enter(request: Request, platform: Served, fields: Fields) -> Response:
     """The form, filled in."""
-    origin = request.headers.get("origin")
-    if origin is not None and origin != f"{request.url.scheme}://{request.headers.get('host')}":
-        raise NotPermitted("logging in must come from this server's own page")
-    return _enter(request, platform, fields.get("token", "").strip(), _inside(fields.get("next", "/")))
+    wanted, address = inside(fields.get("next", "/")), address_of(request)
+    if once := fields.get("once"):
+        return _by_link(request, platform, once, wanted)
+    try:
+        if given := fields.get("token", "").strip():
+            token = platform.logins.check_token(given)
+            return let_in(request, platform, token.principal, "token", wanted, token)
+        name = platform.logins.check_password(fields.get("username", "").strip(), fields.get("password", ""), address)
+        return let_in(request, platform, name, "password", wanted)
+    except (Unauthenticated, NotPermitted, TooManyRequests) as error:
+        return form(request, platform, wanted, wrong=error, name=fields.get("username", "").strip())
 
 
 @router.post("/logout")
-def logout() -> Response:
-    """Forget the session; the token itself stays good until it is revoked or expires."""
+def logout(request: Request, platform: Served, form_token: FormToken) -> Response:
+    """End this browser's session."""
+    with suppress(Unauthenticated):
+        platform.logins.logout(caller(request, form_token))
     response = RedirectResponse("/login", 303)
     response.delete_cookie(COOKIE)
     return response
 
 
-def _enter(request: Request, platform: Served, token: str, wanted: str) -> Response:
-    try:
-        platform.identities.authenticate(token)
-    except Unauthenticated:
-        return page(
-            request,
-            None,
-            "login.html",
-            status=401,
-            next=wanted,
-            wrong="This token is unknown, revoked or expired.",
-        )
-    response: Response = RedirectResponse(wanted, 303)
-    if request.headers.get("sec-fetch-site") == "cross-site":
-        # a redirect would still count as foreign, and the browser would hold the strict cookie back
-        target = html.escape(wanted)
-        response = HTMLResponse(
-            f'<!doctype html><html lang="en"><title>Boathouse</title>'
-            f'<meta http-equiv="refresh" content="0;url={target}">'
-            f'<a href="{target}">Go on</a></html>',
-            headers=HEADERS,
-        )
-    response.set_cookie(
-        COOKIE,
-        token,
-        max_age=_LIFETIME_SECONDS,
-        httponly=True,
-        samesite="strict",
-        secure=request.url.scheme == "https",
-    )
+def form(request: Request, platform: Platform, wanted: str, *, wrong: BoathouseError | None = None, once: str = "",
+         name: str = "") -> Response:  # fmt: skip
+    """The login page."""
+    bound = request.cookies.get(DOOR) or secrets.token_urlsafe(24)
+    response = page(request, None, "login.html", status=wrong.http_status if wrong else 200, door=bound, next=wanted,
+                    wrong=str(wrong or ""), once=once, name=name)  # fmt: skip
+    if wrong and "retry_after" in wrong.details:
+        response.headers["Retry-After"] = str(wrong.details["retry_after"])
+    _keep(request, response, DOOR, bound, _DOOR_SECONDS)
     return response
 
 
-def _inside(target: str) -> str:
+def let_in(request: Request, platform: Platform, principal: str, method: str, wanted: str,
+           token: Token | None = None) -> Response:  # fmt: skip
+    """A new session for this browser, in place of the one it had."""
+    cookie = platform.logins.open(
+        principal, method, address=address_of(request), agent=request.headers.get("user-agent", ""),
+        former=request.cookies.get(COOKIE), token=token,
+    )  # fmt: skip
+    response = RedirectResponse(wanted, 303)
+    _keep(request, response, COOKIE, cookie, int(platform.logins.sessions.lifetime.total_seconds()))
+    response.delete_cookie(DOOR)
+    return response
+
+
+def inside(target: str) -> str:
     """A path on this server, whatever was asked for."""
-    plain = target.startswith("/") and not target.startswith(("//", "/\\")) and target.isprintable()
+    plain = target.startswith("/") and not target.startswith("//") and "\\" not in target and target.isprintable()
     return target if plain else "/"
+
+
+def _by_link(request: Request, platform: Platform, once: str, wanted: str) -> Response:
+    try:
+        return let_in(request, platform, platform.logins.redeem_link(once), "link", wanted)
+    except Unauthenticated as error:
+        with suppress(BoathouseError):
+            identity_of(request)  # the link was followed a second time, in the browser that it let in
+            return RedirectResponse(wanted, 303)
+        return form(request, platform, wanted, wrong=error)
+
+
+def _keep(request: Request, response: Response, name: str, value: str, seconds: int) -> None:
+    secure = request.url.scheme == "https"
+    response.set_cookie(name, value, max_age=seconds, httponly=True, samesite="lax", secure=secure)

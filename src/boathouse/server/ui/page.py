@@ -1,5 +1,6 @@
 """A page: a template with the navigation around it, and the headers that keep foreign code out."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,8 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from boathouse.identity import Identity
+from boathouse.identity import Identity, form_token
+from boathouse.server.auth import COOKIE, FIELD
 from boathouse.server.ui import shown
 from boathouse.server.ui.static import asset, vega
 
@@ -30,10 +32,13 @@ _POLICY = (
 )
 HEADERS = {
     "Content-Security-Policy": _POLICY,
+    "Cross-Origin-Opener-Policy": "same-origin",
     "Referrer-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
     "Cache-Control": "no-store",
 }
+_FORM = re.compile(r"<form\b[^>]*\bmethod=\"post\"[^>]*>")
 
 _templates = Environment(
     loader=FileSystemLoader(Path(__file__).parent / "templates"),
@@ -49,13 +54,25 @@ _templates.globals |= {"asset": asset, "vega": vega, "navigation": NAVIGATION}
 def page(
     request: Request, who: Identity | None, template: str, *, status: int = 200, **values: Any
 ) -> HTMLResponse:
-    """A whole page. What an earlier POST said is shown once."""
+    """A whole page. What an earlier POST said is shown once, and each form carries the session's form token.
+
+    Where there is no session yet, `door` is the cookie that forms are bound to.
+    """
     said = unquote(request.cookies.get(_SAID, ""))
-    body = fragment(template, who=who, path=request.url.path, said=said, **values)
-    response = HTMLResponse(body, status, HEADERS)
+    door = values.pop("door", "")
+    cookie = request.cookies.get(COOKIE) if who else door
+    token = form_token(cookie) if cookie else ""
+    body = fragment(template, who=who, path=request.url.path, said=said, form_token=token, **values)
+    response = HTMLResponse(with_token(body, token), status, HEADERS)
     if said:
         response.delete_cookie(_SAID)
     return response
+
+
+def with_token(body: str, token: str) -> str:
+    """A page whose forms carry a token, each without being asked, so that none can be forgotten."""
+    field = f'<input type="hidden" name="{FIELD}" value="{token}">'
+    return _FORM.sub(lambda found: found[0] + field, body) if token else body
 
 
 def fragment(template: str, **values: Any) -> str:
@@ -72,7 +89,7 @@ def done(url: str, said: str = "") -> Response:
     """The answer to a POST that worked: go and look, with a word of what was done."""
     response = RedirectResponse(url, 303)
     if said:
-        response.set_cookie(_SAID, quote(said), max_age=30, httponly=True, samesite="strict")
+        response.set_cookie(_SAID, quote(said), max_age=30, httponly=True, samesite="lax")
     return response
 
 

@@ -8,7 +8,7 @@ from fastapi.responses import RedirectResponse, Response
 
 from boathouse.errors import BoathouseError, Unauthenticated
 from boathouse.identity import Identity
-from boathouse.server.auth import caller
+from boathouse.server.auth import identity_of
 from boathouse.server.ui.page import page
 
 _NOT_PAGES = ("/api", "/serving-endpoints", "/health", "/metrics", "/static", "/mlflow", "/ajax-api")
@@ -35,6 +35,6 @@ def refusal(request: Request, status: int, message: str, error: BoathouseError |
         return RedirectResponse("/login" if wanted == "/" else f"/login?next={quote(wanted)}", 303)
     who: Identity | None = None
     with suppress(BoathouseError):
-        who = caller(request)
+        who = identity_of(request)
     title = _TITLES.get(status, "This failed")
     return page(request, who, "refusal.html", status=status, title=title, code=status, message=message)

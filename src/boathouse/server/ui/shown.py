@@ -40,6 +40,20 @@ def _ago(at: datetime) -> str:
     return "now" if passed < timedelta(seconds=5) else f"{span(passed)} ago"
 
 
+def past(value: datetime) -> bool:
+    """Whether a moment is over."""
+    return clock.parse_instant(value) <= clock.now()
+
+
+def browser(agent: str) -> str:
+    """What a browser calls itself, in two words; programs as they say."""
+    names = [(" Edg/", "Edge"), (" OPR/", "Opera"), ("Firefox/", "Firefox"), ("Chrome/", "Chrome"), ("Safari/", "Safari")]
+    places = [("Android", "Android"), ("iPhone", "iPhone"), ("Windows", "Windows"), ("Mac OS", "macOS"), ("Linux", "Linux")]
+    name = next((n for mark, n in names if mark in agent), agent[:40] or "unknown")
+    place = next((n for mark, n in places if mark in agent), "")
+    return f"{name} on {place}" if place else name
+
+
 def span(value: timedelta | float | None) -> str:
     """A duration in its largest unit or two."""
     if value is None:
@@ -146,6 +160,8 @@ def subject_href(entry: AuditEntry) -> str:
 FILTERS = {
     "moment": moment,
     "span": span,
+    "past": past,
+    "browser": browser,
     "number": number,
     "cell": cell,
     "is_number": is_number,

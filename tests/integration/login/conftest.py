@@ -1,0 +1,60 @@
+"""A server over a home with a few people, and their browsers."""
+
+from collections.abc import Callable, Iterator
+
+import httpx
+import pytest
+
+from boathouse.identity import form_token
+from boathouse.platform import Platform
+from boathouse.server import Server
+from boathouse.settings import load
+
+Browser = Callable[..., httpx.Client]
+PEOPLE = {"ada": "data-scientists", "grace": "ml-engineers", "anna": "business-analysts"}
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with Platform(load({}, home=str(tmp_path_factory.mktemp("home")))) as platform:
+        for name, group in PEOPLE.items():
+            platform.identities.create(name, "user")
+            platform.identities.add_member(group, name)
+        server = Server(platform)
+        server.start()
+        yield server
+        server.stop()
+
+
+@pytest.fixture(scope="module")
+def platform(server: Server) -> Platform:
+    return server.platform
+
+
+@pytest.fixture(scope="module")
+def browser(server: Server) -> Iterator[Browser]:
+    """A client as a browser would be, with somebody's session; without a name nobody's."""
+    opened: list[httpx.Client] = []
+    platform = server.platform
+
+    def open_as(name: str = "") -> httpx.Client:
+        client = httpx.Client(base_url=server.url, verify=False, trust_env=False, timeout=60)
+        client.headers["Origin"] = server.url
+        if name:
+            cookie = platform.logins.open(platform.operator if name == "operator" else name, "password", address="test")
+            client.cookies["boathouse_session"] = cookie
+            client.headers["X-CSRF-Token"] = form_token(cookie)
+        opened.append(client)
+        return client
+
+    yield open_as
+    for client in opened:
+        client.close()
+
+
+@pytest.fixture(autouse=True)
+def _forgiven(platform: Platform) -> Iterator[None]:
+    """Failed logins of one test do not slow down the next."""
+    yield
+    with platform.database.writing() as connection:
+        connection.exec_driver_sql("DELETE FROM bh_login_attempts")
