@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+EMULATORS := $(VENV)/.emulators
 
 unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
@@ -26,7 +27,12 @@ install: $(STAMP)  ## make .venv from the lock
 demo: $(STAMP)  ## the whole workflow on real flight data; EXIT=1 ends when it has run
 	@BOATHOUSE_HOME=$(CURDIR)/.demo/home $(BIN)/boathouse demo $(if $(EXIT),--exit)
 
-test: $(STAMP)  ## all tests
+$(EMULATORS): $(STAMP) requirements-emulators.lock
+	@UV_SYSTEM_CERTS=1 $(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --require-hashes -r requirements-emulators.lock \
+	  || echo "The object stores for tests were not installed; their tests will be skipped"
+	@touch $@
+
+test: $(EMULATORS)  ## all tests
 	$(BIN)/pytest -q -n 2 --dist loadfile $(TESTS)
 
 check: lint types layers  ## lint, types, layering
@@ -44,7 +50,8 @@ bench: $(STAMP)  ## the figures of benchmarks/, with ratios
 	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
 
 lock: $(STAMP)  ## write the locks anew
-	UV_SYSTEM_CERTS=1 $(BIN)/uv pip compile pyproject.toml --extra demo --extra postgres --group dev --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header --quiet --output-file requirements.lock
+	UV_SYSTEM_CERTS=1 $(BIN)/uv pip compile pyproject.toml --extra demo --extra postgres --extra s3 --group dev --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header --quiet --output-file requirements.lock
+	UV_SYSTEM_CERTS=1 $(BIN)/uv pip compile --group emulators --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header --quiet --output-file requirements-emulators.lock
 	UV_SYSTEM_CERTS=1 $(BIN)/uv pip compile tests/compat/requirements.in --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header --quiet --output-file tests/compat/requirements.lock
 	echo "uv" | UV_SYSTEM_CERTS=1 $(BIN)/uv pip compile - --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet --output-file requirements-uv.lock
 

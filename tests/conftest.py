@@ -12,6 +12,8 @@ from boathouse.client import Lake
 from boathouse.database import Database
 from boathouse.platform import Platform
 
+pytest_plugins = ["object_stores"]
+
 
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:

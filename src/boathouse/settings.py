@@ -11,8 +11,8 @@ from pathlib import Path
 from boathouse.clock import parse_span
 from boathouse.errors import InvalidInput
 
-_OWN_STORAGE = re.compile(r"storage_([a-z][a-z0-9]*)")
-"""A setting `storage_prod` gives an environment a store of its own."""
+_OWN_STORAGE = re.compile(r"storage_(?!.*_(?:aws|azure|google)_)([A-Za-z]\w*?)(_role_arn)?")
+"""Settings such as `storage_prod` and `storage_prod_role_arn` give an environment a store of its own."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,12 @@ class Settings:
     session_lifetime: str = "7d"
     session_idle: str = "1d"
     password_length: str = "12"
+    storage_role_arn: str | None = None
+    storage_credential_lifetime: str = "30m"
     storages: Mapping[str, str] = field(default_factory=dict, hash=False)
     """Environment -> a store of its own."""
+    storage_roles: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """Environment -> the role of its store that callers get."""
 
     def path(self, *parts: str) -> Path:
         """A path inside the home."""
@@ -54,7 +58,7 @@ class Settings:
         return int(given)
 
 
-_KEYS = tuple(f.name for f in fields(Settings) if f.name not in ("home", "storages"))
+_KEYS = tuple(f.name for f in fields(Settings) if f.name not in ("home", "storages", "storage_roles"))
 
 
 def load(environ: Mapping[str, str] | None = None, **flags: str | None) -> Settings:
@@ -71,13 +75,19 @@ def load(environ: Mapping[str, str] | None = None, **flags: str | None) -> Setti
     }
     values |= kept
     values |= {k: v for k in _KEYS if (v := environ.get(f"BOATHOUSE_{k.upper()}"))}
-    values |= {k: v for name, v in environ.items() if v and (k := name.removeprefix("BOATHOUSE_").lower()) != name.lower()
-               and _OWN_STORAGE.fullmatch(k)}
+    values |= {k: v for name, v in environ.items() if v and name.startswith("BOATHOUSE_STORAGE_")
+               and _own_storage(k := name.removeprefix("BOATHOUSE_").lower())}  # fmt: skip
     values |= {k: v for k in _KEYS if (v := flags.get(k))}
     if values.get("url") != kept.get("url") and values.get("token") == kept.get("token"):
         values.pop("token", None)  # it is for the server that the file names, and no other shall see it
-    storages = {found[1]: values.pop(k) for k in list(values) if (found := _OWN_STORAGE.fullmatch(k))}
-    return Settings(home=home, storages=storages, **values)
+    own = {found: values.pop(k) for k in list(values) if (found := _own_storage(k))}
+    storages = {found[1]: url for found, url in own.items() if not found[2]}
+    roles = {found[1]: role for found, role in own.items() if found[2]}
+    return Settings(home=home, storages=storages, storage_roles=roles, **values)
+
+
+def _own_storage(key: str) -> re.Match[str] | None:
+    return None if key in _KEYS else _OWN_STORAGE.fullmatch(key)
 
 
 def _from_file(path: Path) -> dict[str, str]:
@@ -87,7 +97,7 @@ def _from_file(path: Path) -> dict[str, str]:
         values = tomllib.loads(path.read_text())
     except tomllib.TOMLDecodeError as error:
         raise InvalidInput(f"{path} is not valid TOML: {error}") from error
-    if unknown := {k for k in values if k not in _KEYS and not _OWN_STORAGE.fullmatch(k)}:
+    if unknown := {k for k in values if k not in _KEYS and not _own_storage(k)}:
         known = ", ".join((*_KEYS, "storage_<environment>"))
         raise InvalidInput(f"{path}: unknown setting {sorted(unknown)[0]!r}; the settings are {known}")
     return {key: str(value) for key, value in values.items()}

@@ -23,6 +23,7 @@ from boathouse.catalog.values import (
     TableAccess,
     TableInfo,
 )
+from boathouse.catalog.work import work
 
 __all__ = [
     "METASTORE",
@@ -60,4 +61,5 @@ __all__ = [
     "name_of",
     "parse_create_function",
     "tables_of",
+    "work",
 ]

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -10,6 +11,7 @@ import sqlalchemy as sa
 from boathouse import clock, names
 from boathouse.catalog.access import AccessControl
 from boathouse.catalog.audit import Audit
+from boathouse.catalog.credentials import CredentialDesk
 from boathouse.catalog.lineage import KINDS as NODES
 from boathouse.catalog.lineage import Lineage, Source, kind_of, name_of
 from boathouse.catalog.store import grants, pins, securables
@@ -59,13 +61,14 @@ class Catalog:
     """Securables and what callers may do with them. Every method that takes an identity authorizes it."""
 
     def __init__(self, database: Database, access: AccessControl, audit: Audit, lineage: Lineage, outbox: Outbox,
-                 storages: Storages) -> None:  # fmt: skip
+                 storages: Storages, credential_lifetime: timedelta = timedelta(minutes=30)) -> None:  # fmt: skip
         self._database = database
         self.access = access
         self.audit = audit
         self.lineage = lineage
         self._outbox = outbox
         self._storages = storages
+        self._credentials = CredentialDesk(storages, audit, credential_lifetime)
         self._making = threading.Lock()
 
     def storage(self, environment: str) -> Storage:
@@ -75,7 +78,12 @@ class Catalog:
     def folder(self, table: str | TableInfo) -> DeltaFolder:
         """A table's files, for the server's own use; whoever calls has authorized. Raises NotFound."""
         info = self.table(table) if isinstance(table, str) else table
-        return DeltaFolder(info.location, info.name, self.storage(info.name.partition(".")[0]).options)
+        place = self.storage_of(info)
+        return DeltaFolder(place.url, info.name, place.options)
+
+    def storage_of(self, table: TableInfo) -> Storage:
+        """Where a table's files lie, with what opens them."""
+        return Storage(table.location, self.storage(table.name.partition(".")[0]).options)
 
     def create_catalog(self, name: str, owner: str, comment: str = "") -> Securable:
         """An environment's catalog."""
@@ -164,18 +172,39 @@ class Catalog:
         return self._table_info(row)
 
     def open_table(self, identity: Identity, name: str, wanted: Sequence[str] = ("SELECT",)) -> TableAccess:
-        """The yes that lets a caller reach a table's files. Raises NotPermitted, NotFound."""
+        """The yes that lets a caller reach a table, with keys to its files where there are some to give.
+
+        Raises NotPermitted, NotFound, and Unavailable when the store gives no keys.
+        """
+        granted = self.granted(identity, name, wanted)
+        info = replace(granted.info, version=self.folder(granted.info).version())
+        through_server = replace(granted, info=info, through="server")
+        place, write = self.storage_of(info), "MODIFY" in wanted
+        if place.local:
+            return through_server if _foreign(identity, name) else replace(granted, info=info)
+        if granted.through == "server" or (write and "SELECT" not in granted.privileges):
+            return through_server  # whoever may put files there could read the others
+        scoped = self._credentials.scoped(identity, name, place, write)
+        if scoped is None:
+            return through_server
+        usable = tuple(p for p in granted.privileges if write or p != "MODIFY")  # keys to read do not write
+        return TableAccess(info, usable, "files", scoped.options, scoped.expires_at)
+
+    def open_here(self, identity: Identity, name: str, wanted: Sequence[str]) -> TableAccess:
+        """The yes for work inside the server, under its own keys: never to be handed out. Raises as `granted`."""
+        granted = self.granted(identity, name, wanted)
+        return replace(granted, through="files", credentials=self.storage_of(granted.info).options)
+
+    def granted(self, identity: Identity, name: str, wanted: Sequence[str]) -> TableAccess:
+        """The yes without keys; its table has no version. Raises NotPermitted, NotFound, Conflict."""
         for privilege in wanted:
             self.access.authorize(identity, privilege, "table", name)
-        info = self.table(name)
-        version = self.folder(info).version()
-        foreign = identity.run_id is not None and names.parse(name).catalog != identity.environment
+        info, foreign = self.table(name), _foreign(identity, name)
         if foreign and "MODIFY" in wanted:
             raise Conflict(f"{name} can only be read from {identity.environment}: a run writes its own environment")
         usable = ("SELECT",) if foreign else ("SELECT", "MODIFY")
         held = [p for p in usable if p in wanted or self.access.allows(identity, p, "table", name)]
-        through = "server" if foreign or info.masks or info.row_filter else "files"
-        return TableAccess(_with_version(info, version), tuple(held), through)  # type: ignore[arg-type]
+        return TableAccess(info, tuple(held), "server" if info.masks or info.row_filter else "files")
 
     def tables(self, identity: Identity, schema: str | None = None) -> list[TableInfo]:
         """The tables that the identity may read or write, by name."""
@@ -368,5 +397,6 @@ def _securable(row: Any) -> Securable:
     return Securable(row["kind"], row["name"], row["owner"], row["comment"], row["created_at"], row["created_by"])
 
 
-def _with_version(info: TableInfo, version: int) -> TableInfo:
-    return replace(info, version=version)
+def _foreign(identity: Identity, name: str) -> bool:
+    """Whether a run reaches into another environment."""
+    return identity.run_id is not None and names.parse(name).catalog != identity.environment

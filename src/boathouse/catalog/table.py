@@ -1,17 +1,22 @@
 """A table in a caller's hands: the catalog has said yes, and hears of every read and write."""
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 import pyarrow as pa
 
+from boathouse import clock
+from boathouse.catalog.served import ServedFolder
 from boathouse.catalog.values import Making, Sources, TableAccess, TableInfo
 from boathouse.errors import DuplicateKey, InvalidInput, NotPermitted
 from boathouse.lake import UNCHANGED, Commit, DeltaFolder, Engine, Frame, Origin, Relation, batches, column_types, origin_of
 
 Columns = Sequence[tuple[str, str]]
 """(column, SQL type) in order."""
+
+_KEYS_GOOD_FOR = timedelta(minutes=5)
+"""What an operation starts with at least; the catalog gives new keys from half of their life on."""
 
 _MAY_CHANGE_COLUMNS = ("WRITE", "OVERWRITE", "MERGE")
 _BY_ITSELF = Making(sources=())
@@ -30,17 +35,19 @@ class TablePort(Protocol):
     def sql(self, query: str) -> Relation:
         """Rows through the server."""
 
+    def work(self, name: str, operation: str, arguments: Mapping[str, Any], rows: Frame | None) -> tuple[Any, pa.Table]:
+        """An operation that the server does with a table; its answer and rows."""
+
 
 class Table:
     """Reads and writes of one table. Names of columns in `where` are SQL, times are UTC."""
 
     def __init__(self, access: TableAccess, port: TablePort, engine: Engine,
                  reopen: Callable[[str], TableAccess]) -> None:  # fmt: skip
-        self._access = access
         self._port = port
         self._engine = engine
         self._reopen = reopen
-        self._folder = DeltaFolder(access.info.location, access.info.name)
+        self._take(access)
 
     @property
     def name(self) -> str:
@@ -55,8 +62,6 @@ class Table:
     @property
     def version(self) -> int:
         """The newest version."""
-        if self._access.through == "server":
-            return self._access.info.version or 0
         return self._folder.version()
 
     def schema(self) -> pa.Schema:
@@ -83,7 +88,9 @@ class Table:
         self._need("SELECT")
         if self._access.through == "server":
             return self._engine.register(self._port.sql(f"SELECT * FROM {self.name}").to_arrow())
-        snapshot = self._folder.table(version, timestamp)
+        folder = self._folder
+        assert isinstance(folder, DeltaFolder)
+        snapshot = folder.table(version, timestamp)
         self._port.note_read(self.name, snapshot.version())
         return self._engine.remember(self._engine.scan(snapshot, where), Origin(self.name, str(snapshot.version())))
 
@@ -153,8 +160,6 @@ class Table:
     def changes(self, since: int, until: int | None = None) -> pa.Table:
         """Change rows of the versions after `since`. Raises NotPermitted where rows come through the server."""
         self._need("SELECT")
-        if self._access.through == "server":
-            raise NotPermitted(f"{self.name} is read through the server, which gives no change rows; read the table")
         return self._folder.changes(since, until)
 
     def transaction_version(self, application: str) -> int | None:
@@ -172,7 +177,22 @@ class Table:
 
     def _need(self, privilege: str) -> None:
         if privilege not in self._access.privileges:
-            self._access = self._reopen(privilege)
+            self._take(self._reopen(privilege))
+
+    def _take(self, access: TableAccess) -> None:
+        self._access = access
+        self._opened: DeltaFolder | ServedFolder = (
+            ServedFolder(access.info.name, self._port) if access.through == "server"
+            else DeltaFolder(access.info.location, access.info.name, access.credentials)
+        )  # fmt: skip
+
+    @property
+    def _folder(self) -> DeltaFolder | ServedFolder:
+        """The table's files, under keys that are good for a while."""
+        until = self._access.expires_at
+        if until and until - clock.now() < _KEYS_GOOD_FOR:
+            self._take(self._reopen("MODIFY" if "MODIFY" in self._access.privileges else "SELECT"))
+        return self._opened
 
 
 def _check_keys(rows: pa.Table, keys: Sequence[str], name: str) -> None:

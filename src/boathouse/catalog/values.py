@@ -1,6 +1,6 @@
 """Values of the catalog: what a table is, and what a caller may do with it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, Literal
@@ -86,21 +86,31 @@ class TableAccess:
     """The catalog's yes: where a table's files are, for a caller that holds these privileges.
 
     `through` is `files` when the caller may open them, `server` when rows must come through the server
-    (another environment's table read by a task, or a table with masks or a filter).
+    (another environment's table read by a task, a table with masks or a filter, a store that has no STS).
+    On an object store `credentials` open the table's files and nothing else, until `expires_at`.
     """
 
     info: TableInfo
     privileges: tuple[str, ...]
     through: Literal["files", "server"] = "files"
+    credentials: Mapping[str, str] = field(default_factory=dict, repr=False)
+    expires_at: datetime | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON."""
-        return {"info": self.info.to_dict(), "privileges": list(self.privileges), "through": self.through}
+        return {
+            "info": self.info.to_dict(), "privileges": list(self.privileges), "through": self.through,
+            "credentials": dict(self.credentials), "expires_at": self.expires_at.isoformat() if self.expires_at else None,
+        }  # fmt: skip
 
     @classmethod
     def from_dict(cls, body: dict[str, Any]) -> "TableAccess":
         """From `to_dict`."""
-        return cls(TableInfo.from_dict(body["info"]), tuple(body["privileges"]), body["through"])
+        until = body.get("expires_at")
+        return cls(
+            TableInfo.from_dict(body["info"]), tuple(body["privileges"]), body["through"], body.get("credentials") or {},
+            datetime.fromisoformat(until) if until else None,
+        )  # fmt: skip
 
 
 Sources = Sequence[str | tuple[str, int | str | None]]

@@ -7,6 +7,7 @@ import httpx
 import pyarrow as pa
 
 from boathouse import errors
+from boathouse.lake import Frame, packed, unpacked
 
 _ARROW = "application/vnd.apache.arrow.stream"
 
@@ -31,6 +32,13 @@ class Http:
         """Rows as Arrow."""
         response = self._send("POST", path, json=body, headers={"Accept": _ARROW})
         return pa.ipc.open_stream(response.content).read_all()
+
+    def exchange(self, path: str, arguments: Mapping[str, Any], rows: Frame | None) -> tuple[Any, pa.Table]:
+        """Arguments and rows in, an answer and rows out, both as one Arrow stream."""
+        content = packed(arguments, {} if rows is None else rows)
+        response = self._send("POST", path, content=content, headers={"Content-Type": _ARROW})
+        answer, reader = unpacked(pa.BufferReader(response.content))
+        return answer, reader.read_all()
 
     def raw(
         self, method: str, path: str, content: bytes, content_type: str, headers: Mapping[str, str] | None = None

@@ -89,6 +89,10 @@ class Lake:
         rows = tagged(rows.replace_schema_metadata(None), origin_of(rows))
         return self._engine.relation(f"SELECT * FROM {self._engine.register(rows)}")
 
+    def work(self, name: str, operation: str, arguments: Mapping[str, Any], rows: Frame | None) -> tuple[Any, pa.Table]:
+        """An operation on a table that the server does, for callers whose store gives no keys of their own."""
+        return self.http.exchange(f"/api/v1/tables/{name}/work/{operation}", arguments, rows)
+
     def table(self, name: str) -> Table:
         """A table. Raises NotFound, NotPermitted."""
         full = self.complete(name)

@@ -2,6 +2,7 @@
 
 from boathouse.lake.delta import UNCHANGED, Commit, DeltaFolder
 from boathouse.lake.engine import Engine
+from boathouse.lake.exchange import packed, unpacked
 from boathouse.lake.files import InputFile, ReadOptions, Staging, Typing, find_files, is_input
 from boathouse.lake.frames import Frame, Stream, batches, column_types, conform, fitted, normalised, schema_of, type_named
 from boathouse.lake.literals import duckdb_type, quoted
@@ -10,12 +11,14 @@ from boathouse.lake.relation import Relation
 from boathouse.lake.snapshot import parquet_sql
 from boathouse.lake.storage import Storage, local_path, storage_at
 from boathouse.lake.storages import Storages, storages
+from boathouse.lake.sts import Credentials, assume
 
 __all__ = [
     "TAG",
     "UNCHANGED",
     "UNKNOWN",
     "Commit",
+    "Credentials",
     "DeltaFolder",
     "Engine",
     "Frame",
@@ -28,6 +31,7 @@ __all__ = [
     "Storages",
     "Stream",
     "Typing",
+    "assume",
     "batches",
     "column_types",
     "conform",
@@ -38,6 +42,7 @@ __all__ = [
     "local_path",
     "normalised",
     "origin_of",
+    "packed",
     "parquet_sql",
     "quoted",
     "schema_of",
@@ -46,4 +51,5 @@ __all__ = [
     "tag_of",
     "tagged",
     "type_named",
+    "unpacked",
 ]

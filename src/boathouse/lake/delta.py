@@ -12,9 +12,10 @@ import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
-from boathouse.errors import AlreadyExists, CommitConflict, InvalidInput, NotFound
+from boathouse.errors import AlreadyExists, CommitConflict, InvalidInput, NotFound, Unavailable
 from boathouse.lake.frames import Fitting, Stream, batches, conform, fitted, normalised
-from boathouse.lake.storage import Storage, local_path
+from boathouse.lake.log import commits
+from boathouse.lake.storage import Storage, local_path, store_trouble
 
 _TRIES = 30
 UNCHANGED = "UNCHANGED"
@@ -43,7 +44,10 @@ class DeltaFolder:
 
     def exists(self) -> bool:
         """Whether a Delta log stands here."""
-        return DeltaTable.is_deltatable(self.location, self.options)
+        if self.local:
+            return DeltaTable.is_deltatable(self.location)
+        # delta-rs holds Python's lock while it asks a store, which would stop the whole server
+        return Storage(self.location, self.options).holds_anything("_delta_log")
 
     def table(self, version: int | None = None, timestamp: datetime | None = None) -> DeltaTable:
         """The newest snapshot, or the one of a version or time. Raises NotFound."""
@@ -60,6 +64,8 @@ class DeltaFolder:
                 self._table.update_incremental()
         except TableNotFoundError as error:
             raise NotFound(f"{self.name} has no data at {self.location}") from error
+        except OSError as error:
+            raise Unavailable(f"{self.name} cannot be reached: {store_trouble(error)}") from error
         except (DeltaError, OverflowError) as error:
             wanted = version if version is not None else timestamp
             if wanted is None:  # a feature that delta-rs does not know, or a broken log
@@ -92,6 +98,8 @@ class DeltaFolder:
             )  # fmt: skip
             if constraints:
                 table.alter.add_constraint(dict(constraints))
+        except OSError as error:
+            raise Unavailable(f"{self.name} cannot be made: {store_trouble(error)}") from error
         except Exception as error:  # delta-rs raises bare exceptions for types that it does not know
             self.remove()
             raise InvalidInput(f"{self.name} cannot be made: {str(error).splitlines()[0]}") from error
@@ -194,7 +202,9 @@ class DeltaFolder:
 
     def history(self, limit: int | None = None) -> list[dict[str, Any]]:
         """Commits, newest first."""
-        return self.table().history(limit)
+        if self.local:
+            return self.table().history(limit)
+        return commits(Storage(self.location, self.options), self.version(), limit)
 
     def changes(self, since: int, until: int | None = None) -> pa.Table:
         """Change rows of the versions after `since`, with `_change_type` and `_commit_version`."""
@@ -227,6 +237,9 @@ class DeltaFolder:
                 if "nsupported" in str(error):
                     raise InvalidInput(f"{self.name} can be read but not written here: {_first_line(error)}") from error
                 time.sleep(random.uniform(0.01, 0.05) * min(attempt + 1, 10))
+            except OSError as error:  # whether it was written is not known
+                self._table = None
+                raise Unavailable(f"{self.name}: the {operation} was cut off: {store_trouble(error)}") from error
             except DeltaError as error:
                 self._table = None
                 raise InvalidInput(f"{self.name} refused the {operation}: {error}") from error

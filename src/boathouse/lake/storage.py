@@ -1,10 +1,12 @@
 """Where tables and files lie: a folder on this machine or a prefix of an object store, with what opens it."""
 
 import contextlib
+import re
 import shutil
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlparse
@@ -16,8 +18,9 @@ from obstore.store import LocalStore, ObjectStore, from_url
 from boathouse.errors import InvalidInput, Unavailable
 
 _CLIENT_KEYS = ("allow_http", "allow_invalid_certificates", "connect_timeout", "timeout", "proxy_url")
+_MOST_WORDS = 600
 _SCHEMES = ("file", "s3", "abfss", "gs")
-_IMPATIENT: Any = {"max_retries": 2, "retry_timeout": "15s"}
+_IMPATIENT: Any = {"max_retries": 2, "retry_timeout": timedelta(seconds=15)}
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,7 @@ class Storage:
             store: ObjectStore = from_url(self.url, retry_config=retry, **opening)
             return store
         except BaseError as error:
-            raise InvalidInput(f"the storage {self.url} cannot be used: {_first_line(error)}") from error
+            raise InvalidInput(f"the storage {self.url} cannot be used: {store_trouble(error)}") from error
         except OSError as error:
             raise Unavailable(f"the storage {self.url} cannot be opened: {error.strerror}") from error
 
@@ -66,11 +69,15 @@ class Storage:
                     f"the storage {self.url} ignores conditional puts, so that two writers would overwrite each other's "
                     "commits: use a store that honours If-None-Match"
                 )
-        except BaseError as error:
-            raise Unavailable(f"the storage {self.url} cannot be written: {_advice(error)}") from error
+        except (BaseError, OSError) as error:
+            raise Unavailable(f"the storage {self.url} cannot be written: {store_trouble(error)}") from error
         finally:
-            with contextlib.suppress(BaseError):
+            with contextlib.suppress(BaseError, OSError):
                 obstore.delete(store, probe)
+
+    def holds_anything(self, below: str) -> bool:
+        """Whether any file lies below a folder of this place."""
+        return any(page for page in obstore.list(self.store(), prefix=below, chunk_size=1))
 
     def remove(self) -> None:
         """Delete all that lies below; a table's log first, so that what is left after a crash is no table."""
@@ -117,17 +124,12 @@ def split(options: Mapping[str, str]) -> tuple[dict[str, str], dict[str, Any]]:
     return config, client
 
 
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().splitlines()[0]
-
-
-def _advice(error: BaseException) -> str:
-    """The store's own words, and what to do about them."""
+def store_trouble(error: BaseException) -> str:
+    """What a store or the way to it has against a request, in one line, and what to do about it."""
     words = str(error)
-    for sign, advice in _ADVICE.items():
-        if sign in words:
-            return f"{advice} ({_first_line(error)})"
-    return _first_line(error)
+    told = re.sub(r"\x1b\[\d*m|↳", "", words.partition("\n\nDebug source:")[0])
+    said = ": ".join(line.strip() for line in told.splitlines() if line.strip())[:_MOST_WORDS]
+    return next((f"{advice} ({said})" for sign, advice in _ADVICE.items() if sign in words), said)
 
 
 _ADVICE = {

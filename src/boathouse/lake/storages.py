@@ -2,10 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
+from types import MappingProxyType
 from urllib.parse import urlparse
 
 from boathouse.errors import InvalidInput
 from boathouse.lake.storage import Storage, storage_at
+from boathouse.lake.sts import assume
 
 _VARIABLES = {
     "s3": (
@@ -33,26 +36,46 @@ class Storages:
 
     default: Storage
     own: Mapping[str, Storage] = field(default_factory=dict, hash=False)
+    roles: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """URL of a store -> the role that callers get, held to what they may reach."""
 
     def of(self, environment: str) -> Storage:
         """Where an environment's tables and files lie."""
         return self.own.get(environment) or self.default.child(environment)
+
+    def role(self, place: Storage) -> str | None:
+        """The role that opens a place to callers; None where its store has no STS."""
+        return next((role for url, role in self.roles.items() if f"{place.url}/".startswith(f"{url}/")), None)
+
+    def check(self, lifetime: timedelta) -> None:
+        """Whether each store can be written, and gives credentials where it has a role.
+
+        Raises Unavailable naming the store, MissingExtra, and InvalidInput for a lifetime that STS does not know.
+        """
+        for place in self.roots():
+            place.check()
+            if role := self.role(place):
+                if not timedelta(minutes=15) <= lifetime <= timedelta(hours=12):
+                    raise InvalidInput(f"the setting storage_credential_lifetime is {lifetime}: say 15m to 12h")
+                assume(place, role, "boathouse-check", lifetime, write=False)
 
     def roots(self) -> list[Storage]:
         """Every place that belongs to the lakehouse."""
         return [self.default, *self.own.values()]
 
 
-def storages(default: str, own: Mapping[str, str], environ: Mapping[str, str]) -> Storages:
+def storages(default: str, own: Mapping[str, str], environ: Mapping[str, str],
+             role: str | None = None, roles: Mapping[str, str] = MappingProxyType({})) -> Storages:  # fmt: skip
     """The storages that settings name, opened by `environ`.
 
     `AWS_…`, `AZURE_…` and `GOOGLE_…` variables open every store; `BOATHOUSE_STORAGE_PROD_AWS_…` prod's own alone.
+    `roles` are by environment; `role` holds for the store of all, and for stores of their own without one.
     Raises InvalidInput for a URL that is no storage, and when two stores overlap.
     """
-    found = Storages(
-        storage_at(default, _options(default, environ)),
-        {name: storage_at(url, _options(url, environ, name)) for name, url in own.items()},
-    )
+    everyones = storage_at(default, _options(default, environ))
+    stores = {name: storage_at(url, _options(url, environ, name)) for name, url in own.items()}
+    wanted = {everyones.url: role} | {place.url: roles.get(name, role) for name, place in stores.items()}
+    found = Storages(everyones, stores, {url: arn for url, arn in wanted.items() if arn and url.startswith("s3:")})
     roots = found.roots()
     for index, root in enumerate(roots):
         for other in roots[:index]:

@@ -3,8 +3,9 @@
 import json
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
@@ -12,7 +13,7 @@ from boathouse.catalog import Catalog, Making, Table, TableAccess, TableSpec
 from boathouse.environments import Deployments
 from boathouse.errors import Unavailable
 from boathouse.identity import Identity
-from boathouse.lake import Commit, Engine, Relation
+from boathouse.lake import Commit, Engine, Frame, Relation
 from boathouse.serving import PAYLOAD_SCHEMA, flush, served_entity
 
 _log = logging.getLogger(__name__)
@@ -59,7 +60,7 @@ class InferenceFlush:
         self._catalog.create_table(identity, spec, exists_ok=True)
 
         def reopen(privilege: str) -> TableAccess:
-            return self._catalog.open_table(identity, name, (privilege,))
+            return self._catalog.open_here(identity, name, (privilege,))
 
         return Table(reopen("MODIFY"), _Port(self._catalog, identity), Engine(), reopen)
 
@@ -102,3 +103,7 @@ class _Port:
     def sql(self, query: str) -> Relation:
         """The flusher asks nothing."""
         raise Unavailable(f"no queries here: {query}")
+
+    def work(self, name: str, operation: str, arguments: Mapping[str, Any], rows: Frame | None) -> tuple[Any, pa.Table]:
+        """The flusher opens the files itself."""
+        raise Unavailable(f"no {operation} of {name} for {self._identity.principal} here")

@@ -61,11 +61,12 @@ class Platform:
         self.audit = Audit(self.database, settings.path("secrets", "audit.key"), settings.path("audit.head"))
         self.access = AccessControl(self.database, self.audit)
         self.lineage = Lineage(self.database)
-        self.storages = storages(settings.storage, settings.storages, os.environ)
-        for root in self.storages.roots():
-            root.check()
+        self.storages = storages(settings.storage, settings.storages, os.environ, settings.storage_role_arn,
+                                 settings.storage_roles)  # fmt: skip
+        self.storages.check(settings.span("storage_credential_lifetime"))
         self.outbox = Outbox(self.database)
-        self.catalog = Catalog(self.database, self.access, self.audit, self.lineage, self.outbox, self.storages)
+        self.catalog = Catalog(self.database, self.access, self.audit, self.lineage, self.outbox, self.storages,
+                               settings.span("storage_credential_lifetime"))  # fmt: skip
         self.functions = Functions(self.database, self.catalog)
         self.feature_specs = FeatureSpecs(self.database, self.catalog)
         self.sql = SqlDesk(self.catalog)

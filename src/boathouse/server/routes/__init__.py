@@ -1,8 +1,29 @@
 """The routes of our API, one file a room."""
 
-from boathouse.server.routes import catalog, code, features, functions, identity, jobs, lineage, login, models, operations
+from boathouse.server.routes import (
+    catalog,
+    code,
+    features,
+    functions,
+    identity,
+    jobs,
+    lineage,
+    login,
+    models,
+    operations,
+    table_work,
+)
 
 ROUTERS = (
-    identity.router, login.router, catalog.router, lineage.router, functions.router, features.router, jobs.router,
-    code.router, models.router, operations.router,
-)  # fmt: skip
+    identity.router,
+    login.router,
+    catalog.router,
+    table_work.router,
+    lineage.router,
+    functions.router,
+    features.router,
+    jobs.router,
+    code.router,
+    models.router,
+    operations.router,
+)

@@ -151,7 +151,7 @@ def note_write(name: str, body: Written, who: Caller, platform: Served) -> None:
 @router.get("/tables/{name}/history")
 def history(name: str, who: Caller, platform: Served, limit: int = 50) -> list[dict[str, Any]]:
     """Commits of a table, newest first."""
-    access = platform.catalog.open_table(who, name, ["SELECT"])
+    access = platform.catalog.granted(who, name, ["SELECT"])
     commits = platform.catalog.folder(access.info).history(limit)
     for commit in commits:
         commit["timestamp"] = datetime.fromtimestamp(commit["timestamp"] / 1000, UTC).isoformat()
