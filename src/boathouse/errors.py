@@ -6,6 +6,7 @@ BoathouseError
 │   ├── InvalidBundle
 │   ├── SchemaMismatch
 │   ├── DuplicateKey
+│   ├── LimitExceeded
 │   └── MissingExtra
 ├── Unauthenticated         401
 ├── NotPermitted            403
@@ -16,9 +17,11 @@ BoathouseError
 │   ├── PortInUse
 │   ├── NewerHome
 │   ├── NotReleased
+│   ├── QueryCanceled
 │   └── CommitConflict
 ├── RunFailed               424  a run ended without success
 ├── TooManyRequests         429  a limit in time; the message says when to come again
+├── EngineCrashed           500  the process that ran a query died
 └── Unavailable             503  a part that should answer does not
 """
 
@@ -69,6 +72,12 @@ class DuplicateKey(InvalidInput):
     """Two rows share one primary key."""
 
     error_code = "DUPLICATE_KEY"
+
+
+class LimitExceeded(InvalidInput):
+    """A query took more time or memory than it may."""
+
+    error_code = "QUERY_LIMIT_EXCEEDED"
 
 
 class MissingExtra(InvalidInput):
@@ -136,6 +145,12 @@ class NotReleased(Conflict):
     error_code = "NOT_RELEASED"
 
 
+class QueryCanceled(Conflict):
+    """Somebody canceled the query."""
+
+    error_code = "QUERY_CANCELED"
+
+
 class CommitConflict(Conflict):
     """Other writers kept changing the table; nothing was written."""
 
@@ -154,6 +169,13 @@ class TooManyRequests(BoathouseError):
 
     error_code = "REQUEST_LIMIT_EXCEEDED"
     http_status = 429
+
+
+class EngineCrashed(BoathouseError):
+    """The process that ran a query died; other queries go on."""
+
+    error_code = "ENGINE_CRASHED"
+    http_status = 500
 
 
 class Unavailable(BoathouseError):

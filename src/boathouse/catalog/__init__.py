@@ -10,7 +10,7 @@ from boathouse.catalog.ownership import Ownership
 from boathouse.catalog.privileges import PRIVILEGES, chain
 from boathouse.catalog.securables import METASTORE, Securables
 from boathouse.catalog.service import Catalog, TableSpec
-from boathouse.catalog.sql import QueryResult, SqlDesk, tables_of
+from boathouse.catalog.sql import Query, QueryResult, RowStream, SqlDesk, tables_of
 from boathouse.catalog.table import Table, TablePort
 from boathouse.catalog.values import (
     AuditEntry,
@@ -42,7 +42,9 @@ __all__ = [
     "Making",
     "Ownership",
     "PrimaryKeys",
+    "Query",
     "QueryResult",
+    "RowStream",
     "Securable",
     "SecurableKind",
     "Securables",

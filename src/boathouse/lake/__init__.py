@@ -12,6 +12,8 @@ from boathouse.lake.snapshot import parquet_sql
 from boathouse.lake.storage import Storage, local_path, storage_at
 from boathouse.lake.storages import Storages, storages
 from boathouse.lake.sts import Credentials, assume
+from boathouse.lake.wire import NamedScan, Run
+from boathouse.lake.workers import QueryFailed, WorkerPool, WorkerProcess
 
 __all__ = [
     "TAG",
@@ -23,14 +25,19 @@ __all__ = [
     "Engine",
     "Frame",
     "InputFile",
+    "NamedScan",
     "Origin",
+    "QueryFailed",
     "ReadOptions",
     "Relation",
+    "Run",
     "Staging",
     "Storage",
     "Storages",
     "Stream",
     "Typing",
+    "WorkerPool",
+    "WorkerProcess",
     "assume",
     "batches",
     "column_types",

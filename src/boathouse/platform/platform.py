@@ -21,7 +21,7 @@ from boathouse.events import Event, Outbox
 from boathouse.features import FeatureSpecs
 from boathouse.identity import Identities, Identity, Lifetime, Passwords, Sessions
 from boathouse.jobs import Run, Runner, RunRequest, Runs, Schedules, TaskIdentity
-from boathouse.lake import storages
+from boathouse.lake import WorkerPool, storages
 from boathouse.monitoring import completed, parse_granularity
 from boathouse.platform.code import CodeDelivery
 from boathouse.platform.home import Home
@@ -69,7 +69,7 @@ class Platform:
                                settings.span("storage_credential_lifetime"))  # fmt: skip
         self.functions = Functions(self.database, self.catalog)
         self.feature_specs = FeatureSpecs(self.database, self.catalog)
-        self.sql = SqlDesk(self.catalog)
+        self.sql = SqlDesk(self.catalog, WorkerPool(settings.path("sql")))
         self.securables = Securables(self.database, self.catalog, ENVIRONMENTS)
         self.keys = PrimaryKeys(self.database, self.catalog)
         self.operator = getpass.getuser()
@@ -133,6 +133,7 @@ class Platform:
         self.schedules.stop()
         self.endpoints.stop()
         self.inference.stop()
+        self.sql.close()
         self.runner.stop()
         self.outbox.stop()
         self.audit.publish_head()

@@ -1,5 +1,6 @@
 """A catalog over a real database and real Delta tables, with two environments and three people."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from boathouse.catalog import AccessControl, Audit, Catalog, Lineage, SqlDesk, T
 from boathouse.database import Database
 from boathouse.events import Outbox
 from boathouse.identity import Identity
-from boathouse.lake import DeltaFolder, Storages, schema_of, storage_at
+from boathouse.lake import DeltaFolder, Storages, WorkerPool, schema_of, storage_at
 
 OWNER = Identity("olga")
 READER = Identity("rita", frozenset({"readers"}))
@@ -46,8 +47,16 @@ class World:
         return [(e.principal, e.action, e.subject) for e in entries if e.outcome == "denied"]
 
 
+@pytest.fixture(scope="module")
+def workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WorkerPool]:
+    """Processes for SQL, kept over the tests of a file."""
+    pool = WorkerPool(tmp_path_factory.mktemp("sql") / "workers", size=2, memory=500 << 20)
+    yield pool
+    pool.close()
+
+
 @pytest.fixture
-def world(database: Database, tmp_path: Path) -> World:
+def world(database: Database, tmp_path: Path, workers: WorkerPool) -> World:
     audit = Audit(database, tmp_path / "secrets" / "audit.key", tmp_path / "audit.head")
     access = AccessControl(database, audit)
     lineage, outbox = Lineage(database), Outbox(database)
@@ -56,4 +65,4 @@ def world(database: Database, tmp_path: Path) -> World:
         catalog.create_catalog(environment, "admins")
         access.grant("root", ["olga"], ["USE_CATALOG", "create schema"], "catalog", environment)
     access.grant("root", ["readers"], ["USE CATALOG", "USE SCHEMA", "SELECT"], "catalog", "dev")
-    return World(catalog, access, audit, lineage, outbox, SqlDesk(catalog, seconds=20, memory="500MB"))
+    return World(catalog, access, audit, lineage, outbox, SqlDesk(catalog, workers, seconds=20))

@@ -1,85 +1,189 @@
-"""Users' queries: each gets an engine of its own that knows only the granted tables."""
+"""Users' queries: each is read, authorized and run in a worker process that knows only the granted tables."""
 
 import threading
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from boathouse import names
 from boathouse.catalog.service import Catalog
-from boathouse.catalog.sql.result import QueryResult, failed
-from boathouse.catalog.sql.sources import tables_of
-from boathouse.catalog.values import TableInfo
-from boathouse.errors import BoathouseError
+from boathouse.catalog.sql.plan import Plan, Planner
+from boathouse.catalog.sql.queries import Queries, Query, Ticket
+from boathouse.catalog.sql.result import QueryResult, RowStream
+from boathouse.errors import (
+    BoathouseError,
+    EngineCrashed,
+    InvalidInput,
+    LimitExceeded,
+    NotFound,
+    QueryCanceled,
+)
 from boathouse.identity import Identity
-from boathouse.lake import DeltaFolder, Engine, Origin
+from boathouse.lake import QueryFailed, Run, WorkerPool, WorkerProcess
 
-_BATCH_ROWS = 65_536
+Parameters = Mapping[str, Any] | Sequence[Any]
+ReadHook = Callable[[Identity, Mapping[str, int]], None]
 
 
 @dataclass(frozen=True)
-class _Opened:
-    """A granted table at one snapshot."""
+class _Asked:
+    """A query and how its answer shall come."""
 
-    info: TableInfo
-    folder: DeltaFolder
-    snapshot: Any
+    query: str
+    environment: str
+    parameters: Parameters | None = None
+    form: str = "arrow"
+    limit: int | None = None
+    query_id: str = ""
 
 
 class SqlDesk:
-    """Runs users' queries, locked down, with a time limit."""
+    """Runs users' queries, locked down, within limits of time and memory. Close it to end its workers."""
 
-    def __init__(self, catalog: Catalog, seconds: float = 300, memory: str = "4GB") -> None:
-        self._catalog = catalog
+    def __init__(self, catalog: Catalog, pool: WorkerPool | None = None, seconds: float = 300,
+                 on_read: ReadHook | None = None) -> None:  # fmt: skip
+        self._pool = pool or WorkerPool()
         self._seconds = seconds
-        self._memory = memory
+        self._planner = Planner(catalog)
+        self._access = catalog.access
+        self._audit = catalog.audit
+        self._queries = Queries()
+        self._on_read = on_read
 
     @contextmanager
-    def run(self, identity: Identity, query: str, environment: str) -> Iterator[QueryResult]:
-        """The result of a query; two-level names mean `environment`. Raises InvalidInput, NotPermitted, NotFound."""
-        wanted = {written: str(names.parse(written, environment, identity.scratch)) for written in tables_of(query)}
-        tables = {name: self._open(identity, name) for name in dict.fromkeys(wanted.values())}
-        engine = Engine(memory=self._memory)
-        timer = threading.Timer(self._seconds, engine.connection.interrupt)
+    def run(self, identity: Identity, query: str, environment: str, *, parameters: Parameters | None = None,
+            limit: int | None = None, query_id: str = "") -> Iterator[QueryResult]:  # fmt: skip
+        """The result of a query; two-level names mean `environment`, and `limit` cuts the rows off.
+
+        Raises InvalidInput, LimitExceeded, NotPermitted, NotFound, QueryCanceled, EngineCrashed, Unavailable.
+        """
+        asked = _Asked(query, environment, parameters, "arrow", limit, query_id)
+        with self._running(identity, asked) as rows:
+            yield QueryResult(rows)
+
+    @contextmanager
+    def stream(self, identity: Identity, query: str, environment: str, form: str, *, parameters: Parameters | None = None,
+               limit: int | None = None, query_id: str = "") -> Iterator[RowStream]:  # fmt: skip
+        """The same as bytes in a format: arrow, csv, json or parquet. Arrow and Parquet name the versions that were read."""
+        with self._running(identity, _Asked(query, environment, parameters, form, limit, query_id)) as rows:
+            yield rows
+
+    def queries(self, identity: Identity) -> list[Query]:
+        """The caller's queries, newest first; of whoever may MANAGE an environment, all that are asked in it."""
+        manages: dict[str, bool] = {}
+        return [q for q in self._queries.list() if self._may_see(identity, q, manages)]
+
+    def query(self, identity: Identity, query_id: str) -> Query:
+        """One query. Raises NotFound."""
+        found = self._queries.ticket(query_id).query
+        if not self._may_see(identity, found, {}):
+            raise NotFound(f"there is no query {query_id}; `boathouse queries list` shows those there are")
+        return found
+
+    def cancel(self, identity: Identity, query_id: str) -> Query:
+        """End a query. Raises NotFound."""
+        found = self.query(identity, query_id)
+        if not found.ended:
+            self._audit.record(identity.principal, "cancel query", query_id, {"principal": found.principal})
+            self.abandon(query_id, f"{identity.principal} canceled the query")
+        return self._queries.ticket(query_id).query
+
+    def abandon(self, query_id: str, why: str) -> None:
+        """End a query that nobody waits for."""
+        self._queries.ticket(query_id).stop(QueryCanceled(why))
+
+    def warm(self) -> None:
+        """Have a worker ready before the first query."""
+        self._pool.warm()
+
+    def close(self) -> None:
+        """End the workers."""
+        self._pool.close()
+
+    def _may_see(self, identity: Identity, query: Query, manages: dict[str, bool]) -> bool:
+        if query.principal == identity.principal:
+            return True
+        if query.environment not in manages:
+            manages[query.environment] = self._access.allows(identity, "MANAGE", "catalog", query.environment)
+        return manages[query.environment]
+
+    @contextmanager
+    def _running(self, identity: Identity, asked: _Asked) -> Iterator[RowStream]:
+        query_id = asked.query_id or uuid.uuid4().hex
+        ticket = self._queries.add(query_id, identity.principal, asked.environment, asked.query)
+        seconds = self._seconds
+        over = LimitExceeded(f"the query ran longer than {seconds:g} seconds and was ended; ask for less, or in parts")
+        timer = threading.Timer(seconds, ticket.stop, [over])
+        timer.daemon = True
         timer.start()
         try:
-            _prepare(engine, identity, {written: tables[name] for written, name in wanted.items()})
-            rows = engine.connection.sql(query).to_arrow_reader(_BATCH_ROWS)
-            versions = {n: t.snapshot.version() for n, t in sorted(tables.items())}
-            inputs = {written: Origin(name, str(versions[name])) for written, name in wanted.items()}
-            yield QueryResult(uuid.uuid4().hex, rows, versions, Origin(query=query, inputs=inputs))
-        except BoathouseError:
-            raise
-        except Exception as error:
-            raise failed(error) from error
+            with self._pool.worker() as worker:
+                yield from self._answered(identity, asked, ticket, worker)
+        except BaseException as error:
+            told = _told(error, ticket)
+            ticket.ended(told)
+            if told is error:
+                raise
+            raise told from error
+        else:
+            ticket.ended()
         finally:
             timer.cancel()
-            engine.connection.close()
 
-    def _open(self, identity: Identity, name: str) -> _Opened:
-        self._catalog.access.authorize(identity, "SELECT", "table", name)
-        info = self._catalog.table(name)
-        folder = self._catalog.folder(info)
-        return _Opened(info, folder, folder.table())
+    def _answered(self, identity: Identity, asked: _Asked, ticket: Ticket, worker: WorkerProcess) -> Iterator[RowStream]:
+        ticket.running(worker.stop)
+        plan = self._planner.plan(worker, identity, asked.query, asked.environment)
+        worker.start(_job(plan, asked))
+        if ticket.reason:  # it was stopped before there was anything to stop
+            worker.stop()
+        chunks = _chunks(worker, ticket)
+        rows = RowStream(ticket.query.id, chunks, plan.versions, plan.origin)
+        try:
+            next(chunks)  # planned, and its first rows are there
+            if self._on_read:
+                self._on_read(identity, plan.versions)
+            yield rows
+        finally:
+            if not rows.complete or next(chunks, None) is not None:  # whoever asked has seen enough, or the query failed
+                worker.stop()
+                worker.settle()
 
 
-def _prepare(engine: Engine, identity: Identity, opened: Mapping[str, _Opened]) -> None:
-    groups = ", ".join("'" + g.replace("'", "''") + "'" for g in sorted(identity.names))
-    engine.connection.execute(f"CREATE MACRO is_member(g) AS list_contains([{groups}], g)")
-    for written, table in opened.items():
-        _define(engine, written, table)
-    engine.lock([str(table.folder.local) for table in opened.values() if table.folder.local])
+def _job(plan: Plan, asked: _Asked) -> Run:
+    given: Any = asked.parameters
+    if given is not None:
+        given = dict(given) if isinstance(given, Mapping) else list(given)
+    read = {f"boathouse.read.{name}": str(version) for name, version in plan.versions.items()}
+    return Run(0, plan.query, given, plan.setup, plan.sources, plan.folders, asked.form, asked.limit, read, plan.origin.to_dict())
 
 
-def _define(engine: Engine, written: str, table: _Opened) -> None:
-    levels = ['"' + level.replace('"', '""') + '"' for level in written.split(".")]
-    if len(levels) == 3:
-        engine.connection.execute(f"ATTACH IF NOT EXISTS ':memory:' AS {levels[0]}")
-    engine.connection.execute(f"CREATE SCHEMA IF NOT EXISTS {'.'.join(levels[:-1])}")
-    scan = engine.scan(table.snapshot)
-    masked = ", ".join(f'({mask}) AS "{column}"' for column, mask in table.info.masks.items())
-    columns = f"* REPLACE ({masked})" if masked else "*"
-    kept = f" WHERE {table.info.row_filter}" if table.info.row_filter else ""
-    engine.connection.execute(f"CREATE VIEW {'.'.join(levels)} AS SELECT {columns} FROM {scan}{kept}")
+def _chunks(worker: WorkerProcess, ticket: Ticket) -> Iterator[bytes]:
+    """The worker's rows, its failures as our errors."""
+    try:
+        for chunk in worker.rows():
+            ticket.sent += len(chunk)
+            yield chunk
+    except (QueryFailed, EngineCrashed) as error:
+        told = _told(error, ticket)
+        ticket.ended(told)
+        raise told from error
+
+
+def _told(error: BaseException, ticket: Ticket) -> BaseException:
+    """What whoever asked shall hear: why the query was stopped, where it was; else what is wrong with it."""
+    if isinstance(error, QueryFailed):
+        return ticket.reason or _failed(error)
+    if type(error) is EngineCrashed and not error.details.get("told"):
+        return ticket.reason or EngineCrashed(
+            f"the query ended the process that ran it ({error}); other queries go on", told=True
+        )
+    return error
+
+
+def _failed(failed: QueryFailed) -> BoathouseError:
+    if failed.kind == "memory":
+        return LimitExceeded(f"the query needs more memory than it may use: {failed}")
+    if failed.kind == "crash":
+        return EngineCrashed(f"the engine failed at the query, which is a fault of the engine: {failed}", told=True)
+    return InvalidInput(f"the query failed: {failed}")

@@ -1,12 +1,23 @@
 """The answer to a query: its columns, the versions it read, and its rows as a stream."""
 
-from collections.abc import Mapping
+import io
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pyarrow as pa
 
-from boathouse.errors import BoathouseError, InvalidInput
-from boathouse.lake import UNKNOWN, Origin, column_types
+from boathouse.lake import Origin, column_types
+
+
+class RowStream:
+    """Rows of one query as bytes in a format, to be read once. `versions` names what was read: table -> Delta version."""
+
+    def __init__(self, query_id: str, chunks: Iterator[bytes], versions: Mapping[str, int], origin: Origin) -> None:
+        self.query_id = query_id
+        self.versions = dict(versions)
+        self.origin = origin
+        self.chunks = chunks
+        self.complete = False
 
 
 class QueryResult:
@@ -15,17 +26,17 @@ class QueryResult:
     `origin` is the same with the query itself, for the lineage of what is made out of the rows.
     """
 
-    def __init__(self, query_id: str, rows: pa.RecordBatchReader, versions: Mapping[str, int],
-                 origin: Origin = UNKNOWN) -> None:  # fmt: skip
-        self.query_id = query_id
-        self.versions = dict(versions)
-        self.origin = origin
+    def __init__(self, rows: RowStream) -> None:
+        self.query_id = rows.query_id
+        self.versions = rows.versions
+        self.origin = rows.origin
         self._rows = rows
+        self._stream = pa.ipc.open_stream(_Chunks(rows.chunks))
 
     @property
     def schema(self) -> pa.Schema:
         """Columns and Arrow types."""
-        return self._rows.schema
+        return self._stream.schema.remove_metadata()
 
     @property
     def types(self) -> dict[str, str]:
@@ -33,38 +44,44 @@ class QueryResult:
         return dict(column_types(self.schema))
 
     def reader(self) -> pa.RecordBatchReader:
-        """The rows, batch by batch. Raises InvalidInput where the query fails on its way."""
+        """The rows, batch by batch. Reading raises what the query fails with on its way."""
         return pa.RecordBatchReader.from_batches(self.schema, self._batches())
 
     def to_arrow(self) -> pa.Table:
         """All rows as one Arrow table."""
         return pa.Table.from_batches(self._batches(), self.schema)
 
-    def head(self, rows: int) -> pa.Table:
-        """The first rows; the others are not computed further than their batch."""
-        taken: list[pa.RecordBatch] = []
-        missing = rows
-        for batch in self._batches():
-            taken.append(batch.slice(0, missing))
-            missing -= taken[-1].num_rows
-            if missing <= 0:
-                break
-        return pa.Table.from_batches(taken, self.schema)
-
     def to_dicts(self) -> list[dict[str, Any]]:
         """All rows as plain dicts."""
         rows: list[dict[str, Any]] = self.to_arrow().to_pylist()
         return rows
 
-    def _batches(self) -> Any:
-        try:
-            yield from self._rows
-        except BoathouseError:
-            raise
-        except Exception as error:
-            raise failed(error) from error
+    def _batches(self) -> Iterator[pa.RecordBatch]:
+        for batch in self._stream:
+            yield batch.replace_schema_metadata(None)
+        self._rows.complete = True
 
 
-def failed(error: Exception) -> InvalidInput:
-    """A query's own fault, in one line."""
-    return InvalidInput(f"the query failed: {str(error).splitlines()[0]}")
+class _Chunks(io.RawIOBase):
+    """Chunks of bytes as a file that is read once; what goes wrong in them comes out of `read` as it is."""
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self._chunks = chunks
+        self._left = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        parts, missing = [], size
+        while missing != 0:
+            if not len(self._left):
+                chunk = next(self._chunks, None)
+                if chunk is None:
+                    break
+                self._left = memoryview(chunk)
+            part = self._left if missing < 0 else self._left[:missing]
+            self._left = self._left[len(part) :]
+            parts.append(part)
+            missing = missing - len(part) if missing > 0 else missing
+        return b"".join(parts)

@@ -11,17 +11,24 @@ _SAFE_SOURCES = {"range", "generateseries", "unnest", "explodinggenerateseries",
 
 def tables_of(query: str) -> list[str]:
     """The tables a query reads, as it writes them. Raises InvalidInput for anything but one reading statement."""
+    return [".".join(path) for path in sources_of(query)]
+
+
+def sources_of(query: str) -> list[tuple[str, ...]]:
+    """The same, level by level."""
     try:
         statements = [s for s in sqlglot.parse(query, dialect="duckdb") if s is not None]
     except SqlglotError as error:
         raise InvalidInput(f"the SQL cannot be read: {str(error).splitlines()[0]}") from error
+    except RecursionError as error:
+        raise InvalidInput("the SQL is nested too deeply to be read") from error
     if len(statements) != 1 or not isinstance(statements[0], exp.Query | exp.Describe | exp.Summarize):
         raise InvalidInput("one SELECT is expected; tables are changed through Python (`lake.table(…)`) or jobs")
     return _sources(statements[0])
 
 
-def _sources(tree: exp.Expr) -> list[str]:
-    found: dict[str, None] = {}
+def _sources(tree: exp.Expr) -> list[tuple[str, ...]]:
+    found: dict[tuple[str, ...], None] = {}
     for lateral in tree.find_all(exp.Lateral):
         if not isinstance(lateral.this, exp.Subquery):
             _check_source(lateral.this)
@@ -29,9 +36,8 @@ def _sources(tree: exp.Expr) -> list[str]:
         if not isinstance(table.this, exp.Identifier):
             _check_source(table.this)
             continue
-        name = ".".join(part.name for part in table.parts)
         if not _is_local(table):
-            found[name] = None
+            found[tuple(part.name for part in table.parts)] = None
     return list(found)
 
 

@@ -11,6 +11,7 @@ from boathouse.server.routes import (
     login,
     models,
     operations,
+    sql,
     table_work,
 )
 
@@ -18,6 +19,7 @@ ROUTERS = (
     identity.router,
     login.router,
     catalog.router,
+    sql.router,
     table_work.router,
     lineage.router,
     functions.router,

@@ -2,19 +2,16 @@
 
 import base64
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-import msgspec
 import pyarrow as pa
-from fastapi import APIRouter, Request
-from fastapi.responses import Response, StreamingResponse
+from fastapi import APIRouter
 from pydantic import BaseModel
 
 from boathouse.catalog import Source, TableSpec
 from boathouse.errors import NotPermitted
-from boathouse.lake import TAG, Origin, schema_of, tag_of
+from boathouse.lake import Origin, schema_of
 from boathouse.server.auth import Caller, Served
 from boathouse.server.routes.lineage import Reading
 
@@ -56,13 +53,6 @@ class Written(BaseModel):
     origin: dict[str, Any] | None = None
     replaces: bool = False
     restored: int | None = None
-
-
-class Query(BaseModel):
-    """A query; two-level names mean `environment`."""
-
-    query: str
-    environment: str = "dev"
 
 
 @router.get("/catalogs")
@@ -156,32 +146,6 @@ def history(name: str, who: Caller, platform: Served, limit: int = 50) -> list[d
     for commit in commits:
         commit["timestamp"] = datetime.fromtimestamp(commit["timestamp"] / 1000, UTC).isoformat()
     return json.loads(json.dumps(commits, default=str))  # type: ignore[no-any-return]
-
-
-@router.post("/sql")
-def sql(body: Query, who: Caller, platform: Served, request: Request) -> Response:
-    """Rows of a query: an Arrow stream if asked for by Accept, else JSON (at most 10,000 rows)."""
-    if who.environment and body.environment != who.environment:
-        raise NotPermitted(f"a run in {who.environment} asks in {who.environment}: write other environments' names in full")
-    with platform.sql.run(who, body.query, body.environment) as result:
-        if ARROW in request.headers.get("accept", ""):
-            rows = result.to_arrow()
-            marks = {f"boathouse.read.{n}": str(v) for n, v in result.versions.items()}
-            marks[TAG] = tag_of(result.origin, rows.column_names, rows.num_rows)
-            marked = rows.replace_schema_metadata(marks)
-            return StreamingResponse(_stream(marked), media_type=ARROW)
-        rows = result.head(_MAX_JSON_ROWS)
-    answer = {"columns": rows.column_names, "rows": rows.to_pylist()}  # msgspec writes what is no number as null
-    return Response(msgspec.json.encode(answer, enc_hook=str), media_type="application/json")
-
-
-def _stream(rows: pa.Table) -> Iterator[bytes]:
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, rows.schema) as writer:
-        writer.write_table(rows)
-    buffer = memoryview(sink.getvalue())
-    for start in range(0, len(buffer), 1 << 20):
-        yield bytes(buffer[start : start + (1 << 20)])
 
 
 @router.get("/audit")

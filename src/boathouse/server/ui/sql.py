@@ -45,8 +45,8 @@ def sql(request: Request, who: Caller, platform: Served, q: str = "", environmen
 def _run(who: Identity, platform: Platform, query: str, environment: str) -> dict[str, Any]:
     begun = time.monotonic()
     try:
-        with platform.sql.run(who, query.strip().rstrip(";"), environment) as result:
-            rows = result.head(_ROWS + 1)
+        with platform.sql.run(who, query, environment, limit=_ROWS + 1) as result:
+            rows = result.to_arrow()
             types = result.types
     except BoathouseError as error:
         return {"fault": str(error), "columns": [], "rows": [], "more": False, "seconds": 0.0, "types": {}}

@@ -1,0 +1,174 @@
+"""A process that runs users' SQL: one query at a time, each on an engine of its own, locked before the query is seen.
+
+It is told over a socket what to run and over which files, and holds no token, no secret and no other file.
+It ends when the server hangs up.
+"""
+
+import contextlib
+import os
+import queue
+import resource
+import socket
+import sys
+import threading
+from itertools import chain
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+from deltalake import DeltaTable
+
+from boathouse.lake.engine import Engine
+from boathouse.lake.origin import TAG, Origin, tag_of
+from boathouse.lake.rows_out import write_rows
+from boathouse.lake.wire import Failed, Finished, Message, NamedScan, Parse, Parsed, Run, Started, Stop, Wire
+
+_BATCH_ROWS = 16_384
+_BESIDE_DUCKDB = 2 << 30
+"""Bytes for Python, Arrow and what DuckDB does not count, beyond its own limit."""
+
+_LOCKS = (
+    "SET autoinstall_known_extensions=false",
+    "SET autoload_known_extensions=false",
+    "SET allow_community_extensions=false",
+    "SET allow_persistent_secrets=false",
+    "SET allow_extension_repositories='forbidden'",
+    "SET python_enable_replacements=false",
+)
+
+
+class Worker:
+    """Serves one server until it hangs up."""
+
+    def __init__(self, wire: Wire, memory: int, threads: int) -> None:
+        self._wire = wire
+        self._memory = memory
+        self._threads = threads
+        self._asked: queue.SimpleQueue[Parse | Run] = queue.SimpleQueue()
+        self._parser = duckdb.connect(":memory:")
+        self._guard = threading.Lock()
+        self._running = 0
+        self._stopped = 0
+        self._engine = self._fresh()
+
+    def serve(self) -> None:
+        """Answer until the other end is gone."""
+        threading.Thread(target=self._listen, daemon=True).start()
+        while True:
+            asked = self._asked.get()
+            if isinstance(asked, Parse):
+                self._wire.send(self._parsed(asked.query))
+                continue
+            with self._guard:
+                self._running = asked.number
+            said = self._run(asked)
+            with self._guard:
+                self._running = 0
+            with contextlib.suppress(duckdb.Error):
+                self._engine.connection.close()
+            self._wire.send(said)
+            self._engine = self._fresh()  # while nobody waits
+
+    def _listen(self) -> None:
+        while True:
+            try:
+                said = self._wire.receive()
+            except (EOFError, OSError):
+                os._exit(0)
+            if isinstance(said, Stop):
+                with self._guard:
+                    self._stopped = said.number
+                    if self._running == said.number:
+                        self._engine.connection.interrupt()
+            elif isinstance(said, Parse | Run):
+                self._asked.put(said)
+
+    def _fresh(self) -> Engine:
+        engine = Engine(Path.cwd() / "spill", f"{self._memory}B")
+        for lock in (*_LOCKS, f"SET threads={self._threads}"):
+            engine.connection.execute(lock)
+        return engine
+
+    def _parsed(self, query: str) -> Message:
+        try:
+            kinds = [str(s.type).rpartition(".")[2] for s in self._parser.extract_statements(query)]
+            [(tree,)] = self._parser.execute("SELECT json_serialize_sql(?)", [query]).fetchall()
+            return Parsed(kinds, str(tree).encode())
+        except duckdb.Error as error:
+            return Failed(_line(error))
+
+    def _run(self, job: Run) -> Message:
+        try:
+            return Finished(self._answered(job))
+        except MemoryError:
+            return Failed("out of memory", "memory", broken=True)
+        except Exception as error:
+            return _failure(error, stopped=self._stopped == job.number)
+
+    def _answered(self, job: Run) -> int:
+        connection = self._engine.connection
+        scans = [_scan(self._engine, source) for source in job.sources]
+        self._engine.lock(job.folders)
+        for statement in job.setup:
+            connection.execute(statement)
+        for source, scan in zip(job.sources, scans, strict=True):
+            connection.execute(f"CREATE VIEW {source.view} AS {source.before}{scan}{source.after}")
+        [parsed] = connection.extract_statements(job.query)
+        if parsed.type != duckdb.StatementType.SELECT:  # asked before, by the server; once more, by the engine itself
+            raise duckdb.InvalidInputException(f"{parsed.type} is no query")
+        relation = connection.sql(job.query, params=job.parameters)
+        if job.limit is not None:
+            relation = relation.limit(job.limit)
+        rows = _begun(relation.to_arrow_reader(_BATCH_ROWS))
+        self._wire.send(Started())
+
+        def send(chunk: memoryview) -> None:
+            if self._stopped == job.number:
+                raise duckdb.InterruptException("stopped")
+            self._wire.send_rows(chunk)
+
+        tag = tag_of(Origin.from_dict(job.origin), rows.schema.names, None)
+        return write_rows(rows, job.form, send, {**job.metadata, TAG: tag} if job.origin else job.metadata)
+
+
+def _begun(rows: pa.RecordBatchReader) -> pa.RecordBatchReader:
+    """The same rows, with the first of them there: most faults show before anything is answered."""
+    first = next(iter(rows), None)
+    return pa.RecordBatchReader.from_batches(rows.schema, chain([first] if first is not None else [], rows))
+
+
+def _scan(engine: Engine, source: NamedScan) -> str:
+    if source.files is not None:
+        return source.files
+    if source.rows:
+        return engine.register(pa.ipc.open_stream(source.rows).read_all())
+    return engine.scan(DeltaTable(source.location, version=source.version, storage_options=source.options))
+
+
+def _failure(error: Exception, stopped: bool) -> Failed:
+    text = _line(error)
+    if stopped:
+        return Failed(text, "stopped")
+    if isinstance(error, duckdb.FatalException | duckdb.InternalException) or text.startswith(("INTERNAL", "FATAL")):
+        return Failed(text, "crash", broken=True)
+    if isinstance(error, duckdb.OutOfMemoryException) or "Out of Memory" in text:
+        return Failed(text, "memory")
+    return Failed(text)
+
+
+def _line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
+
+
+def main(descriptor: int, memory: int, threads: int) -> None:
+    """Serve the socket that was handed over, inside limits that the kernel keeps."""
+    resource.setrlimit(resource.RLIMIT_DATA, (memory + _BESIDE_DUCKDB,) * 2)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    with contextlib.suppress(OSError):  # should the machine run out of memory, this process goes first
+        Path("/proc/self/oom_score_adj").write_text("1000")
+    Worker(Wire(socket.socket(fileno=descriptor)), memory, threads).serve()
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:]))
