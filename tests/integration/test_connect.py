@@ -144,7 +144,7 @@ def test_what_was_known_before_is_never_erased(lake: Lake) -> None:
         ("COPY (SELECT 1) TO '/tmp/stolen.csv'", InvalidInput, "one SELECT is expected"),
         ("ATTACH '/tmp/other.db'", InvalidInput, "one SELECT is expected"),
         ("INSTALL httpfs", InvalidInput, "one SELECT is expected"),
-        ("SELECT getenv('HOME')", InvalidInput, "the query failed"),
+        ("SELECT getenv('HOME')", InvalidInput, "getenv\\(\\) is not allowed"),
         ("SELECT * FROM glob('/*')", InvalidInput, "is not allowed in FROM"),
         ('SELECT * FROM "\'".""""', InvalidName, "is not a name"),
     ],
