@@ -23,6 +23,7 @@ from boathouse.catalog.values import (
     TableAccess,
     TableInfo,
 )
+from boathouse.catalog.volumes import VolumeAccess, VolumeInfo, Volumes
 from boathouse.catalog.work import work
 
 __all__ = [
@@ -56,6 +57,9 @@ __all__ = [
     "TableInfo",
     "TablePort",
     "TableSpec",
+    "VolumeAccess",
+    "VolumeInfo",
+    "Volumes",
     "Walk",
     "chain",
     "creates_function",

@@ -24,6 +24,9 @@ from boathouse.events import Outbox
 from boathouse.identity import Identity
 from boathouse.lake import UNKNOWN, DeltaFolder, Origin, Storage, Storages, column_types, normalised
 
+_INSIDE: tuple[SecurableKind, ...] = ("table", "model", "volume")
+"""What a schema holds."""
+
 
 @dataclass(frozen=True)
 class TableSpec:
@@ -109,7 +112,7 @@ class Catalog:
         """Remove a schema; with `cascade` all that is in it. Raises Conflict when it is not empty, or pinned."""
         self.require("schema", name)
         self.access.authorize(identity, "MANAGE", "schema", name)
-        inside = self.securables("table", parent=name) + self.securables("model", parent=name)
+        inside = [s for kind in _INSIDE for s in self.securables(kind, parent=name)]
         if inside and not cascade:
             raise Conflict(f"{name} holds {len(inside)} objects, {inside[0].name} among them; drop them, or use --cascade")
         for securable in inside:
@@ -258,7 +261,8 @@ class Catalog:
             self.audit.write(connection, identity.principal, "alter table", name, {"fields": sorted(changes)})
         return self.table(name)
 
-    def register(self, identity: Identity, kind: SecurableKind, name: str, privilege: str, comment: str = "") -> None:
+    def register(self, identity: Identity, kind: SecurableKind, name: str, privilege: str, comment: str = "",
+                 properties: Mapping[str, Any] | None = None) -> None:  # fmt: skip
         """Make a model, endpoint or volume known to grants; a known one stays."""
         if self._find(kind, name):
             return
@@ -268,7 +272,7 @@ class Catalog:
             self.access.authorize(identity, privilege, "schema", ".".join(levels[:2]))
         else:
             self.access.authorize(identity, privilege, "catalog", levels[0])
-        self._add(kind, name, name.rpartition(".")[0], identity.principal, comment, {})
+        self._add(kind, name, name.rpartition(".")[0], identity.principal, comment, properties or {})
 
     def adopt(self, kind: SecurableKind, name: str, owner: str) -> None:
         """Note something that another room has made, and who owns it; known already, it stays as it is."""
@@ -374,7 +378,7 @@ class Catalog:
         return Securable(kind, name, owner, comment, now, owner)
 
     def _remove(self, identity: Identity, kind: SecurableKind, name: str) -> None:
-        folder = self.folder(name) if kind == "table" else None
+        place = self._managed(kind, name)
         with self._database.writing() as connection:
             connection.execute(securables.delete().where(securables.c.kind == kind, securables.c.name == name))
             connection.execute(grants.delete().where(grants.c.kind == kind, grants.c.securable == name))
@@ -382,20 +386,30 @@ class Catalog:
             self.audit.write(connection, identity.principal, f"drop {kind}", name)
             if kind in NODES:
                 self.lineage.drop(name if kind == "table" else f"{kind}:{name}")
-        if folder:
-            folder.remove()
+        if place:
+            place.remove()
+
+    def _managed(self, kind: SecurableKind, name: str) -> Storage | None:
+        """The files that go with a securable."""
+        with self._database.reading() as connection:
+            kept = connection.execute(
+                sa.select(securables.c.properties).where(securables.c.kind == kind, securables.c.name == name)
+            ).scalar() or {}  # fmt: skip
+        if kind not in ("table", "volume") or kept.get("volume_type") == "EXTERNAL":
+            return None
+        return Storage(self.located(name, kept["location"]), self.storage(name.partition(".")[0]).options)
 
     def _table_info(self, row: Any) -> TableInfo:
         p = row["properties"]
         return TableInfo(
-            name=row["name"], location=self._located(row["name"], p["location"]),
+            name=row["name"], location=self.located(row["name"], p["location"]),
             columns=tuple(Column(**c) for c in p["columns"]), owner=row["owner"], primary_keys=tuple(p["primary_keys"]),
             event_time=p["event_time"], known_time=p["known_time"], partition_by=tuple(p["partition_by"]),
             description=row["comment"], tags=p["tags"], created_at=row["created_at"], created_by=row["created_by"],
             masks=p.get("masks") or {}, row_filter=p.get("row_filter"),
         )  # fmt: skip
 
-    def _located(self, name: str, location: str) -> str:
+    def located(self, name: str, location: str) -> str:
         """A kept location as a URL: what the catalog placed is kept relative, so that storage and home can move."""
         if location.startswith("/") or "://" in location:
             return location

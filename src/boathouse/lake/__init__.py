@@ -3,6 +3,7 @@
 from boathouse.lake.delta import UNCHANGED, Commit, DeltaFolder
 from boathouse.lake.engine import Engine
 from boathouse.lake.exchange import packed, unpacked
+from boathouse.lake.file_folder import FileContent, FileFolder, FileInfo, FilePage, check_path
 from boathouse.lake.files import InputFile, ReadOptions, Staging, Typing, find_files, is_input
 from boathouse.lake.frames import Frame, Stream, batches, column_types, conform, fitted, normalised, schema_of, type_named
 from boathouse.lake.literals import duckdb_type, quoted
@@ -23,6 +24,10 @@ __all__ = [
     "Credentials",
     "DeltaFolder",
     "Engine",
+    "FileContent",
+    "FileFolder",
+    "FileInfo",
+    "FilePage",
     "Frame",
     "InputFile",
     "NamedScan",
@@ -40,6 +45,7 @@ __all__ = [
     "WorkerProcess",
     "assume",
     "batches",
+    "check_path",
     "column_types",
     "conform",
     "duckdb_type",

@@ -12,7 +12,18 @@ from typing import Any
 
 from boathouse import clock
 from boathouse.alerts import Alerts, Incident
-from boathouse.catalog import AccessControl, Audit, Catalog, Functions, Lineage, Ownership, PrimaryKeys, Securables, SqlDesk
+from boathouse.catalog import (
+    AccessControl,
+    Audit,
+    Catalog,
+    Functions,
+    Lineage,
+    Ownership,
+    PrimaryKeys,
+    Securables,
+    SqlDesk,
+    Volumes,
+)
 from boathouse.database import Database
 from boathouse.delivery import Delivery
 from boathouse.environments import ENVIRONMENTS, Deployments, Projects, service_principal, set_up, share
@@ -68,6 +79,7 @@ class Platform:
         self.catalog = Catalog(self.database, self.access, self.audit, self.lineage, self.outbox, self.storages,
                                settings.span("storage_credential_lifetime"))  # fmt: skip
         self.functions = Functions(self.database, self.catalog)
+        self.volumes = Volumes(self.database, self.catalog)
         self.feature_specs = FeatureSpecs(self.database, self.catalog)
         self.sql = SqlDesk(self.catalog, WorkerPool(settings.path("sql")))
         self.securables = Securables(self.database, self.catalog, ENVIRONMENTS)

@@ -2,9 +2,9 @@
 
 import pyarrow as pa
 
+from boathouse.lake import literals
 from boathouse.lake.files import nested
 from boathouse.lake.files.dates import DateShapes
-from boathouse.lake.files.rows import literal
 from boathouse.lake.literals import duckdb_type
 
 NUMBER = r"-?(0|[1-9]\d*)?(\.\d*)?([eE][+-]?\d+)?|-?[iI]nf(inity)?|[nN]a[nN]"
@@ -32,5 +32,5 @@ def cast(text: str, kind: pa.DataType, dates: DateShapes) -> str:  # noqa: PLR09
         moment = dates.instant(text)
         return f"CASE WHEN date_trunc('day', {moment}) = {moment} THEN CAST({moment} AS DATE) END"
     if pa.types.is_nested(kind):
-        return f"CASE WHEN json_valid({text}) THEN json_transform({text}, {literal(nested.json_type(kind))}) END"
+        return f"CASE WHEN json_valid({text}) THEN json_transform({text}, {literals.text(nested.json_type(kind))}) END"
     return f"TRY_CAST({text} AS {duckdb_type(kind)})"

@@ -8,10 +8,11 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from boathouse.errors import InvalidInput
+from boathouse.lake import literals
 from boathouse.lake.files.decoded import OnRead
 from boathouse.lake.files.headers import clean_names
 from boathouse.lake.files.input_file import InputFile
-from boathouse.lake.files.rows import FoundColumn, FoundRows, literal, sql_list
+from boathouse.lake.files.rows import FoundColumn, FoundRows, sql_list
 from boathouse.lake.frames import normalised
 from boathouse.lake.literals import quoted
 
@@ -29,7 +30,8 @@ def stage_parquet(files: Sequence[InputFile], folder: Path, on_read: OnRead | No
             headers.setdefault(name.casefold(), (name, header))
         kept = [headers[name.casefold()][0] for name in names]
         listed = ", ".join(f"{quoted(old)} AS {quoted(new)}" for old, new in zip(found.names, kept, strict=True))
-        parts.append(f"SELECT {listed}, {literal(file.name)} AS _file, file_row_number + 1 AS _line, 0 AS _offset, 0 AS _length "
+        place = f"{literals.text(file.name)} AS _file, file_row_number + 1 AS _line, 0 AS _offset, 0 AS _length"
+        parts.append(f"SELECT {listed}, {place} "
                      f"FROM read_parquet({sql_list([path])}, file_row_number=true)")  # fmt: skip
         schemas.append(pa.schema([field.with_name(new) for field, new in zip(found, kept, strict=True)]))
         if on_read:

@@ -6,6 +6,8 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
+from boathouse.lake import literals
+
 Kind = Literal["text", "string", "nested", "native"]
 """`text` may mean any type, `string` is known to be no number, `nested` is JSON, `native` has a type of its own."""
 
@@ -39,11 +41,6 @@ class FoundRows:
     notes: tuple[str, ...] = ()
 
 
-def literal(text: object) -> str:
-    """A text inside SQL."""
-    return "'" + str(text).replace("'", "''") + "'"
-
-
 def sql_list(texts: Iterable[object]) -> str:
     """Texts as an SQL list."""
-    return "[" + ", ".join(map(literal, texts)) + "]"
+    return "[" + ", ".join(literals.text(str(text)) for text in texts) + "]"

@@ -9,6 +9,7 @@ from types import TracebackType
 import pyarrow as pa
 
 from boathouse.errors import Conflict, InvalidInput
+from boathouse.lake import literals
 from boathouse.lake.engine import Engine
 from boathouse.lake.files.csv_rows import stage_csv
 from boathouse.lake.files.decoded import OnRead
@@ -17,7 +18,7 @@ from boathouse.lake.files.json_rows import stage_json
 from boathouse.lake.files.options import ReadOptions
 from boathouse.lake.files.parquet_rows import stage_parquet
 from boathouse.lake.files.rejects import RejectWriter
-from boathouse.lake.files.rows import FoundColumn, FoundRows, literal, sql_list
+from boathouse.lake.files.rows import FoundColumn, FoundRows, sql_list
 from boathouse.lake.files.typing import Typing
 from boathouse.lake.frames import Stream
 
@@ -96,7 +97,7 @@ class Staging:
         if target.suffix.lower() not in forms:
             raise InvalidInput(f"{target}: rejected rows are written as .csv, .json, .jsonl or .parquet")
         source = f"SELECT * FROM read_parquet({sql_list([self._rejects.path])})"
-        self._engine.connection.execute(f"COPY ({source}) TO {literal(target)} ({forms[target.suffix.lower()]})")
+        self._engine.connection.execute(f"COPY ({source}) TO {literals.text(str(target))} ({forms[target.suffix.lower()]})")
 
     def repeated(self, typing: Typing, keys: Sequence[str]) -> str | None:
         """An example of two rows that share a key, in words; None when there is none."""

@@ -8,10 +8,11 @@ import duckdb
 import pyarrow as pa
 
 from boathouse.errors import InvalidInput
+from boathouse.lake import literals
 from boathouse.lake.files import inference, nested
 from boathouse.lake.files.casts import cast, trimmed
 from boathouse.lake.files.dates import ISO, DateShapes, given
-from boathouse.lake.files.rows import FoundColumn, FoundRows, literal
+from boathouse.lake.files.rows import FoundColumn, FoundRows
 from boathouse.lake.frames import sql_type
 from boathouse.lake.literals import quoted
 
@@ -50,11 +51,12 @@ class TypedColumn:
         if self.judged and not pa.types.is_string(self.type):
             wrong = f"({self.value}) IS NULL"
             if self.misfits:
-                wrong += f" OR json_structure({self._text})::VARCHAR IN ({', '.join(map(literal, self.misfits))})"
-            said = f"{literal(self.name + ': ')} || left({self._text}, {_SHOWN}) || {literal(' is no ' + sql_type(self.type))}"
+                wrong += f" OR json_structure({self._text})::VARCHAR IN ({', '.join(map(literals.text, self.misfits))})"
+            before, after = literals.text(f"{self.name}: "), literals.text(f" is no {sql_type(self.type)}")
+            said = f"{before} || left({self._text}, {_SHOWN}) || {after}"
             found.append((f"{self._text} IS NOT NULL AND ({wrong})", said))
         if self.required:
-            found.append((f"{self._text} IS NULL", literal(f"{self.name}: nothing is there, and it is part of the key")))
+            found.append((f"{self._text} IS NULL", literals.text(f"{self.name}: nothing is there, and it is part of the key")))
         return found
 
     @property
