@@ -12,10 +12,8 @@ from boathouse import clock, names
 from boathouse.catalog.access import AccessControl
 from boathouse.catalog.audit import Audit
 from boathouse.catalog.credentials import CredentialDesk
-from boathouse.catalog.held import note_change
 from boathouse.catalog.lineage import KINDS as NODES
-from boathouse.catalog.lineage import Lineage, Source, kind_of, name_of
-from boathouse.catalog.listing import Listing
+from boathouse.catalog.lineage import Lineage, Source, kind_of, mappings_of, name_of
 from boathouse.catalog.store import grants, pins, securables
 from boathouse.catalog.values import Column, Securable, SecurableKind, TableAccess, TableInfo
 from boathouse.database import Database
@@ -72,7 +70,6 @@ class Catalog:
         self.audit = audit
         self.lineage = lineage
         self._outbox = outbox
-        self._listing = Listing(database, access)
         self._storages = storages
         self._credentials = CredentialDesk(storages, audit, credential_lifetime)
         self._making = threading.Lock()
@@ -212,21 +209,21 @@ class Catalog:
         held = [p for p in usable if p in wanted or self.access.allows(identity, p, "table", name)]
         return TableAccess(info, tuple(held), "server" if info.masks or info.row_filter else "files")
 
-    def tables(self, identity: Identity, schema: str | None = None, *, catalog: str | None = None,
-               limit: int | None = None, after: str | None = None) -> list[TableInfo]:  # fmt: skip
-        """The tables that the identity may know of, by name: all, or the first `limit` whose names come after `after`."""
-        rows = self._listing.rows(identity, "table", catalog=catalog, schema=schema, after=after, limit=limit)
-        return [self._table_info(row) for row in rows]
-
-    def listed(self, identity: Identity, kind: SecurableKind, schema: str | None = None, *, catalog: str | None = None,
-               limit: int | None = None, after: str | None = None) -> list[Securable]:  # fmt: skip
-        """Securables of a kind that the identity may know of, in pages as `tables` gives them."""
-        rows = self._listing.rows(identity, kind, catalog=catalog, schema=schema, after=after, limit=limit)
-        return [_securable(row) for row in rows]
+    def tables(self, identity: Identity, schema: str | None = None) -> list[TableInfo]:
+        """The tables that the identity may read or write, by name."""
+        query = sa.select(securables).where(securables.c.kind == "table").order_by(securables.c.name)
+        if schema:
+            query = query.where(securables.c.parent == schema)
+        with self._database.reading() as connection:
+            rows = connection.execute(query).mappings().all()
+        return [self._table_info(r) for r in rows if self.visible(identity, "table", r["name"])]
 
     def visible(self, identity: Identity, kind: SecurableKind, name: str) -> bool:
         """Whether the identity may know that this exists."""
-        return self.access.sees(identity, kind, name)
+        wanted = {"table": ("SELECT", "MODIFY", "BROWSE", "MANAGE"), "schema": ("USE SCHEMA", "BROWSE", "MANAGE"),
+                  "model": ("EXECUTE", "BROWSE", "MANAGE"), "function": ("EXECUTE", "BROWSE", "MANAGE"),
+                  "catalog": ("USE CATALOG", "BROWSE", "MANAGE")}  # fmt: skip
+        return any(self.access.allows(identity, p, kind, name) for p in wanted.get(kind, ("MANAGE",)))
 
     def securables(self, kind: SecurableKind, parent: str | None = None) -> list[Securable]:
         """Securables of a kind, by name."""
@@ -235,12 +232,6 @@ class Catalog:
             query = query.where(securables.c.parent == parent)
         with self._database.reading() as connection:
             return [_securable(r) for r in connection.execute(query).mappings()]
-
-    def count(self, kind: SecurableKind, catalog: str) -> int:
-        """How many securables of a kind a catalog holds, whoever may see them."""
-        inside = securables.c.name.startswith(f"{catalog}.", autoescape=True)
-        with self._database.reading() as connection:
-            return connection.execute(sa.select(sa.func.count()).where(securables.c.kind == kind, inside)).scalar_one()
 
     def describe(self, identity: Identity, name: str, changes: Mapping[str, Any]) -> TableInfo:
         """Change a table's description, tags, masks, row filter or columns; needs MANAGE, columns need MODIFY."""
@@ -306,11 +297,13 @@ class Catalog:
                    replaces: bool = False, restored: int | None = None) -> None:  # fmt: skip
         """A caller wrote a version: lineage, an audit entry and an event that triggers can hear.
 
-        `sources` and the tables of `origin`, which tells of columns too, are what it was made out of.
+        `sources` and the tables of `origin`, which tells of columns too, are what it was made out of. `replaces`
+        says that nothing of earlier versions is left, `restored` which version came back instead.
         """
         self.access.authorize(identity, "MODIFY", "table", name)
         info = self.table(name)
-        self.note_lineage(identity, (name, str(version)), sources, origin, operation, replaces, restored)
+        written = [c for c, _ in columns] if columns else [c.name for c in info.columns]
+        self.note_lineage(identity, (name, str(version)), sources, origin, written, operation, replaces, restored)
         with self._database.writing() as connection:
             self.audit.write(connection, identity.principal, operation.lower(), name,
                              {"version": version, "run": identity.run_id})  # fmt: skip
@@ -321,15 +314,22 @@ class Catalog:
             self.describe(identity, name, {"columns": fields})
 
     def note_lineage(self, identity: Identity, target: tuple[str, str | None],
-                     sources: Sequence[Source | tuple[str, str | None]], origin: Origin = UNKNOWN, operation: str = "",
-                     replaces: bool = False, restored: int | None = None) -> None:  # fmt: skip
-        """What a caller says that something was made out of; what the caller may not see is not taken."""
+                     sources: Sequence[Source | tuple[str, str | None]], origin: Origin = UNKNOWN,
+                     columns: Sequence[str] | None = None, operation: str = "", replaces: bool = False,
+                     restored: int | None = None) -> None:  # fmt: skip
+        """What a caller says that something, with these columns, was made out of; what it may not see is not taken."""
         given = [Source(*source) for source in sources]
         named = {source.node for source in given}
         given += [Source(node, version, "derived") for node, version in origin.tables().items() if node not in named]
-        kept = [source for source in given if self.sees(identity, source.node)]
+        mapped = mappings_of(origin, self._columns_of, columns) if any(self.sees(identity, t) for t in origin.tables()) else {}
+        kept = [source._replace(mapping=mapped.get(source.node)) for source in given if self.sees(identity, source.node)]
+        replaces = replaces and target[0] not in origin.tables()  # rows of its own may be among the new ones
         self.lineage.record(kept, target, identity.principal, identity.run_id, operation=operation,
                             replaces=replaces, restored=restored)  # fmt: skip
+
+    def _columns_of(self, node: str) -> list[str] | None:
+        found = self._find("table", node) if kind_of(node) == "table" else None
+        return [c.name for c in self.table(node).columns] if found else None
 
     def sees(self, identity: Identity, node: str) -> bool:
         """Whether the identity may know of a node of the lineage."""
@@ -373,8 +373,8 @@ class Catalog:
                     created_at=now, created_by=owner,
                 )
             )
-            note_change(connection, kind, name)
             self.audit.write(connection, owner, f"create {kind}", name)
+        self.access.forget()
         return Securable(kind, name, owner, comment, now, owner)
 
     def _remove(self, identity: Identity, kind: SecurableKind, name: str) -> None:
@@ -382,7 +382,6 @@ class Catalog:
         with self._database.writing() as connection:
             connection.execute(securables.delete().where(securables.c.kind == kind, securables.c.name == name))
             connection.execute(grants.delete().where(grants.c.kind == kind, grants.c.securable == name))
-            note_change(connection, kind, name)
             self.audit.write(connection, identity.principal, f"drop {kind}", name)
             if kind in NODES:
                 self.lineage.drop(name if kind == "table" else f"{kind}:{name}")

@@ -10,7 +10,19 @@ from boathouse import clock
 from boathouse.catalog.served import ServedFolder
 from boathouse.catalog.values import Making, Sources, TableAccess, TableInfo
 from boathouse.errors import DuplicateKey, InvalidInput, NotPermitted
-from boathouse.lake import UNCHANGED, Commit, DeltaFolder, Engine, Frame, Origin, Relation, batches, column_types, origin_of
+from boathouse.lake import (
+    UNCHANGED,
+    Commit,
+    DeltaFolder,
+    Engine,
+    Frame,
+    Origin,
+    Relation,
+    batches,
+    column_types,
+    origin_of,
+    tagged,
+)
 
 Columns = Sequence[tuple[str, str]]
 """(column, SQL type) in order."""
@@ -160,7 +172,10 @@ class Table:
     def changes(self, since: int, until: int | None = None) -> pa.Table:
         """Change rows of the versions after `since`. Raises NotPermitted where rows come through the server."""
         self._need("SELECT")
-        return self._folder.changes(since, until)
+        rows = self._folder.changes(since, until)
+        read = self.version if until is None else until
+        self._port.note_read(self.name, read)
+        return tagged(rows, Origin(inputs={"rows": Origin(self.name, str(read))}))
 
     def transaction_version(self, application: str) -> int | None:
         """The newest number that an application committed here, for incremental work."""

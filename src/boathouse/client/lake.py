@@ -123,7 +123,7 @@ class Lake:
         if schema and self._scratch:
             schema = names.scratch_schema(self._scratch, schema)
         full = f"{self._environment}.{schema}" if schema else None
-        rows = self.http.pages("/api/v1/tables", {"environment": self._environment, "schema": full})
+        rows = self.http.call("GET", "/api/v1/tables", params={"environment": self._environment, "schema": full})
         return [TableInfo.from_dict(r) for r in rows]
 
     def create_table(self, name: str, schema: Frame | Mapping[str, str], *, primary_keys: Sequence[str] = (),
@@ -216,9 +216,10 @@ class Lake:
         """A version was written: tell the catalog, with what it was made out of."""
         if commit.operation == "CREATE TABLE":
             return
+        replaces = making.replaces and not self._reads.may_hold_itself(name, making)
         body = {"version": commit.version, "operation": commit.operation, "columns": columns,
                 "sources": self._reads.sources(name, making), "origin": making.origin.to_dict() or None,
-                "replaces": making.replaces, "restored": making.restored}  # fmt: skip
+                "replaces": replaces, "restored": making.restored}  # fmt: skip
         self.http.call("POST", f"/api/v1/tables/{name}/commits", body)
 
     def note_lineage(self, target: str, version: str, origin: Origin) -> None:

@@ -45,6 +45,12 @@ class Reads:
         found = [(n, v, "derived") for n, v in derived.items()]
         return found + [(n, v, "inferred") for n, v in inferred.items() if n not in derived]
 
+    def may_hold_itself(self, target: str, making: Making) -> bool:
+        """Whether rows that replace a table may have been read from it before; to be asked before `sources`."""
+        if making.sources is not None:
+            return any(self._declared(source)[0] == target for source in making.sources)
+        return target in making.origin.tables() or (not making.origin.complete and target in self._since)
+
     def _declared(self, source: str | tuple[str, int | str | None]) -> tuple[str, str | None]:
         name, version = source if isinstance(source, tuple) else (source, None)
         full = name if ":" in name else self._complete(name)

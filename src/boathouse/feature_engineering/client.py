@@ -11,8 +11,8 @@ from boathouse.errors import InvalidInput
 from boathouse.feature_engineering import packaging, serving
 from boathouse.feature_engineering.entities import EndpointCoreConfig, FeatureServingEndpoint
 from boathouse.features import FeatureFunction, FeatureLookup, FeatureSpecInfo, publish
-from boathouse.lake import Frame, Relation
-from boathouse.scoring import complete, load
+from boathouse.lake import Frame, Origin, Relation, origin_of, tagged
+from boathouse.scoring import Model, complete, load
 from boathouse.serving import log_predictions
 from boathouse.training import TrainingSet, make_training_set
 
@@ -196,14 +196,14 @@ class FeatureEngineeringClient:
         versions: Mapping[str, int] = {}
         if model.spec:
             completed, versions = complete(self._context, model.spec, df)
-            rows = completed.to_pandas()
+            rows, origin = completed.to_pandas(), completed.origin
         else:
-            rows = contexts.arrow(df).to_pandas()
+            rows, origin = contexts.arrow(df).to_pandas(), origin_of(df)
         answer = model.predict(rows)
         rows["prediction"] = answer.values
         if answer.probabilities is not None:
             rows["prediction_probability"] = answer.probabilities
-        frame = contexts.arrow(rows)
+        frame = tagged(contexts.arrow(rows), _scored(origin, model))
         if log_to:
             log_predictions(self._context, self._context.complete(log_to), model.version, frame, mode, versions)
         scored = self._context.engine.register(frame)
@@ -224,6 +224,12 @@ class FeatureEngineeringClient:
         name = online_table_name or source_table_name
         rows = publish(self._context.online_folder(), name, newest.duckdb().to_arrow_reader(50_000), list(info.keys), version)
         return PublishedTable(self._context.complete(name), rows, version)
+
+
+def _scored(rows: Origin, model: Model) -> Origin:
+    """What scored rows are made of: the rows as they were, and what the model says of them."""
+    query = "SELECT r.*, m.prediction, m.prediction_probability FROM rows AS r, model AS m"
+    return Origin(query=query, inputs={"rows": rows, "model": Origin(f"model:{model.name}", model.version)})
 
 
 def _newest_sql(scan: str, info: TableInfo) -> str:

@@ -125,14 +125,17 @@ def _recompute(context: Context, watched: Table, spec: MonitorSpec, windows: Seq
         )  # fmt: skip
     else:
         rows = pa.concat_tables([_without(gold.read().to_arrow().cast(fresh.schema), windows), fresh])
-    gold.overwrite(rows)
-    _compare(context, spec, rows, windows)
-    gold.append(rows.slice(0, 0), transaction=(spec.table, version))  # last: until then a refresh starts over
+    sources: list[str | tuple[str, int | str | None]] = [(watched.name, version), gold.name]
+    sources += [spec.baseline] if spec.baseline else []
+    commit = gold.overwrite(rows, sources=sources)
+    _compare(context, spec, rows, windows, (gold.name, commit.version))
+    gold.append(rows.slice(0, 0), transaction=(spec.table, version), sources=())  # last: until then a refresh starts over
     starts = pc.struct_field(fresh.column("window"), "start").to_pylist()
     return len(set(zip(fresh.column("granularity").to_pylist(), starts, strict=True)))
 
 
-def _compare(context: Context, spec: MonitorSpec, profiles: pa.Table, windows: Sequence[Window] | None) -> None:
+def _compare(context: Context, spec: MonitorSpec, profiles: pa.Table, windows: Sequence[Window] | None,
+             profile_version: tuple[str, int]) -> None:  # fmt: skip
     """Drift of the windows that changed, and of those right after them, which are compared with them."""
     kinds = profiles.column("log_type")
     inputs, baseline = (profiles.filter(pc.equal(kinds, kind)) for kind in ("INPUT", "BASELINE"))
@@ -144,7 +147,7 @@ def _compare(context: Context, spec: MonitorSpec, profiles: pa.Table, windows: S
     if windows is not None:
         after = [(g, parse_granularity(g).end(start)) for g, start in windows]
         fresh = pa.concat_tables([_without(table.read().to_arrow().cast(fresh.schema), [*windows, *after]), fresh])
-    table.overwrite(fresh)
+    table.overwrite(fresh, sources=[profile_version, table.name])
 
 
 def _gold(context: Context, name: str) -> Table | None:

@@ -7,8 +7,11 @@ import pyarrow as pa
 
 from boathouse.clock import parse_instant
 from boathouse.context import Context
+from boathouse.lake import Origin, quoted, tagged
 
 _SILVER, _BRONZE = "_inference", "_payload"
+_EMPTY = ("mode", "row", "label", "label_time")
+"""Columns that no request brings."""
 
 
 def unpack(context: Context, silver: str) -> int:
@@ -31,10 +34,19 @@ def unpack(context: Context, silver: str) -> int:
             silver, rows.schema, description=f"One row a prediction, unpacked from {bronze}", exists_ok=True
         )
     table = context.table(silver)
-    fitted = _fitted(rows, table)
+    fitted = tagged(_fitted(rows, table), _origin(rows.column_names, Origin(source.name, str(newest))))
     known = {c.name for c in table.info.columns}
     table.append(fitted, transaction=(bronze, newest), evolve=not set(fitted.column_names) <= known)
     return len(requests)
+
+
+def _origin(columns: list[str], requests: Origin) -> Origin:
+    """What the rows are made of, as SQL would say it."""
+    copied = ("request_id", "request_time", "model_version", "feature_versions")
+    of = dict.fromkeys(columns, "features") | {c: c for c in copied}
+    of |= {"prediction": "response", "prediction_probability": "response", "source": "endpoint"}
+    taken = ", ".join(f"{of[c]} AS {quoted(c)}" for c in columns if c not in _EMPTY)
+    return requests.through(f"SELECT {taken} FROM rows WHERE status_code = 200")
 
 
 def _predictions(request: dict[str, Any]) -> list[dict[str, Any]]:

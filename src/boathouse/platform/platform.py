@@ -37,6 +37,7 @@ from boathouse.monitoring import completed, parse_granularity
 from boathouse.platform.code import CodeDelivery
 from boathouse.platform.home import Home
 from boathouse.platform.inference import InferenceFlush
+from boathouse.platform.lineage import ServedLineage
 from boathouse.platform.logins import Logins
 from boathouse.platform.people import People
 from boathouse.platform.trace import Tracer
@@ -99,7 +100,8 @@ class Platform:
         self.code = CodeDelivery(self.catalog, self.identities, self.deployments, self.projects, self.runner, self.registry)
         self.delivery = Delivery(self.registry, self.deployments, self.access, self.audit, self._submit_test)
         key = self.home.secret("endpoints.key")
-        self.endpoints = Endpoints(self.database, self.deployments, self.registry, self.feature_specs, self._launch, key)
+        self.endpoints = Endpoints(self.database, self.deployments, self.registry, self.feature_specs, self._launch, key,
+                                   ServedLineage(self.lineage).note)  # fmt: skip
         self.alerts = Alerts(self.database, self.outbox, self.audit)
         self.inference = InferenceFlush(self.catalog, self.deployments, self.service_identity, settings.path("spool"))
         self.schedules = Schedules(self._scheduled, self._start_due)
@@ -107,7 +109,7 @@ class Platform:
     def _build_logins(self) -> None:
         settings = self.settings
         lifetime = Lifetime(settings.span("token_lifetime"), settings.span("token_lifetime_max"))
-        ownership = Ownership(self.database, self.audit)
+        ownership = Ownership(self.database, self.access, self.audit)
         self.people = People(self.database, self.identities, self.access, ownership, self.audit, lifetime, self.operator)
         self.logins = Logins(
             self.database, self.identities, self.people, Passwords(self.database, settings.number("password_length", least=8)),
@@ -292,6 +294,7 @@ class Platform:
             self.catalog.adopt("model", event.subject, self.catalog.require("model", former).owner)
         except NotFound:
             self._know_model(event)
+        self.lineage.rename(f"model:{former}", f"model:{event.subject}")
         self._forget_model(event, former)
 
     def _answer_alert(self, event: Event) -> None:

@@ -20,7 +20,7 @@ from boathouse import clock
 from boathouse.database import Database
 from boathouse.environments import Deployments
 from boathouse.errors import BoathouseError, NotFound, Unavailable
-from boathouse.features import FeatureSpecs
+from boathouse.features import FeatureSpecInfo, FeatureSpecs
 from boathouse.jobs import end_process, process_started
 from boathouse.names import parse
 from boathouse.registry import CHAMPION, Registry
@@ -61,17 +61,22 @@ class Launch:
     log: Path
 
 
+Served = Callable[[str, str, str, int, FeatureSpecInfo | None], None]
+"""Hears (environment, endpoint, model or spec, version, the spec where there is no model) of every switch."""
+
+
 class Endpoints:
     """One process per endpoint: loads beside, switches when the new version answers, keeps the old until then."""
 
     def __init__(self, database: Database, deployments: Deployments, registry: Registry, specs: FeatureSpecs,
-                 launch: Callable[[str, str], Launch], key: str) -> None:  # fmt: skip
+                 launch: Callable[[str, str], Launch], key: str, served: Served = lambda *_: None) -> None:  # fmt: skip
         self._database = database
         self._deployments = deployments
         self._registry = registry
         self._specs = specs
         self._launch = launch
         self.key = key
+        self._served = served
         self._processes: dict[tuple[str, str], subprocess.Popen[bytes]] = {}
         self._wake, self._stop = threading.Event(), threading.Event()
         self._busy, self._starting = threading.Lock(), threading.Lock()
@@ -181,6 +186,7 @@ class Endpoints:
         port = before.port if alive and before and before.port else self._begin(environment, name, model, bool(spec))
         _ask(port, self.key, "/load", {"version": version}, _LOAD_SECONDS)
         self._note(environment, name, state="READY", served_version=version, reason=None)
+        self._served(environment, name, model, version, spec)
 
     def _begin(self, environment: str, name: str, model: str, alone: bool) -> int:
         launch = self._launch(environment, name)

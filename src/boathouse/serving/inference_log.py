@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from boathouse.catalog import Table
 from boathouse.context import Context
-from boathouse.lake import Commit
+from boathouse.lake import Commit, origin_of, tagged
 
 _TIMESTAMP = pa.timestamp("us", tz="UTC")
 META = {
@@ -41,6 +41,7 @@ def log_predictions(context: Context, model: str, version: str, scored: pa.Table
     named = REQUEST_ID in scored.column_names
     rows = silver_rows(scored, version=version, mode=mode, source=context.run.run_id or "shell",
                        feature_versions=feature_versions)  # fmt: skip
+    rows = tagged(rows, origin_of(scored))
     table = ensure_silver(context, model, rows.schema)
     known = {c.name for c in table.info.columns}
     evolve = not set(rows.column_names) <= known

@@ -8,14 +8,19 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from boathouse import clock
+from boathouse.catalog.lineage.column_walk import ColumnEdge, column_edges
+from boathouse.catalog.lineage.columns import ALL_COLUMNS
 from boathouse.catalog.lineage.edge import Direction, LineageEdge
 from boathouse.catalog.lineage.node import DROPPED, number_of
-from boathouse.catalog.lineage.questions import Questions
+from boathouse.catalog.lineage.questions import Questions, parted
 from boathouse.catalog.lineage.spans import UNVERSIONED
 from boathouse.catalog.lineage.store import mappings, reads, writes
 from boathouse.catalog.lineage.walk import Walk, walk
 from boathouse.database import Database
 from boathouse.names import is_scratch
+
+MAINTENANCE = ("OPTIMIZE", "VACUUM", "CHECKPOINT")
+"""Operations that leave all rows as they are."""
 
 
 class Source(NamedTuple):
@@ -80,11 +85,28 @@ class Lineage:
         with self._database.reading() as connection:
             return [r.version for r in connection.execute(query.order_by(writes.c.number)) if r.version is not None]
 
-    def mapping(self, mapping_id: int) -> dict[str, Any]:
-        """Which columns became which."""
+    def newest(self, nodes: Iterable[str]) -> dict[str, int]:
+        """Node -> the number of its newest write that changed rows; maintenance is none."""
+        found: dict[str, int] = {}
         with self._database.reading() as connection:
-            body: dict[str, Any] = connection.execute(sa.select(mappings.c.body).where(mappings.c.id == mapping_id)).scalar_one()
-            return body
+            for part in parted(nodes):
+                query = (
+                    sa.select(writes.c.target, sa.func.max(writes.c.number))
+                    .where(writes.c.target.in_(part), writes.c.number != UNVERSIONED, writes.c.operation.notin_(MAINTENANCE))
+                    .group_by(writes.c.target)
+                )  # fmt: skip
+                found |= {row[0]: row[1] for row in connection.execute(query)}
+        return found
+
+    def columns(self, walk: Walk, column: str = ALL_COLUMNS) -> list[ColumnEdge]:
+        """The steps of a walk, column by column: all, or those of one column of its start."""
+        with self._database.reading() as connection:
+            ids = Questions(connection).mappings(walk.spans, walk.direction)
+            wanted = {i for some in ids.values() for i in some if i is not None}
+            query = sa.select(mappings).where(mappings.c.id.in_(wanted))
+            bodies = {row.id: row.body for row in connection.execute(query)} if wanted else {}
+        known = {pair: [bodies.get(i) if i is not None else None for i in some] for pair, some in ids.items()}
+        return column_edges(walk, known, column)
 
     def rename(self, old: str, new: str) -> None:
         """A node has another name from now on; its history comes with it."""

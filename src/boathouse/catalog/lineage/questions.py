@@ -24,7 +24,7 @@ class Questions:
 
     def pairs(self, spans: Mapping[str, Spans], direction: Direction) -> list[Pair]:
         """Edges of these nodes at these versions, one pair for each far node."""
-        return [p for part in _parts(_rows(spans)) for p in self._pairs(part, direction)]
+        return [p for part in parted(_rows(spans)) for p in self._pairs(part, direction)]
 
     def numbers(self, spans: Mapping[str, Spans], pairs: Iterable[tuple[str, str]],
                 direction: Direction) -> dict[tuple[str, str], list[int]]:  # fmt: skip
@@ -32,7 +32,7 @@ class Questions:
         near, near_number, far, far_number = _sides(direction)
         wanted = set(pairs)
         found: dict[tuple[str, str], list[int]] = {}
-        for part in _parts(_rows({name: spans[name] for name, _ in wanted})):
+        for part in parted(_rows({name: spans[name] for name, _ in wanted})):
             span = _span(part)
             query = (
                 sa.select(near, far, far_number).distinct()
@@ -48,7 +48,7 @@ class Questions:
         wanted = list(names)
         resets: dict[str, list[int]] = {name: [] for name in wanted}
         restored: dict[str, dict[int, int]] = {name: {} for name in wanted}
-        for part in _parts(n for n in wanted if not stands_alone(n)):
+        for part in parted(n for n in wanted if not stands_alone(n)):
             query = (
                 sa.select(writes.c.target, writes.c.number, writes.c.restored)
                 .where(writes.c.target.in_(part), writes.c.replaces, writes.c.number != UNVERSIONED)
@@ -59,6 +59,20 @@ class Questions:
                 if row.restored is not None:
                     restored[row.target][row.number] = row.restored
         return {name: History(resets[name], restored[name], stands_alone(name)) for name in wanted}
+
+    def mappings(self, spans: Mapping[str, Spans], direction: Direction) -> dict[tuple[str, str], set[int | None]]:
+        """(source, target) -> the column mappings of all their edges at these versions."""
+        near, near_number, _, _ = _sides(direction)
+        found: dict[tuple[str, str], set[int | None]] = {}
+        for part in parted(_rows(spans)):
+            span = _span(part)
+            query = (
+                sa.select(reads.c.source, reads.c.target, reads.c.mapping_id).distinct()
+                .where(near == span.c.name, near_number.between(span.c.first, span.c.last))
+            )  # fmt: skip
+            for row in self._connection.execute(query):
+                found.setdefault((row.source, row.target), set()).add(row.mapping_id)
+        return found
 
     def _pairs(self, part: list[tuple[str, int, int]], direction: Direction) -> Iterator[Pair]:
         near, near_number, far, far_number = _sides(direction)
@@ -105,7 +119,8 @@ def _rows(spans: Mapping[str, Spans]) -> Iterator[tuple[str, int, int]]:
             yield name, UNVERSIONED, UNVERSIONED
 
 
-def _parts(items: Iterable[Any]) -> Iterator[list[Any]]:
+def parted(items: Iterable[Any]) -> Iterator[list[Any]]:
+    """Items in lists that fit into one question."""
     rest = iter(items)
     while part := list(islice(rest, _AT_ONCE)):
         yield part

@@ -1,0 +1,28 @@
+"""Lineage of what the platform does by itself."""
+
+from boathouse.catalog import Lineage
+from boathouse.environments import service_principal
+from boathouse.features import FeatureSpec, FeatureSpecInfo
+
+
+class ServedLineage:
+    """Notes which version an endpoint answers with, each change as a version of the endpoint."""
+
+    def __init__(self, lineage: Lineage) -> None:
+        self._lineage = lineage
+
+    def note(self, environment: str, endpoint: str, model: str, version: int, spec: FeatureSpecInfo | None) -> None:
+        """An endpoint answers with a model's version, or with the features of a spec; a restart changes nothing."""
+        node = f"endpoint:{environment}.{endpoint}"
+        served = [(f"model:{model}", str(version))] if spec is None else _tables(environment, spec)
+        former = self._lineage.versions(node)
+        newest = int(former[-1]) if former else 0
+        if former and {(e.source, e.source_version) for e in self._lineage.at_version(node, former[-1])} == set(served):
+            return
+        self._lineage.record(served, (node, str(newest + 1)), service_principal(environment), None,
+                             operation="SERVE", replaces=True)  # fmt: skip
+
+
+def _tables(environment: str, spec: FeatureSpecInfo) -> list[tuple[str, str | None]]:
+    names = FeatureSpec.from_yaml(spec.spec).tables
+    return [(name if name.count(".") == 2 else f"{environment}.{name}", None) for name in names]
