@@ -95,10 +95,11 @@ def edge_of(edge: LineageEdge, job: str | None, behind: int) -> GraphEdge:
 
 def veiled(graph: LineageGraph, aliases: Mapping[str, str]) -> LineageGraph:
     """The graph with some nodes known by aliases only: nothing tells what they are, or who worked on them."""
-    nodes = tuple(
-        GraphNode(aliases[n.key], "hidden", "(hidden)", steps=n.steps, hidden=True) if n.key in aliases else n for n in graph.nodes
-    )
-    return replace(graph, nodes=nodes, edges=tuple(_veiled(e, aliases) for e in graph.edges))
+    nodes = (
+        GraphNode(aliases[n.key], "hidden", "(hidden)", steps=n.steps, hidden=True) if n.key in aliases else n
+        for n in graph.nodes
+    )  # fmt: skip
+    return replace(graph, nodes=tuple(nodes), edges=tuple(_veiled(e, aliases) for e in graph.edges))
 
 
 def _veiled(edge: GraphEdge, aliases: Mapping[str, str]) -> GraphEdge:
