@@ -13,6 +13,7 @@ from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
 from boathouse.errors import AlreadyExists, CommitConflict, InvalidInput, NotFound, Unavailable
+from boathouse.lake.confined import confine
 from boathouse.lake.frames import Fitting, Stream, batches, conform, fitted, normalised
 from boathouse.lake.log import commits
 from boathouse.lake.storage import Storage, local_path, store_trouble
@@ -228,6 +229,8 @@ class DeltaFolder:
     def _retried(self, write: Callable[[DeltaTable], Any], operation: str, rows: pa.Table | Fitting | None) -> Commit:
         for attempt in range(_TRIES):
             table = self.table()
+            if operation != "WRITE":  # all others read what is there
+                confine(table)
             try:
                 if write(table) is False:
                     return Commit(table.version(), UNCHANGED, 0)

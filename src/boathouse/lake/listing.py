@@ -13,6 +13,7 @@ import duckdb
 import pyarrow as pa
 from deltalake import DeltaTable
 
+from boathouse.lake.confined import confine_names
 from boathouse.lake.literals import duckdb_type
 from boathouse.lake.pruning import Judge, Node, parsed
 
@@ -90,6 +91,7 @@ class Listings:
     def _listed(self, table: DeltaTable, actions: pa.Table) -> Listing:
         schema = pa.schema(table.schema().to_arrow())
         partitions = tuple(table.metadata().partition_columns)
+        confine_names(table.table_uri, actions.column("path"))
         names = tuple(unquote(path) for path in actions.column("path").to_pylist())
         stored = [f"null_count.{column}" for column in schema.names if column not in partitions]
         widened = "typeWidening" in (table.protocol().reader_features or ())  # DuckDB takes the first file's types

@@ -12,6 +12,7 @@ from deltalake import DeltaTable
 from deltalake.fs import DeltaStorageHandler
 from pyarrow.fs import PyFileSystem
 
+from boathouse.lake.confined import confine
 from boathouse.lake.listing import Listing, Listings
 from boathouse.lake.literals import duckdb_type, literal, quoted, text
 from boathouse.lake.storage import local_path
@@ -78,6 +79,7 @@ class SnapshotStream(ds.Dataset):  # type: ignore[misc]
     """One version's rows through delta-rs, for DuckDB to scan as often as it likes, in bounded memory."""
 
     def __init__(self, table: DeltaTable) -> None:
+        confine(table)
         self._table = table
         self._schema = pa.schema(table.schema().to_arrow())
 
