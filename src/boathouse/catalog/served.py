@@ -30,9 +30,10 @@ class ServedFolder:
         """Columns and Arrow types."""
         return self._port.work(self.name, "schema", {}, None)[1].schema
 
-    def append(self, frame: Frame, transaction: tuple[str, int] | None = None, evolve: bool = False) -> Commit:
-        """Add rows; a transaction that was committed before adds nothing."""
-        return self._commit("append", frame, transaction=transaction, evolve=evolve)
+    def append(self, frame: Frame, transaction: tuple[str, int] | None = None, evolve: bool = False,
+               marks: Mapping[str, int] | None = None) -> Commit:  # fmt: skip
+        """Add rows; a transaction or mark that was committed before adds nothing."""
+        return self._commit("append", frame, transaction=transaction, evolve=evolve, marks=dict(marks or {}))
 
     def overwrite(self, frame: Frame, where: str | None = None, evolve: bool = False) -> Commit:
         """Replace all rows, or those a predicate names."""

@@ -107,13 +107,14 @@ class Table:
         return self._engine.remember(self._engine.scan(snapshot, where), Origin(self.name, str(snapshot.version())))
 
     def append(self, df: Frame, transaction: tuple[str, int] | None = None, evolve: bool = False,
-               sources: Sources | None = None) -> Commit:  # fmt: skip
+               sources: Sources | None = None, marks: Mapping[str, int] | None = None) -> Commit:  # fmt: skip
         """Add rows. A transaction (application id, number) that was committed before adds nothing.
 
+        `marks` (application id -> number) go with the rows; where one stands at its number already, nothing is added.
         `sources` names what the rows were made out of, for the lineage, where the frame does not bring it along.
         """
         making = Making(origin_of(df), sources)
-        return self._write(lambda: self._folder.append(df, transaction, evolve), making)
+        return self._write(lambda: self._folder.append(df, transaction, evolve, marks), making)
 
     def overwrite(self, df: Frame, where: str | None = None, evolve: bool = False,
                   sources: Sources | None = None) -> Commit:  # fmt: skip

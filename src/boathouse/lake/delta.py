@@ -121,21 +121,23 @@ class DeltaFolder:
         self._table = None
         Storage(self.location, self.options).remove()
 
-    def append(self, frame: Any, transaction: tuple[str, int] | None = None, evolve: bool = False) -> Commit:
+    def append(self, frame: Any, transaction: tuple[str, int] | None = None, evolve: bool = False,
+               marks: Mapping[str, int] | None = None) -> Commit:  # fmt: skip
         """Add rows.
 
         With `transaction` (application id, number) a number that was already committed writes nothing:
-        delta-rs itself would accept it twice.
+        delta-rs itself would accept it twice. With `marks` (application id -> number) nothing is written when one
+        of them stands at its number already, and else all stand there with the rows.
         """
         rows = self._repeatable(frame, evolve)
 
         def write(table: DeltaTable) -> bool:
-            if transaction and _committed(table, *transaction):
+            if (transaction and _committed(table, *transaction)) or _marked(table, marks or {}):
                 return False
-            done = [Transaction(*transaction)] if transaction else None
+            done = [Transaction(*pair) for pair in ([transaction] if transaction else []) + list((marks or {}).items())]
             write_deltalake(
                 table, rows.to_reader(), mode="append", schema_mode="merge" if evolve else None,
-                commit_properties=CommitProperties(app_transactions=done, max_commit_retries=0 if transaction else 15),
+                commit_properties=CommitProperties(app_transactions=done or None, max_commit_retries=0 if transaction else 15),
             )  # fmt: skip
             return True
 
@@ -261,6 +263,10 @@ class DeltaFolder:
 def _committed(table: DeltaTable, application: str, number: int) -> bool:
     newest = table.transaction_version(application)
     return newest is not None and newest >= number
+
+
+def _marked(table: DeltaTable, marks: Mapping[str, int]) -> bool:
+    return any(table.transaction_version(application) == number for application, number in marks.items())
 
 
 def _first_line(error: BaseException) -> str:

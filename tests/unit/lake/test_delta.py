@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from boathouse.errors import InvalidInput, NotFound, SchemaMismatch
-from boathouse.lake import DeltaFolder, Engine, Stream
+from boathouse.lake import UNCHANGED, DeltaFolder, Engine, Stream
 
 SCHEMA = pa.schema([("id", pa.int64()), ("name", pa.string())])
 
@@ -71,6 +71,15 @@ def test_a_transaction_number_that_was_committed_writes_nothing(folder: DeltaFol
     assert folder.transaction_version("loader") == 2
     folder.append(events(3), transaction=("another", 1))
     assert ids(folder) == [1, 2, 3]
+
+
+def test_rows_whose_marks_stand_already_are_not_added_again(folder: DeltaFolder) -> None:
+    other = DeltaFolder(folder.location, folder.name)
+    assert folder.append(events(1), marks={"file a": 7, "file b": 8}).version == 1
+    assert other.append(events(2), marks={"file b": 8, "file c": 9}).operation == UNCHANGED
+    assert other.append(events(), marks={"file c": 9}).version == 2
+    assert folder.append(events(3), marks={"file c": 10}).version == 3
+    assert (ids(folder), folder.transaction_version("file c")) == ([1, 3], 10)
 
 
 def test_a_stream_is_read_again_when_another_writer_came_first(folder: DeltaFolder) -> None:
