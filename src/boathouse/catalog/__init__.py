@@ -7,8 +7,8 @@ from boathouse.catalog.functions import FunctionInfo, Functions
 from boathouse.catalog.keys import PrimaryKeys
 from boathouse.catalog.lineage import Direction, Lineage, LineageEdge, Source, Walk, kind_of, name_of
 from boathouse.catalog.ownership import Ownership
-from boathouse.catalog.privileges import PRIVILEGES, chain
-from boathouse.catalog.securables import METASTORE, Securables
+from boathouse.catalog.privileges import METASTORE, PRIVILEGES, chain
+from boathouse.catalog.securables import Securables
 from boathouse.catalog.service import Catalog, TableSpec
 from boathouse.catalog.sql import Query, QueryResult, RowStream, SqlDesk, tables_of
 from boathouse.catalog.table import Table, TablePort

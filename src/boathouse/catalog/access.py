@@ -1,38 +1,50 @@
-"""The one `authorize`, over grants and owners held in memory; the home has one owner, so they stay true."""
+"""The one `authorize`: asks what is known of a securable and its parents, and records what it refuses."""
 
-import threading
 from collections.abc import Iterable
 
 import sqlalchemy as sa
 
 from boathouse.catalog import privileges
 from boathouse.catalog.audit import Audit
-from boathouse.catalog.store import grants, securables
+from boathouse.catalog.held import HeldSecurables, Key, note_change
+from boathouse.catalog.privileges import METASTORE, Line, Reason, Step
+from boathouse.catalog.store import grants
 from boathouse.catalog.values import Grant, SecurableKind
 from boathouse.database import Database
-from boathouse.errors import NotPermitted
+from boathouse.errors import InvalidInput, NotPermitted
 from boathouse.identity import Identity
 from boathouse.names import in_scratch
 
-_NOBODY: frozenset[str] = frozenset()
 _ABOVE = ("metastore", "service_principal")
+
+Missing = tuple[str, str]
+"""(privilege, securable) that is lacking."""
 
 
 class AccessControl:
-    """Grants of privileges on securables."""
+    """Grants of privileges on securables, and their owners."""
 
     def __init__(self, database: Database, audit: Audit) -> None:
         self._database = database
         self._audit = audit
-        self._lock = threading.Lock()
-        self._grants: dict[tuple[str, str, str], frozenset[str]] | None = None
-        self._owners: dict[tuple[str, str], str] = {}
+        self._held = HeldSecurables(database)
 
     def authorize(self, identity: Identity, privilege: str, kind: SecurableKind, name: str) -> None:
         """Return when the identity holds the privilege. Raises NotPermitted, and records the denial."""
         lacking = self.missing(identity, privilege, kind, name)
-        if lacking is None:
-            return
+        if lacking is not None:
+            self.refuse(identity, privilege, kind, name, lacking)
+
+    def authorize_grant(self, identity: Identity, kind: SecurableKind, name: str) -> None:
+        """Return when the identity may grant, revoke and hand over there: an owner of it or above, or with MANAGE.
+
+        Raises NotPermitted, and records the denial.
+        """
+        if not self.may_grant(identity, kind, name):
+            self.refuse(identity, "MANAGE", kind, name, self.missing(identity, "MANAGE", kind, name) or ("MANAGE", name))
+
+    def refuse(self, identity: Identity, privilege: str, kind: str, name: str, lacking: Missing) -> None:
+        """Record a denial and raise NotPermitted, which says what is lacking and who can mend it."""
         self._audit.record(identity.principal, f"denied {privilege}", name, {"missing": list(lacking)}, "denied")
         if _out_of_bounds(identity, kind, name):
             raise NotPermitted(
@@ -41,7 +53,7 @@ class AccessControl:
             )
         raise NotPermitted(
             f"{identity.principal} lacks {lacking[0]} on {lacking[1]}; an owner can run "
-            f"`boathouse grants add '{lacking[0]}' --{_flag(kind, name, lacking[1])} {lacking[1]} --to {identity.principal}`",
+            f"`boathouse grants add '{lacking[0]}' {_option(kind, name, lacking[1])} --to {identity.principal}`",
             missing={"privilege": lacking[0], "securable": lacking[1]},
         )
 
@@ -49,25 +61,45 @@ class AccessControl:
         """Whether the identity holds the privilege; records nothing."""
         return self.missing(identity, privilege, kind, name) is None
 
-    def missing(self, identity: Identity, privilege: str, kind: SecurableKind, name: str) -> tuple[str, str] | None:
+    def missing(self, identity: Identity, privilege: str, kind: SecurableKind, name: str) -> Missing | None:
         """The (privilege, securable) that is lacking."""
         privilege = privileges.normal(privilege)
         if identity.scratch:
             return _missing_in_scratch(identity, privilege, kind, name)
         if _out_of_bounds(identity, kind, name):
             return privilege, name
-        holders, owners = self._loaded()
-        return privileges.missing(
-            privilege,
-            privileges.chain(kind, name),
-            identity.names,
-            lambda p, k, n: holders.get((p, k, n), _NOBODY),
-            lambda k, n: owners.get((k, n)),
-        )
+        return privileges.missing(privilege, self._line(kind, name), identity.names)
+
+    def may_grant(self, identity: Identity, kind: SecurableKind, name: str) -> bool:
+        """Whether the identity may grant, revoke and hand over there."""
+        if identity.scratch or _out_of_bounds(identity, kind, name):
+            return False
+        return privileges.may_grant(self._line(kind, name), identity.names)
+
+    def sees(self, identity: Identity, kind: SecurableKind, name: str) -> bool:
+        """Whether the identity may know that this exists; records nothing."""
+        if identity.scratch:
+            seen_by = privileges.SEEN_BY[kind]
+            return any(_missing_in_scratch(identity, p, kind, name) is None for p in seen_by)
+        return not _out_of_bounds(identity, kind, name) and privileges.sees(self._line(kind, name), identity.names)
+
+    def explain(self, identity: Identity, privilege: str, kind: SecurableKind, name: str) -> list[Step]:
+        """Each privilege that the question takes, and by which grant or ownership the identity holds it."""
+        return privileges.explain(privileges.normal(privilege), self._line(kind, name), identity.names)
+
+    def effective(self, kind: SecurableKind, name: str) -> list[Reason]:
+        """Who holds what on a securable, and from where it is inherited."""
+        return privileges.effective(self._line(kind, name))
+
+    def prefetch(self, keys: Iterable[Key]) -> None:
+        """Read what is known of many securables at once, for the questions that follow."""
+        self._held.prefetch(keys)
 
     def grant(self, by: str, principals: Iterable[str], wanted: Iterable[str], kind: SecurableKind, name: str) -> None:
-        """Give privileges; what is held already stays."""
+        """Give privileges; what is held already stays. Raises InvalidInput for one that means nothing there."""
         rows = [(p, privileges.normal(w)) for p in principals for w in wanted]
+        for _, privilege in rows:
+            privileges.check_grantable(privilege, kind)
         with self._database.writing() as connection:
             held = {
                 (r.principal, r.privilege)
@@ -77,17 +109,17 @@ class AccessControl:
                     )
                 )
             }
-            for principal, privilege in rows:
-                if (principal, privilege) in held:
-                    continue
+            new = [row for row in dict.fromkeys(rows) if row not in held]
+            for principal, privilege in new:
                 connection.execute(
                     grants.insert().values(principal=principal, privilege=privilege, kind=kind, securable=name)
                 )
                 self._audit.write(connection, by, "grant", name, {"principal": principal, "privilege": privilege})
-        self.forget()
+            if new:
+                note_change(connection, kind, name)
 
     def revoke(self, by: str, principal: str, privilege: str, kind: SecurableKind, name: str) -> None:
-        """Take a privilege away; holds at once."""
+        """Take a privilege away; holds at once, in every process on the database."""
         privilege = privileges.normal(privilege)
         with self._database.writing() as connection:
             connection.execute(
@@ -96,8 +128,8 @@ class AccessControl:
                     grants.c.kind == kind, grants.c.securable == name,
                 )
             )
+            note_change(connection, kind, name)
             self._audit.write(connection, by, "revoke", name, {"principal": principal, "privilege": privilege})
-        self.forget()
 
     def grants(self, kind: SecurableKind | None = None, name: str | None = None) -> list[Grant]:
         """Grants, of one securable or all."""
@@ -109,25 +141,13 @@ class AccessControl:
         with self._database.reading() as connection:
             return [Grant(r.principal, r.privilege, r.kind, r.securable) for r in connection.execute(query)]
 
-    def forget(self) -> None:
-        """Read grants and owners anew at the next question."""
-        with self._lock:
-            self._grants = None
-
-    def _loaded(self) -> tuple[dict[tuple[str, str, str], frozenset[str]], dict[tuple[str, str], str]]:
-        with self._lock:
-            if self._grants is None:
-                held: dict[tuple[str, str, str], set[str]] = {}
-                with self._database.reading() as connection:
-                    for row in connection.execute(sa.select(grants)):
-                        held.setdefault((row.privilege, row.kind, row.securable), set()).add(row.principal)
-                    owned = connection.execute(sa.select(securables.c.kind, securables.c.name, securables.c.owner))
-                    self._owners = {(r.kind, r.name): r.owner for r in owned}
-                self._grants = {k: frozenset(v) for k, v in held.items()}
-            return self._grants, self._owners
+    def _line(self, kind: str, name: str) -> Line:
+        if kind not in privileges.PARENTS:
+            raise InvalidInput(f"{kind!r} is no kind of securable; they are {', '.join(privileges.PARENTS)}")
+        return self._held.line(privileges.chain(kind, name))
 
 
-def _missing_in_scratch(identity: Identity, privilege: str, kind: str, name: str) -> tuple[str, str] | None:
+def _missing_in_scratch(identity: Identity, privilege: str, kind: str, name: str) -> Missing | None:
     # code under test reaches its own throw-away schemas in its environment, and nothing else
     levels = name.split(".")
     inside = levels[0] == identity.environment and len(levels) > 1 and in_scratch(levels[1], identity.scratch or "")
@@ -142,5 +162,8 @@ def _out_of_bounds(identity: Identity, kind: str, name: str) -> bool:
     return identity.bound and (kind in _ABOVE or name.partition(".")[0] != identity.environment)
 
 
-def _flag(kind: str, name: str, lacking: str) -> str:
-    return kind if lacking == name else ("catalog" if "." not in lacking else "schema")
+def _option(kind: str, name: str, lacking: str) -> str:
+    if lacking == METASTORE:
+        return "--metastore"
+    where = kind if lacking == name else ("catalog" if "." not in lacking else "schema")
+    return f"--{where.replace('_', '-')} {lacking}"

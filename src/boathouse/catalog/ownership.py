@@ -2,8 +2,8 @@
 
 import sqlalchemy as sa
 
-from boathouse.catalog.access import AccessControl
 from boathouse.catalog.audit import Audit
+from boathouse.catalog.held import note_change
 from boathouse.catalog.store import grants, securables
 from boathouse.catalog.values import Securable
 from boathouse.database import Database
@@ -13,9 +13,8 @@ from boathouse.errors import Conflict
 class Ownership:
     """Asks and changes who owns securables, for all of one principal's at once."""
 
-    def __init__(self, database: Database, access: AccessControl, audit: Audit) -> None:
+    def __init__(self, database: Database, audit: Audit) -> None:
         self._database = database
-        self._access = access
         self._audit = audit
 
     def owned(self, principal: str) -> list[Securable]:
@@ -41,11 +40,12 @@ class Ownership:
             for securable in owned:
                 which = (securables.c.kind == securable.kind, securables.c.name == securable.name)
                 connection.execute(sa.update(securables).where(*which).values(owner=to))
+                note_change(connection, securable.kind, securable.name)
                 self._audit.write(connection, by, f"alter {securable.kind}", securable.name,
                                   {"owner": to, "former_owner": principal})  # fmt: skip
-            connection.execute(grants.delete().where(
-                sa.or_(grants.c.principal == principal,
-                       sa.and_(grants.c.kind == "service_principal", grants.c.securable == principal))
-            ))  # fmt: skip
-        self._access.forget()
+            lost = sa.or_(grants.c.principal == principal,
+                          sa.and_(grants.c.kind == "service_principal", grants.c.securable == principal))  # fmt: skip
+            for kind, name in connection.execute(sa.select(grants.c.kind, grants.c.securable).where(lost).distinct()).all():
+                note_change(connection, kind, name)
+            connection.execute(grants.delete().where(lost))
         return len(owned)

@@ -5,17 +5,14 @@ from collections.abc import Collection, Mapping
 import sqlalchemy as sa
 
 from boathouse import names
+from boathouse.catalog.held import note_change
+from boathouse.catalog.privileges import METASTORE
 from boathouse.catalog.service import Catalog
 from boathouse.catalog.store import securables
 from boathouse.catalog.values import Securable, SecurableKind
 from boathouse.database import Database
-from boathouse.errors import Conflict, InvalidInput
+from boathouse.errors import Conflict
 from boathouse.identity import Identity
-
-METASTORE = "boathouse"
-"""The one securable above all catalogs: CREATE CATALOG is granted on it."""
-
-_OWNED = ("catalog", "schema", "table", "volume", "model", "function")
 
 
 class Securables:
@@ -50,10 +47,14 @@ class Securables:
 
     def alter(self, identity: Identity, kind: SecurableKind, name: str, *, comment: str | None = None,
               owner: str | None = None) -> Securable:  # fmt: skip
-        """Change the comment or the owner, who must exist; needs MANAGE. Raises NotFound, NotPermitted."""
-        if kind not in _OWNED:
-            raise InvalidInput(f"a {kind} has no owner to change")
-        self._catalog.access.authorize(identity, "MANAGE", kind, name)
+        """Change the comment, which needs MANAGE, or the owner, who must exist.
+
+        Owners of the securable or of anything above hand it over, and holders of MANAGE. Raises NotFound, NotPermitted.
+        """
+        if owner is not None:
+            self._catalog.access.authorize_grant(identity, kind, name)
+        if comment is not None:
+            self._catalog.access.authorize(identity, "MANAGE", kind, name)
         found = self._catalog.require(kind, name)
         changes: Mapping[str, str] = {
             k: v for k, v in (("comment", comment), ("owner", owner)) if v is not None and v != getattr(found, k)
@@ -62,7 +63,7 @@ class Securables:
             with self._database.writing() as connection:
                 which = (securables.c.kind == kind, securables.c.name == name)
                 connection.execute(sa.update(securables).where(*which).values(**changes))
+                note_change(connection, kind, name)
                 former = {f"former_{k}": getattr(found, k) for k in changes}
                 self._catalog.audit.write(connection, identity.principal, f"alter {kind}", name, {**changes, **former})
-            self._catalog.access.forget()
         return self._catalog.require(kind, name)

@@ -12,8 +12,10 @@ from boathouse import clock, names
 from boathouse.catalog.access import AccessControl
 from boathouse.catalog.audit import Audit
 from boathouse.catalog.credentials import CredentialDesk
+from boathouse.catalog.held import note_change
 from boathouse.catalog.lineage import KINDS as NODES
 from boathouse.catalog.lineage import Lineage, Source, kind_of, mappings_of, name_of
+from boathouse.catalog.listing import Listing
 from boathouse.catalog.store import grants, pins, securables
 from boathouse.catalog.values import Column, Securable, SecurableKind, TableAccess, TableInfo
 from boathouse.database import Database
@@ -70,6 +72,7 @@ class Catalog:
         self.audit = audit
         self.lineage = lineage
         self._outbox = outbox
+        self._listing = Listing(database, access)
         self._storages = storages
         self._credentials = CredentialDesk(storages, audit, credential_lifetime)
         self._making = threading.Lock()
@@ -209,21 +212,21 @@ class Catalog:
         held = [p for p in usable if p in wanted or self.access.allows(identity, p, "table", name)]
         return TableAccess(info, tuple(held), "server" if info.masks or info.row_filter else "files")
 
-    def tables(self, identity: Identity, schema: str | None = None) -> list[TableInfo]:
-        """The tables that the identity may read or write, by name."""
-        query = sa.select(securables).where(securables.c.kind == "table").order_by(securables.c.name)
-        if schema:
-            query = query.where(securables.c.parent == schema)
-        with self._database.reading() as connection:
-            rows = connection.execute(query).mappings().all()
-        return [self._table_info(r) for r in rows if self.visible(identity, "table", r["name"])]
+    def tables(self, identity: Identity, schema: str | None = None, *, catalog: str | None = None,
+               limit: int | None = None, after: str | None = None) -> list[TableInfo]:  # fmt: skip
+        """The tables that the identity may know of, by name: all, or the first `limit` whose names come after `after`."""
+        rows = self._listing.rows(identity, "table", catalog=catalog, schema=schema, after=after, limit=limit)
+        return [self._table_info(row) for row in rows]
+
+    def listed(self, identity: Identity, kind: SecurableKind, schema: str | None = None, *, catalog: str | None = None,
+               limit: int | None = None, after: str | None = None) -> list[Securable]:  # fmt: skip
+        """Securables of a kind that the identity may know of, in pages as `tables` gives them."""
+        rows = self._listing.rows(identity, kind, catalog=catalog, schema=schema, after=after, limit=limit)
+        return [_securable(row) for row in rows]
 
     def visible(self, identity: Identity, kind: SecurableKind, name: str) -> bool:
         """Whether the identity may know that this exists."""
-        wanted = {"table": ("SELECT", "MODIFY", "BROWSE", "MANAGE"), "schema": ("USE SCHEMA", "BROWSE", "MANAGE"),
-                  "model": ("EXECUTE", "BROWSE", "MANAGE"), "function": ("EXECUTE", "BROWSE", "MANAGE"),
-                  "catalog": ("USE CATALOG", "BROWSE", "MANAGE")}  # fmt: skip
-        return any(self.access.allows(identity, p, kind, name) for p in wanted.get(kind, ("MANAGE",)))
+        return self.access.sees(identity, kind, name)
 
     def securables(self, kind: SecurableKind, parent: str | None = None) -> list[Securable]:
         """Securables of a kind, by name."""
@@ -232,6 +235,12 @@ class Catalog:
             query = query.where(securables.c.parent == parent)
         with self._database.reading() as connection:
             return [_securable(r) for r in connection.execute(query).mappings()]
+
+    def count(self, kind: SecurableKind, catalog: str) -> int:
+        """How many securables of a kind a catalog holds, whoever may see them."""
+        inside = securables.c.name.startswith(f"{catalog}.", autoescape=True)
+        with self._database.reading() as connection:
+            return connection.execute(sa.select(sa.func.count()).where(securables.c.kind == kind, inside)).scalar_one()
 
     def describe(self, identity: Identity, name: str, changes: Mapping[str, Any]) -> TableInfo:
         """Change a table's description, tags, masks, row filter or columns; needs MANAGE, columns need MODIFY."""
@@ -373,8 +382,8 @@ class Catalog:
                     created_at=now, created_by=owner,
                 )
             )
+            note_change(connection, kind, name)
             self.audit.write(connection, owner, f"create {kind}", name)
-        self.access.forget()
         return Securable(kind, name, owner, comment, now, owner)
 
     def _remove(self, identity: Identity, kind: SecurableKind, name: str) -> None:
@@ -382,6 +391,7 @@ class Catalog:
         with self._database.writing() as connection:
             connection.execute(securables.delete().where(securables.c.kind == kind, securables.c.name == name))
             connection.execute(grants.delete().where(grants.c.kind == kind, grants.c.securable == name))
+            note_change(connection, kind, name)
             self.audit.write(connection, identity.principal, f"drop {kind}", name)
             if kind in NODES:
                 self.lineage.drop(name if kind == "table" else f"{kind}:{name}")

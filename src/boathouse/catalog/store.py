@@ -2,27 +2,38 @@
 
 import sqlalchemy as sa
 
-from boathouse.database import Json, metadata
+from boathouse.database import Json, Name, metadata
 
 securables = sa.Table(
     "bh_securables", metadata,
-    sa.Column("kind", sa.String(16), primary_key=True),
-    sa.Column("name", sa.String(512), primary_key=True),
-    sa.Column("parent", sa.String(512), nullable=False, index=True),
+    sa.Column("kind", sa.String(32), primary_key=True),
+    sa.Column("name", Name, primary_key=True),
+    sa.Column("parent", Name, nullable=False, index=True),
     sa.Column("owner", sa.String(255), nullable=False),
     sa.Column("comment", sa.Text, nullable=False, default=""),
     sa.Column("properties", Json, nullable=False, default=dict),
     sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
     sa.Column("created_by", sa.String(255), nullable=False),
+    sa.Index("bh_securables_owned", "owner", "kind", "name"),
 )  # fmt: skip
 
 grants = sa.Table(
     "bh_grants", metadata,
     sa.Column("principal", sa.String(255), primary_key=True),
     sa.Column("privilege", sa.String(32), primary_key=True),
-    sa.Column("kind", sa.String(16), primary_key=True),
-    sa.Column("securable", sa.String(512), primary_key=True),
+    sa.Column("kind", sa.String(32), primary_key=True),
+    sa.Column("securable", Name, primary_key=True),
+    sa.Index("bh_grants_on", "kind", "securable"),
+    sa.Index("bh_grants_to", "principal", "kind", "securable"),
 )  # fmt: skip
+
+changes = sa.Table(
+    "bh_access_changes", metadata,
+    sa.Column("epoch", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("kind", sa.String(32), nullable=False),
+    sa.Column("name", Name, nullable=False),
+)  # fmt: skip
+"""Whose owner or grants changed, newest last, without gaps; written in the transaction of the change."""
 
 audit = sa.Table(
     "bh_audit", metadata,

@@ -7,8 +7,10 @@ from typing import Any, Literal
 
 from boathouse.lake import UNKNOWN, Origin
 
-SecurableKind = Literal["metastore", "catalog", "schema", "table", "volume", "model", "function", "endpoint", "job",
-                        "service_principal"]  # fmt: skip
+SecurableKind = Literal[
+    "metastore", "catalog", "schema", "table", "volume", "model", "function", "external_location", "project", "endpoint",
+    "job", "service_principal",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)

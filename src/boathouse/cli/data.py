@@ -32,7 +32,7 @@ def list_catalogs(as_json: bool = JSON) -> None:
 def list_schemas(as_json: bool = JSON) -> None:
     """Schemas of the environment."""
     with connected() as lake:
-        rows = lake.http.call("GET", "/api/v1/schemas", params={"environment": lake.environment})
+        rows = list(lake.http.pages("/api/v1/schemas", {"environment": lake.environment}))
         show(rows, ["name", "owner", "comment"], as_json)
 
 

@@ -1,6 +1,6 @@
 """Requests to a Boathouse server; an error it answers is raised here as the class it was there."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import httpx
@@ -27,6 +27,16 @@ class Http:
         wanted = {k: v for k, v in (params or {}).items() if v is not None}
         response = self._send(method, path, json=body, params=wanted or None)  # {} would cut a query off the path
         return response.json() if response.content else None
+
+    def pages(self, path: str, params: Mapping[str, Any] | None = None, size: int = 1_000) -> Iterator[Any]:
+        """The rows of a list, read page by page as they are wanted."""
+        wanted = {**{k: v for k, v in (params or {}).items() if v is not None}, "limit": size}
+        response = self._send("GET", path, params=wanted)
+        while True:
+            yield from response.json()
+            if "next" not in response.links:
+                return
+            response = self._send("GET", response.links["next"]["url"])
 
     def arrow(self, path: str, body: Any) -> pa.Table:
         """Rows as Arrow."""

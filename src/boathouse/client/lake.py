@@ -123,7 +123,7 @@ class Lake:
         if schema and self._scratch:
             schema = names.scratch_schema(self._scratch, schema)
         full = f"{self._environment}.{schema}" if schema else None
-        rows = self.http.call("GET", "/api/v1/tables", params={"environment": self._environment, "schema": full})
+        rows = self.http.pages("/api/v1/tables", {"environment": self._environment, "schema": full})
         return [TableInfo.from_dict(r) for r in rows]
 
     def create_table(self, name: str, schema: Frame | Mapping[str, str], *, primary_keys: Sequence[str] = (),

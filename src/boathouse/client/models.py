@@ -15,7 +15,7 @@ class Models:
 
     def all(self) -> Any:
         """Models you may see, with their Production version."""
-        return self._http.call("GET", "/api/v1/models")
+        return list(self._http.pages("/api/v1/models"))
 
     def get(self, name: str) -> Any:
         """A model with its versions, stages, verdicts and history."""

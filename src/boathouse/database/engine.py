@@ -9,6 +9,7 @@ from sqlalchemy import Connection, create_engine, event, inspect
 from sqlalchemy.engine import Engine
 from sqlalchemy.schema import CreateColumn
 
+from boathouse.database.glance import Glance
 from boathouse.database.schema import metadata
 
 _BUSY_MILLISECONDS = 30_000
@@ -28,6 +29,7 @@ class Database:
             url, connect_args=arguments if self.is_sqlite else {}, pool_size=8, max_overflow=32
         )
         self._open: ContextVar[Connection | None] = ContextVar(f"transaction-{id(self)}", default=None)
+        self._glances: list[Glance] = []
         if self.is_sqlite:
             event.listen(self.engine, "connect", _prepare_sqlite)
             event.listen(self.engine, "begin", _begin_sqlite)
@@ -37,6 +39,27 @@ class Database:
         with self.writing() as connection:
             metadata.create_all(connection)
             _add_columns(connection)
+            for table in metadata.tables.values():
+                for index in table.indexes:
+                    index.create(connection, checkfirst=True)
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether the caller is inside a `writing()` block, whose changes nobody else sees yet."""
+        return self._open.get() is not None
+
+    def glance(self, query: str) -> Glance:
+        """A short query that is asked very often, `?` for its parameters."""
+        made = Glance(self, query)
+        self._glances.append(made)
+        return made
+
+    def detached(self) -> Any:
+        """A driver connection outside the pool; whoever takes it closes it."""
+        connection = self.engine.raw_connection()
+        driver = connection.driver_connection
+        connection.detach()
+        return driver
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -62,6 +85,8 @@ class Database:
 
     def close(self) -> None:
         """Give every connection back."""
+        for glance in self._glances:
+            glance.close()
         self.engine.dispose()
 
 

@@ -109,7 +109,7 @@ class Platform:
     def _build_logins(self) -> None:
         settings = self.settings
         lifetime = Lifetime(settings.span("token_lifetime"), settings.span("token_lifetime_max"))
-        ownership = Ownership(self.database, self.access, self.audit)
+        ownership = Ownership(self.database, self.audit)
         self.people = People(self.database, self.identities, self.access, ownership, self.audit, lifetime, self.operator)
         self.logins = Logins(
             self.database, self.identities, self.people, Passwords(self.database, settings.number("password_length", least=8)),

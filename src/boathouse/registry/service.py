@@ -51,10 +51,12 @@ class Registry:
         with self.database.writing() as connection:
             store.install(connection)
 
-    def models(self, environment: str | None = None) -> list[ModelInfo]:
-        """Registered models by name, of one environment or of all."""
+    def models(self, environment: str | None = None, *, after: str | None = None, limit: int | None = None) -> list[ModelInfo]:
+        """Registered models by name, of one environment or of all: all, or the first `limit` after a name."""
         with self.database.reading() as connection:
-            return store.list_models(connection, environment) if self._has_tables(connection) else []
+            if not self._has_tables(connection):
+                return []
+            return store.list_models(connection, environment, after=after, limit=limit)
 
     def model(self, name: str) -> ModelInfo:
         """One model. Raises NotFound."""

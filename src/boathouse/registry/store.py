@@ -99,15 +99,16 @@ def lock(connection: sa.Connection, name: str) -> bool:
     return connection.execute(query).first() is not None
 
 
-def list_models(connection: sa.Connection, environment: str | None = None, name: str | None = None) -> list[ModelInfo]:
+def list_models(
+    connection: sa.Connection, environment: str | None = None, name: str | None = None, after: str | None = None,
+    limit: int | None = None,
+) -> list[ModelInfo]:  # fmt: skip
     """Models by name, prompts left out."""
-
-    def chosen(table: sa.Table) -> list[sa.ColumnElement[bool]]:
-        which = [table.c.workspace == WORKSPACE]
-        if environment:
-            which.append(table.c.name.startswith(f"{environment}.", autoescape=True))
-        return [*which, table.c.name == name] if name else which
-
+    which = [models.c.workspace == WORKSPACE]
+    if environment:
+        which.append(models.c.name.startswith(f"{environment}.", autoescape=True))
+    if name or after:
+        which.append(models.c.name == name if name else models.c.name > after)
     newest = (
         sa.select(sa.func.max(versions.c.version))
         .where(versions.c.workspace == WORKSPACE, versions.c.name == models.c.name)
@@ -122,18 +123,25 @@ def list_models(connection: sa.Connection, environment: str | None = None, name:
     query = (
         sa.select(models, newest.label("newest"), production.c.version.label("production"))
         .outerjoin(production, production.c.model == models.c.name)
-        .where(*chosen(models), ~prompt)
+        .where(*which, ~prompt)
         .order_by(models.c.name)
+        .limit(limit)
     )
-    named = _grouped(connection, aliases.c.name, aliases.c.alias, aliases.c.version, chosen(aliases))
-    tagged = _grouped(connection, model_tags.c.name, model_tags.c.key, model_tags.c.value, chosen(model_tags))
+    rows = connection.execute(query).mappings().all()
+
+    def listed(table: sa.Table) -> list[sa.ColumnElement[bool]]:
+        ends = [table.c.name.between(rows[0]["name"], rows[-1]["name"])] if rows else [sa.false()]
+        return [table.c.workspace == WORKSPACE, *ends]
+
+    named = _grouped(connection, aliases.c.name, aliases.c.alias, aliases.c.version, listed(aliases))
+    tagged = _grouped(connection, model_tags.c.name, model_tags.c.key, model_tags.c.value, listed(model_tags))
     return [
         ModelInfo(
             r["name"], r["description"] or "", _instant(r["creation_time"]),
             _instant(r["last_updated_time"] or r["creation_time"]), r["newest"], r["production"],
             named.get(r["name"], {}), tagged.get(r["name"], {}),
         )
-        for r in connection.execute(query).mappings()
+        for r in rows
     ]  # fmt: skip
 
 

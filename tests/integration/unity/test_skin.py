@@ -101,7 +101,7 @@ def test_lists_come_in_pages(ask: Ask) -> None:
 
 
 def test_privileges_are_spelled_as_the_client_spells_them(ask: Ask, platform: Platform) -> None:
-    changes = {"changes": [{"principal": "bob", "add": ["USE_SCHEMA", "BROWSE", "QUERY"], "remove": []}]}
+    changes = {"changes": [{"principal": "bob", "add": ["USE_SCHEMA", "BROWSE", "APPROVE"], "remove": []}]}
     assert ask("PATCH", "/permissions/schema/dev.lab", who="root", json=changes).status_code == 200
     plain = ask("GET", "/permissions/schema/dev.lab", who="root").json()
     assert plain == {"privilege_assignments": [{"principal": "bob", "privileges": ["USE SCHEMA"]}]}

@@ -6,7 +6,7 @@ import pytest
 
 from boathouse.catalog import METASTORE, Securables
 from boathouse.database import Database
-from boathouse.errors import AlreadyExists, Conflict, InvalidInput, NotFound, NotPermitted
+from boathouse.errors import AlreadyExists, Conflict, NotFound, NotPermitted
 from boathouse.identity import Identity
 
 OLGA, SAM = Identity("olga"), Identity("sam")
@@ -66,8 +66,13 @@ def test_what_changes_is_audited_with_what_it_was(world: Any, held: Securables) 
     assert [e.details for e in entries] == [{"comment": "all of them", "former_comment": ""}]
 
 
-def test_only_securables_have_owners(held: Securables) -> None:
-    with pytest.raises(InvalidInput, match="no owner"):
+def test_the_metastore_is_handed_over_by_its_owner_alone(held: Securables) -> None:
+    with pytest.raises(NotPermitted, match="MANAGE on boathouse"):
         held.alter(OLGA, "metastore", METASTORE, owner="olga")
+    held.alter(Identity("root", frozenset({"admins"})), "metastore", METASTORE, owner="olga")
+    held.alter(OLGA, "metastore", METASTORE, owner="admins")
+
+
+def test_what_is_not_there_has_no_owner_to_change(held: Securables) -> None:
     with pytest.raises(NotPermitted):
         held.alter(OLGA, "table", "dev.raw.nothing", comment="x")

@@ -6,13 +6,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
-from fastapi import APIRouter
+from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
 
 from boathouse.catalog import Source, TableSpec
 from boathouse.errors import NotPermitted
 from boathouse.lake import Origin, schema_of
 from boathouse.server.auth import Caller, Served
+from boathouse.server.paging import After, Limit, lead_on
 from boathouse.server.routes.lineage import Reading
 
 router = APIRouter(prefix="/api/v1", tags=["catalog"])
@@ -58,14 +59,15 @@ class Written(BaseModel):
 @router.get("/catalogs")
 def catalogs(who: Caller, platform: Served) -> list[dict[str, Any]]:
     """Catalogs the caller may use."""
-    return [s.__dict__ for s in platform.catalog.securables("catalog") if platform.catalog.visible(who, "catalog", s.name)]
+    return [s.__dict__ for s in platform.catalog.listed(who, "catalog")]
 
 
 @router.get("/schemas")
-def schemas(who: Caller, platform: Served, environment: str | None = None) -> list[dict[str, Any]]:
+def schemas(who: Caller, platform: Served, request: Request, response: Response, environment: str | None = None,
+            limit: Limit = None, after: After = None) -> list[dict[str, Any]]:  # fmt: skip
     """Schemas the caller may use."""
-    found = platform.catalog.securables("schema", parent=environment)
-    return [s.__dict__ for s in found if platform.catalog.visible(who, "schema", s.name)]
+    found = platform.catalog.listed(who, "schema", catalog=environment, limit=limit, after=after)
+    return [s.__dict__ for s in lead_on(request, response, found, limit, lambda s: s.name)]
 
 
 @router.post("/schemas/{name}")
@@ -81,10 +83,11 @@ def drop_schema(name: str, who: Caller, platform: Served, cascade: bool = False)
 
 
 @router.get("/tables")
-def tables(who: Caller, platform: Served, environment: str | None = None, schema: str | None = None) -> list[dict[str, Any]]:
-    """Tables the caller may read or write."""
-    found = platform.catalog.tables(who, schema)
-    return [t.to_dict() for t in found if environment in (None, t.name.partition(".")[0])]
+def tables(who: Caller, platform: Served, request: Request, response: Response, environment: str | None = None,
+           schema: str | None = None, limit: Limit = None, after: After = None) -> list[dict[str, Any]]:  # fmt: skip
+    """Tables the caller may know of."""
+    found = platform.catalog.tables(who, schema, catalog=environment, limit=limit, after=after)
+    return [t.to_dict() for t in lead_on(request, response, found, limit, lambda t: t.name)]
 
 
 @router.post("/tables")

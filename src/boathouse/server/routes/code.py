@@ -52,7 +52,7 @@ def environment(name: str, who: Caller, platform: Served) -> dict[str, Any]:
     return {
         "name": name, "online_folder": str(platform.online_folder(name)),
         "deployments": [d.__dict__ for d in platform.deployments.current(name)],
-        "tables": len([t for t in platform.catalog.securables("table") if t.name.startswith(f"{name}.")]),
+        "tables": platform.catalog.count("table", name),
     }  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
 
 from boathouse.delivery import Evidence
@@ -10,6 +10,7 @@ from boathouse.errors import InvalidInput
 from boathouse.identity import Identity
 from boathouse.platform import Platform
 from boathouse.server.auth import Caller, Served
+from boathouse.server.paging import After, Limit, gathered, lead_on
 
 router = APIRouter(prefix="/api/v1", tags=["models"])
 
@@ -21,9 +22,14 @@ class Reason(BaseModel):
 
 
 @router.get("/models")
-def models(who: Caller, platform: Served, environment: str | None = None) -> list[dict[str, Any]]:
+def models(who: Caller, platform: Served, request: Request, response: Response, environment: str | None = None,
+           limit: Limit = None, after: After = None) -> list[dict[str, Any]]:  # fmt: skip
     """Models the caller may see, with their Production version."""
-    return [m.__dict__ for m in platform.registry.models(environment) if platform.catalog.visible(who, "model", m.name)]
+    found = gathered(
+        lambda after, limit: platform.registry.models(environment, after=after, limit=limit),
+        lambda m: platform.catalog.visible(who, "model", m.name), lambda m: m.name, limit, after,
+    )  # fmt: skip
+    return [m.__dict__ for m in lead_on(request, response, found, limit, lambda m: m.name)]
 
 
 @router.get("/models/{name}")

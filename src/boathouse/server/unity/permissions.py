@@ -45,17 +45,14 @@ def change_permissions(securable_type: str, full_name: str, body: Changes, who: 
                        request: Request) -> dict[str, Any]:  # fmt: skip
     """Give and take privileges, all or none; needs MANAGE."""
     kind, name = _target(who, platform, securable_type, full_name)
-    platform.access.authorize(who, "MANAGE", kind, name)
+    platform.access.authorize_grant(who, kind, name)
     for change in body.changes:
         check_principal(platform, change.principal)
-    try:
-        with platform.database.writing():
-            for change in body.changes:
-                platform.access.grant(who.principal, [change.principal], change.add, kind, name)
-                for privilege in change.remove:
-                    platform.access.revoke(who.principal, change.principal, privilege, kind, name)
-    finally:
-        platform.access.forget()
+    with platform.database.writing():
+        for change in body.changes:
+            platform.access.grant(who.principal, [change.principal], change.add, kind, name)
+            for privilege in change.remove:
+                platform.access.revoke(who.principal, change.principal, privilege, kind, name)
     return {"privilege_assignments": _assignments(_shown(who, platform, kind, name, None), speaks_sdk(request))}
 
 
