@@ -25,13 +25,23 @@ class Settings:
     online_store: str = "embedded"
     engine: str = "duckdb"
     url: str | None = None
-    token: str | None = None
+    token: str | None = field(default=None, repr=False)
     env: str = "dev"
     token_lifetime: str = "90d"
     token_lifetime_max: str = "365d"
     session_lifetime: str = "7d"
     session_idle: str = "1d"
     password_length: str = "12"
+    oidc_issuer: str | None = None
+    oidc_client_id: str | None = None
+    oidc_client_secret: str | None = field(default=None, repr=False)
+    oidc_name: str = "single sign-on"
+    oidc_scopes: str = "openid profile email"
+    oidc_username_claim: str = "email"
+    oidc_groups_claim: str = "groups"
+    oidc_groups: str = ""
+    oidc_create_users: str = "off"
+    oidc_domains: str = ""
     storage_role_arn: str | None = None
     storage_credential_lifetime: str = "30m"
     storages: Mapping[str, str] = field(default_factory=dict, hash=False)
@@ -49,6 +59,17 @@ class Settings:
             return parse_span(getattr(self, name))
         except ValueError as error:
             raise InvalidInput(f"the setting {name}: {error}") from error
+
+    def switch(self, name: str) -> bool:
+        """A setting that is on or off. Raises InvalidInput naming it."""
+        given = str(getattr(self, name)).lower()
+        if given not in ("on", "off", "true", "false"):
+            raise InvalidInput(f"the setting {name} is {given!r}; it is on or off")
+        return given in ("on", "true")
+
+    def words(self, name: str) -> tuple[str, ...]:
+        """A setting that is a list, with commas between."""
+        return tuple(word.strip() for word in str(getattr(self, name)).split(",") if word.strip())
 
     def number(self, name: str, least: int = 0) -> int:
         """A setting that is a whole number. Raises InvalidInput naming it."""

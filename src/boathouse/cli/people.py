@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 import typer
 
-from boathouse.cli.output import JSON, facts, say, show
+from boathouse.cli.output import JSON, facts, pairs, say, show
 from boathouse.cli.session import connected
 from boathouse.errors import Unauthenticated
 
@@ -73,6 +73,39 @@ def delete_principal(name: str, to: str = _TO) -> None:
     _delete(name, "service_principal", to)
 
 
+@principals.command("trust")
+def trust_issuer(
+    name: str,
+    issuer: str = typer.Option(..., help="such as https://token.actions.githubusercontent.com"),
+    subject: str = typer.Option(..., help="what the token's `sub` is; * stands for any characters"),
+    audience: str = typer.Option(..., help="what the token's `aud` is"),
+    claim: list[str] = typer.Option([], help="NAME=VALUE of a further claim; may be repeated"),
+    environment: str = typer.Option("", help="dev, staging or prod: the tokens are good there alone"),
+) -> None:
+    """Let a CI system's identity tokens stand for a service principal; no secret is kept anywhere."""
+    with connected() as lake:
+        body = {"issuer": issuer, "subject": subject, "audience": audience, "claims": pairs(claim, "claim"),
+                "environment": environment or None}  # fmt: skip
+        made = lake.call("POST", f"/api/v1/principals/{_word(name)}/workloads", body)
+        say(f"{name} trusts {subject} of {issuer} (rule {made['id']})")
+
+
+@principals.command("trusted")
+def list_trusted(name: str, as_json: bool = JSON) -> None:
+    """Whose identity tokens stand for a service principal."""
+    with connected() as lake:
+        rows = lake.call("GET", f"/api/v1/principals/{_word(name)}/workloads")
+        show(rows, ["id", "issuer", "subject", "audience", "claims", "environment"], as_json)
+
+
+@principals.command("distrust")
+def distrust_issuer(name: str, rule: str) -> None:
+    """Trust no more: RULE is an id of `principals trusted`."""
+    with connected() as lake:
+        lake.call("DELETE", f"/api/v1/principals/{_word(name)}/workloads/{rule}")
+        say(f"{name} no longer follows the rule {rule}")
+
+
 @users.command("list")
 def list_users(as_json: bool = JSON) -> None:
     """Users."""
@@ -104,6 +137,22 @@ def set_password(
                 raise
             lake.call("PUT", path, {**body, "current": typer.prompt("Current password", hide_input=True)})
         say(f"{name or lake.principal} has a new password; sessions in browsers have ended")
+
+
+@users.command("link")
+def link_user(name: str, subject: str) -> None:
+    """Say who a user is at the OpenID Connect provider: its SUBJECT, which never changes hands."""
+    with connected() as lake:
+        lake.call("PUT", f"/api/v1/users/{_word(name)}/subject", {"subject": subject})
+        say(f"{name} is {subject} at the provider")
+
+
+@users.command("unlink")
+def unlink_user(name: str) -> None:
+    """Forget who a user is at the provider."""
+    with connected() as lake:
+        lake.call("DELETE", f"/api/v1/users/{_word(name)}/subject")
+        say(f"{name} is nobody at the provider any more")
 
 
 @users.command("disable")

@@ -2,13 +2,18 @@
 
 from boathouse.identity.attempts import Attempts
 from boathouse.identity.codes import Codes, challenge_of
+from boathouse.identity.external import ExternalUsers
+from boathouse.identity.issuers import Issuers, issuer_of
 from boathouse.identity.lifetime import Lifetime
+from boathouse.identity.oidc import OidcLogin, Provider
 from boathouse.identity.passwords import Passwords
 from boathouse.identity.service import Identities
 from boathouse.identity.sessions import Sessions, form_token, is_form_token
-from boathouse.identity.values import Identity, Principal, PrincipalKind, Session, Token
+from boathouse.identity.values import Identity, Principal, PrincipalKind, Session, Token, Workload
+from boathouse.identity.workloads import Workloads, fits
 
 __all__ = [
-    "Attempts", "Codes", "Identities", "Identity", "Lifetime", "Passwords", "Principal", "PrincipalKind", "Session",
-    "Sessions", "Token", "challenge_of", "form_token", "is_form_token",
+    "Attempts", "Codes", "ExternalUsers", "Identities", "Identity", "Issuers", "Lifetime", "OidcLogin", "Passwords",
+    "Principal", "PrincipalKind", "Provider", "Session", "Sessions", "Token", "Workload", "Workloads", "challenge_of",
+    "fits", "form_token", "is_form_token", "issuer_of",
 ]  # fmt: skip

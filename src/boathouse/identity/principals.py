@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from boathouse import clock
 from boathouse.database import Database
 from boathouse.errors import AlreadyExists, InvalidInput, NotFound
-from boathouse.identity.store import members, passwords, principals, sessions, tokens
+from boathouse.identity.store import external_users, members, passwords, principals, sessions, tokens, workloads
 from boathouse.identity.values import Principal, PrincipalKind
 
 
@@ -105,7 +105,8 @@ class Principals:
         self.get(name)
         with self._database.writing() as connection:
             _let_go(connection, name)
-            connection.execute(passwords.delete().where(passwords.c.principal == name))
+            for table in (passwords, external_users, workloads):
+                connection.execute(table.delete().where(table.c.principal == name))
             connection.execute(members.delete().where(sa.or_(members.c.member == name, members.c.group_name == name)))
             connection.execute(principals.delete().where(principals.c.name == name))
 

@@ -72,3 +72,22 @@ codes = sa.Table(
     sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False, index=True),
     sa.Column("data", Json, nullable=False),
 )  # fmt: skip
+
+external_users = sa.Table(
+    "bh_external_users", metadata,
+    sa.Column("issuer", sa.String(255), primary_key=True),
+    sa.Column("subject", sa.String(255), primary_key=True),
+    sa.Column("principal", sa.String(255), nullable=False, index=True),
+    sa.Column("linked_at", sa.DateTime(timezone=True), nullable=False),
+)  # fmt: skip
+
+workloads = sa.Table(
+    "bh_workloads", metadata,
+    sa.Column("id", sa.String(32), primary_key=True),
+    sa.Column("principal", sa.String(255), nullable=False, index=True),
+    sa.Column("issuer", sa.String(255), nullable=False, index=True),
+    sa.Column("audience", sa.String(255), nullable=False),
+    sa.Column("subject", sa.String(512), nullable=False),
+    sa.Column("claims", Json, nullable=False),
+    sa.Column("environment", sa.String(255)),
+)  # fmt: skip

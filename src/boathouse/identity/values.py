@@ -74,3 +74,16 @@ class Session:
     created_at: datetime
     expires_at: datetime
     seen_at: datetime
+
+
+@dataclass(frozen=True)
+class Workload:
+    """A rule by which another issuer's token stands for a service principal; `*` stands for any characters."""
+
+    id: str
+    principal: str
+    issuer: str
+    audience: str
+    subject: str
+    claims: dict[str, str] = field(default_factory=dict)
+    environment: str | None = None

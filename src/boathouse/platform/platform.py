@@ -18,7 +18,6 @@ from boathouse.catalog import (
     Catalog,
     Functions,
     Lineage,
-    Ownership,
     PrimaryKeys,
     Securables,
     SqlDesk,
@@ -30,16 +29,15 @@ from boathouse.environments import ENVIRONMENTS, Deployments, Projects, service_
 from boathouse.errors import Conflict, InvalidInput, NotFound, Unauthenticated
 from boathouse.events import Event, Outbox
 from boathouse.features import FeatureSpecs
-from boathouse.identity import Identities, Identity, Lifetime, Passwords, Sessions
+from boathouse.identity import Identities, Identity
 from boathouse.jobs import Run, Runner, RunRequest, Runs, Schedules, TaskIdentity
 from boathouse.lake import WorkerPool, storages
 from boathouse.monitoring import completed, parse_granularity
 from boathouse.platform.code import CodeDelivery
+from boathouse.platform.doors import doors
 from boathouse.platform.home import Home
 from boathouse.platform.inference import InferenceFlush
 from boathouse.platform.lineage import ServedLineage
-from boathouse.platform.logins import Logins
-from boathouse.platform.people import People
 from boathouse.platform.trace import Tracer
 from boathouse.project import definition, parse_resource
 from boathouse.registry import Registry
@@ -89,7 +87,9 @@ class Platform:
         with self.database.writing():  # all of it or nothing: a crash must not leave an environment without its grants
             set_up(self.catalog, self.access, self.identities, self.operator)
         self._let_operator_in()
-        self._build_logins()
+        self.people, self.logins, self.federation = doors(
+            settings, self.database, self.identities, self.access, self.audit, self.operator
+        )
         self.deployments = Deployments(self.database, self.audit)
         self.projects = Projects(self.database, self.audit, settings.path("code"), settings.path("checkouts"))
         self.runs = Runs(self.database)
@@ -105,16 +105,6 @@ class Platform:
         self.alerts = Alerts(self.database, self.outbox, self.audit)
         self.inference = InferenceFlush(self.catalog, self.deployments, self.service_identity, settings.path("spool"))
         self.schedules = Schedules(self._scheduled, self._start_due)
-
-    def _build_logins(self) -> None:
-        settings = self.settings
-        lifetime = Lifetime(settings.span("token_lifetime"), settings.span("token_lifetime_max"))
-        ownership = Ownership(self.database, self.audit)
-        self.people = People(self.database, self.identities, self.access, ownership, self.audit, lifetime, self.operator)
-        self.logins = Logins(
-            self.database, self.identities, self.people, Passwords(self.database, settings.number("password_length", least=8)),
-            Sessions(self.database, settings.span("session_lifetime"), settings.span("session_idle")), self.audit,
-        )  # fmt: skip
 
     def start(self, url: str, lazily: bool = False) -> None:
         """Begin to work: the address is known, so runs can reach it. Earlier runs that were cut off are reported.

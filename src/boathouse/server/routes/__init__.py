@@ -4,6 +4,7 @@ from boathouse.server.routes import (
     catalog,
     code,
     features,
+    federation,
     functions,
     identity,
     jobs,
@@ -18,6 +19,7 @@ from boathouse.server.routes import (
 ROUTERS = (
     identity.router,
     login.router,
+    federation.router,
     catalog.router,
     sql.router,
     table_work.router,

@@ -34,9 +34,10 @@ class NewPassword(BaseModel):
 
 
 @router.get("/login")
-def ways_in() -> dict[str, Any]:
+def ways_in(platform: Served) -> dict[str, Any]:
     """How one may log in here; anyone may ask."""
-    return {"methods": ["password", "token", "browser"]}
+    oidc = platform.federation.oidc
+    return {"methods": ["password", "token", "browser"], "provider": oidc.provider.name if oidc else None}
 
 
 @router.post("/login/password")

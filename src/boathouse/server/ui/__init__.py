@@ -13,6 +13,7 @@ from boathouse.server.ui import (
     login,
     models,
     monitoring,
+    oidc,
     people,
     sql,
     static,
@@ -25,6 +26,7 @@ router = APIRouter(include_in_schema=False)
 for room in (
     static,
     login,
+    oidc,
     command_line,
     environments,
     tables,

@@ -67,10 +67,10 @@ def form(request: Request, platform: Platform, wanted: str, *, wrong: BoathouseE
     """The login page."""
     bound = request.cookies.get(DOOR) or secrets.token_urlsafe(24)
     response = page(request, None, "login.html", status=wrong.http_status if wrong else 200, door=bound, next=wanted,
-                    wrong=str(wrong or ""), once=once, name=name)  # fmt: skip
+                    wrong=str(wrong or ""), once=once, name=name, oidc=platform.federation.oidc)  # fmt: skip
     if wrong and "retry_after" in wrong.details:
         response.headers["Retry-After"] = str(wrong.details["retry_after"])
-    _keep(request, response, DOOR, bound, _DOOR_SECONDS)
+    keep(request, response, DOOR, bound, _DOOR_SECONDS)
     return response
 
 
@@ -82,9 +82,15 @@ def let_in(request: Request, platform: Platform, principal: str, method: str, wa
         former=request.cookies.get(COOKIE), token=token,
     )  # fmt: skip
     response = RedirectResponse(wanted, 303)
-    _keep(request, response, COOKIE, cookie, int(platform.logins.sessions.lifetime.total_seconds()))
+    keep(request, response, COOKIE, cookie, int(platform.logins.sessions.lifetime.total_seconds()))
     response.delete_cookie(DOOR)
     return response
+
+
+def keep(request: Request, response: Response, name: str, value: str, seconds: int) -> None:
+    """A cookie that no script reads, and that no other site's form takes along."""
+    secure = request.url.scheme == "https"
+    response.set_cookie(name, value, max_age=seconds, httponly=True, samesite="lax", secure=secure)
 
 
 def inside(target: str) -> str:
@@ -101,8 +107,3 @@ def _by_link(request: Request, platform: Platform, once: str, wanted: str) -> Re
             identity_of(request)  # the link was followed a second time, in the browser that it let in
             return RedirectResponse(wanted, 303)
         return form(request, platform, wanted, wrong=error)
-
-
-def _keep(request: Request, response: Response, name: str, value: str, seconds: int) -> None:
-    secure = request.url.scheme == "https"
-    response.set_cookie(name, value, max_age=seconds, httponly=True, samesite="lax", secure=secure)
