@@ -15,19 +15,19 @@ pytestmark = pytest.mark.xdist_group("personas")  # one process: its server and 
 
 ENVIRONMENTS = ("dev", "staging", "prod")
 GROUPS = ("data-engineers", "data-scientists", "ml-engineers", "business-analysts")
-ALL = "use create select modify deploy run execute promote approve merge query endpoints manage"
+ALL = "use create select modify deploy run deploy-data run-data execute promote approve merge query endpoints manage"
 
-WORKS = "use create select modify deploy run"
+WORKS = "use create select modify deploy run deploy-data run-data"
 MAY = {
     ("data-engineers", "dev"): WORKS,
-    ("data-engineers", "staging"): "use select run",
-    ("data-engineers", "prod"): "use select",
+    ("data-engineers", "staging"): "use select run run-data",
+    ("data-engineers", "prod"): "use select deploy-data run-data",
     ("data-scientists", "dev"): f"{WORKS} execute",
     ("data-scientists", "staging"): "use select execute",
     ("data-scientists", "prod"): "use select execute",
     ("ml-engineers", "dev"): f"{WORKS} execute",
     ("ml-engineers", "staging"): f"{WORKS} execute promote approve merge query endpoints",
-    ("ml-engineers", "prod"): "use select deploy run execute promote approve query endpoints",
+    ("ml-engineers", "prod"): "use select deploy run deploy-data run-data execute promote approve query endpoints",
     ("business-analysts", "dev"): "",
     ("business-analysts", "staging"): "",
     ("business-analysts", "prod"): "",
@@ -40,16 +40,18 @@ UNSAID = {
 """What the table of personas leaves open."""
 
 BUNDLE = """
-bundle: {name: tiny}
+bundle: {name: NAME}
 targets:
   dev: {default: true, environment: dev}
   staging: {mode: production, environment: staging}
   prod: {mode: production, environment: prod}
 resources:
   jobs:
-    ask:
+    NAME-ask:
       tasks: [{task_key: ask, sql_task: {query: "SELECT 1"}}]
 """
+MODEL = "  registered_models:\n    delay: {schema_name: flights, name: delay}\n"
+"""What makes a project more than one that moves data."""
 
 Person = Callable[[str], httpx.Client]
 
@@ -84,14 +86,21 @@ def people(lake: Lake, token: Callable[[str], str]) -> Any:
 
 
 @pytest.fixture(scope="module")
-def project(lake: Lake, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project in Git, pushed here, of which nothing is released."""
-    folder = tmp_path_factory.mktemp("tiny")
-    (folder / "boathouse.yml").write_text(BUNDLE)
+def project(lake: Lake, people: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project with a model, pushed here, of which nothing is released; beside it `ingest`, which moves data, released."""
+    _pushed(lake, tmp_path_factory.mktemp("ingest"), "ingest", BUNDLE)
+    engineer, staging = people["ml-engineers"], {"target": "staging", "project": "ingest", "ref": "main"}
+    engineer.post("/api/v1/deployments", json=staging).raise_for_status()
+    engineer.post("/api/v1/releases", json={"project": "ingest", "version": "0.1"}).raise_for_status()
+    return _pushed(lake, tmp_path_factory.mktemp("tiny"), "tiny", BUNDLE + MODEL)
+
+
+def _pushed(lake: Lake, folder: Path, name: str, bundle: str) -> Path:
+    (folder / "boathouse.yml").write_text(bundle.replace("NAME", name))
     _git(folder, "init", "--quiet", "--initial-branch=main")
     _git(folder, "add", "--all")
     _git(folder, "commit", "--quiet", "-m", "Start")
-    push(folder, Path(lake.call("PUT", "/api/v1/projects/tiny")["repository"]), "main")
+    push(folder, Path(lake.call("PUT", f"/api/v1/projects/{name}")["repository"]), "main")
     return folder
 
 
@@ -120,6 +129,8 @@ def ask(who: httpx.Client, action: str, env: str, project: Path) -> httpx.Respon
         "modify": ("POST", f"/api/v1/tables/{env}.features.t/open", {"privileges": ["MODIFY"]}),
         "deploy": ("POST", "/api/v1/deployments", {"target": env, "project": "tiny", "ref": "main"}),
         "run": ("POST", f"/api/v1/jobs/{env}/none/runs", {}),
+        "deploy-data": ("POST", "/api/v1/deployments", {"target": env, "project": "ingest", "ref": "main"}),
+        "run-data": ("POST", f"/api/v1/jobs/{env}/ingest-ask/runs", {"task": "none"}),
         "execute": ("GET", model, None),
         "promote": ("POST", f"{model}/promote", reason),
         "approve": ("POST", f"{model}/approve", reason),
@@ -151,6 +162,30 @@ def test_each_group_may_do_what_the_table_says(
         assert body["error_code"] == "PERMISSION_DENIED"
         assert body["details"]["missing"]["securable"].startswith(environment), action
     assert all(answer.status_code < 500 for answer in answers.values())
+
+
+def test_data_engineers_release_and_run_feature_and_ingest_projects_in_prod(people: Any, project: Path) -> None:
+    engineer = people["data-engineers"]
+    cut = engineer.post("/api/v1/releases", json={"project": "ingest", "version": "1.0"})
+    assert cut.status_code == 200, cut.text
+    run = engineer.post("/api/v1/jobs/prod/ingest-ask/runs", json={}).json()["run_id"]
+    assert people["data-scientists"].post(f"/api/v1/runs/{run}/cancel").status_code == 403
+    assert engineer.post(f"/api/v1/runs/{run}/cancel").status_code == 200
+    assert engineer.post("/api/v1/releases", json={"project": "tiny", "version": "0.9"}).status_code == 403
+    assert engineer.delete("/api/v1/deployments/prod/ingest").status_code == 200
+
+
+def test_a_data_project_that_gains_a_model_needs_deploy_on_prod(people: Any, lake: Lake, project: Path) -> None:
+    folder = project.parent / "grown"
+    folder.mkdir()
+    _pushed(lake, folder, "grown", BUNDLE)
+    deploy = {"target": "staging", "project": "grown", "ref": "main"}
+    assert people["ml-engineers"].post("/api/v1/deployments", json=deploy).status_code == 200
+    (folder / "boathouse.yml").write_text(BUNDLE.replace("NAME", "grown") + MODEL)
+    _git(folder, "commit", "--quiet", "--all", "-m", "A model")
+    push(folder, Path(lake.call("PUT", "/api/v1/projects/grown")["repository"]), "main")
+    answer = people["data-engineers"].post("/api/v1/releases", json={"project": "grown", "version": "1.0"})
+    assert (answer.status_code, answer.json()["details"]["missing"]) == (403, {"privilege": "DEPLOY", "securable": "prod"})
 
 
 def test_data_scientists_read_features_and_inference_tables_of_prod_only(people: Any) -> None:

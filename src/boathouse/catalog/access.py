@@ -131,20 +131,25 @@ class AccessControl:
             note_change(connection, kind, name)
             self._audit.write(connection, by, "revoke", name, {"principal": principal, "privilege": privilege})
 
-    def grants(self, kind: SecurableKind | None = None, name: str | None = None) -> list[Grant]:
-        """Grants, of one securable or all."""
+    def grants(self, kind: SecurableKind | None = None, name: str | None = None, principal: str | None = None) -> list[Grant]:
+        """Grants: all, or those on one securable, or to one principal."""
         query = sa.select(grants).order_by(grants.c.securable, grants.c.principal, grants.c.privilege)
         if kind:
             query = query.where(grants.c.kind == kind)
         if name:
             query = query.where(grants.c.securable == name)
+        if principal:
+            query = query.where(grants.c.principal == principal)
         with self._database.reading() as connection:
             return [Grant(r.principal, r.privilege, r.kind, r.securable) for r in connection.execute(query)]
 
     def _line(self, kind: str, name: str) -> Line:
         if kind not in privileges.PARENTS:
             raise InvalidInput(f"{kind!r} is no kind of securable; they are {', '.join(privileges.PARENTS)}")
-        return self._held.line(privileges.chain(kind, name))
+        if kind != "job":
+            return self._held.line(privileges.chain(kind, name))
+        (job,) = self._held.line((("job", name),))
+        return self._held.line(privileges.chain(kind, name, job.project))
 
 
 def _missing_in_scratch(identity: Identity, privilege: str, kind: str, name: str) -> Missing | None:

@@ -93,16 +93,17 @@ class HeldSecurables:
         owned = sa.or_(*(sa.and_(securables.c.kind == k, securables.c.name.in_(n)) for k, n in by_kind.items()))
         granted = sa.or_(*(sa.and_(grants.c.kind == k, grants.c.securable.in_(n)) for k, n in by_kind.items()))
         with self._database.reading() as connection:
-            owners = {(r.kind, r.name): r.owner for r in connection.execute(
-                sa.select(securables.c.kind, securables.c.name, securables.c.owner).where(owned))}  # fmt: skip
+            columns = (securables.c.kind, securables.c.name, securables.c.owner, securables.c.parent)
+            rows = {(r.kind, r.name): r for r in connection.execute(sa.select(*columns).where(owned))}
             holders: dict[Key, dict[str, set[str]]] = {}
             for row in connection.execute(sa.select(grants).where(granted)):
                 holders.setdefault((row.kind, row.securable), {}).setdefault(row.privilege, set()).add(row.principal)
-        return {
-            (kind, name): Held(kind, name, owners.get((kind, name)),
-                               {p: frozenset(w) for p, w in holders.get((kind, name), {}).items()})
-            for kind, names in by_kind.items() for name in names
-        }  # fmt: skip
+        found = {}
+        for key in ((kind, name) for kind, names in by_kind.items() for name in names):
+            of_key, held = rows.get(key), {p: frozenset(w) for p, w in holders.get(key, {}).items()}
+            project = of_key.parent if of_key and of_key.kind == "job" and "." in of_key.parent else None
+            found[key] = Held(*key, of_key.owner if of_key else None, held, project)
+        return found
 
     @staticmethod
     def _in_order(chain: Chain, found: dict[Key, Held]) -> Line:

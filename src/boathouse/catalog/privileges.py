@@ -68,12 +68,13 @@ Chain = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What is known of one securable: who owns it, and who was granted what on exactly it."""
+    """What is known of one securable: who owns it, who was granted what on exactly it, and of a job its project."""
 
     kind: str
     name: str
     owner: str | None = None
     holders: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    project: str | None = None
 
 
 Line = Sequence[Held]
@@ -122,15 +123,15 @@ def _grantable(privilege: str, kind: str) -> bool:
 
 
 @lru_cache(maxsize=262_144)
-def chain(kind: str, name: str, within: str | None = None) -> Chain:
-    """A securable with its parents; `within` is the project that a job belongs to."""
+def chain(kind: str, name: str, project: str | None = None) -> Chain:
+    """A securable with its parents; `project` is the one that a job belongs to."""
     levels = name.split(".")
     above: list[tuple[str, str]] = []
     for parent in PARENTS.get(kind, ()):
         if parent == "schema":
             above.append(("schema", ".".join(levels[:2])))
         elif parent == "project":
-            above += [("project", within)] if within else []
+            above += [("project", project)] if project else []
         else:
             above.append((parent, METASTORE if parent == "metastore" else levels[0]))
     return ((kind, name), *above)

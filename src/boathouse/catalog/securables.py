@@ -11,7 +11,7 @@ from boathouse.catalog.service import Catalog
 from boathouse.catalog.store import securables
 from boathouse.catalog.values import Securable, SecurableKind
 from boathouse.database import Database
-from boathouse.errors import Conflict
+from boathouse.errors import Conflict, InvalidInput, NotFound
 from boathouse.identity import Identity
 
 
@@ -44,6 +44,21 @@ class Securables:
         for schema in inside:
             self._catalog.drop_schema(identity, schema.name, cascade=True)
         self._catalog.unregister(identity, "catalog", name)
+
+    def find(self, identity: Identity, name: str, kind: SecurableKind | None = None) -> Securable:
+        """What has a name, among all that the identity may know of.
+
+        Raises NotFound, and InvalidInput when securables of several kinds have it and none is asked for.
+        """
+        query = sa.select(securables.c.kind).where(securables.c.name == name).order_by(securables.c.kind)
+        with self._database.reading() as connection:
+            kinds = connection.execute(query.where(securables.c.kind == kind) if kind else query).scalars().all()
+        seen = [k for k in kinds if self._catalog.visible(identity, k, name)]
+        if not seen:
+            raise NotFound(f"nothing is named {name} that you may see")
+        if len(seen) > 1:
+            raise InvalidInput(f"{' and '.join(f'a {k}' for k in seen)} are named {name}: say which kind you mean")
+        return self._catalog.require(seen[0], name)
 
     def alter(self, identity: Identity, kind: SecurableKind, name: str, *, comment: str | None = None,
               owner: str | None = None) -> Securable:  # fmt: skip

@@ -274,13 +274,28 @@ class Catalog:
             self.access.authorize(identity, privilege, "catalog", levels[0])
         self._add(kind, name, name.rpartition(".")[0], identity.principal, comment, properties or {})
 
-    def adopt(self, kind: SecurableKind, name: str, owner: str) -> None:
-        """Note something that another room has made, and who owns it; known already, it stays as it is."""
+    def adopt(self, kind: SecurableKind, name: str, owner: str, project: str | None = None) -> None:
+        """Note something that another room has made, and who owns it; known already, it stays as it is.
+
+        A job belongs to a `project`, of which it has its grants too.
+        """
+        if project:
+            self._adopt_job(name, owner, project)
+            return
         schema = name.rpartition(".")[0]
         if schema.count(".") == 1 and not self._find("schema", schema):
             self._add("schema", schema, schema.partition(".")[0], owner, "", {})
         if not self._find(kind, name):
             self._add(kind, name, schema, owner, "", {})
+
+    def _adopt_job(self, name: str, owner: str, project: str) -> None:
+        if not self._find("job", name):
+            self._add("job", name, project, owner, "", {})
+            return
+        with self._database.writing() as connection:
+            moved = (securables.c.kind == "job", securables.c.name == name, securables.c.parent != project)
+            if connection.execute(securables.update().where(*moved).values(parent=project)).rowcount:
+                note_change(connection, "job", name)
 
     def unregister(self, identity: Identity, kind: SecurableKind, name: str) -> None:
         """Forget a securable and its grants; its data is its owner room's affair."""
@@ -362,6 +377,10 @@ class Catalog:
                 sa.select(securables).where(securables.c.kind == kind, securables.c.name == name)
             ).mappings().first()  # fmt: skip
         return _securable(row) if row else None
+
+    def exists(self, kind: SecurableKind, name: str) -> bool:
+        """Whether there is such a securable, whoever may know of it."""
+        return self._find(kind, name) is not None
 
     def require(self, kind: SecurableKind, name: str) -> Securable:
         """A securable that exists. Raises NotFound."""

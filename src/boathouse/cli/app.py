@@ -47,7 +47,8 @@ def common(
 def main(arguments: list[str] | None = None) -> Any:
     """Run one command; exits 0 only if what it was asked for happened."""
     try:
-        app(arguments, standalone_mode=False)
+        if code := app(arguments, standalone_mode=False):  # click returns what a command exits with
+            sys.exit(code)
     except click.exceptions.Exit as end:
         sys.exit(end.exit_code)
     except (click.Abort, KeyboardInterrupt):

@@ -8,8 +8,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from boathouse import clock
-from boathouse.catalog import Audit
+from boathouse.catalog import Catalog
 from boathouse.database import Database
+from boathouse.environments import entrusted
 from boathouse.environments.store import deployments, resources
 from boathouse.errors import Conflict, NotFound
 from boathouse.identity import Identity
@@ -49,9 +50,10 @@ class Resource:
 class Deployments:
     """Deploys all of a bundle or nothing."""
 
-    def __init__(self, database: Database, audit: Audit) -> None:
+    def __init__(self, database: Database, catalog: Catalog) -> None:
         self._database = database
-        self._audit = audit
+        self._catalog = catalog
+        self._audit = catalog.audit
 
     def replace(self, identity: Identity, *, environment: str, project: str, wanted: Sequence[tuple[str, str, Mapping[str, Any]]],
                 source: str, commit: str | None, dirty: bool, scratch: str = "") -> Deployment:  # fmt: skip
@@ -82,7 +84,9 @@ class Deployments:
                 )
             )
             number = int(inserted.inserted_primary_key[0])  # type: ignore[index]
-            connection.execute(resources.delete().where(place, resources.c.project == project))
+            own = (place, resources.c.project == project)
+            before = connection.execute(sa.select(resources.c.kind, resources.c.name).where(*own)).all()
+            connection.execute(resources.delete().where(*own))
             for kind, name, definition in wanted:
                 connection.execute(
                     resources.insert().values(
@@ -95,6 +99,8 @@ class Deployments:
                         deployment=number,
                     )
                 )
+            if not scratch:
+                entrusted.sync(self._catalog, identity, environment, project, [(k, n) for k, n in before], wanted)
             self._audit.write(connection, identity.principal, "deploy", f"{environment}/{project}",
                               {"commit": commit, "dirty": dirty, "scratch": scratch, "resources": len(wanted)})  # fmt: skip
         return self.deployment(number)
@@ -112,6 +118,8 @@ class Deployments:
             connection.execute(resources.delete().where(*(resources.c[k] == v for k, v in here.items())))
             row = {**here, "project": BY_HAND, "definition": dict(definition), "deployment": number}
             connection.execute(resources.insert().values(row))
+            if kind in entrusted.SECURABLES:
+                self._catalog.adopt(entrusted.SECURABLES[kind], f"{environment}.{name}", identity.principal)
             self._audit.write(connection, identity.principal, f"put {kind}", f"{environment}.{name}")
         return self.resource(kind, environment, name)
 
@@ -122,6 +130,8 @@ class Deployments:
         with self._database.writing() as connection:
             self._check_by_hand(connection, here)
             connection.execute(resources.delete().where(*(resources.c[k] == v for k, v in here.items())))
+            if kind in entrusted.SECURABLES:
+                self._catalog.unregister(identity, entrusted.SECURABLES[kind], f"{environment}.{name}")
             self._audit.write(connection, identity.principal, f"delete {kind}", f"{environment}.{name}")
 
     def _check_by_hand(self, connection: sa.Connection, here: Mapping[str, str]) -> None:
@@ -203,15 +213,10 @@ class Deployments:
 
     def destroy(self, identity: Identity, environment: str, project: str) -> int:
         """Remove a project's resources from an environment; how many there were."""
+        own = (resources.c.environment == environment, resources.c.project == project, resources.c.scratch == "")
         with self._database.writing() as connection:
-            gone = connection.execute(
-                resources.delete().where(
-                    resources.c.environment == environment,
-                    resources.c.project == project,
-                    resources.c.scratch == "",
-                )
-            ).rowcount
-            self._audit.write(
-                connection, identity.principal, "destroy", f"{environment}/{project}", {"resources": gone}
-            )
-        return gone
+            before = connection.execute(sa.select(resources.c.kind, resources.c.name).where(*own)).all()
+            connection.execute(resources.delete().where(*own))
+            entrusted.sync(self._catalog, identity, environment, project, [(k, n) for k, n in before], [])
+            self._audit.write(connection, identity.principal, "destroy", f"{environment}/{project}", {"resources": len(before)})
+        return len(before)

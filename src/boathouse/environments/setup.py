@@ -1,6 +1,9 @@
 """What a new installation holds: three environments, the persona groups and who may do what in each."""
 
+from collections.abc import Iterable
+
 from boathouse.catalog import METASTORE, AccessControl, Catalog
+from boathouse.environments.entrusted import of_data_alone
 from boathouse.identity import Identities
 
 ENVIRONMENTS = ("dev", "staging", "prod")
@@ -73,6 +76,21 @@ def set_up(catalog: Catalog, access: AccessControl, identities: Identities, oper
                 access.grant(operator, [group], privileges, "catalog", environment)
     for schema in SHARED_SCHEMAS:
         access.grant(operator, ["data-scientists"], ["SELECT"], "schema", f"prod.{schema}")
+
+
+DATA_PROJECTS = ("DEPLOY", "RUN")
+"""What data engineers may do in prod with a feature or ingest project, from when it first reaches staging."""
+
+
+def share_project(catalog: Catalog, project: str, kinds: Iterable[str]) -> None:
+    """Let data engineers deploy and run a project in prod that is new and moves data alone.
+
+    It is done once: what is taken away later stays away.
+    """
+    name = f"prod.{project}"
+    if of_data_alone(kinds) and not catalog.exists("project", name):
+        catalog.adopt("project", name, catalog.require("catalog", "prod").owner)
+        catalog.access.grant("system", ["data-engineers"], DATA_PROJECTS, "project", name)
 
 
 def share(access: AccessControl, table: str) -> None:

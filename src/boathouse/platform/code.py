@@ -1,6 +1,6 @@
 """Code on its way: deploy a bundle, test and merge a request, cut a release and update prod by it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,8 @@ from boathouse.environments import (
     MergeRequest,
     Projects,
     Release,
+    of_data_alone,
+    share_project,
     working_tree_facts,
 )
 from boathouse.errors import InvalidBundle, InvalidInput
@@ -62,8 +64,9 @@ class CodeDelivery:
         return self._replace(identity, environment, bundle, code)
 
     def destroy(self, identity: Identity, environment: str, project: str) -> int:
-        """Remove a project's resources; needs DEPLOY."""
-        self._catalog.access.authorize(identity, "DEPLOY", "catalog", environment)
+        """Remove a project's resources; needs DEPLOY as deploying them would."""
+        there = self._deployments.resources(environment=environment, project=project)
+        self._authorize(identity, environment, project, [r.kind for r in there])
         return self._deployments.destroy(identity, environment, project)
 
     def open_request(self, identity: Identity, project: str, branch: str, title: str) -> MergeRequest:
@@ -127,23 +130,38 @@ class CodeDelivery:
         return request
 
     def cut_release(self, identity: Identity, project: str, version: str) -> tuple[Release, Deployment]:
-        """A release branch at main's head, deployed to prod; needs DEPLOY in prod."""
-        self._catalog.access.authorize(identity, "DEPLOY", "catalog", "prod")
+        """A release branch at main's head, deployed to prod; needs DEPLOY there."""
+        if not self._may_deploy(identity, "prod", project):
+            self._catalog.access.authorize(identity, "DEPLOY", "catalog", "prod")
+        code = self._source({"project": project, "ref": "main"})
+        self._authorize(identity, "prod", project, _kinds(load(code.folder, "prod", {}, GitFacts(code.commit, "main", False))))
         release = self._projects.cut_release(identity, project, version)
         return release, self.deploy(identity, "prod", project=project, ref=release.commit_id)
 
     def _read(self, identity: Identity, target: str, source: Mapping[str, Any]) -> tuple[Bundle, Source, str]:
-        if not any(self._catalog.access.allows(identity, "DEPLOY", "catalog", e) for e in ENVIRONMENTS):
+        if not any(self._may_deploy(identity, e, source.get("project")) for e in ENVIRONMENTS):
             self._catalog.access.authorize(identity, "DEPLOY", "catalog", target if target in ENVIRONMENTS else "dev")
         code = self._source(source)
         bundle = load(code.folder, target, source.get("variables") or {}, GitFacts(code.commit, source.get("ref"), code.dirty))
         environment = bundle.environment
-        self._catalog.access.authorize(identity, "DEPLOY", "catalog", environment)
+        self._authorize(identity, environment, bundle.name, _kinds(bundle))
         if environment != "dev":
             self._projects.check_policy(bundle.name, environment, code.commit or "", dirty=code.dirty)
             if source.get("path"):  # a working tree can change after this, a checkout of its commit cannot
                 return self._read(identity, target, {**source, "path": None, "project": bundle.name, "ref": code.commit})
         return bundle, code, environment
+
+    def _may_deploy(self, identity: Identity, environment: str, project: str | None) -> bool:
+        """Whether there is something that the identity could deploy there."""
+        access = self._catalog.access
+        return access.allows(identity, "DEPLOY", "catalog", environment) or bool(
+            project and access.allows(identity, "DEPLOY", "project", f"{environment}.{project}")
+        )
+
+    def _authorize(self, identity: Identity, environment: str, project: str, kinds: Iterable[str]) -> None:
+        """DEPLOY on the environment, or on the project where it moves data alone. Raises NotPermitted."""
+        if not (of_data_alone(kinds) and self._may_deploy(identity, environment, project)):
+            self._catalog.access.authorize(identity, "DEPLOY", "catalog", environment)
 
     def _source(self, source: Mapping[str, Any]) -> Source:
         if path := source.get("path"):
@@ -159,10 +177,17 @@ class CodeDelivery:
         self._projects.ensure(identity, bundle.name)
         if absent := bundle.missing_files():
             raise InvalidBundle(f"{bundle.name}: {absent[0]}")
-        return self._deployments.replace(
+        deployed = self._deployments.replace(
             identity, environment=environment, project=bundle.name, wanted=_Named(bundle).resources_list(),
             source=str(code.folder), commit=code.commit, dirty=code.dirty, scratch=scratch,
         )  # fmt: skip
+        if environment == "staging" and not scratch:
+            share_project(self._catalog, bundle.name, _kinds(bundle))
+        return deployed
+
+
+def _kinds(bundle: Bundle) -> set[str]:
+    return {kind for kind, _, _ in bundle.resources_list()}
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from boathouse.catalog import (
     Functions,
     Lineage,
     PrimaryKeys,
+    SecurableKind,
     Securables,
     SqlDesk,
     Volumes,
@@ -90,7 +91,7 @@ class Platform:
         self.people, self.logins, self.federation = doors(
             settings, self.database, self.identities, self.access, self.audit, self.operator
         )
-        self.deployments = Deployments(self.database, self.audit)
+        self.deployments = Deployments(self.database, self.catalog)
         self.projects = Projects(self.database, self.audit, settings.path("code"), settings.path("checkouts"))
         self.runs = Runs(self.database)
         self.runner = Runner(
@@ -186,16 +187,23 @@ class Platform:
         )  # fmt: skip
 
     def cancel_run(self, identity: Identity, run: Run) -> None:
-        """Kill a run; needs RUN in its environment."""
-        self.access.authorize(identity, "RUN", "catalog", run.environment)
+        """Kill a run; needs RUN on its job, its project or its environment."""
+        self._authorize_run(identity, run)
         self.runner.cancel(run.id)
-        self.audit.record(identity.principal, "cancel run", run.id)
+        self.audit.record(identity.principal, "cancel run", f"{run.environment}.{run.job}", {"run": run.id})
 
     def repair_run(self, identity: Identity, run: Run) -> None:
-        """Run again what did not succeed; needs RUN in its environment."""
-        self.access.authorize(identity, "RUN", "catalog", run.environment)
+        """Run again what did not succeed; needs RUN on its job, its project or its environment."""
+        self._authorize_run(identity, run)
         self.runner.repair(run.id)
-        self.audit.record(identity.principal, "repair run", run.id)
+        self.audit.record(identity.principal, "repair run", f"{run.environment}.{run.job}", {"run": run.id})
+
+    def may_run(self, identity: Identity, run: Run) -> bool:
+        """Whether the identity may cancel and repair a run."""
+        return self.access.allows(identity, "RUN", *_secured(run))
+
+    def _authorize_run(self, identity: Identity, run: Run) -> None:
+        self.access.authorize(identity, "RUN", *_secured(run))
 
     def submit_builtin(self, environment: str, name: str, arguments: list[str], *, label: str, trigger: str) -> str:
         """Start one of the platform's own tasks in an environment, in a process of its own; the run's id."""
@@ -352,6 +360,11 @@ class Platform:
             if event.subject in tables:
                 self.submit_job(self.service_identity(environment), environment, job.name, parameters={},
                                 trigger=f"table {event.subject}")  # fmt: skip
+
+
+def _secured(run: Run) -> tuple[SecurableKind, str]:
+    """What a run is guarded by: its job; in a throw-away place, where jobs are no securables, the environment."""
+    return ("catalog", run.environment) if run.scratch else ("job", f"{run.environment}.{run.job}")
 
 
 def lock_hash(folder: Path) -> str | None:

@@ -6,6 +6,7 @@ from boathouse.server.routes import (
     features,
     federation,
     functions,
+    grants,
     identity,
     jobs,
     lineage,
@@ -18,6 +19,7 @@ from boathouse.server.routes import (
 
 ROUTERS = (
     identity.router,
+    grants.router,
     login.router,
     federation.router,
     catalog.router,

@@ -1,19 +1,16 @@
-"""Principals, groups, tokens and grants."""
+"""Principals, groups and tokens."""
 
 from typing import Any
 
 from fastapi import APIRouter
 from pydantic import BaseModel
 
-from boathouse.catalog import Grant, SecurableKind
 from boathouse.clock import parse_span
 from boathouse.errors import InvalidInput
-from boathouse.identity import Identity, Principal, PrincipalKind, Token
-from boathouse.platform import Platform
+from boathouse.identity import Principal, PrincipalKind, Token
 from boathouse.server.auth import Caller, Served
 
 router = APIRouter(prefix="/api/v1", tags=["identity"])
-_DEPLOYED = {"job": "job", "endpoint": "model_serving_endpoint"}
 
 
 class NewToken(BaseModel):
@@ -31,15 +28,6 @@ class NewPrincipal(BaseModel):
 
     name: str
     kind: PrincipalKind = "user"
-
-
-class GrantChange(BaseModel):
-    """A privilege to give or take."""
-
-    principal: str
-    privilege: str
-    kind: SecurableKind
-    securable: str
 
 
 @router.get("/whoami")
@@ -115,37 +103,3 @@ def add_member(group: str, member: str, who: Caller, platform: Served) -> None:
 def remove_member(group: str, member: str, who: Caller, platform: Served) -> None:
     """Take a principal out of a group; needs MANAGE on the metastore."""
     platform.people.remove_member(who, group, member)
-
-
-@router.get("/grants")
-def grants(who: Caller, platform: Served, kind: SecurableKind | None = None, name: str | None = None) -> list[Grant]:
-    """Grants on what the caller manages; of everything else only the caller's own."""
-    found = platform.access.grants(kind, name)
-    return [g for g in found if g.principal in who.names or platform.access.allows(who, "MANAGE", g.kind, g.securable)]
-
-
-@router.post("/grants")
-def add_grant(body: GrantChange, who: Caller, platform: Served) -> None:
-    """Give a privilege; needs MANAGE on the securable or above."""
-    _check(body, who, platform)
-    platform.identities.get(body.principal)
-    platform.access.grant(who.principal, [body.principal], [body.privilege], body.kind, body.securable)
-
-
-@router.post("/grants/revoke")
-def remove_grant(body: GrantChange, who: Caller, platform: Served) -> None:
-    """Take a privilege away; holds at once."""
-    _check(body, who, platform)
-    platform.access.revoke(who.principal, body.principal, body.privilege, body.kind, body.securable)
-
-
-def _check(body: GrantChange, who: Identity, platform: Platform) -> None:
-    if body.kind == "service_principal":
-        platform.people.check_manages(who, body.securable)
-        return
-    platform.access.authorize(who, "MANAGE", body.kind, body.securable)
-    if body.kind in _DEPLOYED:
-        environment, _, name = body.securable.partition(".")
-        platform.deployments.resource(_DEPLOYED[body.kind], environment, name)
-    else:
-        platform.catalog.require(body.kind, body.securable)

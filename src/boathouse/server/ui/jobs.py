@@ -97,7 +97,7 @@ def run(run_id: str, request: Request, who: Caller, platform: Served, task: str 
     shown = task if asked else _telling(found)
     return page(
         request, who, "run.html", log=_tail(platform, run_id, shown), follow=not asked,
-        may_run=sight.may(who, platform, "RUN", found.environment), **_state(found, shown),
+        may_run=platform.may_run(who, found), **_state(found, shown),
     )  # fmt: skip
 
 
