@@ -10,6 +10,7 @@ from boathouse.catalog.ownership import Ownership
 from boathouse.catalog.privileges import METASTORE, PRIVILEGES, chain
 from boathouse.catalog.securables import Securables
 from boathouse.catalog.service import Catalog, TableSpec
+from boathouse.catalog.shares import Recipient, SharedTable, Shares, ShareToken
 from boathouse.catalog.sql import Query, QueryResult, RowStream, SqlDesk, tables_of
 from boathouse.catalog.table import Table, TablePort
 from boathouse.catalog.values import (
@@ -45,10 +46,14 @@ __all__ = [
     "PrimaryKeys",
     "Query",
     "QueryResult",
+    "Recipient",
     "RowStream",
     "Securable",
     "SecurableKind",
     "Securables",
+    "ShareToken",
+    "SharedTable",
+    "Shares",
     "Source",
     "Sources",
     "SqlDesk",

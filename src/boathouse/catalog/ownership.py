@@ -4,7 +4,7 @@ import sqlalchemy as sa
 
 from boathouse.catalog.audit import Audit
 from boathouse.catalog.held import note_change
-from boathouse.catalog.store import grants, securables
+from boathouse.catalog.store import grants, securables, share_tokens
 from boathouse.catalog.values import Securable
 from boathouse.database import Database
 from boathouse.errors import Conflict
@@ -48,4 +48,5 @@ class Ownership:
             for kind, name in connection.execute(sa.select(grants.c.kind, grants.c.securable).where(lost).distinct()).all():
                 note_change(connection, kind, name)
             connection.execute(grants.delete().where(lost))
+            connection.execute(share_tokens.delete().where(share_tokens.c.principal == principal))
         return len(owned)

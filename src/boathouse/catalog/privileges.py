@@ -20,6 +20,7 @@ PARENTS: dict[str, tuple[str, ...]] = {
     "catalog": ("metastore",),
     "external_location": ("metastore",),
     "service_principal": ("metastore",),
+    "share": ("metastore",),
     "schema": ("catalog", "metastore"),
     "table": ("schema", "catalog", "metastore"),
     "volume": ("schema", "catalog", "metastore"),
@@ -33,7 +34,8 @@ PARENTS: dict[str, tuple[str, ...]] = {
 
 ACTS_ON: dict[str, tuple[str, ...]] = {
     "USE CATALOG": ("catalog",), "USE SCHEMA": ("schema",), "BROWSE": tuple(PARENTS),
-    "CREATE CATALOG": ("metastore",), "CREATE EXTERNAL LOCATION": ("metastore",), "CREATE SCHEMA": ("catalog",),
+    "CREATE CATALOG": ("metastore",), "CREATE EXTERNAL LOCATION": ("metastore",), "CREATE SHARE": ("metastore",),
+    "CREATE SCHEMA": ("catalog",),
     "CREATE TABLE": ("schema",), "CREATE VOLUME": ("schema",), "CREATE MODEL": ("schema",), "CREATE FUNCTION": ("schema",),
     "SELECT": ("table",), "MODIFY": ("table",), "READ VOLUME": ("volume",), "WRITE VOLUME": ("volume",),
     "EXECUTE": ("model", "function"),
@@ -54,6 +56,7 @@ SEEN_BY: dict[str, tuple[str, ...]] = {
     "model": ("EXECUTE", "PROMOTE", "APPROVE", "MANAGE"), "endpoint": ("QUERY", "MANAGE ENDPOINT", "MANAGE"),
     "external_location": ("READ FILES", "WRITE FILES", "CREATE EXTERNAL TABLE", "CREATE EXTERNAL VOLUME", "MANAGE"),
     "project": ("USE CATALOG",), "job": ("USE CATALOG",), "metastore": ("MANAGE",), "service_principal": ("MANAGE",),
+    "share": ("MANAGE",),
 }  # fmt: skip
 """Kind -> the privileges of which one lets a caller know that a securable of the kind exists, besides BROWSE."""
 

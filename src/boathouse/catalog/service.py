@@ -16,7 +16,7 @@ from boathouse.catalog.held import note_change
 from boathouse.catalog.lineage import KINDS as NODES
 from boathouse.catalog.lineage import Lineage, Source, kind_of, mappings_of, name_of
 from boathouse.catalog.listing import Listing
-from boathouse.catalog.store import grants, pins, securables
+from boathouse.catalog.store import grants, pins, securables, share_tables
 from boathouse.catalog.values import Column, Securable, SecurableKind, TableAccess, TableInfo
 from boathouse.database import Database
 from boathouse.errors import AlreadyExists, Conflict, InvalidInput, NotFound
@@ -412,6 +412,8 @@ class Catalog:
             connection.execute(grants.delete().where(grants.c.kind == kind, grants.c.securable == name))
             note_change(connection, kind, name)
             self.audit.write(connection, identity.principal, f"drop {kind}", name)
+            if kind == "table":  # the next of its name is not shared because this one was
+                connection.execute(share_tables.delete().where(share_tables.c.table_name == name))
             if kind in NODES:
                 self.lineage.drop(name if kind == "table" else f"{kind}:{name}")
         if place:

@@ -62,3 +62,24 @@ pins = sa.Table(
     sa.Column("version", sa.Integer, primary_key=True),
     sa.Column("holder", sa.String(512), primary_key=True),
 )  # fmt: skip
+
+share_tables = sa.Table(
+    "bh_share_tables", metadata,
+    sa.Column("share", sa.String(255), primary_key=True),
+    sa.Column("shared_as", sa.String(512), primary_key=True),
+    sa.Column("table_name", sa.String(512), nullable=False, index=True),
+    sa.Column("added_by", sa.String(255), nullable=False),
+    sa.Column("added_at", sa.DateTime(timezone=True), nullable=False),
+)  # fmt: skip
+
+share_tokens = sa.Table(
+    "bh_share_tokens", metadata,
+    sa.Column("id", sa.String(32), primary_key=True),
+    sa.Column("digest", sa.String(64), nullable=False, unique=True),
+    sa.Column("prefix", sa.String(16), nullable=False),
+    sa.Column("share", sa.String(255), nullable=False, index=True),
+    sa.Column("principal", sa.String(255), nullable=False),
+    sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("created_by", sa.String(255), nullable=False),
+    sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+)  # fmt: skip

@@ -7,7 +7,22 @@ from typing import Any
 import click
 import typer
 
-from boathouse.cli import code, data, demo, functions, governance, imports, jobs, login, models, monitors, people, serve, starter
+from boathouse.cli import (
+    code,
+    data,
+    demo,
+    functions,
+    governance,
+    imports,
+    jobs,
+    login,
+    models,
+    monitors,
+    people,
+    serve,
+    shares,
+    starter,
+)
 from boathouse.cli.output import complain
 from boathouse.cli.session import options
 from boathouse.errors import BoathouseError
@@ -30,7 +45,7 @@ Start with `boathouse demo`, which does all of that on real flight data.
 """
 
 app = typer.Typer(help=_HELP, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
-for room in (starter, serve, login, code, jobs, data, imports, functions, people, governance, models, monitors, demo):
+for room in (starter, serve, login, code, jobs, data, imports, functions, people, governance, shares, models, monitors, demo):
     room.register(app)
 
 

@@ -7,6 +7,7 @@ from boathouse.identity.issuers import Issuers, issuer_of
 from boathouse.identity.lifetime import Lifetime
 from boathouse.identity.oidc import OidcLogin, Provider
 from boathouse.identity.passwords import Passwords
+from boathouse.identity.secret import digest
 from boathouse.identity.service import Identities
 from boathouse.identity.sessions import Sessions, form_token, is_form_token
 from boathouse.identity.values import Identity, Principal, PrincipalKind, Session, Token, Workload
@@ -15,5 +16,5 @@ from boathouse.identity.workloads import Workloads, fits
 __all__ = [
     "Attempts", "Codes", "ExternalUsers", "Identities", "Identity", "Issuers", "Lifetime", "OidcLogin", "Passwords",
     "Principal", "PrincipalKind", "Provider", "Session", "Sessions", "Token", "Workload", "Workloads", "challenge_of",
-    "fits", "form_token", "is_form_token", "issuer_of",
+    "digest", "fits", "form_token", "is_form_token", "issuer_of",
 ]  # fmt: skip

@@ -6,7 +6,8 @@ from boathouse.lake.exchange import packed, unpacked
 from boathouse.lake.file_folder import FileContent, FileFolder, FileInfo, FilePage, check_path
 from boathouse.lake.files import InputFile, ReadOptions, Staging, Typing, find_files, is_input
 from boathouse.lake.frames import Frame, Stream, batches, column_types, conform, fitted, normalised, schema_of, type_named
-from boathouse.lake.literals import duckdb_type, quoted
+from boathouse.lake.literals import duckdb_type, quoted, text
+from boathouse.lake.manifest import Manifest, ManifestFile, manifest, schema_json
 from boathouse.lake.origin import TAG, UNKNOWN, Origin, origin_of, tag_of, tagged
 from boathouse.lake.relation import Relation
 from boathouse.lake.snapshot import parquet_sql
@@ -30,6 +31,8 @@ __all__ = [
     "FilePage",
     "Frame",
     "InputFile",
+    "Manifest",
+    "ManifestFile",
     "NamedScan",
     "Origin",
     "QueryFailed",
@@ -53,16 +56,19 @@ __all__ = [
     "fitted",
     "is_input",
     "local_path",
+    "manifest",
     "normalised",
     "origin_of",
     "packed",
     "parquet_sql",
     "quoted",
+    "schema_json",
     "schema_of",
     "storage_at",
     "storages",
     "tag_of",
     "tagged",
+    "text",
     "type_named",
     "unpacked",
 ]

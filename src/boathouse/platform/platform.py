@@ -21,6 +21,7 @@ from boathouse.catalog import (
     PrimaryKeys,
     SecurableKind,
     Securables,
+    Shares,
     SqlDesk,
     Volumes,
 )
@@ -39,6 +40,7 @@ from boathouse.platform.doors import doors
 from boathouse.platform.home import Home
 from boathouse.platform.inference import InferenceFlush
 from boathouse.platform.lineage import ServedLineage
+from boathouse.platform.sharing import Sharing
 from boathouse.platform.trace import Tracer
 from boathouse.project import definition, parse_resource
 from boathouse.registry import Registry
@@ -91,6 +93,7 @@ class Platform:
         self.people, self.logins, self.federation = doors(
             settings, self.database, self.identities, self.access, self.audit, self.operator
         )
+        self.sharing = Sharing(Shares(self.database, self.catalog), self.people, self.identities)
         self.deployments = Deployments(self.database, self.catalog)
         self.projects = Projects(self.database, self.audit, settings.path("code"), settings.path("checkouts"))
         self.runs = Runs(self.database)

@@ -13,6 +13,7 @@ from boathouse.platform import Platform
 from boathouse.server.api_docs import add_docs
 from boathouse.server.dispatcher import Dispatcher
 from boathouse.server.routes import ROUTERS
+from boathouse.server.sharing import add_sharing
 from boathouse.server.ui import is_page, refusal
 from boathouse.server.ui import router as pages
 from boathouse.server.unity import add_unity
@@ -27,6 +28,7 @@ def create_app(platform: Platform) -> Dispatcher:
     for router in ROUTERS:
         api.include_router(router)
     add_unity(api)
+    add_sharing(api)
     api.include_router(pages)
     add_docs(api)
     api.add_exception_handler(BoathouseError, _refused)

@@ -13,6 +13,7 @@ from boathouse.server.routes import (
     login,
     models,
     operations,
+    shares,
     sql,
     table_work,
 )
@@ -32,4 +33,5 @@ ROUTERS = (
     code.router,
     models.router,
     operations.router,
+    shares.router,
 )
