@@ -101,10 +101,6 @@ class People:
                               {"comment": comment, "days": span.total_seconds() / 86400, "environment": environment})  # fmt: skip
         return made
 
-    def lifetime(self, asked: timedelta | None) -> timedelta:
-        """How long a secret that is made now may hold. Raises InvalidInput for more than the maximum."""
-        return self._lifetime.choose(asked)
-
     def tokens(self, who: Identity, principal: str | None = None, *, everyone: bool = False) -> list[Token]:
         """One's own tokens, those of whom one manages, or everyone's."""
         if everyone:

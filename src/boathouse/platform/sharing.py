@@ -25,7 +25,7 @@ class Sharing:
             raise NotPermitted("a run, and a token made for one environment, cannot invite to shares")
         if principal != who.principal:
             self._people.check_manages(who, principal)
-        return self.shares.invite(who, share, principal, self._people.lifetime(lifetime))
+        return self.shares.invite(who, share, principal, self._people.lifetime.choose(lifetime))
 
     def enter(self, secret: str | None = None, *, token_id: str | None = None) -> tuple[Recipient, Identity]:
         """The recipient behind a token, and the identity whose grants hold. Raises Unauthenticated."""
