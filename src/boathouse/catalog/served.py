@@ -63,9 +63,9 @@ class ServedFolder:
         """Rewrite small files as large ones."""
         return self._commit("optimize", None, z_order=list(z_order))
 
-    def vacuum(self, retention_hours: int = 168, dry_run: bool = False) -> list[str]:
-        """Delete files that no version needs; their names."""
-        return list(self._ask("vacuum", retention_hours=retention_hours, dry_run=dry_run))
+    def checkpoint(self) -> int:
+        """Write the newest version's state whole."""
+        return int(self._ask("checkpoint"))
 
     def history(self, limit: int | None = None) -> list[dict[str, Any]]:
         """Commits, newest first."""

@@ -76,6 +76,7 @@ class Catalog:
         self._storages = storages
         self._credentials = CredentialDesk(storages, audit, credential_lifetime)
         self._making = threading.Lock()
+        self.pinning = threading.Lock()
 
     def storage(self, environment: str) -> Storage:
         """Where an environment's tables and files lie."""
@@ -304,16 +305,21 @@ class Catalog:
     def pin(self, name: str, version: int, holder: str) -> None:
         """Keep a table's version for as long as `holder` needs it."""
         row = {"table_name": name, "version": version, "holder": holder}
-        with self._database.writing() as connection:
+        with self.pinning, self._database.writing() as connection:
             known = sa.select(pins).where(*(pins.c[k] == v for k, v in row.items()))
             if not connection.execute(known).first():
                 connection.execute(pins.insert().values(**row))
 
+    def unpin(self, name: str, holder: str) -> None:
+        """Let go of the versions of a table that `holder` needed."""
+        with self._database.writing() as connection:
+            connection.execute(pins.delete().where(pins.c.table_name == name, pins.c.holder == holder))
+
     def pinned(self, name: str) -> dict[int, str]:
         """Version -> who needs it."""
         with self._database.reading() as connection:
-            rows = connection.execute(sa.select(pins).where(pins.c.table_name == name))
-            return {r.version: r.holder for r in rows}
+            rows = connection.execute(sa.select(pins).where(pins.c.table_name == name).order_by(pins.c.holder)).all()
+        return {r.version: ", ".join(other.holder for other in rows if other.version == r.version) for r in rows}
 
     def note_write(self, identity: Identity, name: str, version: int, operation: str,
                    sources: Sequence[Source | tuple[str, str | None]] = (),

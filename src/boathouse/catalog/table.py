@@ -9,7 +9,7 @@ import pyarrow as pa
 from boathouse import clock
 from boathouse.catalog.served import ServedFolder
 from boathouse.catalog.values import Making, Sources, TableAccess, TableInfo
-from boathouse.errors import DuplicateKey, InvalidInput, NotPermitted
+from boathouse.errors import DuplicateKey, InvalidInput
 from boathouse.lake import (
     UNCHANGED,
     Commit,
@@ -18,10 +18,10 @@ from boathouse.lake import (
     Frame,
     Origin,
     Relation,
+    Vacuumed,
     batches,
     column_types,
     origin_of,
-    tagged,
 )
 
 Columns = Sequence[tuple[str, str]]
@@ -80,16 +80,17 @@ class Table:
         """Columns and Arrow types of the newest version."""
         return self._folder.schema()
 
-    def read(self, version: int | None = None, timestamp: datetime | None = None,
+    def read(self, version: int | None = None, timestamp: datetime | str | None = None,
              columns: Sequence[str] | None = None, where: str | None = None) -> Relation:  # fmt: skip
         """Rows, lazily, of the newest or a given version. Raises NotFound for a version that is not there."""
         self._need("SELECT")
+        timestamp = datetime.fromisoformat(timestamp) if isinstance(timestamp, str) else timestamp
         selected = ", ".join(f'"{c}"' for c in columns) if columns else "*"
         condition = f" WHERE {where}" if where else ""
         if self._access.through == "server":
-            if version is not None or timestamp is not None:
-                raise NotPermitted(f"{self.name} is read through the server, which gives its newest version only")
-            return self._port.sql(f"SELECT {selected} FROM {self.name}{condition}")
+            then = f" VERSION AS OF {version:d}" if version is not None else ""
+            then = f" TIMESTAMP AS OF '{timestamp.isoformat()}'" if timestamp and not then else then
+            return self._port.sql(f"SELECT {selected} FROM {self.name}{then}{condition}")
         return self._engine.relation(f"SELECT {selected} FROM {self.scan(version, timestamp, where)}{condition}")
 
     def scan(self, version: int | None = None, timestamp: datetime | None = None, where: str | None = None) -> str:
@@ -160,23 +161,37 @@ class Table:
         """Rewrite small files as large ones, clustered by columns where given."""
         return self._write(lambda: self._folder.optimize(z_order))
 
-    def vacuum(self, retention_hours: int = 168, dry_run: bool = False) -> list[str]:
-        """Delete files older than the retention that no kept version needs."""
+    def checkpoint(self) -> int:
+        """Write the newest version's state whole, so that opening reads no commit before it; the version."""
         self._need("MODIFY")
-        return self._folder.vacuum(retention_hours, dry_run)
+        return self._folder.checkpoint()
+
+    def vacuum(self, retention_hours: int = 168, dry_run: bool = False) -> Vacuumed:
+        """Delete files that no version inside the retention needs, and none that something pinned.
+
+        The server does it, since it knows the pins. What was kept, and for whom, is in the answer.
+        """
+        self._need("MODIFY")
+        arguments = {"retention_hours": retention_hours, "dry_run": dry_run}
+        return Vacuumed.from_dict(self._port.work(self.name, "vacuum", arguments, None)[0])
 
     def history(self, limit: int | None = None) -> list[dict[str, Any]]:
         """Commits, newest first."""
         self._need("SELECT")
         return self._folder.history(limit)
 
-    def changes(self, since: int, until: int | None = None) -> pa.Table:
-        """Change rows of the versions after `since`. Raises NotPermitted where rows come through the server."""
+    def changes(self, since: int, until: int | None = None) -> Relation:
+        """Change rows of the versions after `since` up to `until`, with `_change_type` and `_commit_version`, as a stream.
+
+        Raises NotPermitted for a table with masks or a filter, InvalidInput where the changes are not kept.
+        """
         self._need("SELECT")
-        rows = self._folder.changes(since, until)
-        read = self.version if until is None else until
+        newest = self._folder.version()
+        read = newest if until is None else min(until, newest)
+        rows = self._engine.register(self._folder.changes(since, read))
         self._port.note_read(self.name, read)
-        return tagged(rows, Origin(inputs={"rows": Origin(self.name, str(read))}))
+        scan = self._engine.remember(rows, Origin(inputs={"rows": Origin(self.name, str(read))}))
+        return self._engine.relation(f"SELECT * FROM {scan}")
 
     def transaction_version(self, application: str) -> int | None:
         """The newest number that an application committed here, for incremental work."""

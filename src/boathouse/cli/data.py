@@ -111,7 +111,7 @@ def optimize(name: str, z_order: list[str] = typer.Option([], "--z-order", help=
 def vacuum(name: str, retention_hours: int = 168, dry_run: bool = typer.Option(False, "--dry-run")) -> None:
     """Delete files that no version inside the retention needs."""
     with connected() as lake:
-        files = lake.table(name).vacuum(retention_hours, dry_run)
+        files = lake.table(name).vacuum(retention_hours, dry_run).files
         say(f"{len(files)} files {'would be' if dry_run else 'were'} deleted from {lake.complete(name)}")
 
 

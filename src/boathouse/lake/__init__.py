@@ -1,6 +1,7 @@
 """Raw Delta tables, files and engines. Knows no names and no users: others reach data through `catalog`."""
 
-from boathouse.lake.delta import UNCHANGED, Commit, DeltaFolder
+from boathouse.lake.commits import UNCHANGED, Commit
+from boathouse.lake.delta import DeltaFolder
 from boathouse.lake.engine import Engine
 from boathouse.lake.exchange import packed, unpacked
 from boathouse.lake.file_folder import FileContent, FileFolder, FileInfo, FilePage, check_path
@@ -14,6 +15,7 @@ from boathouse.lake.snapshot import parquet_sql
 from boathouse.lake.storage import Storage, local_path, storage_at
 from boathouse.lake.storages import Storages, storages
 from boathouse.lake.sts import Credentials, assume
+from boathouse.lake.vacuum import Vacuumed
 from boathouse.lake.wire import NamedScan, Run
 from boathouse.lake.workers import QueryFailed, WorkerPool, WorkerProcess
 
@@ -44,6 +46,7 @@ __all__ = [
     "Storages",
     "Stream",
     "Typing",
+    "Vacuumed",
     "WorkerPool",
     "WorkerProcess",
     "assume",

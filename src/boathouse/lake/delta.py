@@ -1,37 +1,28 @@
 """One Delta table in one folder: every commit goes through delta-rs, retried from a fresh snapshot."""
 
-import random
-import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pyarrow as pa
-from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
-from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+from deltalake import DeltaTable, Transaction, write_deltalake
+from deltalake.exceptions import DeltaError, TableNotFoundError
 
-from boathouse.errors import AlreadyExists, CommitConflict, InvalidInput, NotFound, Unavailable
+from boathouse.errors import AlreadyExists, InvalidInput, NotFound, SchemaMismatch, Unavailable
+from boathouse.lake.commits import Commit, Marked, committed, retried, told
+from boathouse.lake.compaction import compact_if_due
 from boathouse.lake.confined import confine
-from boathouse.lake.frames import Fitting, Stream, batches, conform, fitted, normalised
+from boathouse.lake.frames import Fitting, Stream, batches, conform, normalised
 from boathouse.lake.log import commits
+from boathouse.lake.relation import Relation
 from boathouse.lake.storage import Storage, local_path, store_trouble
+from boathouse.lake.vacuum import Vacuumed, vacuum
 
-_TRIES = 30
-UNCHANGED = "UNCHANGED"
-"""The operation of a write that was not needed: its transaction had been committed before."""
-
-_CONFIGURATION = {"delta.checkpointInterval": "20", "delta.enableChangeDataFeed": "true"}
-
-
-@dataclass(frozen=True)
-class Commit:
-    """What a write left behind."""
-
-    version: int
-    operation: str
-    rows: int | None = None
+_CONFIGURATION = {
+    "delta.checkpointInterval": "20", "delta.enableChangeDataFeed": "true",
+    "delta.enableExpiredLogCleanup": "false",  # a checkpoint would drop versions that are pinned; vacuum knows them
+}  # fmt: skip
 
 
 class DeltaFolder:
@@ -83,8 +74,9 @@ class DeltaFolder:
         return pa.schema(self.table(version).schema().to_arrow())
 
     def create(self, schema: pa.Schema, partition_by: Sequence[str] = (), description: str | None = None,
-               constraints: Mapping[str, str] | None = None, required: Sequence[str] = ()) -> Commit:  # fmt: skip
-        """Write version 0, without rows; `required` columns may never be null.
+               constraints: Mapping[str, str] | None = None, required: Sequence[str] = (),
+               properties: Mapping[str, str] | None = None) -> Commit:  # fmt: skip
+        """Write version 0, without rows; `required` columns may never be null, `properties` are Delta's.
 
         Raises AlreadyExists, and InvalidInput for what Delta cannot keep; then nothing is left behind.
         """
@@ -95,7 +87,8 @@ class DeltaFolder:
         try:
             table = DeltaTable.create(
                 self.location, schema=pa.schema(fields), partition_by=list(partition_by) or None,
-                description=description, configuration=dict(_CONFIGURATION), storage_options=self.options,
+                description=description, configuration={**_CONFIGURATION, **(properties or {})},
+                storage_options=self.options,
             )  # fmt: skip
             if constraints:
                 table.alter.add_constraint(dict(constraints))
@@ -110,11 +103,22 @@ class DeltaFolder:
     def constrain(self, constraints: Mapping[str, str]) -> Commit:
         """Demand that SQL conditions hold of every row, now and later. Raises InvalidInput where one does not."""
 
-        def write(table: DeltaTable) -> None:
+        def write(table: DeltaTable, marked: Marked) -> None:
             for name, condition in constraints.items():
-                table.alter.add_constraint({name: condition})
+                table.alter.add_constraint({name: condition}, commit_properties=marked.properties())
 
-        return self._retried(write, "ADD CONSTRAINT", None)
+        return self._retried(write, "ADD CONSTRAINT")
+
+    def set_properties(self, properties: Mapping[str, str]) -> Commit:
+        """Change Delta's table properties. Raises InvalidInput for one that Delta does not know."""
+        return self._retried(
+            lambda table, marked: table.alter.set_table_properties(dict(properties), commit_properties=marked.properties()),
+            "SET TBLPROPERTIES",
+        )  # fmt: skip
+
+    def properties(self) -> dict[str, str]:
+        """Delta's table properties."""
+        return {k: v for k, v in self.table().metadata().configuration.items() if v is not None}
 
     def remove(self) -> None:
         """Delete the table's files."""
@@ -131,25 +135,31 @@ class DeltaFolder:
         """
         rows = self._repeatable(frame, evolve)
 
-        def write(table: DeltaTable) -> bool:
-            if (transaction and _committed(table, *transaction)) or _marked(table, marks or {}):
+        def write(table: DeltaTable, marked: Marked) -> bool:
+            if committed(table, transaction) or _taken_in(table, marks or {}):
                 return False
             done = [Transaction(*pair) for pair in ([transaction] if transaction else []) + list((marks or {}).items())]
             write_deltalake(
                 table, rows.to_reader(), mode="append", schema_mode="merge" if evolve else None,
-                commit_properties=CommitProperties(app_transactions=done or None, max_commit_retries=0 if transaction else 15),
+                commit_properties=marked.properties(
+                    app_transactions=done or None, max_commit_retries=0 if transaction else 15
+                ),
             )  # fmt: skip
             return True
 
-        return self._retried(write, "WRITE", rows)
+        commit = self._retried(write, "WRITE", rows)
+        compact_if_due(self.table())
+        return commit
 
     def overwrite(self, frame: Any, where: str | None = None, evolve: bool = False) -> Commit:
-        """Replace all rows, or those a predicate names."""
-        rows = self._repeatable(frame, evolve)
+        """Replace all rows, or those a predicate names; `evolve` replaces the columns too, or adds some."""
+        renewed = evolve and not where
+        rows = self._renewed(frame) if renewed else self._repeatable(frame, evolve)
+        mode: Literal["overwrite", "merge"] | None = "overwrite" if renewed else "merge" if evolve else None
         return self._retried(
-            lambda table: write_deltalake(
-                table, rows.to_reader(), mode="overwrite", predicate=where,
-                schema_mode="overwrite" if evolve and not where else None,
+            lambda table, marked: write_deltalake(
+                table, rows.to_reader(), mode="overwrite", predicate=where, schema_mode=mode,
+                commit_properties=marked.properties(),
             ),
             "OVERWRITE", rows,
         )  # fmt: skip
@@ -157,12 +167,13 @@ class DeltaFolder:
     def merge(self, frame: Any, on: Sequence[str], evolve: bool = False, update: bool = True) -> Commit:
         """Update rows with equal keys, insert the others; `update=False` leaves existing rows alone."""
         rows = self._repeatable(frame, evolve)
-        predicate = " AND ".join(f'target.`{key}` = source.`{key}`' for key in on)
+        predicate = " AND ".join(f"target.`{key}` = source.`{key}`" for key in on)
 
-        def write(table: DeltaTable) -> None:
+        def write(table: DeltaTable, marked: Marked) -> None:
             merger = table.merge(
-                rows.to_reader(), predicate, source_alias="source", target_alias="target", merge_schema=evolve
-            ).when_not_matched_insert_all()
+                rows.to_reader(), predicate, source_alias="source", target_alias="target", merge_schema=evolve,
+                commit_properties=marked.properties(),
+            ).when_not_matched_insert_all()  # fmt: skip
             (merger.when_matched_update_all() if update else merger).execute()
 
         return self._retried(write, "MERGE", rows)
@@ -173,82 +184,124 @@ class DeltaFolder:
         predicate = " AND ".join(f"target.`{key}` = source.`{key}`" for key in on)
         updates = {column: f"source.`{column}`" for column in columns}
 
-        def write(table: DeltaTable) -> None:
+        def write(table: DeltaTable, marked: Marked) -> None:
             table.merge(
-                rows.to_reader(), predicate, source_alias="source", target_alias="target"
-            ).when_matched_update(updates).execute()
+                rows.to_reader(), predicate, source_alias="source", target_alias="target",
+                commit_properties=marked.properties(),
+            ).when_matched_update(updates).execute()  # fmt: skip
 
         return self._retried(write, "MERGE", rows)
 
     def delete(self, where: str | None = None) -> Commit:
         """Remove the rows that a predicate names; all without one."""
-        return self._retried(lambda table: table.delete(where), "DELETE", None)
+        return self._retried(
+            lambda table, marked: table.delete(where, commit_properties=marked.properties()), "DELETE"
+        )  # fmt: skip
 
     def update(self, values: Mapping[str, str], where: str | None = None) -> Commit:
         """Set columns to SQL expressions where a predicate holds."""
-        return self._retried(lambda table: table.update(updates=dict(values), predicate=where), "UPDATE", None)
+        return self._retried(
+            lambda table, marked: table.update(
+                updates=dict(values), predicate=where, commit_properties=marked.properties()
+            ),
+            "UPDATE",
+        )  # fmt: skip
 
     def restore(self, version: int) -> Commit:
-        """Make an old version the newest."""
-        return self._retried(lambda table: table.restore(version), "RESTORE", None)
+        """Make an old version the newest. Raises InvalidInput where a vacuum has deleted its files."""
+        return self._retried(
+            lambda table, marked: table.restore(version, commit_properties=marked.properties()), "RESTORE"
+        )  # fmt: skip
 
     def optimize(self, z_order: Sequence[str] = ()) -> Commit:
         """Rewrite many small files as few; cluster them by columns."""
-        def write(table: DeltaTable) -> None:
-            table.optimize.z_order(list(z_order)) if z_order else table.optimize.compact()
 
-        return self._retried(write, "OPTIMIZE", None)
+        def write(table: DeltaTable, marked: Marked) -> None:
+            if z_order:
+                table.optimize.z_order(list(z_order), commit_properties=marked.properties())
+            else:
+                table.optimize.compact(commit_properties=marked.properties())
 
-    def vacuum(self, retention_hours: int = 168, dry_run: bool = False) -> list[str]:
-        """Delete files that no version inside the retention needs; their names."""
-        return self.table().vacuum(retention_hours, dry_run=dry_run, enforce_retention_duration=False)
+        return self._retried(write, "OPTIMIZE")
+
+    def checkpoint(self) -> int:
+        """Write the newest version's state whole, so that opening reads no commit before it; the version."""
+        table = self.table()
+        table.create_checkpoint()
+        return table.version()
+
+    def vacuum(self, retention_hours: int = 168, dry_run: bool = False, pinned: Mapping[int, str] | None = None) -> Vacuumed:
+        """Delete files that neither a version inside the retention nor a pinned one (version -> who needs it) needs."""
+        return vacuum(self.table(), retention_hours, dry_run, pinned or {})
 
     def history(self, limit: int | None = None) -> list[dict[str, Any]]:
         """Commits, newest first."""
+        return [told(commit) for commit in self._history(limit)]
+
+    def _history(self, limit: int | None = None) -> list[dict[str, Any]]:
         if self.local:
             return self.table().history(limit)
         return commits(Storage(self.location, self.options), self.version(), limit)
 
-    def changes(self, since: int, until: int | None = None) -> pa.Table:
-        """Change rows of the versions after `since`, with `_change_type` and `_commit_version`."""
+    def changes(self, since: int, until: int | None = None) -> Stream:
+        """Change rows of the versions after `since` up to `until`, with `_change_type` and `_commit_version`.
+
+        They stream: nothing is held. Raises InvalidInput for a table that keeps no changes, or no longer these.
+        """
         newest = self.version()
-        if since >= newest:
-            return fitted(self.table().load_cdf(newest, newest), self.name).slice(0, 0)
-        return fitted(self.table().load_cdf(since + 1, until if until is not None else newest), self.name)
+        last = newest if until is None else min(until, newest)
+        first = since + 1
+
+        def read(start: int, end: int) -> pa.RecordBatchReader:
+            try:
+                return pa.RecordBatchReader.from_stream(self.table().load_cdf(start, end))
+            except DeltaError as error:
+                raise InvalidInput(f"{self.name} has no changes of versions {start} to {end}: {_first_line(error)}") from error
+
+        schema = normalised(read(newest, newest).schema if first > last else read(first, last).schema)
+        if first > last:
+            return Stream(schema, lambda: pa.RecordBatchReader.from_batches(schema, []))
+        return Stream(schema, lambda: conform(read(first, last), schema, self.name))
 
     def transaction_version(self, application: str) -> int | None:
         """The newest number an application committed here."""
         return self.table().transaction_version(application)
 
-    def _repeatable(self, frame: Any, evolve: bool) -> pa.Table | Fitting:
-        # a retry reads the rows again: what cannot be made anew must stand still first
-        if isinstance(frame, Stream):
-            return Fitting(frame, normalised(frame.schema if evolve else self.schema()), self.name)
-        if evolve:
-            return fitted(frame, self.name)
-        return conform(frame, normalised(self.schema()), self.name).read_all()
+    def _columns(self) -> pa.Schema:
+        """The table's columns, in which what may not be null stays so."""
+        kept = self.schema()
+        return pa.schema([field.with_nullable(kept.field(field.name).nullable) for field in normalised(kept)])
 
-    def _retried(self, write: Callable[[DeltaTable], Any], operation: str, rows: pa.Table | Fitting | None) -> Commit:
-        for attempt in range(_TRIES):
+    def _repeatable(self, frame: Any, evolve: bool) -> pa.Table | Fitting:
+        """The rows in the table's columns; `evolve` lets new ones in. A column that is there keeps its type."""
+        frame, known = _again(frame), self._columns()
+        if not evolve:
+            return _fitting(frame, known, self.name)
+        frame = frame if isinstance(frame, Stream) else batches(frame)
+        new = [field for field in normalised(frame.schema) if field.name not in known.names]
+        if twice := [f.name for f in new if f.name.lower() in {n.lower() for n in known.names}]:
+            raise SchemaMismatch(f"{self.name} has a column of the name {twice[0]!r} already, written otherwise")
+        return _fitting(frame, pa.schema([*known, *new]), self.name)
+
+    def _renewed(self, frame: Any) -> pa.Table | Fitting:
+        """The rows in columns of their own; those that may not be null stay so."""
+        frame = _again(frame)
+        frame = frame if isinstance(frame, Stream) else batches(frame)
+        required = {field.name for field in self.schema() if not field.nullable}
+        fields = [field.with_nullable(field.name not in required) for field in normalised(frame.schema)]
+        return _fitting(frame, pa.schema(fields), self.name)
+
+    def _retried(self, write: Callable[[DeltaTable, Marked], Any], operation: str,
+                 rows: pa.Table | Fitting | None = None) -> Commit:  # fmt: skip
+        def open_table(fresh: bool) -> DeltaTable:
+            if fresh:
+                self._table = None
             table = self.table()
             if operation != "WRITE":  # all others read what is there
                 confine(table)
-            try:
-                if write(table) is False:
-                    return Commit(table.version(), UNCHANGED, 0)
-                return Commit(table.version(), operation, None if rows is None else rows.num_rows)
-            except CommitFailedError as error:
-                self._table = None
-                if "nsupported" in str(error):
-                    raise InvalidInput(f"{self.name} can be read but not written here: {_first_line(error)}") from error
-                time.sleep(random.uniform(0.01, 0.05) * min(attempt + 1, 10))
-            except OSError as error:  # whether it was written is not known
-                self._table = None
-                raise Unavailable(f"{self.name}: the {operation} was cut off: {store_trouble(error)}") from error
-            except DeltaError as error:
-                self._table = None
-                raise InvalidInput(f"{self.name} refused the {operation}: {error}") from error
-        raise CommitConflict(f"{self.name} kept changing during {_TRIES} tries of {operation}; try again")
+            return table
+
+        return retried(open_table, self._history, write, self.name, operation, lambda: None if rows is None else rows.num_rows)
 
     def _ensure_folder(self) -> None:
         if path := self.local:
@@ -260,12 +313,20 @@ class DeltaFolder:
         return local_path(self.location)
 
 
-def _committed(table: DeltaTable, application: str, number: int) -> bool:
-    newest = table.transaction_version(application)
-    return newest is not None and newest >= number
+def _again(frame: Any) -> Any:
+    """A query's rows are read anew at each try, and never held all at once."""
+    if not isinstance(frame, Relation):
+        return frame
+    relation = frame.duckdb()
+    return Stream(relation.limit(0).to_arrow_table().schema, lambda: relation.to_arrow_reader(100_000))
 
 
-def _marked(table: DeltaTable, marks: Mapping[str, int]) -> bool:
+def _fitting(frame: Any, schema: pa.Schema, name: str) -> pa.Table | Fitting:
+    # a retry reads the rows again: what cannot be made anew must stand still first
+    return Fitting(frame, schema, name) if isinstance(frame, Stream) else conform(frame, schema, name).read_all()
+
+
+def _taken_in(table: DeltaTable, marks: Mapping[str, int]) -> bool:
     return any(table.transaction_version(application) == number for application, number in marks.items())
 
 

@@ -3,6 +3,7 @@
 import atexit
 import inspect
 import re
+import weakref
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,15 +13,26 @@ import pyarrow as pa
 from deltalake import DeltaTable
 from duckdb.func import ARROW, SPECIAL
 
+from boathouse.lake.frames import Stream
 from boathouse.lake.literals import quoted
 from boathouse.lake.origin import UNKNOWN, Origin, origin_of
 from boathouse.lake.relation import Relation
-from boathouse.lake.snapshot import SnapshotStream, data_files, files_dataset, files_sql
+from boathouse.lake.snapshot import data_files, files_dataset, files_sql, snapshot_rows, stream_rows
 from boathouse.lake.storage import local_path
 
 _REGISTERED = re.compile(r'"?\b(frame_\d+)\b"?')
 _MOST_SCANS = 200
 """Scans whose origin is remembered; a process that reads ever new versions must not grow."""
+
+
+_engines: "weakref.WeakSet[Engine]" = weakref.WeakSet()
+
+
+@atexit.register
+def _close_all() -> None:
+    # else the interpreter's end finds what they were given still held, and says so
+    for engine in list(_engines):
+        engine.connection.close()
 
 
 class Engine:
@@ -39,6 +51,7 @@ class Engine:
         self._names = 0
         self._scans: dict[str, Origin] = {}
         self._frames: dict[str, Origin] = {}
+        _engines.add(self)
 
     def lock(self, folders: Sequence[str]) -> None:
         """From now on nothing outside these folders is opened and no setting changes."""
@@ -55,15 +68,13 @@ class Engine:
         if files := data_files(table, where):
             root = local_path(table.table_uri)
             return files_sql(files, str(root)) if root else self.register(files_dataset(files, table))
-        # the caller's handle moves on to newer versions; the relation stays where it is
-        fixed = DeltaTable(table.table_uri, version=table.version(), storage_options=table._storage_options)
-        return self.register(SnapshotStream(fixed))
+        return self.register(snapshot_rows(table))
 
     def register(self, frame: Any) -> str:
-        """An Arrow table, dataset or reader under a name of its own; the name, quoted."""
+        """An Arrow table, dataset or stream under a name of its own; the name, quoted. A Stream is never held."""
         self._names += 1
         name = f"frame_{self._names}"
-        self.connection.register(name, frame)
+        self.connection.register(name, stream_rows(frame) if isinstance(frame, Stream) else frame)
         self._frames[name] = origin_of(frame)
         return quoted(name)
 
@@ -81,7 +92,6 @@ class Engine:
         self.connection.create_function(
             name, called, list(parameters), returns, type=ARROW, null_handling=SPECIAL, side_effects=True
         )
-        atexit.register(self.connection.close)  # else the interpreter's end finds the function still held
         return quoted(name)
 
     def relation(self, sql: str) -> Relation:

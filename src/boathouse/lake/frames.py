@@ -153,7 +153,9 @@ def _fitted(batch: pa.RecordBatch, schema: pa.Schema, name: str) -> pa.RecordBat
         try:
             columns.append(_cast(batch.column(field.name), field.type))
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-            raise SchemaMismatch(f"{name}.{field.name} is {field.type}: {error}") from error
+            raise SchemaMismatch(
+                f"{name}.{field.name} is {field.type}, and keeps its type: {error}; cast the values, or write a new column"
+            ) from error
     return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 

@@ -2,7 +2,7 @@
 
 import functools
 import operator
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import urlparse
 
@@ -13,6 +13,7 @@ from deltalake.fs import DeltaStorageHandler
 from pyarrow.fs import PyFileSystem
 
 from boathouse.lake.confined import confine
+from boathouse.lake.frames import Stream
 from boathouse.lake.listing import Listing, Listings
 from boathouse.lake.literals import duckdb_type, literal, quoted, text
 from boathouse.lake.storage import local_path
@@ -75,13 +76,12 @@ def files_dataset(files: Listing, table: DeltaTable) -> ds.Dataset:
     return ds.FileSystemDataset(fragments, files.schema, form, system)
 
 
-class SnapshotStream(ds.Dataset):  # type: ignore[misc]
-    """One version's rows through delta-rs, for DuckDB to scan as often as it likes, in bounded memory."""
+class Rescanned(ds.Dataset):  # type: ignore[misc]
+    """Rows that DuckDB scans as often as it likes, in bounded memory: each scan asks for a new stream of some columns."""
 
-    def __init__(self, table: DeltaTable) -> None:
-        confine(table)
-        self._table = table
-        self._schema = pa.schema(table.schema().to_arrow())
+    def __init__(self, schema: pa.Schema, read: Callable[[list[str]], pa.RecordBatchReader]) -> None:
+        self._schema = schema
+        self._read = read
 
     @property
     def schema(self) -> pa.Schema:
@@ -97,9 +97,23 @@ class SnapshotStream(ds.Dataset):  # type: ignore[misc]
             n for n in self._schema.names if filter is not None and n not in wanted and (n in said or not n.isidentifier())
         ]
         schema = pa.schema([self._schema.field(n) for n in read])
-        stream = pa.RecordBatchReader.from_stream(self._table.scan(columns=read))
-        rows = pa.RecordBatchReader.from_batches(schema, (batch.cast(schema) for batch in stream))
+        stream = self._read(read)
+        rows = pa.RecordBatchReader.from_batches(schema, (batch.select(read).cast(schema) for batch in stream))
         return ds.Scanner.from_batches(rows, columns=wanted, filter=filter)
+
+
+def snapshot_rows(table: DeltaTable) -> Rescanned:
+    """One version's rows through delta-rs, whatever its features."""
+    confine(table)
+    # the caller's handle moves on to newer versions; the rows stay those of this one
+    fixed = DeltaTable(table.table_uri, version=table.version(), storage_options=table._storage_options)
+    schema = pa.schema(table.schema().to_arrow())
+    return Rescanned(schema, lambda columns: pa.RecordBatchReader.from_stream(fixed.scan(columns=columns)))
+
+
+def stream_rows(stream: Stream) -> Rescanned:
+    """The rows of a stream."""
+    return Rescanned(stream.schema, lambda _columns: stream.open())
 
 
 def _is_rewritten(table: DeltaTable) -> bool:

@@ -15,6 +15,7 @@ from boathouse.clock import parse_instant
 from boathouse.context import Context
 from boathouse.errors import InvalidInput
 from boathouse.monitoring.bins import bin_edges
+from boathouse.monitoring.columns import quoted
 from boathouse.monitoring.drift import drift
 from boathouse.monitoring.profile import profile
 from boathouse.monitoring.spec import MonitorSpec
@@ -99,7 +100,7 @@ def _touched(context: Context, watched: Table, spec: MonitorSpec) -> list[Window
     done = context.table(gold).transaction_version(spec.table)
     if done is None:
         return None
-    changes = watched.changes(done)
+    changes = watched.changes(done).select(quoted(spec.timestamp_col)).to_arrow()
     if not changes.num_rows:
         return []
     times = pc.unique(changes.column(spec.timestamp_col)).drop_null().to_pylist()

@@ -24,8 +24,8 @@ def unpack(context: Context, silver: str) -> int:
     newest = source.version
     if done is not None and done >= newest:
         return 0
-    changes = source.changes(done if done is not None else 0)
-    requests = [r for r in changes.to_pylist() if r["_change_type"] == "insert" and r["status_code"] == 200]
+    changes = source.changes(done if done is not None else 0, until=newest)
+    requests = changes.filter("_change_type = 'insert' AND status_code = 200").to_dicts()
     if not requests:
         return 0
     rows = pa.Table.from_pylist([row for request in requests for row in _predictions(request)])

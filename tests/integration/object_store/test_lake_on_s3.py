@@ -23,7 +23,7 @@ def test_maintenance_of_a_table_on_s3(s3_lake: Lake) -> None:
     table = s3_lake.create_table("raw.small", {"id": "bigint"})
     for number in range(3):
         table.append({"id": [number]})
-    assert table.changes(since=1).num_rows == 2
+    assert table.changes(since=1).count() == 2
     assert table.optimize().operation == "OPTIMIZE"
     assert len(table.vacuum(retention_hours=0)) == 3
     assert table.read().count() == 3

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from boathouse.errors import InvalidInput, NotFound, SchemaMismatch
-from boathouse.lake import UNCHANGED, DeltaFolder, Engine, Stream
+from boathouse.lake import UNCHANGED, DeltaFolder, Engine, Stream, batches
 
 SCHEMA = pa.schema([("id", pa.int64()), ("name", pa.string())])
 
@@ -134,12 +134,12 @@ def test_changes_tell_what_each_version_did(folder: DeltaFolder) -> None:
     folder.append(events(1))
     folder.append(events(2))
     folder.delete("id = 1")
-    told = folder.changes(since=1).sort_by("_commit_version").to_pylist()
+    told = batches(folder.changes(since=1)).read_all().sort_by("_commit_version").to_pylist()
     assert [(c["id"], c["_change_type"], c["_commit_version"]) for c in told] == [
         (2, "insert", 2), (1, "delete", 3),
     ]  # fmt: skip
-    assert folder.changes(since=3).num_rows == 0
-    assert folder.changes(since=0, until=1).num_rows == 1
+    assert batches(folder.changes(since=3)).read_all().num_rows == 0
+    assert batches(folder.changes(since=0, until=1)).read_all().num_rows == 1
 
 
 def test_a_column_is_added_only_when_asked(folder: DeltaFolder) -> None:
@@ -211,8 +211,8 @@ def test_small_files_are_joined_and_vacuum_keeps_what_the_newest_version_needs(f
     for number in range(4):
         folder.append(events(number))
     folder.optimize()
-    assert folder.vacuum(retention_hours=0, dry_run=True)
-    assert len(folder.vacuum(retention_hours=0)) >= 4
+    assert folder.vacuum(retention_hours=0, dry_run=True).files
+    assert len(folder.vacuum(retention_hours=0).files) >= 4
     assert ids(folder) == [0, 1, 2, 3]
     assert folder.history(1)[0]["operation"].startswith("VACUUM")
 

@@ -15,7 +15,7 @@ from deltalake import DeltaTable, write_deltalake
 
 from boathouse.errors import InvalidInput
 from boathouse.lake import DeltaFolder, Engine
-from boathouse.lake.snapshot import SnapshotStream, data_files, files_dataset
+from boathouse.lake.snapshot import data_files, files_dataset, snapshot_rows
 
 
 def log(root: Path, *actions: dict[str, Any], version: int = 0) -> None:
@@ -67,7 +67,7 @@ def by_dataset(engine: Engine, table: DeltaTable) -> str:
 
 def by_stream(engine: Engine, table: DeltaTable) -> str:
     """As from a table whose files do not tell its rows."""
-    return engine.register(SnapshotStream(table))
+    return engine.register(snapshot_rows(table))
 
 
 EVERY_WAY = pytest.mark.parametrize("way", [None, by_dataset, by_stream], ids=["files", "dataset", "stream"])
