@@ -17,22 +17,23 @@ from boathouse.lake.frames import Stream
 from boathouse.lake.literals import quoted
 from boathouse.lake.origin import UNKNOWN, Origin, origin_of
 from boathouse.lake.relation import Relation
-from boathouse.lake.snapshot import data_files, files_dataset, files_sql, snapshot_rows, stream_rows
+from boathouse.lake.snapshot import data_files, files_sql
 from boathouse.lake.storage import local_path
 
 _REGISTERED = re.compile(r'"?\b(frame_\d+)\b"?')
+_FEW_ROWS = 100_000
 _MOST_SCANS = 200
 """Scans whose origin is remembered; a process that reads ever new versions must not grow."""
 
 
-_engines: "weakref.WeakSet[Engine]" = weakref.WeakSet()
+_connections: "weakref.WeakSet[duckdb.DuckDBPyConnection]" = weakref.WeakSet()
 
 
 @atexit.register
 def _close_all() -> None:
     # else the interpreter's end finds what they were given still held, and says so
-    for engine in list(_engines):
-        engine.connection.close()
+    for connection in list(_connections):
+        connection.close()
 
 
 class Engine:
@@ -51,7 +52,7 @@ class Engine:
         self._names = 0
         self._scans: dict[str, Origin] = {}
         self._frames: dict[str, Origin] = {}
-        _engines.add(self)
+        _connections.add(self.connection)
 
     def lock(self, folders: Sequence[str]) -> None:
         """From now on nothing outside these folders is opened and no setting changes."""
@@ -67,14 +68,17 @@ class Engine:
         """
         if files := data_files(table, where):
             root = local_path(table.table_uri)
-            return files_sql(files, str(root)) if root else self.register(files_dataset(files, table))
-        return self.register(snapshot_rows(table))
+            if root:
+                return files_sql(files, str(root))
+        from boathouse.lake import rescan  # loads pandas
+
+        return self.register(rescan.files_dataset(files, table) if files else rescan.snapshot_rows(table))
 
     def register(self, frame: Any) -> str:
         """An Arrow table, dataset or stream under a name of its own; the name, quoted. A Stream is never held."""
         self._names += 1
         name = f"frame_{self._names}"
-        self.connection.register(name, stream_rows(frame) if isinstance(frame, Stream) else frame)
+        self.connection.register(name, _settled(frame) if isinstance(frame, Stream) else frame)
         self._frames[name] = origin_of(frame)
         return quoted(name)
 
@@ -119,3 +123,15 @@ class Engine:
         for name in dict.fromkeys(_REGISTERED.findall(sql)):
             inputs[name] = self._frames.get(name, UNKNOWN)
         return Origin(query=sql, inputs=inputs)
+
+
+def _settled(stream: Stream) -> Any:
+    """Few rows as a table; of many, what reads them anew at each scan."""
+    rows: list[pa.RecordBatch] = []
+    for batch in stream.open():
+        rows.append(batch)
+        if sum(b.num_rows for b in rows) > _FEW_ROWS:
+            from boathouse.lake import rescan  # loads pandas
+
+            return rescan.stream_rows(stream)
+    return pa.Table.from_batches(rows, stream.schema)

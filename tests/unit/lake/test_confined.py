@@ -9,7 +9,7 @@ import pytest
 
 from boathouse.errors import InvalidInput
 from boathouse.lake import DeltaFolder, Engine, schema_of
-from boathouse.lake.snapshot import SnapshotStream
+from boathouse.lake.rescan import snapshot_rows
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def test_no_way_of_reading_leaves_the_table(naming: Callable[[str], DeltaFolder]
     with pytest.raises(InvalidInput, match="names a file outside"):
         Engine().scan(folder.table())
     with pytest.raises(InvalidInput, match="names a file outside"):
-        SnapshotStream(folder.table())
+        snapshot_rows(folder.table())
 
 
 def test_no_write_copies_rows_from_elsewhere(naming: Callable[[str], DeltaFolder], outside: str) -> None:
@@ -65,7 +65,7 @@ def test_a_symbolic_link_is_not_followed(naming: Callable[[str], DeltaFolder], s
     folder = naming("x.parquet")
     (tmp_path / "dev/mine/x.parquet").symlink_to(secret)
     with pytest.raises(InvalidInput, match="names a file outside"):
-        SnapshotStream(folder.table())
+        snapshot_rows(folder.table())
     with pytest.raises(InvalidInput, match="names a file outside"):
         folder.optimize()
 
@@ -76,6 +76,6 @@ def test_names_with_odd_but_own_signs_are_read(tmp_path: Path) -> None:
     values = ["10:30", "a/b", "../x", "..", "a b", "100%", "ü", "c:\\d"]
     folder.append({"at": values, "id": list(range(8))})
     rows = pa.RecordBatchReader.from_stream(folder.table().scan()).read_all()
-    SnapshotStream(folder.table())
+    snapshot_rows(folder.table())
     assert sorted(rows["at"].to_pylist()) == sorted(values)
     assert folder.delete("id = 0").operation == "DELETE"

@@ -9,7 +9,7 @@ import polars
 import pyarrow as pa
 import pytest
 
-from boathouse.lake import DeltaFolder, Engine
+from boathouse.lake import DeltaFolder, Engine, Stream
 
 
 def stored(folder: DeltaFolder, rows: dict[str, Any], **options: Any) -> list[dict[str, Any]]:
@@ -90,3 +90,22 @@ def test_a_relation_hands_itself_to_every_library() -> None:
     assert polars.DataFrame(relation).height == len(relation) == 3
     assert relation.filter("a > 0").select("a + 1 AS b").limit(1).to_dicts() == [{"b": 2}]
     assert relation.types == {"a": "BIGINT"}
+
+
+def test_a_stream_of_many_rows_is_made_anew_at_each_scan_and_one_of_few_is_kept() -> None:
+    opened: list[int] = []
+
+    def stream(rows: int) -> Stream:
+        def start() -> pa.RecordBatchReader:
+            opened.append(rows)
+            return pa.RecordBatchReader.from_batches(schema, (pa.record_batch([range(1000)], schema) for _ in range(rows // 1000)))
+
+        schema = pa.schema([("a", pa.int64())])
+        return Stream(schema, start)
+
+    engine = Engine()
+    few, many = engine.register(stream(1000)), engine.register(stream(200_000))
+    counted = engine.relation(f"SELECT (SELECT count(*) FROM {few}) AS few, (SELECT count(*) FROM {many} WHERE a > 4) AS many")
+    assert counted.to_dicts() == counted.to_dicts() == [{"few": 1000, "many": 199_000}]
+    assert opened.count(1000) == 1
+    assert opened.count(200_000) > 2

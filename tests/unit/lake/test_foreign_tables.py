@@ -15,7 +15,8 @@ from deltalake import DeltaTable, write_deltalake
 
 from boathouse.errors import InvalidInput
 from boathouse.lake import DeltaFolder, Engine
-from boathouse.lake.snapshot import data_files, files_dataset, snapshot_rows
+from boathouse.lake.rescan import files_dataset, snapshot_rows
+from boathouse.lake.snapshot import data_files
 
 
 def log(root: Path, *actions: dict[str, Any], version: int = 0) -> None:
