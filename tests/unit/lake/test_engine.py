@@ -1,5 +1,6 @@
 """SQL over Delta: what a table holds comes back, whatever its values and folders are called."""
 
+import itertools
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -98,7 +99,8 @@ def test_a_stream_of_many_rows_is_made_anew_at_each_scan_and_one_of_few_is_kept(
     def stream(rows: int) -> Stream:
         def start() -> pa.RecordBatchReader:
             opened.append(rows)
-            return pa.RecordBatchReader.from_batches(schema, (pa.record_batch([range(1000)], schema) for _ in range(rows // 1000)))
+            thousand = pa.record_batch([pa.array(range(1000))], schema)
+            return pa.RecordBatchReader.from_batches(schema, itertools.repeat(thousand, rows // 1000))
 
         schema = pa.schema([("a", pa.int64())])
         return Stream(schema, start)
