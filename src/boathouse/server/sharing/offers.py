@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from boathouse.catalog import TableInfo
 from boathouse.errors import InvalidInput
 from boathouse.identity import Identity
-from boathouse.lake import manifest, quoted, schema_json
+from boathouse.lake import batches, manifest, quoted, schema_json
 from boathouse.platform import Platform
 from boathouse.server.sharing.spool import Spool
 
@@ -84,7 +84,7 @@ class Offers:
         if _guarded(info):
             raise InvalidInput(f"{info.name} has masks or a row filter, and change rows would show what they hide: query it")
         folder = self._platform.catalog.folder(info)
-        rows = folder.changes(first - 1, last)
+        rows = batches(folder.changes(first - 1, last)).read_all()
         found = []
         moments = {int(c["version"]): int(c["timestamp"]) for c in folder.history()}
         versions = rows.column("_commit_version") if rows.num_rows else None
