@@ -6,11 +6,13 @@ from boathouse.catalog.function_sql import creates_function, parse_create_functi
 from boathouse.catalog.functions import FunctionInfo, Functions
 from boathouse.catalog.keys import PrimaryKeys
 from boathouse.catalog.lineage import Direction, Lineage, LineageEdge, Source, Walk, kind_of, name_of
+from boathouse.catalog.locations import ExternalLocation, LocationAccess, Locations
 from boathouse.catalog.ownership import Ownership
 from boathouse.catalog.privileges import METASTORE, PRIVILEGES, chain
 from boathouse.catalog.securables import Securables
-from boathouse.catalog.service import Catalog, TableSpec
+from boathouse.catalog.service import Catalog
 from boathouse.catalog.shares import Recipient, SharedTable, Shares, ShareToken
+from boathouse.catalog.spec import TableSpec
 from boathouse.catalog.sql import Query, QueryResult, RowStream, SqlDesk, tables_of
 from boathouse.catalog.table import Table, TablePort
 from boathouse.catalog.values import (
@@ -36,11 +38,14 @@ __all__ = [
     "Catalog",
     "Column",
     "Direction",
+    "ExternalLocation",
     "FunctionInfo",
     "Functions",
     "Grant",
     "Lineage",
     "LineageEdge",
+    "LocationAccess",
+    "Locations",
     "Making",
     "Ownership",
     "PrimaryKeys",

@@ -24,8 +24,9 @@ class CredentialDesk:
         self._out: dict[tuple[str, str, bool], Credentials] = {}
 
     def scoped(self, identity: Identity, subject: str, place: Storage, write: bool) -> Credentials | None:
-        """What opens a place, to read or to write; None where the store has no STS. Raises Unavailable."""
-        role = self._storages.role(place)
+        """What opens a place of a subject's, to read or to write; None where the store has no STS. Raises Unavailable."""
+        environment = subject.partition(".")[0]
+        role = self._storages.role_for(environment, place)
         if role is None:
             return None
         asked, now = (identity.principal, place.url, write), clock.now()

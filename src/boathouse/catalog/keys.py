@@ -5,7 +5,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from boathouse.catalog.service import Catalog, TableSpec
+from boathouse.catalog.service import Catalog
+from boathouse.catalog.spec import TableSpec
 from boathouse.catalog.store import securables
 from boathouse.catalog.values import TableInfo
 from boathouse.database import Database

@@ -2,8 +2,9 @@
 
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -16,71 +17,41 @@ from boathouse.catalog.held import note_change
 from boathouse.catalog.lineage import KINDS as NODES
 from boathouse.catalog.lineage import Lineage, Source, kind_of, mappings_of, name_of
 from boathouse.catalog.listing import Listing
+from boathouse.catalog.new_table import new_table
+from boathouse.catalog.places import Places
+from boathouse.catalog.spec import TableSpec
 from boathouse.catalog.store import grants, pins, securables, share_tables
 from boathouse.catalog.values import Column, Securable, SecurableKind, TableAccess, TableInfo
 from boathouse.database import Database
 from boathouse.errors import AlreadyExists, Conflict, InvalidInput, NotFound
 from boathouse.events import Outbox
 from boathouse.identity import Identity
-from boathouse.lake import UNKNOWN, DeltaFolder, Origin, Storage, Storages, column_types, normalised
+from boathouse.lake import UNKNOWN, Credentials, DeltaFolder, Origin, Storage, Storages
 
 _INSIDE: tuple[SecurableKind, ...] = ("table", "model", "volume")
 """What a schema holds."""
-
-
-@dataclass(frozen=True)
-class TableSpec:
-    """What a new table shall be. `schema` is an Arrow schema; keys may not be null."""
-
-    name: str
-    schema: Any
-    primary_keys: tuple[str, ...] = ()
-    event_time: str | None = None
-    known_time: str | None = None
-    partition_by: tuple[str, ...] = ()
-    description: str = ""
-    tags: Mapping[str, str] = field(default_factory=dict)
-    column_comments: Mapping[str, str] = field(default_factory=dict)
-    constraints: Mapping[str, str] = field(default_factory=dict)
-
-    def check(self) -> None:
-        """Raises InvalidInput when keys or times name no column or have a type that cannot serve."""
-        for what, columns in (
-            ("primary key", self.primary_keys), ("partition column", self.partition_by),
-            ("event time", (self.event_time,) if self.event_time else ()),
-            ("known time", (self.known_time,) if self.known_time else ()),
-        ):  # fmt: skip
-            for column in columns:
-                if column not in self.schema.names:
-                    raise InvalidInput(
-                        f"{self.name}: the {what} {column!r} is no column (it has {', '.join(self.schema.names)})"
-                    )
-        for time in (self.event_time, self.known_time):
-            if time and not str(self.schema.field(time).type).startswith("timestamp"):
-                raise InvalidInput(f"{self.name}.{time} must be a timestamp, not {self.schema.field(time).type}")
-        if self.event_time and self.event_time not in self.primary_keys:
-            raise InvalidInput(f"{self.name}: the event time {self.event_time!r} must be one of the primary keys")
 
 
 class Catalog:
     """Securables and what callers may do with them. Every method that takes an identity authorizes it."""
 
     def __init__(self, database: Database, access: AccessControl, audit: Audit, lineage: Lineage, outbox: Outbox,
-                 storages: Storages, credential_lifetime: timedelta = timedelta(minutes=30)) -> None:  # fmt: skip
+                 storages: Storages, credential_lifetime: timedelta = timedelta(minutes=30),
+                 kept_from: Sequence[Path] = ()) -> None:  # fmt: skip
         self._database = database
         self.access = access
         self.audit = audit
         self.lineage = lineage
         self._outbox = outbox
         self._listing = Listing(database, access)
-        self._storages = storages
+        self.places = Places(database, storages, kept_from)
         self._credentials = CredentialDesk(storages, audit, credential_lifetime)
         self._making = threading.Lock()
         self.pinning = threading.Lock()
 
     def storage(self, environment: str) -> Storage:
         """Where an environment's tables and files lie."""
-        return self._storages.of(environment)
+        return self.places.of(environment)
 
     def folder(self, table: str | TableInfo) -> DeltaFolder:
         """A table's files, for the server's own use; whoever calls has authorized. Raises NotFound."""
@@ -89,8 +60,10 @@ class Catalog:
         return DeltaFolder(place.url, info.name, place.options)
 
     def storage_of(self, table: TableInfo) -> Storage:
-        """Where a table's files lie, with what opens them."""
-        return Storage(table.location, self.storage(table.name.partition(".")[0]).options)
+        """Where a table's files lie, with what opens them. Raises Conflict when an external place is another one by now."""
+        if table.table_type == "EXTERNAL":
+            self.places.check_same(table.location)
+        return self.places.at(table.name, table.location)
 
     def create_catalog(self, name: str, owner: str, comment: str = "") -> Securable:
         """An environment's catalog."""
@@ -123,7 +96,10 @@ class Catalog:
         self._remove(identity, "schema", name)
 
     def create_table(self, identity: Identity, spec: TableSpec, exists_ok: bool = False) -> TableInfo:
-        """A table with its folder at version 0. Raises AlreadyExists, InvalidInput."""
+        """A table with its folder at version 0, or one that lies at an external location.
+
+        Raises AlreadyExists, InvalidInput, and Conflict for a location that overlaps what is taken.
+        """
         name = names.parse(spec.name)
         spec = replace(spec, name=str(name))
         with self._making:  # one at a time: what lies in the folder of a table without a row is debris
@@ -133,36 +109,18 @@ class Catalog:
                 if exists_ok:
                     return self.table(spec.name)
                 raise AlreadyExists(f"the table {spec.name} exists already")
-            spec.check()
             self._ensure_schema(identity, name)
             self.access.authorize(identity, "CREATE TABLE", "schema", name.schema_name)
-            self._make_table(identity, spec, name)
+            spec, properties = new_table(self.places, self.access, identity, spec)
+            with self._database.writing() as connection:
+                self._add("table", spec.name, name.schema_name, identity.principal, spec.description, properties)
+                if properties["table_type"] == "EXTERNAL":
+                    self.places.take(connection, "table", spec.name, properties["location"])
+                self._outbox.emit(connection, "table.created", spec.name, {"principal": identity.principal})
         return self.table(spec.name)
 
-    def _make_table(self, identity: Identity, spec: TableSpec, name: names.Name) -> None:
-        place = self.storage(name.catalog).child(name.schema, name.object)
-        folder = DeltaFolder(place.url, spec.name, place.options)
-        required = [*spec.primary_keys, *([spec.known_time] if spec.known_time else [])]
-        if folder.exists():  # a crash may have left it without its row
-            if folder.table().file_uris():
-                raise Conflict(f"rows of a former {name} lie at {place.url}; move that folder away, then make the table")
-            folder.remove()
-        folder.create(spec.schema, spec.partition_by, spec.description, spec.constraints, required)
-        columns = [
-            {"name": n, "type": t, "comment": spec.column_comments.get(n, "")}
-            for n, t in column_types(normalised(spec.schema))
-        ]
-        properties = {
-            "location": f"{name.schema}/{name.object}", "columns": columns, "primary_keys": list(spec.primary_keys),
-            "event_time": spec.event_time, "known_time": spec.known_time,
-            "partition_by": list(spec.partition_by), "tags": dict(spec.tags), "masks": {}, "row_filter": None,
-        }  # fmt: skip
-        with self._database.writing() as connection:
-            self._add("table", spec.name, name.schema_name, identity.principal, spec.description, properties)
-            self._outbox.emit(connection, "table.created", spec.name, {"principal": identity.principal})
-
     def drop_table(self, identity: Identity, name: str) -> None:
-        """Remove a table and its files. Raises Conflict while a model's record pins a version of it."""
+        """Remove a table, with its files unless they lie outside. Raises Conflict while a model's record pins a version."""
         self.require("table", name)
         self.access.authorize(identity, "MANAGE", "table", name)
         self._check_unpinned(name)
@@ -191,7 +149,7 @@ class Catalog:
             return through_server if _foreign(identity, name) else replace(granted, info=info)
         if granted.through == "server" or (write and "SELECT" not in granted.privileges):
             return through_server  # whoever may put files there could read the others
-        scoped = self._credentials.scoped(identity, name, place, write)
+        scoped = self.scoped(identity, name, place, write)
         if scoped is None:
             return through_server
         usable = tuple(p for p in granted.privileges if write or p != "MODIFY")  # keys to read do not write
@@ -301,6 +259,16 @@ class Catalog:
     def unregister(self, identity: Identity, kind: SecurableKind, name: str) -> None:
         """Forget a securable and its grants; its data is its owner room's affair."""
         self._remove(identity, kind, name)
+
+    def add_place(self, identity: Identity, kind: SecurableKind, name: str, url: str, comment: str = "") -> None:
+        """Note a securable that is a place outside; the caller has authorized. Raises AlreadyExists, Conflict."""
+        with self._making, self._database.writing() as connection:
+            self._add(kind, name, "", identity.principal, comment, {})
+            self.places.take(connection, kind, name, url)
+
+    def scoped(self, identity: Identity, name: str, place: Storage, write: bool) -> Credentials | None:
+        """Short-lived keys to a securable's place, for whoever was authorized; None where the store has no STS."""
+        return self._credentials.scoped(identity, name, place, write)
 
     def pin(self, name: str, version: int, holder: str) -> None:
         """Keep a table's version for as long as `holder` needs it."""
@@ -416,6 +384,7 @@ class Catalog:
         with self._database.writing() as connection:
             connection.execute(securables.delete().where(securables.c.kind == kind, securables.c.name == name))
             connection.execute(grants.delete().where(grants.c.kind == kind, grants.c.securable == name))
+            self.places.release(connection, kind, name)
             note_change(connection, kind, name)
             self.audit.write(connection, identity.principal, f"drop {kind}", name)
             if kind == "table":  # the next of its name is not shared because this one was
@@ -431,9 +400,9 @@ class Catalog:
             kept = connection.execute(
                 sa.select(securables.c.properties).where(securables.c.kind == kind, securables.c.name == name)
             ).scalar() or {}  # fmt: skip
-        if kind not in ("table", "volume") or kept.get("volume_type") == "EXTERNAL":
+        if kind not in ("table", "volume") or "EXTERNAL" in (kept.get("volume_type"), kept.get("table_type")):
             return None
-        return Storage(self.located(name, kept["location"]), self.storage(name.partition(".")[0]).options)
+        return self.places.at(name, kept["location"])
 
     def _table_info(self, row: Any) -> TableInfo:
         p = row["properties"]
@@ -442,14 +411,12 @@ class Catalog:
             columns=tuple(Column(**c) for c in p["columns"]), owner=row["owner"], primary_keys=tuple(p["primary_keys"]),
             event_time=p["event_time"], known_time=p["known_time"], partition_by=tuple(p["partition_by"]),
             description=row["comment"], tags=p["tags"], created_at=row["created_at"], created_by=row["created_by"],
-            masks=p.get("masks") or {}, row_filter=p.get("row_filter"),
+            masks=p.get("masks") or {}, row_filter=p.get("row_filter"), table_type=p.get("table_type") or "MANAGED",
         )  # fmt: skip
 
     def located(self, name: str, location: str) -> str:
         """A kept location as a URL: what the catalog placed is kept relative, so that storage and home can move."""
-        if location.startswith("/") or "://" in location:
-            return location
-        return self.storage(name.partition(".")[0]).child(*location.split("/")).url
+        return self.places.at(name, location).url
 
 
 def _securable(row: Any) -> Securable:

@@ -83,3 +83,12 @@ share_tokens = sa.Table(
     sa.Column("created_by", sa.String(255), nullable=False),
     sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
 )  # fmt: skip
+
+places = sa.Table(
+    "bh_places", metadata,
+    sa.Column("kind", sa.String(32), primary_key=True),
+    sa.Column("name", Name, primary_key=True),
+    sa.Column("url", sa.Text, nullable=False),
+    sa.Column("folded", sa.String(1024), nullable=False, index=True),
+)  # fmt: skip
+"""Places outside the lakehouse's storage: external locations, and what lies in them. `folded` tells overlaps."""

@@ -53,6 +53,7 @@ class TableInfo:
     version: int | None = None
     masks: dict[str, str] = field(default_factory=dict)
     row_filter: str | None = None
+    table_type: Literal["MANAGED", "EXTERNAL", "VIEW"] = "MANAGED"
 
     @property
     def keys(self) -> tuple[str, ...]:

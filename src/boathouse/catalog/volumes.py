@@ -164,7 +164,7 @@ class Volumes:
             raise Conflict(f"{name} can only be read from {identity.environment}: a run writes its own environment")
 
     def _storage(self, info: VolumeInfo) -> Storage:
-        return Storage(info.location, self._catalog.storage(info.name.partition(".")[0]).options)
+        return self._catalog.places.at(info.name, info.location)
 
     def _row(self, name: str) -> Any:
         with self._database.reading() as connection:

@@ -29,6 +29,7 @@ from boathouse.lake import (
     Origin,
     ReadOptions,
     Relation,
+    Storage,
     find_files,
     origin_of,
     schema_of,
@@ -130,10 +131,12 @@ class Lake:
                      event_time: str | None = None, known_time: str | None = None,
                      partition_by: Sequence[str] = (), description: str = "",
                      tags: Mapping[str, str] | None = None, column_comments: Mapping[str, str] | None = None,
-                     constraints: Mapping[str, str] | None = None, exists_ok: bool = False) -> Table:  # fmt: skip
+                     constraints: Mapping[str, str] | None = None, exists_ok: bool = False,
+                     location: str | None = None) -> Table:  # fmt: skip
         """A new table, empty or with the rows of a frame.
 
         `schema` is a frame, an Arrow schema or `{column: type}`. `primary_keys` includes the event time.
+        `location` is a place inside an external location; a Delta table that lies there already must have these columns.
         Raises AlreadyExists unless `exists_ok`, InvalidInput for keys or times that are no columns.
         """
         arrow = schema_of(schema)
@@ -143,13 +146,34 @@ class Lake:
             "primary_keys": list(primary_keys), "event_time": event_time, "known_time": known_time,
             "partition_by": list(partition_by), "description": description, "tags": dict(tags or {}),
             "column_comments": dict(column_comments or {}), "constraints": dict(constraints or {}),
-            "exists_ok": exists_ok,
+            "exists_ok": exists_ok, "location": location,
         }  # fmt: skip
         self.http.call("POST", "/api/v1/tables", body)
         table = self.table(name)
         if not existed and not _is_schema(schema):
             table.append(schema)
         return table
+
+    def register_table(self, name: str, location: str, *, primary_keys: Sequence[str] = (), event_time: str | None = None,
+                       known_time: str | None = None, description: str = "",
+                       tags: Mapping[str, str] | None = None) -> Table:  # fmt: skip
+        """The Delta table that lies inside an external location, under a name; its files stay when it is dropped.
+
+        Raises NotFound where none lies, Conflict when the place overlaps another table, NotPermitted.
+        """
+        body = {"name": self.complete(name), "location": location, "primary_keys": list(primary_keys),
+                "event_time": event_time, "known_time": known_time, "description": description,
+                "tags": dict(tags or {})}  # fmt: skip
+        self.http.call("POST", "/api/v1/tables", body)
+        return self.table(name)
+
+    def location(self, name: str, write: bool = False) -> Storage:
+        """The files of an external location, opened for minutes; `.store()` is an obstore store of them.
+
+        Raises NotPermitted without READ FILES or WRITE FILES, Conflict while tables lie there.
+        """
+        opened = self.http.call("POST", f"/api/v1/locations/{name}/open", {"write": write})
+        return Storage(opened["url"], opened["credentials"])
 
     def import_files(self, name: str, files: str | Path | Sequence[str | Path], *, types: Mapping[str, str] | None = None,
                      primary_keys: Sequence[str] = (), event_time: str | None = None, partition_by: Sequence[str] = (),

@@ -8,6 +8,7 @@ from boathouse.lake.file_folder import FileContent, FileFolder, FileInfo, FilePa
 from boathouse.lake.files import InputFile, ReadOptions, Staging, Typing, find_files, is_input
 from boathouse.lake.frames import Frame, Stream, batches, column_types, conform, fitted, normalised, schema_of, type_named
 from boathouse.lake.literals import duckdb_type, quoted, text
+from boathouse.lake.location import canonical, folded, overlap, within
 from boathouse.lake.manifest import Manifest, ManifestFile, manifest, schema_json
 from boathouse.lake.origin import TAG, UNKNOWN, Origin, origin_of, tag_of, tagged
 from boathouse.lake.relation import Relation
@@ -51,17 +52,20 @@ __all__ = [
     "WorkerProcess",
     "assume",
     "batches",
+    "canonical",
     "check_path",
     "column_types",
     "conform",
     "duckdb_type",
     "find_files",
     "fitted",
+    "folded",
     "is_input",
     "local_path",
     "manifest",
     "normalised",
     "origin_of",
+    "overlap",
     "packed",
     "parquet_sql",
     "quoted",
@@ -74,4 +78,5 @@ __all__ = [
     "text",
     "type_named",
     "unpacked",
+    "within",
 ]

@@ -41,6 +41,10 @@ class DeltaFolder:
         # delta-rs holds Python's lock while it asks a store, which would stop the whole server
         return Storage(self.location, self.options).holds_anything("_delta_log")
 
+    def is_empty(self) -> bool:
+        """Whether no file lies here."""
+        return not Storage(self.location, self.options).holds_anything()
+
     def table(self, version: int | None = None, timestamp: datetime | None = None) -> DeltaTable:
         """The newest snapshot, or the one of a version or time. Raises NotFound."""
         try:

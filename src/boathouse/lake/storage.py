@@ -75,8 +75,17 @@ class Storage:
             with contextlib.suppress(BaseError, OSError):
                 obstore.delete(store, probe)
 
-    def holds_anything(self, below: str) -> bool:
-        """Whether any file lies below a folder of this place."""
+    def check_readable(self) -> None:
+        """Raises Unavailable where nothing can be listed."""
+        if self.local and not self.local.is_dir():
+            raise Unavailable(f"{self.url} is no folder on this machine; make it first")
+        try:
+            next(iter(obstore.list(self.store(retry=_IMPATIENT), chunk_size=1)), None)
+        except (BaseError, OSError) as error:
+            raise Unavailable(f"{self.url} cannot be read: {store_trouble(error)}") from error
+
+    def holds_anything(self, below: str | None = None) -> bool:
+        """Whether any file lies here, or below a folder of this place."""
         return any(page for page in obstore.list(self.store(), prefix=below, chunk_size=1))
 
     def remove(self) -> None:

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from urllib.parse import urlparse
 
 from boathouse.errors import InvalidInput
+from boathouse.lake.location import overlap
 from boathouse.lake.storage import Storage, storage_at
 from boathouse.lake.sts import assume
 
@@ -32,29 +33,39 @@ _KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 
 @dataclass(frozen=True)
 class Storages:
-    """A store for all, with a folder for each environment, and stores of their own for some."""
+    """A store for all, with a folder for each environment, stores of their own for some, and what opens places elsewhere.
+
+    `roles` are by environment, and `role` is for those without one of their own: what callers get on S3,
+    held to what they may reach. `elsewhere` holds options by scheme of URL.
+    """
 
     default: Storage
     own: Mapping[str, Storage] = field(default_factory=dict, hash=False)
+    role: str | None = None
     roles: Mapping[str, str] = field(default_factory=dict, hash=False)
-    """URL of a store -> the role that callers get, held to what they may reach."""
+    elsewhere: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False, hash=False)
 
     def of(self, environment: str) -> Storage:
         """Where an environment's tables and files lie."""
         return self.own.get(environment) or self.default.child(environment)
 
-    def role(self, place: Storage) -> str | None:
+    def at(self, environment: str, url: str) -> Storage:
+        """A place with what opens it for an environment, in its own store or outside."""
+        mine, scheme = self.own.get(environment, self.default), urlparse(url).scheme
+        return Storage(url, mine.options if urlparse(mine.url).scheme == scheme else self.elsewhere.get(scheme, {}))
+
+    def role_for(self, environment: str, place: Storage) -> str | None:
         """The role that opens a place to callers; None where its store has no STS."""
-        return next((role for url, role in self.roles.items() if f"{place.url}/".startswith(f"{url}/")), None)
+        return self.roles.get(environment, self.role) if place.url.startswith("s3:") else None
 
     def check(self, lifetime: timedelta) -> None:
         """Whether each store can be written, and gives credentials where it has a role.
 
         Raises Unavailable naming the store, MissingExtra, and InvalidInput for a lifetime that STS does not know.
         """
-        for place in self.roots():
+        for environment, place in [("", self.default), *self.own.items()]:
             place.check()
-            if role := self.role(place):
+            if role := self.role_for(environment, place):
                 if not timedelta(minutes=15) <= lifetime <= timedelta(hours=12):
                     raise InvalidInput(f"the setting storage_credential_lifetime is {lifetime}: say 15m to 12h")
                 assume(place, role, "boathouse-check", lifetime, write=False)
@@ -69,17 +80,17 @@ def storages(default: str, own: Mapping[str, str], environ: Mapping[str, str],
     """The storages that settings name, opened by `environ`.
 
     `AWS_…`, `AZURE_…` and `GOOGLE_…` variables open every store; `BOATHOUSE_STORAGE_PROD_AWS_…` prod's own alone.
-    `roles` are by environment; `role` holds for the store of all, and for stores of their own without one.
     Raises InvalidInput for a URL that is no storage, and when two stores overlap.
     """
-    everyones = storage_at(default, _options(default, environ))
-    stores = {name: storage_at(url, _options(url, environ, name)) for name, url in own.items()}
-    wanted = {everyones.url: role} | {place.url: roles.get(name, role) for name, place in stores.items()}
-    found = Storages(everyones, stores, {url: arn for url, arn in wanted.items() if arn and url.startswith("s3:")})
+    found = Storages(
+        storage_at(default, _options(default, environ)),
+        {name: storage_at(url, _options(url, environ, name)) for name, url in own.items()},
+        role, dict(roles), {scheme: _options(f"{scheme}:", environ) for scheme in _VARIABLES},
+    )  # fmt: skip
     roots = found.roots()
     for index, root in enumerate(roots):
         for other in roots[:index]:
-            if f"{root.url}/".startswith(f"{other.url}/") or f"{other.url}/".startswith(f"{root.url}/"):
+            if overlap(root.url, other.url):
                 raise InvalidInput(f"the storages {other.url} and {root.url} overlap; give each environment its own")
     return found
 

@@ -18,6 +18,7 @@ from boathouse.catalog import (
     Catalog,
     Functions,
     Lineage,
+    Locations,
     PrimaryKeys,
     SecurableKind,
     Securables,
@@ -79,7 +80,8 @@ class Platform:
         self.storages.check(settings.span("storage_credential_lifetime"))
         self.outbox = Outbox(self.database)
         self.catalog = Catalog(self.database, self.access, self.audit, self.lineage, self.outbox, self.storages,
-                               settings.span("storage_credential_lifetime"))  # fmt: skip
+                               settings.span("storage_credential_lifetime"), [settings.home])  # fmt: skip
+        self.locations = Locations(self.catalog)
         self.functions = Functions(self.database, self.catalog)
         self.volumes = Volumes(self.database, self.catalog)
         self.feature_specs = FeatureSpecs(self.database, self.catalog)

@@ -36,6 +36,7 @@ class NewTable(BaseModel):
     column_comments: dict[str, str] = {}
     constraints: dict[str, str] = {}
     exists_ok: bool = False
+    location: str | None = None
 
 
 class Opening(BaseModel):
@@ -92,15 +93,15 @@ def tables(who: Caller, platform: Served, request: Request, response: Response, 
 
 @router.post("/tables")
 def create_table(body: NewTable, who: Caller, platform: Served) -> dict[str, Any]:
-    """A new table, empty."""
+    """A new table, empty; or, with a location and no columns, the one that lies there."""
     if body.arrow_schema:
         schema = pa.ipc.read_schema(pa.py_buffer(base64.b64decode(body.arrow_schema)))
     else:
-        schema = schema_of(body.columns or {})
+        schema = None if body.location and not body.columns else schema_of(body.columns or {})
     spec = TableSpec(
         name=body.name, schema=schema, primary_keys=tuple(body.primary_keys), event_time=body.event_time,
         known_time=body.known_time, partition_by=tuple(body.partition_by), description=body.description,
-        tags=body.tags, column_comments=body.column_comments, constraints=body.constraints,
+        tags=body.tags, column_comments=body.column_comments, constraints=body.constraints, location=body.location,
     )  # fmt: skip
     return platform.catalog.create_table(who, spec, exists_ok=body.exists_ok).to_dict()
 

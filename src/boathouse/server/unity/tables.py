@@ -44,7 +44,7 @@ def table_info(info: TableInfo, who: Identity, platform: Platform) -> dict[str, 
     shown = not guarded and may_open(who, platform, info.location)
     return {
         "name": name.object, "catalog_name": name.catalog, "schema_name": name.schema, "full_name": info.name,
-        "table_type": "MANAGED", "data_source_format": "DELTA", "columns": column_infos(info),
+        "table_type": info.table_type, "data_source_format": "DELTA", "columns": column_infos(info),
         "storage_location": info.location if shown else None, "comment": info.description or None,
         "properties": dict(info.tags), "owner": info.owner, "created_at": millis(info.created_at),
         "created_by": info.created_by, "updated_at": millis(info.created_at), "updated_by": info.created_by,
@@ -80,7 +80,7 @@ def summaries(catalog_name: str, who: Caller, platform: Served, page: Paged,
         return bool(name.catalog == catalog_name and schema.fullmatch(name.schema) and table.fullmatch(name.object))
 
     found = [info for info in platform.catalog.tables(who) if wanted(info)]
-    return page.of("tables", found, lambda t: t.name, lambda t: {"full_name": t.name, "table_type": "MANAGED"})
+    return page.of("tables", found, lambda t: t.name, lambda t: {"full_name": t.name, "table_type": t.table_type})
 
 
 def _like(pattern: str) -> re.Pattern[str]:
@@ -89,10 +89,10 @@ def _like(pattern: str) -> re.Pattern[str]:
 
 @router.post("/tables")
 def create_table(body: NewTable, who: Caller, platform: Served) -> dict[str, Any]:
-    """A new managed Delta table; needs CREATE TABLE in a schema that is there."""
+    """A new Delta table: managed, or EXTERNAL at a place inside an external location; needs CREATE TABLE in a schema there is."""
     schema = f"{body.catalog_name}.{body.schema_name}"
-    if body.table_type.upper() != "MANAGED" or body.storage_location:
-        raise InvalidInput("tables made here are MANAGED, at a place that the catalog chooses: leave out storage_location")
+    if (body.table_type.upper() == "EXTERNAL") != bool(body.storage_location):
+        raise InvalidInput("an EXTERNAL table has a storage_location, and a MANAGED one leaves it to the catalog")
     if body.data_source_format.upper() not in ("DELTA", "DATA_SOURCE_FORMAT_UNSPECIFIED"):
         raise InvalidInput(f"tables are Delta tables here, not {body.data_source_format}")
     if not body.columns:
@@ -103,6 +103,7 @@ def create_table(body: NewTable, who: Caller, platform: Served) -> dict[str, Any
     spec = TableSpec(
         f"{schema}.{body.name}", columns, partition_by=partition_columns(body.columns), description=body.comment or "",
         tags=body.properties or {}, column_comments=_comments(body.columns), constraints=_not_null(body.columns),
+        location=body.storage_location,
     )  # fmt: skip
     return table_info(platform.catalog.create_table(who, spec), who, platform)
 

@@ -1,0 +1,91 @@
+"""A new table's files, and what the catalog keeps of it: placed in the environment's storage, or found outside."""
+
+from dataclasses import replace
+from typing import Any
+
+import pyarrow as pa
+
+from boathouse import names
+from boathouse.catalog.access import AccessControl
+from boathouse.catalog.places import Places
+from boathouse.catalog.spec import TableSpec
+from boathouse.errors import Conflict, InvalidInput, NotFound, SchemaMismatch
+from boathouse.identity import Identity
+from boathouse.lake import DeltaFolder, column_types, normalised
+
+
+def new_table(places: Places, access: AccessControl, identity: Identity, spec: TableSpec) -> tuple[TableSpec, dict[str, Any]]:
+    """Makes the files, or finds them at an external location; the table as it is then, and its properties.
+
+    Raises InvalidInput, NotPermitted, NotFound, Conflict and SchemaMismatch.
+    """
+    if spec.location is None:
+        spec.check()
+        name = names.parse(spec.name)
+        location, table_type = f"{name.schema}/{name.object}", "MANAGED"
+        _make(DeltaFolder(*_at(places, spec.name, location)), spec)
+    else:
+        location, table_type = places.outside(spec.location), "EXTERNAL"
+        _authorize(places, access, identity, location)
+        places.check_free(location)
+        places.check_same(location)
+        spec = _found(DeltaFolder(*_at(places, spec.name, location)), spec)
+    types = column_types(normalised(spec.schema))
+    columns = [{"name": n, "type": t, "comment": spec.column_comments.get(n, "")} for n, t in types]
+    return spec, {
+        "location": location, "table_type": table_type, "columns": columns, "primary_keys": list(spec.primary_keys),
+        "event_time": spec.event_time, "known_time": spec.known_time,
+        "partition_by": list(spec.partition_by), "tags": dict(spec.tags), "masks": {}, "row_filter": None,
+    }  # fmt: skip
+
+
+def _at(places: Places, name: str, location: str) -> tuple[str, str, Any]:
+    place = places.at(name, location)
+    return place.url, name, place.options
+
+
+def _make(folder: DeltaFolder, spec: TableSpec) -> None:
+    required = [*spec.primary_keys, *([spec.known_time] if spec.known_time else [])]
+    if folder.exists():  # a crash may have left it without its row
+        if folder.table().file_uris():
+            raise Conflict(
+                f"rows of a former {spec.name} lie at {folder.location}; move that folder away, then make the table"
+            )
+        folder.remove()
+    folder.create(spec.schema, spec.partition_by, spec.description, spec.constraints, required)
+
+
+def _authorize(places: Places, access: AccessControl, identity: Identity, url: str) -> None:
+    location = places.covering(url)
+    if location is None:
+        raise InvalidInput(f"{url} lies in no external location; an admin can make one: `boathouse locations create NAME URL`")
+    access.authorize(identity, "CREATE EXTERNAL TABLE", "external_location", location)
+
+
+def _found(folder: DeltaFolder, spec: TableSpec) -> TableSpec:
+    """The Delta table that lies there, or a new one where nothing lies."""
+    if not folder.exists():
+        if spec.schema is None:
+            raise NotFound(f"no Delta table lies at {folder.location}; give columns to make one there")
+        if not folder.is_empty():
+            raise Conflict(f"{folder.location} holds files that are no Delta table; choose an empty place")
+        spec.check()
+        required = [*spec.primary_keys, *([spec.known_time] if spec.known_time else [])]
+        folder.create(spec.schema, spec.partition_by, spec.description, spec.constraints, required)
+        return spec
+    table, schema = folder.table(), folder.schema()
+    _check_schema(spec, schema)
+    about = table.metadata()
+    found = replace(
+        spec, schema=schema, partition_by=tuple(about.partition_columns), description=spec.description or about.description or ""
+    )
+    found.check()
+    return found
+
+
+def _check_schema(spec: TableSpec, schema: pa.Schema) -> None:
+    if spec.schema is None:
+        return
+    wanted, there = column_types(normalised(spec.schema)), column_types(normalised(schema))
+    if dict(wanted) != dict(there):
+        raise SchemaMismatch(f"the table at {spec.location} has the columns {dict(there)}, not {dict(wanted)}")
