@@ -15,7 +15,16 @@ from boathouse.cli.session import connected
 
 if TYPE_CHECKING:
     from boathouse.client.import_report import ImportReport
+    from boathouse.client.ingest_report import IngestReport
 
+_KEY = typer.Option([], "--key", help="a primary key column of a new table; may be repeated")
+_EVENT_TIME = typer.Option("", "--event-time", help="the column of a new table that says when a row happened")
+_PARTITION_BY = typer.Option([], "--partition-by", help="a column to partition a new table by")
+_DESCRIPTION = typer.Option("", "--description", help="of a new table")
+_EVOLVE = typer.Option(False, "--evolve", help="let columns in that the table does not have")
+_MAX_BAD_ROWS = typer.Option(None, "--max-bad-rows", help="write nothing if more are bad (default: no limit)")
+_FILE_COLUMN = typer.Option(False, "--file-column", help="add the column _file, the file each row came from")
+_TIME_COLUMN = typer.Option(False, "--time-column", help="add the column _ingested_at, when each row was taken in")
 _TYPE = typer.Option([], "--type", help="COLUMN=TYPE instead of what is inferred; may be repeated")
 _FORMAT = typer.Option("", "--format", help="csv, json or parquet, where the file's name does not say it")
 _ENCODING = typer.Option("", "--encoding", help="of text, for example latin-1 (default: UTF-8, or what a byte order mark says)")
@@ -29,20 +38,23 @@ _DATE_FORMAT = typer.Option("", "--date-format", help="how dates or times are wr
 def register(_app: typer.Typer) -> None:
     """Add these commands to those of tables."""
     tables.command("import")(import_files)
+    tables.command("ingest")(ingest)
 
 
 def import_files(
     name: str,
     files: list[str] = typer.Argument(help="files, folders or patterns: CSV, JSON (lines or arrays), Parquet; also .gz"),
     types: list[str] = _TYPE,
-    key: list[str] = typer.Option([], "--key", help="a primary key column of a new table; may be repeated"),
-    event_time: str = typer.Option("", "--event-time", help="the column of a new table that says when a row happened"),
-    partition_by: list[str] = typer.Option([], "--partition-by", help="a column to partition a new table by"),
-    description: str = typer.Option("", "--description", help="of a new table"),
+    key: list[str] = _KEY,
+    event_time: str = _EVENT_TIME,
+    partition_by: list[str] = _PARTITION_BY,
+    description: str = _DESCRIPTION,
     mode: str = typer.Option("append", "--mode", help="append, overwrite or merge (on the keys)"),
-    evolve: bool = typer.Option(False, "--evolve", help="let columns in that the table does not have"),
+    evolve: bool = _EVOLVE,
     rejects: str = typer.Option("", "--rejects", help="a .csv, .jsonl or .parquet file for bad rows, instead of NAME_rejected"),
-    max_bad_rows: int | None = typer.Option(None, "--max-bad-rows", help="write nothing if more are bad (default: no limit)"),
+    max_bad_rows: int | None = _MAX_BAD_ROWS,
+    file_column: bool = _FILE_COLUMN,
+    time_column: bool = _TIME_COLUMN,
     form: str = _FORMAT,
     encoding: str = _ENCODING,
     delimiter: str = _DELIMITER,
@@ -61,12 +73,76 @@ def import_files(
             name, files, types=pairs(types, "type"), primary_keys=key, event_time=event_time or None,
             partition_by=partition_by, description=description, mode=mode, evolve=evolve,  # type: ignore[arg-type]
             rejects=Path(rejects) if rejects else None, max_bad_rows=max_bad_rows, progress=progress,
+            file_column=file_column, time_column=time_column,
             **reading(form, encoding, delimiter, quote, header, null, date_format),
         )  # fmt: skip
     if as_json:
         dump(report.to_dict())
     else:
         tell(report)
+
+
+def ingest(
+    name: str,
+    source: str = typer.Argument(help="a folder that files arrive in, with all below it"),
+    pattern: str = typer.Option("", "--pattern", help="only files whose name or path matches, for example '*.csv'"),
+    watch: bool = typer.Option(False, "--watch", help="look again and again until Ctrl-C"),
+    every: float = typer.Option(2.0, "--every", help="seconds between looks"),
+    changed: str = typer.Option("ignore", "--changed", help="a file taken in that is another now: ignore, fail or append"),
+    settle: float = typer.Option(2.0, "--settle", help="seconds that a file must have stood still"),
+    types: list[str] = _TYPE,
+    key: list[str] = _KEY,
+    event_time: str = _EVENT_TIME,
+    partition_by: list[str] = _PARTITION_BY,
+    description: str = _DESCRIPTION,
+    evolve: bool = _EVOLVE,
+    max_bad_rows: int | None = _MAX_BAD_ROWS,
+    file_column: bool = _FILE_COLUMN,
+    time_column: bool = _TIME_COLUMN,
+    form: str = _FORMAT,
+    encoding: str = _ENCODING,
+    delimiter: str = _DELIMITER,
+    quote: str = _QUOTE,
+    header: bool | None = _HEADER,
+    null: list[str] = _NULL,
+    date_format: str = _DATE_FORMAT,
+    as_json: bool = JSON,
+) -> None:
+    """Files that arrive in a folder as rows of a table: each file exactly once, across restarts and crashes.
+
+    Rows that do not fit are kept in NAME_rejected, what was taken in is listed in NAME_files. Exits 1 if a file cannot be read.
+    """
+    with connected() as lake, bars() as progress:
+        ingester = lake.ingester(
+            name, source, pattern=pattern, changed=changed, settle=settle, progress=progress, types=pairs(types, "type"),  # type: ignore[arg-type]
+            primary_keys=key, event_time=event_time or None, partition_by=partition_by, description=description,
+            evolve=evolve, max_bad_rows=max_bad_rows, file_column=file_column, time_column=time_column,
+            **reading(form, encoding, delimiter, quote, header, null, date_format),
+        )  # fmt: skip
+        for report in ingester.watch(every) if watch else [ingester.run()]:
+            if as_json:
+                dump(report.to_dict())
+            else:
+                tell_ingested(report)
+    if not watch and report.failed:
+        raise typer.Exit(1)
+
+
+def tell_ingested(report: "IngestReport") -> None:
+    """What one look took in, for people."""
+    count, version = len(report.files), "" if report.version is None else f", version {report.version}"
+    files = "1 file is" if count == 1 else f"{count} files are"
+    say(f"{report.rows:,} rows of {files} in {report.table} now{version}; {report.known} were there already")
+    if report.bad_rows:
+        say(f"{report.bad_rows:,} bad rows: see {report.rejects}")
+    for note in report.notes:
+        say(f"note: {note}")
+    for file in report.waiting:
+        say(f"waiting: {file} is still being written")
+    for file in report.changed:
+        say(f"changed: {file} was taken in before and is another now")
+    for file, reason in report.failed.items():
+        say(f"failed: {reason if file in reason else f'{file}: {reason}'}")
 
 
 def reading(form: str, encoding: str, delimiter: str, quote: str, header: bool | None, null: list[str],

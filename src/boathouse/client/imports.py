@@ -6,14 +6,15 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import pyarrow as pa
 
 from boathouse.catalog import Table, TableInfo
 from boathouse.client.import_report import ImportedFile, ImportReport
+from boathouse.client.marks import Mark, TakenMeanwhile, append_missing, numbers
 from boathouse.errors import DuplicateKey, InvalidInput, NotFound, NotPermitted, SchemaMismatch
-from boathouse.lake import Commit, InputFile, ReadOptions, Staging, Stream, Typing, column_types, type_named
+from boathouse.lake import UNCHANGED, Commit, InputFile, ReadOptions, Staging, Stream, Typing, column_types, type_named
 
 if TYPE_CHECKING:
     from boathouse.client.lake import Lake
@@ -22,13 +23,20 @@ Mode = Literal["append", "overwrite", "merge"]
 Progress = Callable[[str, int, int], None]
 """Told (step, done, of how many): bytes while `reading`, rows while `writing`."""
 
+FILE, TIME = "_file", "_ingested_at"
+"""The columns that name each row's file, and when it was taken in."""
+
 _REJECTED = {"file": "string", "line": "bigint", "reason": "string", "raw": "string", "import_id": "string",
              "rejected_at": "timestamp"}  # fmt: skip
+_MOST_SOURCES = 20
 
 
 @dataclass(frozen=True)
 class ImportOptions:
-    """How rows become the table's. `types` are column -> SQL type; `rejects` is a file for bad rows instead of a table."""
+    """How rows become the table's. `types` are column -> SQL type; `rejects` is a file for bad rows instead of a table.
+
+    `file_column` and `time_column` add the columns `_file` and `_ingested_at`.
+    """
 
     types: Mapping[str, str] = field(default_factory=dict)
     primary_keys: tuple[str, ...] = ()
@@ -39,6 +47,8 @@ class ImportOptions:
     evolve: bool = False
     rejects: Path | None = None
     max_bad_rows: int | None = None
+    file_column: bool = False
+    time_column: bool = False
     reading: ReadOptions = field(default_factory=ReadOptions)
 
     @property
@@ -47,20 +57,42 @@ class ImportOptions:
         more = (self.event_time,) if self.event_time and self.event_time not in self.primary_keys else ()
         return (*self.primary_keys, *more)
 
+    @property
+    def added(self) -> dict[str, tuple[str, pa.DataType]]:
+        """Columns beside those of the files: name -> (SQL, type)."""
+        found = {}
+        if self.file_column:
+            found[FILE] = ("_file::VARCHAR", pa.string())
+        if self.time_column:
+            found[TIME] = ("now()", type_named("timestamp"))
+        return found
+
+
+def loading_options(**given: Any) -> ImportOptions:
+    """Import options out of plain arguments, those of reading among them. Raises InvalidInput for an unknown one."""
+    reading = {name: given.pop(name) for name in ReadOptions.__dataclass_fields__ if name in given}
+    if unknown := sorted(set(given) - set(ImportOptions.__dataclass_fields__)):
+        raise InvalidInput(f"an import takes no {unknown[0]!r}")
+    for name in ("primary_keys", "partition_by"):
+        given[name] = tuple(given.get(name) or ())
+    return ImportOptions(**{**given, "types": dict(given.get("types") or {}), "reading": ReadOptions(**reading)})
+
 
 class Importer:
-    """One import into one table."""
+    """One import into one table. With `marks` (file -> mark) no file is ever taken in twice."""
 
-    def __init__(self, lake: "Lake", name: str, options: ImportOptions, progress: Progress | None = None) -> None:
+    def __init__(self, lake: "Lake", name: str, options: ImportOptions, progress: Progress | None = None,
+                 marks: Mapping[str, Mark] | None = None, sources: Sequence[str] | None = None) -> None:  # fmt: skip
         if options.mode not in ("append", "overwrite", "merge"):
             raise InvalidInput(f"the mode {options.mode!r} is unknown; use append, overwrite or merge")
         self._lake = lake
         self._name = lake.complete(name)
         self._options = options
         self._progress = progress or (lambda step, done, total: None)
+        self._marks = marks
+        self._sources = sources
         self._id = uuid.uuid4().hex
-        self._sources: tuple[str, ...] = ()  # files on this machine are no nodes of the lineage
-        self._table = _opened(lake, self._name)
+        self._table = opened(lake, self._name)
         self._keys = tuple(self._table.info.primary_keys) if self._table else options.keys
         if options.mode == "merge" and not self._keys:
             raise InvalidInput(f"{self._name} has no primary keys to merge on; name them with --key")
@@ -68,14 +100,19 @@ class Importer:
     def run(self, files: Sequence[InputFile]) -> ImportReport:
         """Import the files. Raises InvalidInput, SchemaMismatch, DuplicateKey, Conflict; then nothing was written."""
         began = time.monotonic()
+        if self._sources is None:
+            self._sources = [f"file:{Path(f.name).name}" for f in files] if len(files) <= _MOST_SOURCES else []
         with Staging(files, self._options.reading, self._on_read(files)) as staging:
             typing = staging.typing(self._known(staging), self._keys)
             self._check_columns(typing)
             good = staging.judge(typing)
             staging.check_still()
             self._check_bad(staging, sum(good.values()))
-            rejects = self._keep_rejects(staging)
             created = self._table is None
+            if created and self._marks is not None:
+                # bad rows depend on the table's types: these must stand before any is kept
+                self._table = self._create(self._schema(typing))
+            rejects = self._keep_rejects(staging)
             try:
                 version = self._write(staging, typing, sum(good.values()))
             except BaseException:
@@ -84,7 +121,7 @@ class Importer:
             return ImportReport(
                 table=self._name, version=version, mode=self._options.mode, created=created,
                 files=tuple(ImportedFile(f.name, f.size, good.get(f.name, 0), staging.rejected.get(f.name, 0)) for f in files),
-                columns=dict(column_types(typing.schema)), rejects=rejects, first_bad=_said(staging.first_reject),
+                columns=dict(column_types(self._schema(typing))), rejects=rejects, first_bad=_said(staging.first_reject),
                 renamed={c.found.header: c.name for c in typing.columns if c.found.header != c.name},
                 notes=(*staging.found.notes, *typing.notes), import_id=self._id, seconds=time.monotonic() - began,
             )  # fmt: skip
@@ -118,17 +155,23 @@ class Importer:
             known.setdefault(by_case.get(name.casefold(), name), kind)
         return known
 
+    def _schema(self, typing: Typing) -> pa.Schema:
+        return pa.schema([*typing.schema, *((name, kind) for name, (_, kind) in self._options.added.items())])
+
     def _check_columns(self, typing: Typing) -> None:
+        names = [name.casefold() for name in self._schema(typing).names]
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise InvalidInput(f"the files have a column {twice!r} of their own; leave that of the import out")
         if self._table is None or self._options.evolve:
             return
         known = {f.name.casefold() for f in self._table.schema()}
-        if extra := [c.name for c in typing.columns if c.name.casefold() not in known]:
+        if extra := [name for name in self._schema(typing).names if name.casefold() not in known]:
             raise SchemaMismatch(f"{self._name} has no column {extra[0]!r}; let new columns in with --evolve, or drop it")
 
     def _check_bad(self, staging: Staging, good: int) -> None:
         bad, limit = sum(staging.rejected.values()), self._options.max_bad_rows
         first = f"the first: {_said(staging.first_reject)}"
-        if bad and not good:
+        if bad and not good and (self._marks is None or self._table is None):
             raise InvalidInput(f"none of the {bad} rows fits {self._name}; {first}; nothing was written")
         if limit is not None and bad > limit:
             raise InvalidInput(f"{bad} rows are bad, more than the {limit} allowed; {first}; nothing was written")
@@ -139,28 +182,35 @@ class Importer:
         options = self._options
         if options.mode == "merge" and (example := staging.repeated(typing, self._keys)):
             raise DuplicateKey(f"rows of the files share a key, for example {example}; nothing was written")
-        made = None if self._table else self._create(typing)
+        made = None if self._table else self._create(self._schema(typing))
         table = self._table or made
         assert table is not None
         try:
-            return self._commit(table, self._counted(staging.rows(typing), rows), rows).version
+            found = staging.rows(typing, {name: sql for name, (sql, _) in options.added.items()})
+            return self._commit(table, self._counted(found, rows), rows).version
         except BaseException:
             if made:
                 self._lake.drop_table(made.name)
             raise
 
     def _commit(self, table: Table, rows: Stream, count: int) -> Commit:
+        evolve, sources = self._options.evolve, self._sources or ()
         if self._options.mode == "overwrite":
-            return table.overwrite(rows, evolve=self._options.evolve, sources=self._sources)
+            return table.overwrite(rows, evolve=evolve, sources=sources)
+        if self._marks is not None:
+            commit = table.append(rows, evolve=evolve, sources=sources, marks=numbers(self._marks))
+            if commit.operation == UNCHANGED:
+                raise TakenMeanwhile
+            return commit
         if not count:
-            return Commit(table.version, "UNCHANGED", 0)
+            return Commit(table.version, UNCHANGED, 0)
         if self._options.mode == "merge":
-            return table.merge(rows, evolve=self._options.evolve, sources=self._sources)
-        return table.append(rows, evolve=self._options.evolve, sources=self._sources)
+            return table.merge(rows, evolve=evolve, sources=sources)
+        return table.append(rows, evolve=evolve, sources=sources)
 
-    def _create(self, typing: Typing) -> Table:
+    def _create(self, schema: pa.Schema) -> Table:
         return self._lake.create_table(
-            self._name, typing.schema, primary_keys=self._keys, event_time=self._options.event_time,
+            self._name, schema, primary_keys=self._keys, event_time=self._options.event_time,
             partition_by=self._options.partition_by, description=self._options.description,
         )  # fmt: skip
 
@@ -182,11 +232,17 @@ class Importer:
             staging.write_rejects(self._options.rejects)
             return str(self._options.rejects)
         table = rejected_table(self._lake, self._name, self._table.info if self._table else None)
-        table.append(staging.rejects({"import_id": f"'{self._id}'", "rejected_at": "now()"}), sources=self._sources)
+        columns = {"import_id": f"'{self._id}'", "rejected_at": "now()"}
+        if self._marks is None:
+            table.append(staging.rejects(columns), sources=self._sources)
+        else:
+            marks = {file: self._marks[file] for file in staging.rejected}
+            append_missing(table, marks, lambda left: staging.rejects(columns, left))
         return table.name
 
     def _forget_rejects(self, rejects: str | None) -> None:
-        if rejects and not self._options.rejects:
+        """Of a write that failed. Rows with marks stay: whoever takes the file in next does not add them again."""
+        if rejects and not self._options.rejects and self._marks is None:
             with contextlib.suppress(Exception):
                 self._lake.table(rejects).delete(f"import_id = '{self._id}'")
 
@@ -200,7 +256,8 @@ def rejected_table(lake: "Lake", name: str, info: TableInfo | None) -> Table:
     return table
 
 
-def _opened(lake: "Lake", name: str) -> Table | None:
+def opened(lake: "Lake", name: str) -> Table | None:
+    """A table, if it is there and the caller may open it."""
     try:
         return lake.table(name)
     except (NotFound, NotPermitted):

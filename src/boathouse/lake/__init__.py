@@ -5,7 +5,7 @@ from boathouse.lake.delta import DeltaFolder
 from boathouse.lake.engine import Engine
 from boathouse.lake.exchange import packed, unpacked
 from boathouse.lake.file_folder import FileContent, FileFolder, FileInfo, FilePage, check_path
-from boathouse.lake.files import InputFile, ReadOptions, Staging, Typing, find_files, is_input
+from boathouse.lake.files import InputFile, ReadOptions, Staging, Typing, find_files, is_input, local_file
 from boathouse.lake.frames import Frame, Stream, batches, column_types, conform, fitted, normalised, schema_of, type_named
 from boathouse.lake.literals import duckdb_type, quoted, text
 from boathouse.lake.location import canonical, folded, overlap, within
@@ -61,6 +61,7 @@ __all__ = [
     "fitted",
     "folded",
     "is_input",
+    "local_file",
     "local_path",
     "manifest",
     "normalised",

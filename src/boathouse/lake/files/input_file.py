@@ -22,7 +22,8 @@ _UNFINISHED = (".tmp", ".part", ".partial", ".crdownload", ".inprogress")
 class InputFile:
     """One file of rows. `mark` changes whenever its content may have: size and time, or an object's tag.
 
-    `current` is the mark that it has now; `path` is where it lies, if that is on this machine.
+    `current` is the mark that it has now; `path` is where it lies, if that is on this machine, and `written_at`
+    when it was last written there, in seconds.
     """
 
     name: str
@@ -31,6 +32,7 @@ class InputFile:
     open: Callable[[], BinaryIO] = field(repr=False, compare=False)
     current: Callable[[], str | None] = field(repr=False, compare=False)
     path: Path | None = None
+    written_at: float | None = None
 
     @property
     def compressed(self) -> bool:
@@ -62,7 +64,8 @@ def local_file(path: Path, name: str | None = None) -> InputFile:
     mark = _mark(path)
     if mark is None:
         raise NotFound(f"there is no file {path}")
-    return InputFile(name or str(path), path.stat().st_size, mark, lambda: path.open("rb"), lambda: _mark(path), path)
+    size, written = (int(part) for part in mark.split("-"))
+    return InputFile(name or str(path), size, mark, lambda: path.open("rb"), lambda: _mark(path), path, written / 1e9)
 
 
 def _mark(path: Path) -> str | None:

@@ -22,14 +22,16 @@ def stage_parquet(files: Sequence[InputFile], folder: Path, on_read: OnRead | No
     parts: list[str] = []
     schemas: list[pa.Schema] = []
     headers: dict[str, tuple[str, str]] = {}
+    staged: dict[str, str] = {}
     for number, file in enumerate(files):
         path = file.path or _copied(file, folder / f"copy-{number}.parquet")
         found = _schema(file, path)
         names = clean_names(found.names)
         for name, header in zip(names, found.names, strict=True):
             headers.setdefault(name.casefold(), (name, header))
+            staged.setdefault(headers[name.casefold()][0], f"c{len(staged)}")
         kept = [headers[name.casefold()][0] for name in names]
-        listed = ", ".join(f"{quoted(old)} AS {quoted(new)}" for old, new in zip(found.names, kept, strict=True))
+        listed = ", ".join(f"{quoted(old)} AS {staged[new]}" for old, new in zip(found.names, kept, strict=True))
         place = f"{literals.text(file.name)} AS _file, file_row_number + 1 AS _line, 0 AS _offset, 0 AS _length"
         parts.append(f"SELECT {listed}, {place} "
                      f"FROM read_parquet({sql_list([path])}, file_row_number=true)")  # fmt: skip
@@ -38,7 +40,7 @@ def stage_parquet(files: Sequence[InputFile], folder: Path, on_read: OnRead | No
             on_read(file.size)
     together = _unified(schemas)
     by_name = dict(headers.values())
-    columns = tuple(FoundColumn(f.name, by_name[f.name], quoted(f.name), "native", f.type) for f in together)
+    columns = tuple(FoundColumn(f.name, by_name[f.name], staged[f.name], "native", f.type) for f in together)
     view = "(" + " UNION ALL BY NAME ".join(parts) + ")"
     row = ", ".join(f"{quoted(c.header)} := {c.sql}" for c in columns)
     return FoundRows(view, columns, raw=f"to_json(struct_pack({row}))::VARCHAR")

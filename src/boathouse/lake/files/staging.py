@@ -84,10 +84,12 @@ class Staging:
         schema = self._engine.connection.sql(f"SELECT * FROM ({query}) LIMIT 0").to_arrow_table().schema
         return Stream(schema, lambda: self._engine.connection.cursor().sql(query).to_arrow_reader(_BATCH))
 
-    def rejects(self, columns: Mapping[str, str] | None = None) -> Stream:
-        """The rows that were set aside: file, line, reason, raw, and columns given by SQL."""
+    def rejects(self, columns: Mapping[str, str] | None = None, files: Sequence[str] | None = None) -> Stream:
+        """The rows that were set aside, of all files or some: file, line, reason, raw, and columns given by SQL."""
         added = "".join(f", {sql} AS {name}" for name, sql in (columns or {}).items())
         query = f"SELECT *{added} FROM read_parquet({sql_list([self._rejects.path])})"
+        if files is not None:
+            query += f" WHERE list_contains({sql_list(files)}, file)"
         schema = self._engine.connection.sql(f"SELECT * FROM ({query}) LIMIT 0").to_arrow_table().schema
         return Stream(schema, lambda: self._engine.connection.cursor().sql(query).to_arrow_reader(_BATCH))
 
