@@ -5,8 +5,33 @@ from boathouse.catalog.audit import Audit
 from boathouse.catalog.function_sql import creates_function, parse_create_function
 from boathouse.catalog.functions import FunctionInfo, Functions
 from boathouse.catalog.keys import PrimaryKeys
-from boathouse.catalog.lineage import Direction, Lineage, LineageEdge, Source, Walk, kind_of, name_of
-from boathouse.catalog.locations import ExternalLocation, LocationAccess, Locations
+from boathouse.catalog.lineage import (
+    ALL_COLUMNS,
+    KINDS,
+    NEWEST,
+    ColumnEdge,
+    Direction,
+    GraphEdge,
+    GraphNode,
+    Lineage,
+    LineageEdge,
+    LineageGraph,
+    Source,
+    Spans,
+    Walk,
+    graph_of,
+    inside,
+    kind_of,
+    name_of,
+    number_of,
+    parse_node,
+    veiled,
+)
+from boathouse.catalog.locations import (
+    ExternalLocation,
+    LocationAccess,
+    Locations,
+)
 from boathouse.catalog.ownership import Ownership
 from boathouse.catalog.privileges import METASTORE, PRIVILEGES, chain
 from boathouse.catalog.securables import Securables
@@ -30,20 +55,27 @@ from boathouse.catalog.volumes import VolumeAccess, VolumeInfo, Volumes
 from boathouse.catalog.work import work
 
 __all__ = [
+    "ALL_COLUMNS",
+    "KINDS",
     "METASTORE",
+    "NEWEST",
     "PRIVILEGES",
     "AccessControl",
     "Audit",
     "AuditEntry",
     "Catalog",
     "Column",
+    "ColumnEdge",
     "Direction",
     "ExternalLocation",
     "FunctionInfo",
     "Functions",
     "Grant",
+    "GraphEdge",
+    "GraphNode",
     "Lineage",
     "LineageEdge",
+    "LineageGraph",
     "LocationAccess",
     "Locations",
     "Making",
@@ -61,6 +93,7 @@ __all__ = [
     "Shares",
     "Source",
     "Sources",
+    "Spans",
     "SqlDesk",
     "Table",
     "TableAccess",
@@ -73,9 +106,14 @@ __all__ = [
     "Walk",
     "chain",
     "creates_function",
+    "graph_of",
+    "inside",
     "kind_of",
     "name_of",
+    "number_of",
     "parse_create_function",
+    "parse_node",
     "tables_of",
+    "veiled",
     "work",
 ]

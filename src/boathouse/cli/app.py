@@ -15,6 +15,7 @@ from boathouse.cli import (
     governance,
     imports,
     jobs,
+    lineage,
     locations,
     login,
     models,
@@ -47,7 +48,8 @@ Start with `boathouse demo`, which does all of that on real flight data.
 
 app = typer.Typer(help=_HELP, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
 for room in (
-    starter, serve, login, code, jobs, data, imports, locations, functions, people, governance, shares, models, monitors, demo,
+    starter, serve, login, code, jobs, data, imports, locations, functions, lineage, people, governance,
+    shares, models, monitors, demo,
 ):  # fmt: skip
     room.register(app)
 

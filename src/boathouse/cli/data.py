@@ -1,4 +1,4 @@
-"""Tables, schemas, SQL and lineage."""
+"""Tables, schemas and SQL."""
 
 import sys
 
@@ -18,7 +18,6 @@ def register(app: typer.Typer) -> None:
     app.add_typer(schemas, name="schemas")
     app.add_typer(tables, name="tables")
     app.command()(sql)
-    app.command()(lineage)
 
 
 @catalogs.command("list")
@@ -156,16 +155,3 @@ def sql(
             print(rows)
         else:
             write_rows(rows, form, sys.stdout.buffer)
-
-
-def lineage(
-    name: str,
-    down: bool = typer.Option(False, "--down", help="what was made out of it"),
-    up: bool = typer.Option(False, "--up", help="what it was made out of (the default)"),
-    as_json: bool = JSON,
-) -> None:
-    """What a table or model was made out of, and what was made out of it."""
-    with connected() as lake:
-        rows = lake.lineage(name, "down" if down and not up else "up")
-        show(rows, ["source", "source_version", "target", "target_version", "run_id", "at"], as_json,
-             empty=f"no lineage is recorded for {name}")  # fmt: skip

@@ -1,6 +1,5 @@
 """Models, features, experiments, endpoints, scoring and traces."""
 
-import json
 import sys
 from pathlib import Path
 
@@ -20,7 +19,6 @@ def register(app: typer.Typer) -> None:
     for group, name in ((features, "features"), (experiments, "experiments"), (models, "models"), (endpoints, "endpoints")):
         app.add_typer(group, name=name)
     app.command()(score)
-    app.command()(trace)
 
 
 @models.command("list")
@@ -245,19 +243,3 @@ def score(
         with output.open("wb") as out:
             write_rows(scored, output.suffix.lstrip("."), out)
         say(f"{scored.count()} rows scored with {model_uri} are in {output}")
-
-
-def trace(prediction_id: str, as_json: bool = JSON) -> None:
-    """From one prediction back: request, features, model version, training run, commit, raw tables."""
-    with connected() as lake:
-        found = lake.trace(prediction_id)
-    if as_json:
-        dump(found)
-        return
-    for part, value in found.items():
-        say(f"{part.replace('_', ' ').upper()}")
-        if isinstance(value, dict):
-            facts({f"  {k}": v if not isinstance(v, dict) else json.dumps(v, default=str) for k, v in value.items()}, False)
-        else:
-            for line in value or ["-"]:
-                say(f"  {line}")

@@ -2,12 +2,14 @@
 
 import base64
 import contextlib
+import json
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
+from urllib.parse import quote
 
 import pyarrow as pa
 
@@ -225,15 +227,34 @@ class Lake:
         """Change a table's description, tags, masks or row filter."""
         return TableInfo.from_dict(self.http.call("PATCH", f"/api/v1/tables/{self.complete(name)}", changes))
 
-    def lineage(self, name: str, direction: str = "up") -> list[dict[str, Any]]:
-        """Edges that lead to a table or model (`up`) or from it (`down`)."""
-        full = name if ":" in name else self.complete(name)
-        found: list[dict[str, Any]] = self.http.call("GET", f"/api/v1/lineage/{full}", params={"direction": direction})
+    def lineage(self, name: str, direction: str = "up", *, version: int | None = None, depth: int | None = None,
+                columns: bool = False) -> list[dict[str, Any]]:  # fmt: skip
+        """Edges that lead to a table, model or column (`up`), or from it (`down`, `both`).
+
+        Of one column with `schema.table.column`, of all with `columns`. With a version: what that version holds,
+        and what holds it. Raises NotFound, NotPermitted.
+        """
+        found: list[dict[str, Any]] = json.loads(self.lineage_as("edges", name, direction, version=version, depth=depth,
+                                                                 columns=columns))  # fmt: skip
         return found
+
+    def lineage_as(self, form: str, name: str, direction: str = "up", *, version: int | None = None,
+                   depth: int | None = None, columns: bool = False) -> str:  # fmt: skip
+        """Lineage as text: JSON (`edges`, `graph`), `dot` for Graphviz, `mermaid`."""
+        wanted = {"environment": self._environment, "direction": direction, "at": version, "depth": depth,
+                  "columns": columns, "format": form}  # fmt: skip
+        given = {k: v for k, v in wanted.items() if v is not None}
+        return self.http.text(f"/api/v1/lineage/{quote(name, safe='')}", given).text
 
     def trace(self, prediction_id: str) -> dict[str, Any]:
         """From a prediction back to request, features, model version, run, commit and raw tables."""
         found: dict[str, Any] = self.http.call("GET", f"/api/v1/trace/{self._environment}/{prediction_id}")
+        return found
+
+    def touched(self, name: str, version: int) -> dict[str, Any]:
+        """From a version of a table forward: versions of tables and models, endpoints, and how many predictions."""
+        path = f"/api/v1/touched/{self.complete(name)}"
+        found: dict[str, Any] = self.http.call("GET", path, params={"version": version})
         return found
 
     def await_endpoint(self, name: str, seconds: float = 180) -> None:

@@ -10,7 +10,7 @@ class Reads:
 
     A writer that names its sources is believed. Else rows that know their origin say what they were made
     out of. Of rows that do not, it can only be inferred: whatever was read since the write before it, or,
-    where nothing was, what that write had. Inferred sources are marked as such.
+    where nothing was and that write's rows did not know more, what that write had. Such sources are marked.
     """
 
     def __init__(self, complete: Callable[[str], str]) -> None:
@@ -34,14 +34,13 @@ class Reads:
             return []  # a delete between a read and the write that it is for changes nothing
         since, self._since = {n: str(v) for n, v in self._since.items()}, {}
         if making.sources is not None:
-            declared = [self._declared(source) for source in making.sources]
-            self._before = dict(declared)
-            return [(*source, "declared") for source in declared]
+            self._before = {}
+            return [(*self._declared(source), "declared") for source in making.sources]
         derived = making.origin.tables()
         inferred: dict[str, str | None] = {}
         if not making.origin.complete:
             inferred = {n: v for n, v in (since or self._before).items() if n != target}
-        self._before = {**inferred, **derived}
+        self._before = {} if making.origin.complete else {**inferred, **derived}
         found = [(n, v, "derived") for n, v in derived.items()]
         return found + [(n, v, "inferred") for n, v in inferred.items() if n not in derived]
 

@@ -1,6 +1,6 @@
 """The history of runs: every state a run and its tasks went through, kept across crashes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -110,6 +110,12 @@ class Runs:
                 sa.select(task_runs).where(task_runs.c.run_id == run_id).order_by(task_runs.c.started_at)
             ).mappings().all()  # fmt: skip
         return Run(**row, tasks=tuple(_task(t) for t in tasks))
+
+    def jobs_of(self, run_ids: Iterable[str]) -> dict[str, str]:
+        """Run -> its job, `environment.job`; runs that are not known are left out."""
+        query = sa.select(runs.c.id, runs.c.environment, runs.c.job).where(runs.c.id.in_(list(run_ids)))
+        with self._database.reading() as connection:
+            return {r.id: f"{r.environment}.{r.job}" for r in connection.execute(query)}
 
     def newest(self, environment: str | None = None, job: str | None = None, state: str | None = None,
                limit: int = 50) -> Sequence[Run]:  # fmt: skip

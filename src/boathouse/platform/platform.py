@@ -41,7 +41,9 @@ from boathouse.platform.doors import doors
 from boathouse.platform.home import Home
 from boathouse.platform.inference import InferenceFlush
 from boathouse.platform.lineage import ServedLineage
+from boathouse.platform.seen_lineage import SeenLineage
 from boathouse.platform.sharing import Sharing
+from boathouse.platform.touched import Touched
 from boathouse.platform.trace import Tracer
 from boathouse.project import definition, parse_resource
 from boathouse.registry import Registry
@@ -102,6 +104,7 @@ class Platform:
         self.runner = Runner(
             self.runs, settings.path("runs"), self._identify, self._run_ended, self._check_launch, self._submit_child
         )
+        self.seen_lineage = SeenLineage(self.catalog, self.lineage, self.runs)
         self.registry = Registry(self.database, self.outbox.emit, self.audit.write)
         self.code = CodeDelivery(self.catalog, self.identities, self.deployments, self.projects, self.runner, self.registry)
         self.delivery = Delivery(self.registry, self.deployments, self.access, self.audit, self._submit_test)
@@ -254,7 +257,7 @@ class Platform:
 
     def trace(self, identity: Identity, environment: str, prediction_id: str) -> dict[str, Any]:
         """From one prediction back to where it came from."""
-        return Tracer(self.catalog, self.registry, self.lineage).trace(identity, environment, prediction_id)
+        return Tracer(self.catalog, self.registry, self.lineage, self.sql).trace(identity, environment, prediction_id)
 
     def _let_operator_in(self) -> None:
         """Whoever owns the files of a home cannot lock themselves out of it."""
@@ -263,6 +266,10 @@ class Platform:
             self.identities.authenticate(self.home.operator_token())
         except Unauthenticated:
             self.home.keep_operator_token(self.identities.issue(self.operator, comment="operator of this home"))
+
+    def touched(self, identity: Identity, table: str, version: int) -> dict[str, Any]:
+        """From one version of a table forward to everything that it went into."""
+        return Touched(self.catalog, self.lineage, self.sql).of(identity, table, version)
 
     def _submit_test(self, environment: str, model: str, version: int) -> str:
         return self.submit_builtin(environment, "deliver", [model, str(version)], label=f"deliver-{model.partition('.')[2]}",

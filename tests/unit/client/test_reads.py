@@ -33,8 +33,8 @@ def test_a_second_write_without_reads_has_the_sources_of_the_first(reads: Reads)
     reads.note("dev.raw.weather", 3)
     reads.sources(TARGET, Making())
     assert reads.sources("dev.features.more", Making()) == [("dev.raw.weather", "3", "inferred")]
-    reads.sources(TARGET, Making(WEATHER))
-    assert reads.sources("dev.features.more", Making()) == [("dev.raw.weather", "3", "inferred")]
+    reads.sources(TARGET, Making(WEATHER))  # rows that know their origin: others beside them are not theirs
+    assert reads.sources("dev.ops.log", Making()) == []
 
 
 def test_what_came_beside_known_rows_is_inferred(reads: Reads) -> None:

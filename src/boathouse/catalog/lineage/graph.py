@@ -1,13 +1,15 @@
 """A piece of lineage as one value: what lists, JSON and pictures are made of."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from boathouse.catalog.lineage.column_walk import ColumnEdge
 from boathouse.catalog.lineage.edge import LineageEdge
-from boathouse.catalog.lineage.node import is_dropped, kind_of, name_of
+from boathouse.catalog.lineage.node import is_dropped, kind_of, name_of, number_of
+from boathouse.catalog.lineage.spans import UNVERSIONED
+from boathouse.catalog.lineage.walk import Walk
 
 
 @dataclass(frozen=True)
@@ -80,17 +82,65 @@ class LineageGraph:
         }  # fmt: skip
 
 
-def node_of(key: str, steps: int, version: str | None = None, newest: str | None = None) -> GraphNode:
-    """A node that may be seen."""
-    return GraphNode(key, kind_of(key), name_of(key), version, newest, steps, dropped=is_dropped(key))
+def graph_of(start: str, walks: Sequence[Walk], newest: Mapping[str, int], jobs: Mapping[str, str], *,
+             version: str | None = None, column: str | None = None,
+             steps: Sequence[ColumnEdge] = ()) -> LineageGraph:  # fmt: skip
+    """Walks from one node as one graph.
+
+    `newest` holds each node's newest version, `jobs` the job of each run. With a column only those edges stay that
+    `steps` has steps of.
+    """
+    by_pair: dict[tuple[str, str], list[ColumnEdge]] = {}
+    for step in steps:
+        by_pair.setdefault((step.source, step.target), []).append(step)
+    found = {(e.source, e.target): e for walk in walks for e in walk.edges}
+    edges = [
+        _edge(edge, jobs, newest if version is None else {}, tuple(by_pair.get(pair, ())))
+        for pair, edge in sorted(found.items()) if column is None or pair in by_pair
+    ]  # fmt: skip
+    nodes = _nodes(start, version, walks, edges, newest)
+    return LineageGraph(start, column, version, nodes, tuple(edges), any(walk.cut for walk in walks))
 
 
-def edge_of(edge: LineageEdge, job: str | None, behind: int) -> GraphEdge:
-    """An edge whose ends may both be seen."""
+def _edge(edge: LineageEdge, jobs: Mapping[str, str], newest: Mapping[str, int], columns: tuple[ColumnEdge, ...]) -> GraphEdge:
+    read, known = number_of(edge.source_version), newest.get(edge.source)
+    behind = max(known - read, 0) if read is not None and known is not None else 0
     return GraphEdge(
         edge.source, edge.source_version, edge.target, edge.target_version, edge.how, edge.at, edge.operation,
-        edge.job or job, edge.run_id, edge.principal, edge.current, behind,
+        edge.job or jobs.get(edge.run_id or ""), edge.run_id, edge.principal, edge.current, behind, columns,
     )  # fmt: skip
+
+
+def _nodes(start: str, version: str | None, walks: Sequence[Walk], edges: Sequence[GraphEdge],
+           newest: Mapping[str, int]) -> tuple[GraphNode, ...]:  # fmt: skip
+    steps: dict[str, int] = {}
+    for walk in walks:
+        for node, away in walk.steps.items():
+            steps.setdefault(node, -away if walk.direction == "up" else away)
+    shown = _versions(edges, steps)
+    shown[start] = version or (str(newest[start]) if start in newest else shown.get(start))
+    late = {e.target for e in edges if e.behind and kind_of(e.target) == "table"}
+    return tuple(
+        GraphNode(key, kind_of(key), name_of(key), shown.get(key), str(newest[key]) if key in newest else None,
+                  steps.get(key, 0), dropped=is_dropped(key), stale=key in late)
+        for key in dict.fromkeys([start, *(end for e in edges for end in (e.source, e.target))])
+    )  # fmt: skip
+
+
+def _versions(edges: Sequence[GraphEdge], steps: Mapping[str, int]) -> dict[str, str | None]:
+    """Upstream the newest version that was read, downstream the newest that was made."""
+    shown: dict[str, str | None] = {}
+    for edge in edges:
+        for node, version, way in ((edge.source, edge.source_version, -1), (edge.target, edge.target_version, 1)):
+            known = shown.get(node)
+            if node not in shown or (steps.get(node, 0) * way > 0 and _order(version) > _order(known)):
+                shown[node] = version
+    return shown
+
+
+def _order(version: str | None) -> int:
+    number = number_of(version)
+    return UNVERSIONED if number is None else number
 
 
 def veiled(graph: LineageGraph, aliases: Mapping[str, str]) -> LineageGraph:

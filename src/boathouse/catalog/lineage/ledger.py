@@ -79,6 +79,12 @@ class Lineage:
         number = number_of(version)
         return list(self.walk(target, "up", number, 1).edges) if number is not None else []
 
+    def knows(self, node: str) -> bool:
+        """Whether anything was noted of a node."""
+        with self._database.reading() as connection:
+            written = connection.execute(sa.select(writes.c.id).where(writes.c.target == node).limit(1)).first()
+            return bool(written or connection.execute(sa.select(reads.c.id).where(reads.c.source == node).limit(1)).first())
+
     def versions(self, node: str) -> list[str]:
         """The versions of a node that were noted, oldest first."""
         query = sa.select(writes.c.version, writes.c.number).where(writes.c.target == node).distinct()

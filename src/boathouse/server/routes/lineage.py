@@ -1,20 +1,20 @@
 """Lineage: told by those who write, and shown to those who may see both ends."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
+from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel
 
-from boathouse.catalog import Direction, Source, kind_of, name_of
-from boathouse.identity import Identity
+from boathouse.catalog import Source
 from boathouse.lake import Origin
-from boathouse.platform import Platform
+from boathouse.platform import Ways, to_dot, to_mermaid
 from boathouse.server.auth import Caller, Served
 
 router = APIRouter(prefix="/api/v1", tags=["lineage"])
+Form = Literal["edges", "graph", "dot", "mermaid"]
 Reading = tuple[str, str | None] | tuple[str, str | None, Literal["declared", "derived", "inferred"]]
 """Something that was read: name, version, and how that is known."""
-
 
 
 class Derivation(BaseModel):
@@ -26,19 +26,32 @@ class Derivation(BaseModel):
     origin: dict[str, Any] | None = None
 
 
-@router.get("/lineage/{name}")
-def lineage(name: str, who: Caller, platform: Served, direction: Direction = "up") -> list[dict[str, Any]]:
-    """Edges that lead to a name (`up`) or from it (`down`)."""
-    _see_node(who, platform, name)
-    edges = platform.lineage.edges(name, direction)
-    return [e.__dict__ for e in edges if all(platform.catalog.sees(who, end) for end in (e.source, e.target))]
+@router.get("/lineage/{name:path}")
+def lineage(
+    name: str, who: Caller, platform: Served, direction: Ways = "up", environment: str | None = None,
+    at: str | None = None, depth: int | None = None, columns: bool = False,
+    form: Annotated[Form, Query(alias="format")] = "edges",
+) -> Any:  # fmt: skip
+    """Edges that lead to a name (`up`) or from it (`down`); of one column with `schema.table.column`.
+
+    `format` gives them as a list of edges, a graph, or text for Graphviz or Mermaid. What the caller may not
+    see is "(hidden 1)" and so on.
+    """
+    node, column = platform.seen_lineage.find(who, name, environment)
+    graph = platform.seen_lineage.graph(who, node, direction, version=at, depth=depth, column=column, columns=columns)
+    if form == "edges":
+        kept = [edge.to_dict() for edge in graph.edges]
+        return kept if columns or column else [{k: v for k, v in e.items() if k != "columns"} for e in kept]
+    if form == "graph":
+        return graph.to_dict()
+    return PlainTextResponse(to_dot(graph) if form == "dot" else to_mermaid(graph))
 
 
-def _see_node(who: Identity, platform: Platform, node: str) -> None:
-    if not platform.catalog.sees(who, node):
-        if kind_of(node) == "model":
-            platform.access.authorize(who, "EXECUTE", "model", name_of(node))
-        platform.access.authorize(who, "SELECT", "table", name_of(node))
+@router.get("/touched/{name}")
+def touched(name: str, version: int, who: Caller, platform: Served) -> dict[str, Any]:
+    """From a version of a table forward: versions of tables and models, endpoints, and how many predictions."""
+    platform.access.authorize(who, "SELECT", "table", name)
+    return platform.touched(who, name, version)
 
 
 @router.post("/lineage")
