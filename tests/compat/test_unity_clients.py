@@ -62,6 +62,8 @@ def test_unitycatalog_client_does_all_that_the_caller_may(client: Client) -> Non
     assert said["own"] == ["data-scientists"]  # what others hold on a catalog that ann does not manage is not shown
     assert (said["model"], said["versions"]) == (["dev.oss.delay", "delay"], [])
     assert said["foreign_source"] == [400, "INVALID_PARAMETER_VALUE"]
+    assert (said["volume"], said["volumes"]) == (["dev.oss.files", "more pictures"], ["files"])
+    assert said["volume_credentials"] == REFUSED
     assert len(said["metastore"]) == 36
 
 
@@ -101,7 +103,7 @@ def test_databricks_sdk_does_all_that_the_caller_may(client: Client) -> None:
 def test_databricks_sdk_grants_and_sees_where_privileges_come_from(client: Client) -> None:
     said = client("databricks_sdk", "ann", "works")
     assert said["granted"] == [["bob", ["MANAGE", "SELECT"]]]
-    assert said["inherited"] == "WRITE_VOLUME CATALOG dev"
+    assert said["inherited"] == "SELECT CATALOG dev"
     assert not said["taken"]
 
 

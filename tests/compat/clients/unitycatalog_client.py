@@ -57,6 +57,15 @@ async def works(api: uc.ApiClient) -> None:
     new_version = uc.CreateModelVersion(model_name="delay", catalog_name="dev", schema_name="oss", source="s3://elsewhere/model")
     said["foreign_source"] = await refused(lambda: versions.create_model_version(new_version))
     said["versions"] = (await versions.list_model_versions("dev.oss.delay")).model_versions
+    volumes = uc.VolumesApi(api)
+    volume = await volumes.create_volume(uc.CreateVolumeRequestContent(
+        name="files", catalog_name="dev", schema_name="oss", volume_type=uc.VolumeType.MANAGED, comment="pictures"))  # fmt: skip
+    await volumes.update_volume("dev.oss.files", uc.UpdateVolumeRequestContent(comment="more pictures"))
+    said["volume"] = [volume.full_name, (await volumes.get_volume("dev.oss.files")).comment]
+    said["volumes"] = [v.name for v in (await volumes.list_volumes("dev", "oss")).volumes]
+    said["volume_credentials"] = await refused(lambda: uc.TemporaryCredentialsApi(api).generate_temporary_volume_credentials(
+        uc.GenerateTemporaryVolumeCredential(volume_id=volume.volume_id, operation=uc.VolumeOperation.READ_VOLUME)))  # fmt: skip
+    await volumes.delete_volume("dev.oss.files")
     said["metastore"] = (await uc.MetastoresApi(api).summary()).metastore_id
     said["credentials"] = await refused(lambda: uc.TemporaryCredentialsApi(api).generate_temporary_table_credentials(
         uc.GenerateTemporaryTableCredential(table_id=table.table_id, operation=uc.TableOperation.READ)))  # fmt: skip
@@ -115,6 +124,8 @@ async def denied(api: uc.ApiClient) -> None:
         "grants": await refused(lambda: grants.get(uc.SecurableType.TABLE, "dev.lab.trips")),
         "grant": await refused(lambda: grants.update(uc.SecurableType.TABLE, "dev.lab.trips",
                                                      uc.UpdatePermissions(changes=[change]))),
+        "volume": await refused(lambda: uc.VolumesApi(api).create_volume(uc.CreateVolumeRequestContent(
+            name="mine", catalog_name="dev", schema_name="lab", volume_type=uc.VolumeType.MANAGED))),
         "model": await refused(lambda: uc.RegisteredModelsApi(api).create_registered_model(
             uc.CreateRegisteredModel(name="mine", catalog_name="dev", schema_name="lab"))),
     }  # fmt: skip

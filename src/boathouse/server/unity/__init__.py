@@ -14,13 +14,14 @@ from boathouse.server.unity import (
     tables,
     tags,
     versions,
+    volumes,
 )
 
 PREFIX = "/api/2.1/unity-catalog"
 PREFIXES = (PREFIX, "/api/2.0/unity-catalog")
 """databricks-sdk asks for some things below the one, for some below the other: both answer everything."""
 
-NOUNS = (catalogs, schemas, tables, versions, models, permissions, credentials, metastore, constraints, tags)
+NOUNS = (catalogs, schemas, tables, volumes, versions, models, permissions, credentials, metastore, constraints, tags)
 
 
 def unity_router() -> APIRouter:

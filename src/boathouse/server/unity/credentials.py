@@ -39,7 +39,7 @@ def table_credentials(body: ForTable, who: Caller, platform: Served) -> dict[str
     check_files(who, platform, access)
     if body.operation == "READ_WRITE":
         platform.audit.record(who.principal, "hand out write credentials", name)
-    return credentials(access.info.location)
+    return credentials(access)
 
 
 @router.post("/temporary-path-credentials")

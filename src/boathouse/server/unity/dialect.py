@@ -14,7 +14,7 @@ _OPEN = frozenset({
 })  # fmt: skip
 """What the open-source server's clients know; they reject an answer that names anything else."""
 
-_OURS_ALONE = frozenset({"DEPLOY", "RUN", "MERGE", "PROMOTE", "APPROVE", "MANAGE ENDPOINT", "QUERY"})
+_OURS_ALONE = frozenset({"OWNER", "CREATE SHARE", "DEPLOY", "RUN", "MERGE", "PROMOTE", "APPROVE", "MANAGE ENDPOINT", "QUERY"})
 
 
 def speaks_sdk(request: Request) -> bool:

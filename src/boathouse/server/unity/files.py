@@ -5,11 +5,14 @@ local disk a credential governs nothing, so only those who read the disk anyway:
 run as the operator's operating-system user. All others get rows through the server.
 """
 
+from typing import Any
+
 from boathouse import clock
 from boathouse.catalog import TableAccess
 from boathouse.errors import NotPermitted
 from boathouse.identity import Identity
 from boathouse.platform import Platform
+from boathouse.server.unity.securable import millis
 
 _LIFETIME_MILLIS = 3_600_000
 
@@ -39,13 +42,23 @@ def check_files(who: Identity, platform: Platform, access: TableAccess) -> None:
     name = access.info.name
     if access.through == "server":
         raise NotPermitted(
-            f"rows of {name} come through the server only: it has masks or a row filter, or belongs to another "
-            "environment than the run; read it through SQL",
+            f"rows of {name} come through the server only: it has masks or a row filter, belongs to another environment "
+            "than the run, or lies on a store that gives out no credentials of its own (no STS); read it through SQL",
             missing={"access": "files", "on": name},
         )
     check_open(who, platform, access.info.location, name)
 
 
-def credentials(location: str) -> dict[str, object]:
+def credentials(access: TableAccess) -> dict[str, Any]:
+    """TemporaryCredentials of a table: the store's scoped ones, or on this machine's disk none at all."""
+    if not access.credentials:
+        return empty_credentials(access.info.location)
+    given = access.credentials
+    keys = {"access_key_id": given["AWS_ACCESS_KEY_ID"], "secret_access_key": given["AWS_SECRET_ACCESS_KEY"],
+            "session_token": given["AWS_SESSION_TOKEN"]}  # fmt: skip
+    return {"url": access.info.location, "expiration_time": millis(access.expires_at), "aws_temp_credentials": keys}
+
+
+def empty_credentials(location: str) -> dict[str, Any]:
     """TemporaryCredentials for a place on this machine: they hold nothing, and say until when."""
     return {"url": location, "expiration_time": clock.millis() + _LIFETIME_MILLIS, "aws_temp_credentials": None}

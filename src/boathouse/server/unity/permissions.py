@@ -6,7 +6,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 
-from boathouse.catalog import METASTORE, Grant, SecurableKind, chain
+from boathouse.catalog import METASTORE, Grant, SecurableKind
 from boathouse.identity import Identity
 from boathouse.platform import Platform
 from boathouse.server.auth import Caller, Served
@@ -61,14 +61,16 @@ def effective_permissions(securable_type: str, full_name: str, who: Caller, plat
                           principal: str | None = None) -> dict[str, Any]:  # fmt: skip
     """Grants that hold here, with the securable above that each comes from."""
     kind, name = _target(who, platform, securable_type, full_name)
+    shown = None if platform.access.may_grant(who, kind, name) else who.names
     held: dict[str, list[dict[str, Any]]] = {}
-    for above, above_name in chain(kind, name):
-        for grant in _shown(who, platform, above, above_name, principal):  # type: ignore[arg-type]
-            for privilege in spelled([grant.privilege], speaks_sdk(request)):
-                found: dict[str, Any] = {"privilege": privilege}
-                if (above, above_name) != (kind, name):
-                    found |= {"inherited_from_type": _TYPES[above], "inherited_from_name": above_name}
-                held.setdefault(grant.principal, []).append(found)
+    for reason in platform.access.effective(kind, name):
+        if principal not in (None, reason.principal) or (shown is not None and reason.principal not in shown):
+            continue
+        for privilege in spelled([reason.privilege], speaks_sdk(request)):
+            found: dict[str, Any] = {"privilege": privilege}
+            if (reason.kind, reason.securable) != (kind, name):
+                found |= {"inherited_from_type": _TYPES[reason.kind], "inherited_from_name": reason.securable}
+            held.setdefault(reason.principal, []).append(found)
     return {"privilege_assignments": [{"principal": p, "privileges": held[p]} for p in sorted(held)]}
 
 
@@ -82,7 +84,7 @@ def _target(who: Identity, platform: Platform, securable_type: str, full_name: s
 
 
 def _shown(who: Identity, platform: Platform, kind: SecurableKind, name: str, principal: str | None) -> list[Grant]:
-    manages = platform.access.allows(who, "MANAGE", kind, name)
+    manages = platform.access.may_grant(who, kind, name)
     return [
         g for g in platform.access.grants(kind, name)
         if (manages or g.principal in who.names) and principal in (None, g.principal)

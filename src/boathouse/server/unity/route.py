@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Query, Request
@@ -82,6 +82,15 @@ class Page:
         left = sorted((one for one in found if name(one) > self.after), key=name)
         shown = left[: self.limit]
         more = len(left) > len(shown)
+        return {key: [shape(one) for one in shown], "next_page_token": _token(name(shown[-1])) if more else None}
+
+
+    def read(self, key: str, fetch: Callable[[str | None, int], Sequence[T]], name: Callable[[T], str],
+             shape: Callable[[T], dict[str, Any]]) -> dict[str, Any]:  # fmt: skip
+        """The same where the catalog itself reads a page: `fetch(after, limit)`, one more than is shown."""
+        found = fetch(self.after or None, self.limit + 1)
+        shown = found[: self.limit]
+        more = len(found) > self.limit
         return {key: [shape(one) for one in shown], "next_page_token": _token(name(shown[-1])) if more else None}
 
 

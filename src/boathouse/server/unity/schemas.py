@@ -35,8 +35,11 @@ def schema_info(found: Securable) -> dict[str, Any]:
 def list_schemas(catalog_name: str, who: Caller, platform: Served, page: Paged) -> dict[str, Any]:
     """Schemas of a catalog that the caller may use."""
     catalog = platform.catalog.require("catalog", seen(who, platform, "catalog", catalog_name)).name
-    found = [s for s in platform.catalog.securables("schema", catalog) if platform.catalog.visible(who, "schema", s.name)]
-    return page.of("schemas", found, lambda s: s.name, schema_info)
+
+    def fetch(after: str | None, limit: int) -> list[Securable]:
+        return platform.catalog.listed(who, "schema", catalog=catalog, limit=limit, after=after)
+
+    return page.read("schemas", fetch, lambda s: s.name, schema_info)
 
 
 @router.post("/schemas")

@@ -65,7 +65,10 @@ def list_tables(catalog_name: str, schema_name: str, who: Caller, platform: Serv
     def shape(info: TableInfo) -> dict[str, Any]:
         return {k: v for k, v in table_info(info, who, platform).items() if k not in left_out}
 
-    return page.of("tables", platform.catalog.tables(who, schema), lambda t: t.name, shape)
+    def fetch(after: str | None, limit: int) -> list[TableInfo]:
+        return platform.catalog.tables(who, schema, limit=limit, after=after)
+
+    return page.read("tables", fetch, lambda t: t.name, shape)
 
 
 @router.get("/table-summaries")

@@ -11,7 +11,7 @@ from boathouse.identity import Identity
 from boathouse.platform import Platform
 from boathouse.registry import VersionInfo, local_artifacts
 from boathouse.server.auth import Caller, Served
-from boathouse.server.unity.files import check_open, credentials, may_open
+from boathouse.server.unity.files import check_open, empty_credentials, may_open
 from boathouse.server.unity.registry import changing
 from boathouse.server.unity.route import Paged, UnityRoute
 from boathouse.server.unity.securable import identifier, millis, seen
@@ -125,4 +125,4 @@ def version_credentials(body: ForVersion, who: Caller, platform: Served) -> dict
     platform.access.authorize(who, "EXECUTE", "model", name)
     location = _location(platform.registry.version(name, body.version), platform)
     check_open(who, platform, location, f"{name} version {body.version}")
-    return credentials(location)
+    return empty_credentials(location)
