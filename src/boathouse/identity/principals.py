@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from boathouse import clock
 from boathouse.database import Database
 from boathouse.errors import AlreadyExists, InvalidInput, NotFound
+from boathouse.identity.kept import Kept, note_change
 from boathouse.identity.store import external_users, members, passwords, principals, sessions, tokens, workloads
 from boathouse.identity.values import Principal, PrincipalKind
 
@@ -18,6 +19,7 @@ class Principals:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._groups: Kept[frozenset[str]] = Kept(database)
 
     def create(self, name: str, kind: PrincipalKind) -> Principal:
         """A new principal. Raises AlreadyExists, InvalidInput."""
@@ -70,6 +72,7 @@ class Principals:
             known = sa.select(members).where(members.c.group_name == group, members.c.member == member)
             if not connection.execute(known).first():
                 connection.execute(members.insert().values(group_name=group, member=member))
+                note_change(connection)
 
     def remove_member(self, group: str, member: str) -> None:
         """Take a principal out of a group. Raises NotFound when it is not in it."""
@@ -77,16 +80,24 @@ class Principals:
         with self._database.writing() as connection:
             if not connection.execute(which).rowcount:
                 raise NotFound(f"{member} is not in {group}; `boathouse groups list` shows who is")
+            note_change(connection)
 
     def groups_of(self, principal: str) -> frozenset[str]:
         """Every group that holds the principal, directly or through another group."""
-        with self._database.reading() as connection:
-            pairs = connection.execute(sa.select(members.c.group_name, members.c.member)).all()
+        kept, epoch = self._groups.get(principal)
+        if kept is None:
+            kept = self._closure(principal)
+            self._groups.put(principal, kept, epoch)
+        return kept
+
+    def _closure(self, principal: str) -> frozenset[str]:
         found: set[str] = set()
         wanted = {principal}
-        while wanted:
-            wanted = {g for g, m in pairs if m in wanted} - found
-            found |= wanted
+        with self._database.reading() as connection:
+            while wanted:
+                holding = sa.select(members.c.group_name).where(members.c.member.in_(wanted))
+                wanted = set(connection.execute(holding).scalars()) - found
+                found |= wanted
         return frozenset(found)
 
     def disable(self, name: str) -> None:
@@ -109,11 +120,13 @@ class Principals:
                 connection.execute(table.delete().where(table.c.principal == name))
             connection.execute(members.delete().where(sa.or_(members.c.member == name, members.c.group_name == name)))
             connection.execute(principals.delete().where(principals.c.name == name))
+            note_change(connection)
 
     def _mark(self, name: str, disabled_at: datetime | None) -> None:
         with self._database.writing() as connection:
             _let_go(connection, name) if disabled_at else None
             connection.execute(principals.update().where(principals.c.name == name).values(disabled_at=disabled_at))
+            note_change(connection)
 
 
 def _let_go(connection: sa.Connection, name: str) -> None:

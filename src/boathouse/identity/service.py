@@ -8,6 +8,7 @@ from boathouse import clock
 from boathouse.database import Database
 from boathouse.errors import Conflict, InvalidInput, NotFound, Unauthenticated
 from boathouse.identity import secret
+from boathouse.identity.kept import Kept, note_change
 from boathouse.identity.last_use import LastUse
 from boathouse.identity.principals import Principals
 from boathouse.identity.store import principals, sessions, tokens
@@ -24,6 +25,7 @@ class Identities(Principals):
     def __init__(self, database: Database) -> None:
         super().__init__(database)
         self._used = LastUse(self._write_use)
+        self._bearers: Kept[tuple[Identity, datetime | None]] = Kept(database)
 
     def issue(self, principal: str, *, comment: str = "", lifetime: timedelta | None = None,
               environment: str | None = None, run_id: str | None = None, commit: str | None = None,
@@ -55,20 +57,32 @@ class Identities(Principals):
         """Whose token this is. Raises Unauthenticated for none, an unknown or an expired one."""
         if not given:
             raise Unauthenticated("a token is needed: run `boathouse login URL`, or set BOATHOUSE_TOKEN")
+        digest = secret.digest(given)
+        found, epoch = self._bearers.get(digest)
+        if found is None:
+            found = self._look_up(digest)
+            self._bearers.put(digest, found, epoch)
+        identity, expires_at = found
+        if expires_at is not None and expires_at <= clock.now():
+            raise _unknown()
+        if identity.via != "run":
+            self._used.note(identity.credential)
+        return identity
+
+    def _look_up(self, digest: str) -> tuple[Identity, datetime | None]:
         query = (
             sa.select(tokens, principals.c.disabled_at)
             .join(principals, principals.c.name == tokens.c.principal)
-            .where(tokens.c.digest == secret.digest(given))
+            .where(tokens.c.digest == digest)
         )
         with self._database.reading() as connection:
             row = connection.execute(query).mappings().first()
-        if row is None or row["disabled_at"] or (row["expires_at"] and utc(row["expires_at"]) <= clock.now()):
-            raise Unauthenticated("the token is unknown, revoked or expired; run `boathouse login URL` again")
+        if row is None or row["disabled_at"]:
+            raise _unknown()
         via: Via = "run" if row["run_id"] else "workload" if row["origin"] == "workload" else "token"
-        if via != "run":
-            self._used.note(row["id"])
-        return Identity(row["principal"], self.groups_of(row["principal"]), row["environment"], row["run_id"],
-                        row["commit_id"], row["scratch"], via, row["id"])  # fmt: skip
+        identity = Identity(row["principal"], self.groups_of(row["principal"]), row["environment"], row["run_id"],
+                            row["commit_id"], row["scratch"], via, row["id"])  # fmt: skip
+        return identity, utc(row["expires_at"]) if row["expires_at"] else None
 
     def tokens(self, principal: str | None = None) -> list[Token]:
         """Tokens that people made, newest first; run-scoped ones are left out."""
@@ -99,12 +113,14 @@ class Identities(Principals):
                 raise NotFound(f"no token has the id {token_id!r}; `boathouse tokens list` shows them")
             connection.execute(tokens.delete().where(condition))
             connection.execute(sessions.delete().where(sessions.c.token_id == token_id))
+            note_change(connection)
         return _token(row)
 
     def revoke_run(self, run_id: str) -> None:
         """Make a run's tokens worthless: they die with the run."""
         with self._database.writing() as connection:
-            connection.execute(tokens.delete().where(tokens.c.run_id == run_id))
+            if connection.execute(tokens.delete().where(tokens.c.run_id == run_id)).rowcount:
+                note_change(connection)
 
     def close(self) -> None:
         """Write what is still in memory."""
@@ -114,6 +130,10 @@ class Identities(Principals):
         with self._database.writing() as connection:
             for token_id, moment in noted.items():
                 connection.execute(tokens.update().where(tokens.c.id == token_id).values(last_used_at=moment))
+
+
+def _unknown() -> Unauthenticated:
+    return Unauthenticated("the token is unknown, revoked or expired; run `boathouse login URL` again")
 
 
 def _token(row: sa.RowMapping) -> Token:

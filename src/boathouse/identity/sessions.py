@@ -12,6 +12,7 @@ from boathouse import clock
 from boathouse.database import Database
 from boathouse.errors import NotFound, Unauthenticated
 from boathouse.identity import secret
+from boathouse.identity.kept import Kept, note_change
 from boathouse.identity.last_use import LastUse
 from boathouse.identity.store import principals, sessions
 from boathouse.identity.utc import utc
@@ -19,12 +20,13 @@ from boathouse.identity.values import Session, Token
 
 
 @dataclass(frozen=True)
-class SessionRow:
-    """A session that holds now, and until when."""
+class OpenSession:
+    """A session that holds, when it was seen last as far as that is written, and when it ends however busy it is."""
 
     id: str
     principal: str
-    good_until: datetime
+    seen_at: datetime
+    expires_at: datetime
 
 
 class Sessions:
@@ -35,6 +37,7 @@ class Sessions:
         self._database = database
         self._idle = idle
         self._seen = LastUse(self._write_seen)
+        self._open: Kept[OpenSession] = Kept(database)
 
     def open(self, principal: str, method: str, *, address: str = "", agent: str = "", token: Token | None = None) -> str:
         """A new session's secret, for a cookie. `method` says how the principal proved itself.
@@ -57,24 +60,32 @@ class Sessions:
             )  # fmt: skip
         return made
 
-    def find(self, given: str | None) -> SessionRow:
+    def find(self, given: str | None) -> OpenSession:
         """The session that a cookie names. Raises Unauthenticated for none, and for one that has ended."""
         if not given or not given.startswith(secret.SESSION):
             raise Unauthenticated("you are not logged in")
+        digest = secret.digest(given)
+        found, epoch = self._open.get(digest)
+        if found is None or self._is_over(found):  # it may have been seen by another process since
+            found = self._look_up(digest)
+            if found is None or self._is_over(found):
+                raise Unauthenticated("the session has ended; log in again")
+            self._open.put(digest, found, epoch)
+        return found
+
+    def _is_over(self, found: OpenSession) -> bool:
+        seen = max(found.seen_at, self._seen.of(found.id) or found.seen_at)
+        return min(found.expires_at, seen + self._idle) <= clock.now()
+
+    def _look_up(self, digest: str) -> OpenSession | None:
         query = (
             sa.select(sessions.c.id, sessions.c.principal, sessions.c.expires_at, sessions.c.seen_at)
             .join(principals, principals.c.name == sessions.c.principal)
-            .where(sessions.c.digest == secret.digest(given), principals.c.disabled_at.is_(None))
+            .where(sessions.c.digest == digest, principals.c.disabled_at.is_(None))
         )
         with self._database.reading() as connection:
             row = connection.execute(query).mappings().first()
-        if row is None:
-            raise Unauthenticated("the session has ended; log in again")
-        seen = max(utc(row["seen_at"]), self._seen.of(row["id"]) or utc(row["seen_at"]))
-        until = min(utc(row["expires_at"]), seen + self._idle)
-        if until <= clock.now():
-            raise Unauthenticated("the session has ended; log in again")
-        return SessionRow(row["id"], row["principal"], until)
+        return OpenSession(row["id"], row["principal"], utc(row["seen_at"]), utc(row["expires_at"])) if row else None
 
     def touch(self, session_id: str) -> None:
         """It is in use: idleness begins anew."""
@@ -98,6 +109,7 @@ class Sessions:
         if given:
             with self._database.writing() as connection:
                 connection.execute(sessions.delete().where(sessions.c.digest == secret.digest(given)))
+                note_change(connection)
 
     def end_one(self, principal: str, session_id: str) -> None:
         """End one of a principal's sessions. Raises NotFound."""
@@ -105,11 +117,13 @@ class Sessions:
         with self._database.writing() as connection:
             if not connection.execute(which).rowcount:
                 raise NotFound(f"no session of {principal} has the id {session_id!r}")
+            note_change(connection)
 
     def end_all(self, principal: str, but: str = "") -> int:
         """End a principal's sessions, but the one of that id; how many."""
         which = sessions.delete().where(sessions.c.principal == principal, sessions.c.id != but)
         with self._database.writing() as connection:
+            note_change(connection)
             return int(connection.execute(which).rowcount)
 
     def close(self) -> None:

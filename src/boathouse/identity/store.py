@@ -14,7 +14,7 @@ principals = sa.Table(
 members = sa.Table(
     "bh_group_members", metadata,
     sa.Column("group_name", sa.String(255), sa.ForeignKey("bh_principals.name", ondelete="CASCADE"), primary_key=True),
-    sa.Column("member", sa.String(255), primary_key=True),
+    sa.Column("member", sa.String(255), primary_key=True, index=True),
 )  # fmt: skip
 
 tokens = sa.Table(
@@ -90,4 +90,10 @@ workloads = sa.Table(
     sa.Column("subject", sa.String(512), nullable=False),
     sa.Column("claims", Json, nullable=False),
     sa.Column("environment", sa.String(255)),
+)  # fmt: skip
+
+epoch = sa.Table(
+    "bh_identity_epoch", metadata,
+    sa.Column("one", sa.Integer, primary_key=True, autoincrement=False),  # the table's only row
+    sa.Column("epoch", sa.BigInteger, nullable=False),
 )  # fmt: skip
