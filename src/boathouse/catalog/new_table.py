@@ -22,21 +22,27 @@ def new_table(places: Places, access: AccessControl, identity: Identity, spec: T
     if spec.location is None:
         spec.check()
         name = names.parse(spec.name)
-        location, table_type = f"{name.schema}/{name.object}", "MANAGED"
-        _make(DeltaFolder(*_at(places, spec.name, location)), spec)
+        location, table_type = f"{name.schema}/{name.object}", "MANAGED" if spec.view is None else "VIEW"
+        if spec.view is None:
+            _make(DeltaFolder(*_at(places, spec.name, location)), spec)
     else:
         location, table_type = places.outside(spec.location), "EXTERNAL"
         _authorize(places, access, identity, location)
         places.check_free(location)
         places.check_same(location)
         spec = _found(DeltaFolder(*_at(places, spec.name, location)), spec)
-    types = column_types(normalised(spec.schema))
-    columns = [{"name": n, "type": t, "comment": spec.column_comments.get(n, "")} for n, t in types]
     return spec, {
-        "location": location, "table_type": table_type, "columns": columns, "primary_keys": list(spec.primary_keys),
+        "location": location, "table_type": table_type, "columns": columns_of(spec), "primary_keys": list(spec.primary_keys),
         "event_time": spec.event_time, "known_time": spec.known_time,
         "partition_by": list(spec.partition_by), "tags": dict(spec.tags), "masks": {}, "row_filter": None,
+        "view": spec.view,
     }  # fmt: skip
+
+
+def columns_of(spec: TableSpec) -> list[dict[str, str]]:
+    """The columns as the catalog keeps them."""
+    types = column_types(normalised(spec.schema))
+    return [{"name": n, "type": t, "comment": spec.column_comments.get(n, "")} for n, t in types]
 
 
 def _at(places: Places, name: str, location: str) -> tuple[str, str, Any]:

@@ -17,7 +17,7 @@ from boathouse.catalog.held import note_change
 from boathouse.catalog.lineage import KINDS as NODES
 from boathouse.catalog.lineage import Lineage, Source, kind_of, mappings_of, name_of
 from boathouse.catalog.listing import Listing
-from boathouse.catalog.new_table import new_table
+from boathouse.catalog.new_table import columns_of, new_table
 from boathouse.catalog.places import Places
 from boathouse.catalog.spec import TableSpec
 from boathouse.catalog.store import grants, pins, securables, share_tables
@@ -54,8 +54,10 @@ class Catalog:
         return self.places.of(environment)
 
     def folder(self, table: str | TableInfo) -> DeltaFolder:
-        """A table's files, for the server's own use; whoever calls has authorized. Raises NotFound."""
+        """A table's files, for the server's own use; whoever calls has authorized. Raises NotFound, Conflict for a view."""
         info = self.table(table) if isinstance(table, str) else table
+        if info.view is not None:
+            raise Conflict(f"{info.name} is a view, which has no files, versions or history: read it through SQL")
         place = self.storage_of(info)
         return DeltaFolder(place.url, info.name, place.options)
 
@@ -64,6 +66,12 @@ class Catalog:
         if table.table_type == "EXTERNAL":
             self.places.check_same(table.location)
         return self.places.at(table.name, table.location)
+
+    def reading_options(self, identity: Identity, table: TableInfo) -> Mapping[str, str]:
+        """What opens a table's files for reading, and no other where the store has STS; whoever calls has authorized."""
+        place = self.storage_of(table)
+        scoped = None if place.local else self.scoped(identity, table.name, place, write=False)
+        return scoped.options if scoped else place.options
 
     def create_catalog(self, name: str, owner: str, comment: str = "") -> Securable:
         """An environment's catalog."""
@@ -119,6 +127,14 @@ class Catalog:
                 self._outbox.emit(connection, "table.created", spec.name, {"principal": identity.principal})
         return self.table(spec.name)
 
+    def replace_view(self, identity: Identity, spec: TableSpec) -> TableInfo:
+        """A view that reads otherwise than before; its grants, masks and owner stay. Raises AlreadyExists for a table."""
+        if self.table(spec.name).view is None:
+            raise AlreadyExists(f"{spec.name} is a table, which no view replaces")
+        self.access.authorize(identity, "MANAGE", "table", spec.name)
+        self._change(identity, spec.name, {"view": spec.view, "columns": columns_of(spec)}, "replace view")
+        return self.table(spec.name)
+
     def drop_table(self, identity: Identity, name: str) -> None:
         """Remove a table, with its files unless they lie outside. Raises Conflict while a model's record pins a version."""
         self.require("table", name)
@@ -142,6 +158,8 @@ class Catalog:
         Raises NotPermitted, NotFound, and Unavailable when the store gives no keys.
         """
         granted = self.granted(identity, name, wanted)
+        if granted.info.view is not None:
+            return replace(granted, through="server")
         info = replace(granted.info, version=self.folder(granted.info).version())
         through_server = replace(granted, info=info, through="server")
         place, write = self.storage_of(info), "MODIFY" in wanted
@@ -207,18 +225,19 @@ class Catalog:
         if unknown := set(changes) - allowed:
             raise InvalidInput(f"a table has no {sorted(unknown)[0]!r}; change one of {', '.join(sorted(allowed))}")
         self.access.authorize(identity, "MODIFY" if set(changes) <= {"columns"} else "MANAGE", "table", name)
-        info = self.table(name)
-        with self._database.writing() as connection:
-            row = connection.execute(
-                sa.select(securables).where(securables.c.kind == "table", securables.c.name == name)
-            ).mappings().one()  # fmt: skip
-            properties = {**row["properties"], **{k: v for k, v in changes.items() if k != "description"}}
-            connection.execute(
-                securables.update().where(securables.c.kind == "table", securables.c.name == name)
-                .values(properties=properties, comment=changes.get("description", info.description))
-            )  # fmt: skip
-            self.audit.write(connection, identity.principal, "alter table", name, {"fields": sorted(changes)})
+        self._change(identity, name, changes, "alter table")
         return self.table(name)
+
+    def _change(self, identity: Identity, name: str, changes: Mapping[str, Any], action: str) -> None:
+        this = (securables.c.kind == "table", securables.c.name == name)
+        with self._database.writing() as connection:
+            row = connection.execute(sa.select(securables).where(*this)).mappings().first()
+            if row is None:
+                raise NotFound(f"no table is named {name}; `boathouse tables list` shows those there are", kind="table")
+            properties = {**row["properties"], **{k: v for k, v in changes.items() if k != "description"}}
+            comment = changes.get("description", row["comment"])
+            connection.execute(securables.update().where(*this).values(properties=properties, comment=comment))
+            self.audit.write(connection, identity.principal, action, name, {"fields": sorted(changes)})
 
     def register(self, identity: Identity, kind: SecurableKind, name: str, privilege: str, comment: str = "",
                  properties: Mapping[str, Any] | None = None) -> None:  # fmt: skip
@@ -400,7 +419,7 @@ class Catalog:
             kept = connection.execute(
                 sa.select(securables.c.properties).where(securables.c.kind == kind, securables.c.name == name)
             ).scalar() or {}  # fmt: skip
-        if kind not in ("table", "volume") or "EXTERNAL" in (kept.get("volume_type"), kept.get("table_type")):
+        if kind not in ("table", "volume") or {"EXTERNAL", "VIEW"} & {kept.get("volume_type"), kept.get("table_type")}:
             return None
         return self.places.at(name, kept["location"])
 
@@ -412,6 +431,7 @@ class Catalog:
             event_time=p["event_time"], known_time=p["known_time"], partition_by=tuple(p["partition_by"]),
             description=row["comment"], tags=p["tags"], created_at=row["created_at"], created_by=row["created_by"],
             masks=p.get("masks") or {}, row_filter=p.get("row_filter"), table_type=p.get("table_type") or "MANAGED",
+            view=p.get("view"),
         )  # fmt: skip
 
     def located(self, name: str, location: str) -> str:

@@ -12,7 +12,7 @@ class TableSpec:
     """What a new table shall be. `schema` is an Arrow schema; keys may not be null.
 
     With a `location` outside the lakehouse's storage it is an external table; if a Delta table lies there already,
-    that is the table, and `schema` may be None.
+    that is the table, and `schema` may be None. With a `view`, its SQL, it is that and has no files.
     """
 
     name: str
@@ -26,6 +26,7 @@ class TableSpec:
     column_comments: Mapping[str, str] = field(default_factory=dict)
     constraints: Mapping[str, str] = field(default_factory=dict)
     location: str | None = None
+    view: str | None = None
 
     def check(self) -> None:
         """Raises InvalidInput when keys or times name no column or have a type that cannot serve."""

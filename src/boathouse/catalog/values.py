@@ -54,6 +54,8 @@ class TableInfo:
     masks: dict[str, str] = field(default_factory=dict)
     row_filter: str | None = None
     table_type: Literal["MANAGED", "EXTERNAL", "VIEW"] = "MANAGED"
+    view: str | None = None
+    """The SQL that a view stands for, its tables by their full names."""
 
     @property
     def keys(self) -> tuple[str, ...]:

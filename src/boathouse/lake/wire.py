@@ -47,13 +47,13 @@ class NamedScan(Message, frozen=True):
 
 
 class Run(Message, frozen=True):
-    """Run one reading query over `sources`, and nothing else; `form` is arrow, csv, json or parquet."""
+    """Run one reading query over `scans`, and nothing else; `form` is arrow, csv, json or parquet."""
 
     number: int
     query: str
     parameters: dict[str, Any] | list[Any] | None = None
     setup: list[str] = []
-    sources: list[NamedScan] = []
+    scans: list[NamedScan] = []
     folders: list[str] = []
     form: str = "arrow"
     limit: int | None = None

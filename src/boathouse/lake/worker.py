@@ -107,12 +107,12 @@ class Worker:
 
     def _answered(self, job: Run) -> int:
         connection = self._engine.connection
-        scans = [_scan(self._engine, source) for source in job.sources]
+        scans = [_scan(self._engine, named) for named in job.scans]
         self._engine.lock(job.folders)
         for statement in job.setup:
             connection.execute(statement)
-        for source, scan in zip(job.sources, scans, strict=True):
-            connection.execute(f"CREATE VIEW {source.view} AS {source.before}{scan}{source.after}")
+        for named, scan in zip(job.scans, scans, strict=True):
+            connection.execute(f"CREATE VIEW {named.view} AS {named.before}{scan}{named.after}")
         [parsed] = connection.extract_statements(job.query)
         if parsed.type != duckdb.StatementType.SELECT:  # asked before, by the server; once more, by the engine itself
             raise duckdb.InvalidInputException(f"{parsed.type} is no query")
@@ -137,12 +137,12 @@ def _begun(rows: pa.RecordBatchReader) -> pa.RecordBatchReader:
     return pa.RecordBatchReader.from_batches(rows.schema, chain([first] if first is not None else [], rows))
 
 
-def _scan(engine: Engine, source: NamedScan) -> str:
-    if source.files is not None:
-        return source.files
-    if source.rows:
-        return engine.register(pa.ipc.open_stream(source.rows).read_all())
-    return engine.scan(DeltaTable(source.location, version=source.version, storage_options=source.options))
+def _scan(engine: Engine, named: NamedScan) -> str:
+    if named.files is not None:
+        return named.files
+    if named.rows:
+        return engine.register(pa.ipc.open_stream(named.rows).read_all())
+    return engine.scan(DeltaTable(named.location, version=named.version, storage_options=named.options))
 
 
 def _failure(error: Exception, stopped: bool) -> Failed:

@@ -87,7 +87,7 @@ class Platform:
         self.functions = Functions(self.database, self.catalog)
         self.volumes = Volumes(self.database, self.catalog)
         self.feature_specs = FeatureSpecs(self.database, self.catalog)
-        self.sql = SqlDesk(self.catalog, WorkerPool(settings.path("sql")))
+        self.sql = SqlDesk(self.catalog, WorkerPool(settings.path("sql")), identify=self._person)
         self.securables = Securables(self.database, self.catalog, ENVIRONMENTS)
         self.keys = PrimaryKeys(self.database, self.catalog)
         self.operator = getpass.getuser()
@@ -177,6 +177,9 @@ class Platform:
         """The environment's own identity, for what the platform does in its name."""
         name = service_principal(environment)
         return Identity(name, self.identities.groups_of(name), environment)
+
+    def _person(self, name: str) -> Identity:
+        return Identity(name, self.identities.groups_of(name))
 
     def submit_job(self, identity: Identity, environment: str, job: str, *, parameters: Mapping[str, str],
                    task: str | None = None, scratch: str = "", trigger: str = "manual") -> str:  # fmt: skip

@@ -57,10 +57,25 @@ def workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WorkerPool]:
 
 @pytest.fixture
 def world(database: Database, tmp_path: Path, workers: WorkerPool) -> World:
-    audit = Audit(database, tmp_path / "secrets" / "audit.key", tmp_path / "audit.head")
+    return built(database, tmp_path, workers)
+
+
+@pytest.fixture(scope="module")
+def still(tmp_path_factory: pytest.TempPathFactory, workers: WorkerPool) -> Iterator[World]:
+    """A world for tests that change nothing in it."""
+    folder = tmp_path_factory.mktemp("still")
+    database = Database(f"sqlite:///{folder / 'metadata.db'}")
+    database.create_tables()
+    yield built(database, folder, workers)
+    database.close()
+
+
+def built(database: Database, folder: Path, workers: WorkerPool) -> World:
+    """The room's parts over an empty database."""
+    audit = Audit(database, folder / "secrets" / "audit.key", folder / "audit.head")
     access = AccessControl(database, audit)
     lineage, outbox = Lineage(database), Outbox(database)
-    catalog = Catalog(database, access, audit, lineage, outbox, Storages(storage_at(str(tmp_path / "lake"))))
+    catalog = Catalog(database, access, audit, lineage, outbox, Storages(storage_at(str(folder / "lake"))))
     for environment in ("dev", "prod"):
         catalog.create_catalog(environment, "admins")
         access.grant("root", ["olga"], ["USE_CATALOG", "create schema"], "catalog", environment)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from boathouse.catalog.service import Catalog
-from boathouse.catalog.sql.plan import Plan, Planner
+from boathouse.catalog.sql.plan import Identify, Plan, Planner
 from boathouse.catalog.sql.queries import Queries, Query, Ticket
 from boathouse.catalog.sql.result import QueryResult, RowStream
 from boathouse.errors import (
@@ -42,10 +42,10 @@ class SqlDesk:
     """Runs users' queries, locked down, within limits of time and memory. Close it to end its workers."""
 
     def __init__(self, catalog: Catalog, pool: WorkerPool | None = None, seconds: float = 300,
-                 on_read: ReadHook | None = None) -> None:  # fmt: skip
+                 identify: Identify = Identity, on_read: ReadHook | None = None) -> None:  # fmt: skip
         self._pool = pool or WorkerPool()
         self._seconds = seconds
-        self._planner = Planner(catalog)
+        self._planner = Planner(catalog, identify)
         self._access = catalog.access
         self._audit = catalog.audit
         self._queries = Queries()
@@ -155,7 +155,7 @@ def _job(plan: Plan, asked: _Asked) -> Run:
     if given is not None:
         given = dict(given) if isinstance(given, Mapping) else list(given)
     read = {f"boathouse.read.{name}": str(version) for name, version in plan.versions.items()}
-    return Run(0, plan.query, given, plan.setup, plan.sources, plan.folders, asked.form, asked.limit, read, plan.origin.to_dict())
+    return Run(0, plan.query, given, plan.setup, plan.scans, plan.folders, asked.form, asked.limit, read, plan.origin.to_dict())
 
 
 def _chunks(worker: WorkerProcess, ticket: Ticket) -> Iterator[bytes]:

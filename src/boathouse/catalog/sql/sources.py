@@ -22,7 +22,7 @@ def sources_of(query: str) -> list[tuple[str, ...]]:
         raise InvalidInput(f"the SQL cannot be read: {str(error).splitlines()[0]}") from error
     except RecursionError as error:
         raise InvalidInput("the SQL is nested too deeply to be read") from error
-    if len(statements) != 1 or not isinstance(statements[0], exp.Query | exp.Describe | exp.Summarize):
+    if len(statements) != 1 or not isinstance(statements[0], exp.Query | exp.Describe | exp.Summarize | exp.Pivot):
         raise InvalidInput("one SELECT is expected; tables are changed through Python (`lake.table(…)`) or jobs")
     return _sources(statements[0])
 

@@ -112,7 +112,8 @@ def table(name: str, who: Caller, platform: Served) -> dict[str, Any]:
     if not platform.catalog.visible(who, "table", name):
         platform.access.authorize(who, "SELECT", "table", name)
     info = platform.catalog.table(name)
-    return {**info.to_dict(), "version": platform.catalog.folder(info).version()}
+    version = None if info.view is not None else platform.catalog.folder(info).version()
+    return {**info.to_dict(), "version": version}
 
 
 @router.patch("/tables/{name}")

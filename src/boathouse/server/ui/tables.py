@@ -49,13 +49,13 @@ def tables(
 def table(name: str, request: Request, who: Caller, platform: Served) -> HTMLResponse:
     """One table."""
     info = sight.table(who, platform, name)
-    folder = platform.catalog.folder(info)
+    folder = None if info.view is not None else platform.catalog.folder(info)
     reads = platform.access.allows(who, "SELECT", "table", name)
     manages = platform.access.allows(who, "MANAGE", "table", name)
     values: dict[str, Any] = {
         "sample": sample(who, platform, name) if reads else None,
-        "history": _history(platform, folder) if reads else None,
-        "version": folder.version(),
+        "history": _history(platform, folder) if folder and reads else None,
+        "version": folder.version() if folder else None,
         "family": lineage.family(who, platform, name),
         "grants": grants_on(who, platform, name),
         "manages": manages,

@@ -40,11 +40,12 @@ class NewTable(BaseModel):
 def table_info(info: TableInfo, who: Identity, platform: Platform) -> dict[str, Any]:
     """TableInfo. The location only for who may open the files themselves."""
     name = names.parse(info.name)
-    guarded = bool(info.masks or info.row_filter)
+    guarded = bool(info.masks or info.row_filter or info.view is not None)
     shown = not guarded and may_open(who, platform, info.location)
     return {
         "name": name.object, "catalog_name": name.catalog, "schema_name": name.schema, "full_name": info.name,
-        "table_type": info.table_type, "data_source_format": "DELTA", "columns": column_infos(info),
+        "table_type": info.table_type, "data_source_format": None if info.view is not None else "DELTA",
+        "view_definition": info.view, "columns": column_infos(info),
         "storage_location": info.location if shown else None, "comment": info.description or None,
         "properties": dict(info.tags), "owner": info.owner, "created_at": millis(info.created_at),
         "created_by": info.created_by, "updated_at": millis(info.created_at), "updated_by": info.created_by,
