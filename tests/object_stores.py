@@ -1,8 +1,11 @@
-"""Object stores for tests, each a program of its own on a free loopback port: SeaweedFS and moto for S3.
+"""Object stores for tests, each a program of its own on a free loopback port: SeaweedFS and moto for S3, Azurite for Azure.
 
 SeaweedFS enforces policies of sessions; moto is the plain one that is always installed.
 """
 
+import base64
+import hashlib
+import hmac
 import json
 import shutil
 import socket
@@ -11,6 +14,7 @@ import sys
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
+from email.utils import formatdate
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +23,9 @@ import pytest
 
 ROLE = "arn:aws:iam::123456789012:role/Lake"
 _KEY, _SECRET = "server-key", "server-secret"
+
+_ACCOUNT = "devstoreaccount1"
+_ACCOUNT_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 
 _ROLES = {
     "sts": {"issuer": "tests", "signingKey": "dGVzdC1zaWduaW5nLWtleS0zMi1jaGFyYWN0ZXJzLWxvbmc=",
@@ -98,6 +105,44 @@ def moto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStore]:
         yield ObjectStore(endpoint)
 
 
+@dataclass(frozen=True)
+class Azure:
+    """Azurite, and the variables with which a Boathouse server would reach it."""
+
+    endpoint: str
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """The account's key, which every Azurite knows."""
+        return {"AZURE_STORAGE_ACCOUNT_NAME": _ACCOUNT, "AZURE_STORAGE_ACCOUNT_KEY": _ACCOUNT_KEY,
+                "AZURE_STORAGE_ENDPOINT": self.endpoint}  # fmt: skip
+
+    def container(self) -> str:
+        """The URL of a new, empty container."""
+        name = f"lake-{uuid.uuid4().hex[:12]}"
+        headers = {"x-ms-date": formatdate(usegmt=True), "x-ms-version": "2021-08-06"}
+        signed = "PUT" + "\n" * 12 + "".join(f"{k}:{v}\n" for k, v in headers.items())
+        signed += f"/{_ACCOUNT}/{_ACCOUNT}/{name}\nrestype:container"
+        digest = hmac.new(base64.b64decode(_ACCOUNT_KEY), signed.encode(), hashlib.sha256).digest()
+        headers["Authorization"] = f"SharedKey {_ACCOUNT}:{base64.b64encode(digest).decode()}"
+        httpx.put(f"{self.endpoint}/{name}?restype=container", headers=headers, trust_env=False).raise_for_status()
+        return f"abfss://{name}@{_ACCOUNT}.dfs.core.windows.net"
+
+
+@pytest.fixture(scope="session")
+def azurite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Azure]:
+    """Azurite: Azure's blobs, with conditional puts and listings from a name on."""
+    program = Path(sys.prefix) / "azurite/node_modules/azurite/dist/src/blob/main.js"
+    node = shutil.which("node")
+    if node is None or not program.exists():
+        pytest.skip("Azurite is not installed: `make test` does that where npm is")
+    folder, (port,) = tmp_path_factory.mktemp("azurite"), _free_ports(1)
+    command = [node, str(program), "--blobHost", "127.0.0.1", "--blobPort", str(port), "--location", str(folder),
+               "--skipApiVersionCheck", "--disableTelemetry"]  # fmt: skip
+    with _running(command, f"http://127.0.0.1:{port}/{_ACCOUNT}", folder / "log") as endpoint:
+        yield Azure(endpoint)
+
+
 class _running:
     """A server process that answers at an address, until the block ends."""
 
@@ -114,7 +159,7 @@ class _running:
         except httpx.TransportError:
             self.__exit__()
             pytest.fail(f"{self._command[0]} did not start: {self._log.read_text()[-2000:]}")
-        return self._probe.rpartition("/status")[0] or self._probe.removesuffix("/moto-api/")
+        return self._probe.removesuffix("/status").removesuffix("/moto-api/")
 
     def __exit__(self, *_: object) -> None:
         self._process.kill()

@@ -106,6 +106,7 @@ def _options(url: str, environ: Mapping[str, str], environment: str | None = Non
     for other, name in _SYNONYMS.items():
         if value := found.pop(other, None):
             found.setdefault(name, value)
-    if found.get("AWS_ENDPOINT_URL", "").startswith("http://"):
-        found.setdefault("AWS_ALLOW_HTTP", "true")
+    for endpoint, allowed in (("AWS_ENDPOINT_URL", "AWS_ALLOW_HTTP"), ("AZURE_STORAGE_ENDPOINT", "AZURE_ALLOW_HTTP")):
+        if found.get(endpoint, "").startswith("http://"):
+            found.setdefault(allowed, "true")
     return found

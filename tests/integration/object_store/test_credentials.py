@@ -16,10 +16,10 @@ S3 = Any
 
 
 @pytest.fixture(scope="module")
-def tables(s3_lake: Lake) -> Lake:
+def tables(cloud_lake: Lake) -> Lake:
     for name in ("raw.events", "raw.events2", "raw.secret"):
-        s3_lake.create_table(name, {"id": "bigint"}).append({"id": [1]})
-    return s3_lake
+        cloud_lake.create_table(name, {"id": "bigint"}).append({"id": [1]})
+    return cloud_lake
 
 
 def opened(lake: Lake, name: str, *privileges: str) -> TableAccess:
@@ -47,7 +47,7 @@ def refused(act: Callable[[], Any]) -> bool:
     return False
 
 
-@pytest.mark.parametrize("s3_lake", ["sts"], indirect=True)
+@pytest.mark.parametrize("cloud_lake", ["sts"], indirect=True)
 class TestWithSts:
     """The store gives sessions of a role."""
 
@@ -114,7 +114,7 @@ class TestWithSts:
         assert asked == ["SELECT"]
 
 
-@pytest.mark.parametrize("s3_lake", ["no sts"], indirect=True)
+@pytest.mark.parametrize("cloud_lake", ["no sts"], indirect=True)
 def test_where_the_store_has_no_sts_nobody_gets_keys(tables: Lake) -> None:
     access = opened(tables, "dev.raw.events", "SELECT", "MODIFY")
     assert (access.through, access.credentials, access.expires_at) == ("server", {}, None)
