@@ -1,4 +1,4 @@
-"""A new table's files, and what the catalog keeps of it: placed in the environment's storage, or found outside."""
+"""A table's files and its row: placed in the environment's storage or found outside, written and read back."""
 
 from dataclasses import replace
 from typing import Any
@@ -9,6 +9,7 @@ from boathouse import names
 from boathouse.catalog.access import AccessControl
 from boathouse.catalog.places import Places
 from boathouse.catalog.spec import TableSpec
+from boathouse.catalog.values import Column, TableInfo
 from boathouse.errors import Conflict, InvalidInput, NotFound, SchemaMismatch
 from boathouse.identity import Identity
 from boathouse.lake import DeltaFolder, column_types, normalised
@@ -95,3 +96,16 @@ def _check_schema(spec: TableSpec, schema: pa.Schema) -> None:
     wanted, there = column_types(normalised(spec.schema)), column_types(normalised(schema))
     if dict(wanted) != dict(there):
         raise SchemaMismatch(f"the table at {spec.location} has the columns {dict(there)}, not {dict(wanted)}")
+
+
+def table_of(places: Places, row: Any) -> TableInfo:
+    """A table as the catalog's row keeps it."""
+    kept = row["properties"]
+    return TableInfo(
+        name=row["name"], location=places.at(row["name"], kept["location"]).url,
+        columns=tuple(Column(**c) for c in kept["columns"]), owner=row["owner"], primary_keys=tuple(kept["primary_keys"]),
+        event_time=kept["event_time"], known_time=kept["known_time"], partition_by=tuple(kept["partition_by"]),
+        description=row["comment"], tags=kept["tags"], created_at=row["created_at"], created_by=row["created_by"],
+        masks=kept.get("masks") or {}, row_filter=kept.get("row_filter"), table_type=kept.get("table_type") or "MANAGED",
+        view=kept.get("view"),
+    )  # fmt: skip

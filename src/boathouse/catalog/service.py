@@ -17,11 +17,12 @@ from boathouse.catalog.held import note_change
 from boathouse.catalog.lineage import KINDS as NODES
 from boathouse.catalog.lineage import Lineage, Source, kind_of, mappings_of, name_of
 from boathouse.catalog.listing import Listing
-from boathouse.catalog.new_table import columns_of, new_table
+from boathouse.catalog.new_table import columns_of, new_table, table_of
+from boathouse.catalog.opening import Opening
 from boathouse.catalog.places import Places
 from boathouse.catalog.spec import TableSpec
 from boathouse.catalog.store import grants, pins, securables, share_tables
-from boathouse.catalog.values import Column, Securable, SecurableKind, TableAccess, TableInfo
+from boathouse.catalog.values import Securable, SecurableKind, TableAccess, TableInfo
 from boathouse.database import Database
 from boathouse.errors import AlreadyExists, Conflict, InvalidInput, NotFound
 from boathouse.events import Outbox
@@ -46,6 +47,7 @@ class Catalog:
         self._listing = Listing(database, access)
         self.places = Places(database, storages, kept_from)
         self._credentials = CredentialDesk(storages, audit, credential_lifetime)
+        self._opening = Opening(access, self.places, self._credentials, self.table)
         self._making = threading.Lock()
         self.pinning = threading.Lock()
 
@@ -55,23 +57,11 @@ class Catalog:
 
     def folder(self, table: str | TableInfo) -> DeltaFolder:
         """A table's files, for the server's own use; whoever calls has authorized. Raises NotFound, Conflict for a view."""
-        info = self.table(table) if isinstance(table, str) else table
-        if info.view is not None:
-            raise Conflict(f"{info.name} is a view, which has no files, versions or history: read it through SQL")
-        place = self.storage_of(info)
-        return DeltaFolder(place.url, info.name, place.options)
-
-    def storage_of(self, table: TableInfo) -> Storage:
-        """Where a table's files lie, with what opens them. Raises Conflict when an external place is another one by now."""
-        if table.table_type == "EXTERNAL":
-            self.places.check_same(table.location)
-        return self.places.at(table.name, table.location)
+        return self._opening.folder(self.table(table) if isinstance(table, str) else table)
 
     def reading_options(self, identity: Identity, table: TableInfo) -> Mapping[str, str]:
         """What opens a table's files for reading, and no other where the store has STS; whoever calls has authorized."""
-        place = self.storage_of(table)
-        scoped = None if place.local else self.scoped(identity, table.name, place, write=False)
-        return scoped.options if scoped else place.options
+        return self._opening.reading_options(identity, table)
 
     def create_catalog(self, name: str, owner: str, comment: str = "") -> Securable:
         """An environment's catalog."""
@@ -150,50 +140,28 @@ class Catalog:
             ).mappings().first()  # fmt: skip
         if row is None:
             raise NotFound(f"no table is named {name}; `boathouse tables list` shows those there are", kind="table")
-        return self._table_info(row)
+        return table_of(self.places, row)
 
     def open_table(self, identity: Identity, name: str, wanted: Sequence[str] = ("SELECT",)) -> TableAccess:
         """The yes that lets a caller reach a table, with keys to its files where there are some to give.
 
         Raises NotPermitted, NotFound, and Unavailable when the store gives no keys.
         """
-        granted = self.granted(identity, name, wanted)
-        if granted.info.view is not None:
-            return replace(granted, through="server")
-        info = replace(granted.info, version=self.folder(granted.info).version())
-        through_server = replace(granted, info=info, through="server")
-        place, write = self.storage_of(info), "MODIFY" in wanted
-        if place.local:
-            return through_server if _foreign(identity, name) else replace(granted, info=info)
-        if granted.through == "server" or (write and "SELECT" not in granted.privileges):
-            return through_server  # whoever may put files there could read the others
-        scoped = self.scoped(identity, name, place, write)
-        if scoped is None:
-            return through_server
-        usable = tuple(p for p in granted.privileges if write or p != "MODIFY")  # keys to read do not write
-        return TableAccess(info, usable, "files", scoped.options, scoped.expires_at)
+        return self._opening.open(identity, name, wanted)
 
     def open_here(self, identity: Identity, name: str, wanted: Sequence[str]) -> TableAccess:
         """The yes for work inside the server, under its own keys: never to be handed out. Raises as `granted`."""
-        granted = self.granted(identity, name, wanted)
-        return replace(granted, through="files", credentials=self.storage_of(granted.info).options)
+        return self._opening.open_here(identity, name, wanted)
 
     def granted(self, identity: Identity, name: str, wanted: Sequence[str]) -> TableAccess:
         """The yes without keys; its table has no version. Raises NotPermitted, NotFound, Conflict."""
-        for privilege in wanted:
-            self.access.authorize(identity, privilege, "table", name)
-        info, foreign = self.table(name), _foreign(identity, name)
-        if foreign and "MODIFY" in wanted:
-            raise Conflict(f"{name} can only be read from {identity.environment}: a run writes its own environment")
-        usable = ("SELECT",) if foreign else ("SELECT", "MODIFY")
-        held = [p for p in usable if p in wanted or self.access.allows(identity, p, "table", name)]
-        return TableAccess(info, tuple(held), "server" if info.masks or info.row_filter else "files")
+        return self._opening.granted(identity, name, wanted)
 
     def tables(self, identity: Identity, schema: str | None = None, *, catalog: str | None = None,
                limit: int | None = None, after: str | None = None) -> list[TableInfo]:  # fmt: skip
         """The tables that the identity may know of, by name: all, or the first `limit` whose names come after `after`."""
         rows = self._listing.rows(identity, "table", catalog=catalog, schema=schema, after=after, limit=limit)
-        return [self._table_info(row) for row in rows]
+        return [table_of(self.places, row) for row in rows]
 
     def listed(self, identity: Identity, kind: SecurableKind, schema: str | None = None, *, catalog: str | None = None,
                limit: int | None = None, after: str | None = None) -> list[Securable]:  # fmt: skip
@@ -423,17 +391,6 @@ class Catalog:
             return None
         return self.places.at(name, kept["location"])
 
-    def _table_info(self, row: Any) -> TableInfo:
-        p = row["properties"]
-        return TableInfo(
-            name=row["name"], location=self.located(row["name"], p["location"]),
-            columns=tuple(Column(**c) for c in p["columns"]), owner=row["owner"], primary_keys=tuple(p["primary_keys"]),
-            event_time=p["event_time"], known_time=p["known_time"], partition_by=tuple(p["partition_by"]),
-            description=row["comment"], tags=p["tags"], created_at=row["created_at"], created_by=row["created_by"],
-            masks=p.get("masks") or {}, row_filter=p.get("row_filter"), table_type=p.get("table_type") or "MANAGED",
-            view=p.get("view"),
-        )  # fmt: skip
-
     def located(self, name: str, location: str) -> str:
         """A kept location as a URL: what the catalog placed is kept relative, so that storage and home can move."""
         return self.places.at(name, location).url
@@ -441,8 +398,3 @@ class Catalog:
 
 def _securable(row: Any) -> Securable:
     return Securable(row["kind"], row["name"], row["owner"], row["comment"], row["created_at"], row["created_by"])
-
-
-def _foreign(identity: Identity, name: str) -> bool:
-    """Whether a run reaches into another environment."""
-    return identity.run_id is not None and names.parse(name).catalog != identity.environment
