@@ -2,6 +2,7 @@
 
 from boathouse.catalog.access import AccessControl
 from boathouse.catalog.audit import Audit
+from boathouse.catalog.cloning import Clone, Cloner, CloneSpec
 from boathouse.catalog.function_sql import creates_function, parse_create_function
 from boathouse.catalog.functions import FunctionInfo, Functions
 from boathouse.catalog.keys import PrimaryKeys
@@ -64,6 +65,9 @@ __all__ = [
     "Audit",
     "AuditEntry",
     "Catalog",
+    "Clone",
+    "CloneSpec",
+    "Cloner",
     "Column",
     "ColumnEdge",
     "Direction",

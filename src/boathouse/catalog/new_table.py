@@ -59,7 +59,7 @@ def _make(folder: DeltaFolder, spec: TableSpec) -> None:
                 f"rows of a former {spec.name} lie at {folder.location}; move that folder away, then make the table"
             )
         folder.remove()
-    folder.create(spec.schema, spec.partition_by, spec.description, spec.constraints, required)
+    folder.create(spec.schema, spec.partition_by, spec.description, spec.constraints, required, spec.properties)
 
 
 def _authorize(places: Places, access: AccessControl, identity: Identity, url: str) -> None:
@@ -78,7 +78,7 @@ def _found(folder: DeltaFolder, spec: TableSpec) -> TableSpec:
             raise Conflict(f"{folder.location} holds files that are no Delta table; choose an empty place")
         spec.check()
         required = [*spec.primary_keys, *([spec.known_time] if spec.known_time else [])]
-        folder.create(spec.schema, spec.partition_by, spec.description, spec.constraints, required)
+        folder.create(spec.schema, spec.partition_by, spec.description, spec.constraints, required, spec.properties)
         return spec
     table, schema = folder.table(), folder.schema()
     _check_schema(spec, schema)

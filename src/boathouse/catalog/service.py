@@ -188,12 +188,17 @@ class Catalog:
             return connection.execute(sa.select(sa.func.count()).where(securables.c.kind == kind, inside)).scalar_one()
 
     def describe(self, identity: Identity, name: str, changes: Mapping[str, Any]) -> TableInfo:
-        """Change a table's description, tags, masks, row filter or columns; needs MANAGE, columns need MODIFY."""
-        allowed = {"description", "tags", "masks", "row_filter", "columns"}
+        """Change a table's description, tags, masks, row filter, columns or Delta properties.
+
+        It needs MANAGE, for columns alone MODIFY. Raises NotFound, NotPermitted, InvalidInput.
+        """
+        allowed = {"description", "tags", "masks", "row_filter", "columns", "properties"}
         if unknown := set(changes) - allowed:
             raise InvalidInput(f"a table has no {sorted(unknown)[0]!r}; change one of {', '.join(sorted(allowed))}")
         self.access.authorize(identity, "MODIFY" if set(changes) <= {"columns"} else "MANAGE", "table", name)
-        self._change(identity, name, changes, "alter table")
+        if changes.get("properties"):
+            self.folder(name).set_properties(changes["properties"])
+        self._change(identity, name, {k: v for k, v in changes.items() if k != "properties"}, "alter table")
         return self.table(name)
 
     def _change(self, identity: Identity, name: str, changes: Mapping[str, Any], action: str) -> None:

@@ -25,6 +25,7 @@ class TableSpec:
     tags: Mapping[str, str] = field(default_factory=dict)
     column_comments: Mapping[str, str] = field(default_factory=dict)
     constraints: Mapping[str, str] = field(default_factory=dict)
+    properties: Mapping[str, str] = field(default_factory=dict)
     location: str | None = None
     view: str | None = None
 

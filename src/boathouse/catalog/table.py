@@ -82,9 +82,12 @@ class Table:
 
     def read(self, version: int | None = None, timestamp: datetime | str | None = None,
              columns: Sequence[str] | None = None, where: str | None = None) -> Relation:  # fmt: skip
-        """Rows, lazily, of the newest or a given version. Raises NotFound for a version that is not there."""
+        """Rows, lazily, of the newest or a given version, or as of a time (UTC, where it has no zone).
+
+        Files that hold no row for `where` are not opened. Raises NotFound for a version that is not there.
+        """
         self._need("SELECT")
-        timestamp = datetime.fromisoformat(timestamp) if isinstance(timestamp, str) else timestamp
+        timestamp = clock.parse_instant(timestamp) if timestamp else None
         selected = ", ".join(f'"{c}"' for c in columns) if columns else "*"
         condition = f" WHERE {where}" if where else ""
         if self._access.through == "server":

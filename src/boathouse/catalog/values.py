@@ -36,7 +36,10 @@ class Column:
 
 @dataclass(frozen=True)
 class TableInfo:
-    """A table as the catalog knows it. `primary_keys` holds the event time too, where there is one."""
+    """A table as the catalog knows it. `primary_keys` holds the event time too, where there is one.
+
+    `version` and `properties`, Delta's own, are there where the table itself was asked, not in lists.
+    """
 
     name: str
     location: str
@@ -56,6 +59,7 @@ class TableInfo:
     table_type: Literal["MANAGED", "EXTERNAL", "VIEW"] = "MANAGED"
     view: str | None = None
     """The SQL that a view stands for, its tables by their full names."""
+    properties: dict[str, str] = field(default_factory=dict)
 
     @property
     def keys(self) -> tuple[str, ...]:

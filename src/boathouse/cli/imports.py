@@ -9,9 +9,9 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from boathouse.cli.data import tables
 from boathouse.cli.output import JSON, dump, pairs, say
 from boathouse.cli.session import connected
+from boathouse.cli.tables import tables
 
 if TYPE_CHECKING:
     from boathouse.client.import_report import ImportReport

@@ -2,9 +2,9 @@
 
 import typer
 
-from boathouse.cli.data import tables
 from boathouse.cli.output import JSON, say, show
 from boathouse.cli.session import connected
+from boathouse.cli.tables import tables
 
 locations = typer.Typer(help="External locations: places outside where tables may be registered.", no_args_is_help=True)
 

@@ -10,6 +10,7 @@ from boathouse import errors
 from boathouse.lake import Frame, packed, unpacked
 
 _ARROW = "application/vnd.apache.arrow.stream"
+_PATIENCE = 600.0
 
 
 class Http:
@@ -19,13 +20,15 @@ class Http:
         self.url = url.rstrip("/")
         self.token = token
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        timeout = httpx.Timeout(600, connect=10)
+        timeout = httpx.Timeout(_PATIENCE, connect=10)
         self._client = httpx.Client(base_url=self.url, headers=headers, timeout=timeout, trust_env=False)
 
-    def call(self, method: str, path: str, body: Any = None, params: Mapping[str, Any] | None = None) -> Any:
-        """JSON in, JSON out. Raises the error the server answered, Unavailable when none answers."""
+    def call(self, method: str, path: str, body: Any = None, params: Mapping[str, Any] | None = None,
+             patience: float | None = _PATIENCE) -> Any:  # fmt: skip
+        """JSON in, JSON out, within `patience` seconds. Raises the error the server answered, Unavailable when none answers."""
         wanted = {k: v for k, v in (params or {}).items() if v is not None}
-        response = self._send(method, path, json=body, params=wanted or None)  # {} would cut a query off the path
+        timeout = httpx.Timeout(patience, connect=10)
+        response = self._send(method, path, json=body, params=wanted or None, timeout=timeout)  # {} would cut a query off
         return response.json() if response.content else None
 
     def pages(self, path: str, params: Mapping[str, Any] | None = None, size: int = 1_000) -> Iterator[Any]:

@@ -14,7 +14,7 @@ from urllib.parse import quote
 import pyarrow as pa
 
 from boathouse import context, names
-from boathouse.catalog import Making, Table, TableAccess, TableInfo
+from boathouse.catalog import Clone, Making, Table, TableAccess, TableInfo
 from boathouse.client.file_source import FolderSource
 from boathouse.client.functions import Functions
 from boathouse.client.http import Http
@@ -136,11 +136,12 @@ class Lake:
                      event_time: str | None = None, known_time: str | None = None,
                      partition_by: Sequence[str] = (), description: str = "",
                      tags: Mapping[str, str] | None = None, column_comments: Mapping[str, str] | None = None,
-                     constraints: Mapping[str, str] | None = None, exists_ok: bool = False,
-                     location: str | None = None) -> Table:  # fmt: skip
+                     constraints: Mapping[str, str] | None = None, properties: Mapping[str, str] | None = None,
+                     exists_ok: bool = False, location: str | None = None) -> Table:  # fmt: skip
         """A new table, empty or with the rows of a frame.
 
-        `schema` is a frame, an Arrow schema or `{column: type}`. `primary_keys` includes the event time.
+        `schema` is a frame, an Arrow schema or `{column: type}`. `primary_keys` includes the event time. `properties` are
+        Delta's: `{"delta.autoOptimize.autoCompact": "true"}` joins small files as they come.
         `location` is a place inside an external location; a Delta table that lies there already must have these columns.
         Raises AlreadyExists unless `exists_ok`, InvalidInput for keys or times that are no columns.
         """
@@ -151,7 +152,7 @@ class Lake:
             "primary_keys": list(primary_keys), "event_time": event_time, "known_time": known_time,
             "partition_by": list(partition_by), "description": description, "tags": dict(tags or {}),
             "column_comments": dict(column_comments or {}), "constraints": dict(constraints or {}),
-            "exists_ok": exists_ok, "location": location,
+            "properties": dict(properties or {}), "exists_ok": exists_ok, "location": location,
         }  # fmt: skip
         self.http.call("POST", "/api/v1/tables", body)
         table = self.table(name)
@@ -218,6 +219,24 @@ class Lake:
         options = IngestOptions(loading_options(**loading), changed, settle)
         place = FolderSource(Path(source), pattern, options.loading.reading.format)
         return Ingester(self, name, place, options, progress)
+
+    def clone_table(self, source: str, target: str, *, version: int | None = None, shallow: bool = False,
+                    sample: str | int | None = None, by: Sequence[str] = (), mask: bool = False, synthetic: bool = False,
+                    keys: Sequence[str] = (), seed: int | str | None = None) -> Clone:  # fmt: skip
+        """A new table with the rows of another, as you see them, under the same masks and filter.
+
+        `shallow` shares the files; `sample` is a share (`"10%"`) or a number of rows, chosen by the keys or the columns
+        `by`; `mask` masks as for somebody in no group; `synthetic` makes rows up, with `keys` beside the known ones mapped
+        one to one. A `seed` makes clones of several tables fit together.
+        Raises NotFound, NotPermitted, AlreadyExists, InvalidInput.
+        """
+        body = {
+            "target": self.complete(target), "version": version, "shallow": shallow, "mask": mask, "synthetic": synthetic,
+            "sample": None if sample is None else str(sample), "by": list(by), "keys": list(keys),
+            "seed": None if seed is None else str(seed),
+        }  # fmt: skip
+        path = f"/api/v1/tables/{self.complete(source)}/clone"
+        return Clone.from_dict(self.http.call("POST", path, body, patience=None))
 
     def drop_table(self, name: str) -> None:
         """Remove a table and its files."""

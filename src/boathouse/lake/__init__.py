@@ -6,7 +6,19 @@ from boathouse.lake.engine import Engine
 from boathouse.lake.exchange import packed, unpacked
 from boathouse.lake.file_folder import FileContent, FileFolder, FileInfo, FilePage, check_path
 from boathouse.lake.files import InputFile, ReadOptions, Staging, Typing, find_files, is_input, local_file
-from boathouse.lake.frames import Frame, Stream, batches, column_types, conform, fitted, normalised, schema_of, type_named
+from boathouse.lake.frames import (
+    Frame,
+    Stream,
+    batches,
+    column_types,
+    conform,
+    fitted,
+    normalised,
+    schema_of,
+    sql_type,
+    type_named,
+)
+from boathouse.lake.links import link
 from boathouse.lake.literals import duckdb_type, quoted, text
 from boathouse.lake.location import canonical, folded, overlap, within
 from boathouse.lake.manifest import Manifest, ManifestFile, manifest, schema_json
@@ -61,6 +73,7 @@ __all__ = [
     "fitted",
     "folded",
     "is_input",
+    "link",
     "local_file",
     "local_path",
     "manifest",
@@ -72,6 +85,7 @@ __all__ = [
     "quoted",
     "schema_json",
     "schema_of",
+    "sql_type",
     "storage_at",
     "storages",
     "tag_of",

@@ -18,6 +18,7 @@ UNCHANGED = "UNCHANGED"
 """The operation of a write that was not needed: its transaction had been committed before."""
 
 _MARK = "boathouse.write"
+_CONSTRAINT = "delta.constraints."
 _PATIENCE = 300.0
 """Seconds during which a write is tried again."""
 
@@ -82,7 +83,7 @@ def retried(open_table: Callable[[bool], DeltaTable], history: Callable[[int], l
             if time.monotonic() - start > _PATIENCE:
                 raise CommitConflict(f"{name} kept changing during {attempt + 1} tries of {operation}; try again") from error
         except DeltaError as error:
-            raise InvalidInput(f"{name} refused the {operation}: {_plain(error)}") from error
+            raise InvalidInput(f"{name} refused the {operation}: {_plain(error, table)}") from error
         time.sleep(random.uniform(0, min(_LONGEST_PAUSE, 0.01 * 2 ** min(attempt, 10))))
         attempt += 1
 
@@ -100,9 +101,20 @@ def told(commit: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in commit.items() if key != _MARK}
 
 
-def _plain(error: BaseException) -> str:
-    """What Delta has against a write, without the layers it came through."""
-    return re.sub(r"^(\w+ error: |Generic \w+ error: )+", "", _first_line(error))
+def _plain(error: BaseException, table: DeltaTable) -> str:
+    """What Delta has against a write, without the layers it came through; it does not say which rule was broken."""
+    said = re.sub(r"^([\w ]+ error: )+", "", _first_line(error))
+    broken = re.search(r"(\d+) rows failed validation check", said)
+    if not broken:
+        return said
+    rules = [
+        f"{name.removeprefix(_CONSTRAINT)}: {rule}" for name, rule in table.metadata().configuration.items()
+        if name.startswith(_CONSTRAINT)
+    ]  # fmt: skip
+    rules += [f"{field.name} is not null" for field in table.schema().fields if not field.nullable]
+    shown = [[cell.strip() for cell in line.strip("| ").split("|")] for line in str(error).splitlines() if line[:1] == "|"]
+    example = ", ".join(f"{column}={value or 'null'}" for column, value in zip(*shown[:2], strict=False)) if shown[1:] else ""
+    return f"{broken[1]} rows do not meet {', '.join(rules)}" + (f"; for example {example}" if example else "")
 
 
 def _first_line(error: BaseException) -> str:

@@ -19,9 +19,10 @@ from boathouse.lake.relation import Relation
 from boathouse.lake.storage import Storage, local_path, store_trouble
 from boathouse.lake.vacuum import Vacuumed, vacuum
 
+_LOG_CLEANUP = "delta.enableExpiredLogCleanup"
 _CONFIGURATION = {
     "delta.checkpointInterval": "20", "delta.enableChangeDataFeed": "true",
-    "delta.enableExpiredLogCleanup": "false",  # a checkpoint would drop versions that are pinned; vacuum knows them
+    _LOG_CLEANUP: "false",  # a checkpoint would drop versions that are pinned; vacuum knows them
 }  # fmt: skip
 
 
@@ -114,7 +115,9 @@ class DeltaFolder:
         return self._retried(write, "ADD CONSTRAINT")
 
     def set_properties(self, properties: Mapping[str, str]) -> Commit:
-        """Change Delta's table properties. Raises InvalidInput for one that Delta does not know."""
+        """Change Delta's table properties. Raises InvalidInput for one that Delta does not know, or that is kept for pins."""
+        if _LOG_CLEANUP in properties:
+            raise InvalidInput(f"{self.name}: {_LOG_CLEANUP} stays as it is, since pinned versions need the log; vacuum cuts it")
         return self._retried(
             lambda table, marked: table.alter.set_table_properties(dict(properties), commit_properties=marked.properties()),
             "SET TBLPROPERTIES",

@@ -16,6 +16,7 @@ from boathouse.catalog import (
     AccessControl,
     Audit,
     Catalog,
+    Cloner,
     Functions,
     Lineage,
     Locations,
@@ -88,6 +89,7 @@ class Platform:
         self.volumes = Volumes(self.database, self.catalog)
         self.feature_specs = FeatureSpecs(self.database, self.catalog)
         self.sql = SqlDesk(self.catalog, WorkerPool(settings.path("sql")), identify=self._person)
+        self.cloner = Cloner(self.catalog, self.sql, settings.path("clones"))
         self.securables = Securables(self.database, self.catalog, ENVIRONMENTS)
         self.keys = PrimaryKeys(self.database, self.catalog)
         self.operator = getpass.getuser()

@@ -121,6 +121,8 @@ def test_small_files_are_joined_as_they_come_where_that_is_asked_for(folder: Del
 def test_a_property_that_delta_does_not_know_is_refused(folder: DeltaFolder) -> None:
     with pytest.raises(InvalidInput, match="refused the SET TBLPROPERTIES"):
         folder.set_properties({"delta.nonsense": "true"})
+    with pytest.raises(InvalidInput, match="pinned versions need the log"):
+        folder.set_properties({"delta.enableExpiredLogCleanup": "true"})
     assert PROPERTY not in folder.properties()
 
 

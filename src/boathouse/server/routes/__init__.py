@@ -2,6 +2,7 @@
 
 from boathouse.server.routes import (
     catalog,
+    cloning,
     code,
     features,
     federation,
@@ -27,6 +28,7 @@ ROUTERS = (
     catalog.router,
     sql.router,
     table_work.router,
+    cloning.router,
     lineage.router,
     locations.router,
     functions.router,

@@ -35,6 +35,7 @@ class NewTable(BaseModel):
     tags: dict[str, str] = {}
     column_comments: dict[str, str] = {}
     constraints: dict[str, str] = {}
+    properties: dict[str, str] = {}
     exists_ok: bool = False
     location: str | None = None
 
@@ -101,7 +102,8 @@ def create_table(body: NewTable, who: Caller, platform: Served) -> dict[str, Any
     spec = TableSpec(
         name=body.name, schema=schema, primary_keys=tuple(body.primary_keys), event_time=body.event_time,
         known_time=body.known_time, partition_by=tuple(body.partition_by), description=body.description,
-        tags=body.tags, column_comments=body.column_comments, constraints=body.constraints, location=body.location,
+        tags=body.tags, column_comments=body.column_comments, constraints=body.constraints, properties=body.properties,
+        location=body.location,
     )  # fmt: skip
     return platform.catalog.create_table(who, spec, exists_ok=body.exists_ok).to_dict()
 
@@ -112,8 +114,10 @@ def table(name: str, who: Caller, platform: Served) -> dict[str, Any]:
     if not platform.catalog.visible(who, "table", name):
         platform.access.authorize(who, "SELECT", "table", name)
     info = platform.catalog.table(name)
-    version = None if info.view is not None else platform.catalog.folder(info).version()
-    return {**info.to_dict(), "version": version}
+    if info.view is not None:
+        return {**info.to_dict(), "version": None}
+    folder = platform.catalog.folder(info)
+    return {**info.to_dict(), "version": folder.version(), "properties": folder.properties()}
 
 
 @router.patch("/tables/{name}")
