@@ -6,11 +6,15 @@ import shutil
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
 from boathouse.cli.output import JSON, say, show
 from boathouse.cli.session import end_on_sigterm, options
+
+if TYPE_CHECKING:
+    from boathouse.settings import Settings
 
 
 def register(app: typer.Typer) -> None:
@@ -51,13 +55,15 @@ def doctor(as_json: bool = JSON) -> None:
     """Check the installation and the home, and say how to mend what is wrong."""
     from boathouse import settings
 
-    home = settings.load(home=options.home).home
+    wanted = settings.load(home=options.home)
+    home = wanted.home
     checks = [
         _python(),
         *(_package(p) for p in ("deltalake", "duckdb", "mlflow", "lightgbm", "polars")),
         _git(),
         _disk(home),
         *_home(home),
+        *_stores(wanted),
     ]
     show(checks, ["check", "ok", "found", "mend"], as_json)
     if not all(c["ok"] for c in checks if c["needed"]):
@@ -88,6 +94,22 @@ def _disk(home: Path) -> dict[str, object]:
     place = next(p for p in (home, *home.parents) if p.exists())
     free = shutil.disk_usage(place).free / 1e9
     return _check("disk", free > 2, f"{free:.0f} GB free at {place}", "free some space: tables keep their history")
+
+
+def _stores(wanted: "Settings") -> list[dict[str, object]]:
+    """Whether each store can be written as the server would; one that runs has checked its own."""
+    from boathouse.errors import BoathouseError
+    from boathouse.lake import storages
+    from boathouse.platform import Home
+
+    if not wanted.home.exists() or Home(wanted).address():
+        return [_check("storage", True, f"{wanted.storage} (checked when the server starts)")]
+    try:
+        found = storages(wanted.storage, wanted.storages, os.environ, wanted.storage_role_arn, wanted.storage_roles)
+        found.check(wanted.span("storage_credential_lifetime"))
+    except BoathouseError as error:
+        return [_check("storage", False, wanted.storage, str(error))]
+    return [_check("storage", True, ", ".join(root.url for root in found.roots()))]
 
 
 def _home(home: Path) -> list[dict[str, object]]:

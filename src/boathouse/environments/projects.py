@@ -121,6 +121,12 @@ class Projects:
         self.repository(name).export(commit, target)
         return target
 
+    def code_at(self, name: str, folder: str, commit: str | None) -> str:
+        """Where deployed code lies now: a home that was moved has its checkouts beside it still."""
+        if commit and Path(folder).parts[-3:] == (self._checkouts.name, name, commit):
+            return str(self.checkout(name, commit))
+        return folder
+
     def check_policy(self, name: str, environment: str, commit: str, *, dirty: bool) -> None:
         """Whether a commit may run in an environment. Raises NotReleased."""
         repository = self.repository(name)

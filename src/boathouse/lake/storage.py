@@ -149,5 +149,5 @@ _ADVICE = {
     "NoSuchBucket": "there is no such bucket; make it, or correct the URL",
     "AccessDenied": "the credentials may not write here; they need Get, Put, Delete and List on this prefix",
     "error sending request": "nothing answers at the endpoint; check AWS_ENDPOINT_URL and the network",
-    "InstanceCredentialsProvider": "no credentials were found; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+    "169.254.169.254": "no credentials were found; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
 }

@@ -190,10 +190,11 @@ class Platform:
                               environment if scratch else f"{environment}.{job}")  # fmt: skip
         resource = self.deployments.resource("job", environment, job, scratch)
         deployment = self.deployments.deployment(resource.deployment)
+        source = self.projects.code_at(resource.project, deployment.source, deployment.commit_id)
         return self.runner.submit(
             RunRequest(
                 environment=environment, project=resource.project, job=job, definition=resource.definition,
-                source=deployment.source, principal=service_principal(environment), submitted_by=identity.principal,
+                source=source, principal=service_principal(environment), submitted_by=identity.principal,
                 commit=deployment.commit_id, dirty=deployment.dirty, scratch=scratch, parameters=parameters,
                 trigger=trigger, only_task=task,
             )
