@@ -12,7 +12,7 @@ from boathouse import names
 from boathouse.catalog.service import Catalog
 from boathouse.catalog.store import securables
 from boathouse.database import Database
-from boathouse.errors import AlreadyExists, Conflict, NotFound
+from boathouse.errors import AlreadyExists, Conflict, InvalidInput, NotFound
 from boathouse.identity import Identity
 from boathouse.lake import FileContent, FileFolder, FileInfo, FilePage, Storage
 
@@ -69,8 +69,13 @@ class Volumes:
         self._database = database
         self._catalog = catalog
 
-    def create(self, identity: Identity, name: str, comment: str = "", exists_ok: bool = False) -> VolumeInfo:
-        """A volume in the environment's storage. Needs CREATE VOLUME on the schema. Raises AlreadyExists."""
+    def create(self, identity: Identity, name: str, comment: str = "", exists_ok: bool = False,
+               location: str | None = None) -> VolumeInfo:  # fmt: skip
+        """A volume in the environment's storage, or at a place outside. Needs CREATE VOLUME on the schema.
+
+        A place outside must lie in an external location, and takes CREATE EXTERNAL VOLUME on that; its files stay
+        when the volume is dropped. Raises AlreadyExists, InvalidInput, Conflict for a place that is taken.
+        """
         parsed = names.parse(name)
         if self._row(str(parsed)) is not None:
             if not exists_ok or not self._catalog.visible(identity, "volume", str(parsed)):
@@ -79,10 +84,28 @@ class Volumes:
             return self.get(identity, str(parsed))
         volume_id = uuid.uuid4().hex
         # the id keeps what a dropped volume of the same name may have left behind out of sight
-        place = f"{VOLUMES}/{parsed.schema}/{parsed.object}-{volume_id[:12]}"
-        properties = {"location": place, "volume_type": "MANAGED", "volume_id": volume_id}
-        self._catalog.register(identity, "volume", str(parsed), "CREATE VOLUME", comment, properties)
-        return self._info(self._row(str(parsed)))
+        managed = f"{VOLUMES}/{parsed.schema}/{parsed.object}-{volume_id[:12]}"
+        place = managed if location is None else self._place_outside(identity, location)
+        kind = "MANAGED" if location is None else "EXTERNAL"
+        properties = {"location": place, "volume_type": kind, "volume_id": volume_id}
+        with self._database.writing() as connection:
+            self._catalog.register(identity, "volume", str(parsed), "CREATE VOLUME", comment, properties)
+            if location is not None:
+                self._catalog.places.take(connection, "volume", str(parsed), place)
+        return self._info(self._require(str(parsed)))
+
+    def _place_outside(self, identity: Identity, location: str) -> str:
+        places = self._catalog.places
+        url = places.outside(location)
+        covering = places.covering(url)
+        if covering is None:
+            raise InvalidInput(
+                f"{url} lies in no external location; an admin can make one: `boathouse locations create NAME URL`"
+            )
+        self._catalog.access.authorize(identity, "CREATE EXTERNAL VOLUME", "external_location", covering)
+        places.check_free(url)
+        places.check_same(url)
+        return url
 
     def get(self, identity: Identity, name: str) -> VolumeInfo:
         """A volume. Raises NotFound, NotPermitted."""
@@ -90,17 +113,11 @@ class Volumes:
             self._catalog.access.authorize(identity, "READ VOLUME", "volume", name)
         return self._info(self._require(name))
 
-    def list(self, identity: Identity, environment: str | None = None, schema: str | None = None) -> Sequence[VolumeInfo]:
-        """The volumes that the identity may know of, by name; `schema` is `environment.schema`."""
-        query = sa.select(securables).where(securables.c.kind == "volume").order_by(securables.c.name)
-        if schema:
-            query = query.where(securables.c.parent == schema)
-        with self._database.reading() as connection:
-            rows = connection.execute(query).mappings().all()
-        return [
-            self._info(row) for row in rows
-            if environment in (None, row["name"].partition(".")[0]) and self._catalog.visible(identity, "volume", row["name"])
-        ]  # fmt: skip
+    def list(self, identity: Identity, environment: str | None = None, schema: str | None = None, *,
+             limit: int | None = None, after: str | None = None) -> Sequence[VolumeInfo]:  # fmt: skip
+        """The volumes that the identity may know of, by name and in pages; `schema` is `environment.schema`."""
+        found = self._catalog.listed(identity, "volume", schema, catalog=environment, limit=limit, after=after)
+        return [self._info(row) for s in found if (row := self._row(s.name)) is not None]
 
     def drop(self, identity: Identity, name: str) -> None:
         """Remove a volume, a managed one with its files; needs MANAGE. Raises NotFound."""
@@ -164,6 +181,8 @@ class Volumes:
             raise Conflict(f"{name} can only be read from {identity.environment}: a run writes its own environment")
 
     def _storage(self, info: VolumeInfo) -> Storage:
+        if info.volume_type == "EXTERNAL":
+            self._catalog.places.check_same(info.location)
         return self._catalog.places.at(info.name, info.location)
 
     def _row(self, name: str) -> Any:

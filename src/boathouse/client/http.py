@@ -1,6 +1,6 @@
 """Requests to a Boathouse server; an error it answers is raised here as the class it was there."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import httpx
@@ -58,6 +58,29 @@ class Http:
     ) -> httpx.Response:
         """Bytes in, the whole answer out."""
         return self._send(method, path, content=content, headers={"Content-Type": content_type, **(headers or {})})
+
+    def head(self, path: str) -> Mapping[str, str]:
+        """The head of an answer alone."""
+        try:
+            return self._send("HEAD", path).headers
+        except errors.BoathouseError:  # such an answer has no body to say why
+            self._send("GET", path, headers={"Range": "bytes=0-0"})
+            raise
+
+    def put(self, path: str, chunks: Iterable[bytes]) -> Any:
+        """Send bytes piece by piece; JSON out."""
+        return self._send("PUT", path, content=chunks, headers={"Content-Type": "application/octet-stream"}).json()
+
+    def stream(self, path: str, headers: Mapping[str, str] | None = None) -> Iterator[bytes]:
+        """The bytes of an answer, piece by piece as they are wanted."""
+        try:
+            with self._client.stream("GET", path, headers=headers) as response:
+                if not response.is_success:
+                    response.read()
+                    raise _error(response)
+                yield from response.iter_bytes(1 << 20)
+        except httpx.TransportError as error:
+            raise errors.Unavailable(f"{self.url} broke off ({error}); is `boathouse up` running?") from error
 
     def text(self, path: str, params: Mapping[str, Any] | None = None) -> httpx.Response:
         """The answer to a GET, not taken apart."""

@@ -15,16 +15,14 @@ import pyarrow as pa
 
 from boathouse import context, names
 from boathouse.catalog import Clone, Making, Table, TableAccess, TableInfo
-from boathouse.client.file_source import FolderSource
 from boathouse.client.functions import Functions
 from boathouse.client.http import Http
-from boathouse.client.import_report import ImportReport
-from boathouse.client.imports import Importer, ImportOptions, Mode, Progress, loading_options
-from boathouse.client.ingest_report import IngestReport
-from boathouse.client.ingestion import Changed, Ingester, IngestOptions
 from boathouse.client.jobs import Jobs
+from boathouse.client.loading import Loading
 from boathouse.client.models import Models
 from boathouse.client.reads import Reads
+from boathouse.client.volume import Volume
+from boathouse.client.volumes import Volumes
 from boathouse.context import RunFacts
 from boathouse.errors import NotFound, NotPermitted, Unavailable
 from boathouse.lake import (
@@ -32,17 +30,15 @@ from boathouse.lake import (
     Engine,
     Frame,
     Origin,
-    ReadOptions,
     Relation,
     Storage,
-    find_files,
     origin_of,
     schema_of,
     tagged,
 )
 
 
-class Lake:
+class Lake(Loading):
     """Tables, SQL, jobs and models of one environment, under one identity. A context manager."""
 
     def __init__(self, http: Http, environment: str, run: RunFacts | None = None,
@@ -57,6 +53,7 @@ class Lake:
         self._on_close = on_close
         self.jobs = Jobs(http, self._environment, self._scratch)
         self.models = Models(http, self.complete)
+        self.volumes = Volumes(http, self.complete, self._reads, self._environment)
         self.functions = Functions(http, self.complete, self._environment)
 
     @property
@@ -181,45 +178,6 @@ class Lake:
         opened = self.http.call("POST", f"/api/v1/locations/{name}/open", {"write": write})
         return Storage(opened["url"], opened["credentials"])
 
-    def import_files(self, name: str, files: str | Path | Sequence[str | Path], *, types: Mapping[str, str] | None = None,
-                     primary_keys: Sequence[str] = (), event_time: str | None = None, partition_by: Sequence[str] = (),
-                     description: str = "", mode: Mode = "append", evolve: bool = False,
-                     rejects: str | Path | None = None, max_bad_rows: int | None = None, file_column: bool = False,
-                     time_column: bool = False, progress: Progress | None = None, **reading: Any) -> ImportReport:  # fmt: skip
-        """Rows of CSV, JSON and Parquet files as a table, in one commit: all of them or none.
-
-        `files` are files, folders or patterns. Types are inferred over all of the input unless `types` or the table
-        say them; rows that do not fit are kept in `<name>_rejected`, or the file `rejects`. `file_column` adds `_file`,
-        `time_column` `_ingested_at`. `reading` takes `format`, `encoding`, `delimiter`, `quote`, `header`, `nulls` and
-        `date_format`.
-        Raises NotFound, InvalidInput, SchemaMismatch, DuplicateKey, and Conflict for a file that changes meanwhile.
-        """
-        options = ImportOptions(
-            types=dict(types or {}), primary_keys=tuple(primary_keys), event_time=event_time,
-            partition_by=tuple(partition_by), description=description, mode=mode, evolve=evolve,
-            rejects=Path(rejects) if rejects else None, max_bad_rows=max_bad_rows, file_column=file_column,
-            time_column=time_column, reading=ReadOptions(**reading),
-        )  # fmt: skip
-        words = [files] if isinstance(files, str | Path) else files
-        return Importer(self, name, options, progress).run(find_files(words, options.reading.format))
-
-    def ingest(self, name: str, source: str | Path, *, pattern: str = "", changed: Changed = "ignore", settle: float = 2.0,
-               progress: Progress | None = None, **loading: Any) -> IngestReport:  # fmt: skip
-        """The files of a folder that are new, as rows of a table: each file exactly once, however often this is called.
-
-        `changed` says what to do with a file that was taken in and is another now: ignore, fail or append. A file must
-        have stood still for `settle` seconds. `loading` takes what `import_files` takes, but for `mode` and `rejects`.
-        Raises NotFound, InvalidInput, and Conflict for a changed file where it fails.
-        """
-        return self.ingester(name, source, pattern=pattern, changed=changed, settle=settle, progress=progress, **loading).run()
-
-    def ingester(self, name: str, source: str | Path, *, pattern: str = "", changed: Changed = "ignore",
-                 settle: float = 2.0, progress: Progress | None = None, **loading: Any) -> Ingester:  # fmt: skip
-        """What `ingest` calls `run()` of; its `watch()` looks again and again."""
-        options = IngestOptions(loading_options(**loading), changed, settle)
-        place = FolderSource(Path(source), pattern, options.loading.reading.format)
-        return Ingester(self, name, place, options, progress)
-
     def clone_table(self, source: str, target: str, *, version: int | None = None, shallow: bool = False,
                     sample: str | int | None = None, by: Sequence[str] = (), mask: bool = False, synthetic: bool = False,
                     keys: Sequence[str] = (), seed: int | str | None = None) -> Clone:  # fmt: skip
@@ -237,6 +195,10 @@ class Lake:
         }  # fmt: skip
         path = f"/api/v1/tables/{self.complete(source)}/clone"
         return Clone.from_dict(self.http.call("POST", path, body, patience=None))
+
+    def volume(self, name: str) -> Volume:
+        """A volume of files. Raises NotFound, NotPermitted."""
+        return self.volumes.get(name)
 
     def drop_table(self, name: str) -> None:
         """Remove a table and its files."""

@@ -16,7 +16,7 @@ class Reads:
     def __init__(self, complete: Callable[[str], str]) -> None:
         self._complete = complete
         self._newest: dict[str, int] = {}
-        self._since: dict[str, int] = {}
+        self._since: dict[str, int | None] = {}
         self._before: dict[str, str | None] = {}
 
     @property
@@ -24,15 +24,17 @@ class Reads:
         """Table -> newest version, of all that was read."""
         return dict(self._newest)
 
-    def note(self, name: str, version: int) -> None:
-        """A version was read."""
-        self._newest[name] = self._since[name] = version
+    def note(self, name: str, version: int | None) -> None:
+        """A version was read; files of a volume have none."""
+        self._since[name] = version
+        if version is not None:
+            self._newest[name] = version
 
     def sources(self, target: str, making: Making) -> list[tuple[str, str | None, str]]:
         """(name, version, how it is known) of a write's sources; what comes next is counted anew."""
         if making.sources is not None and not making.sources:
             return []  # a delete between a read and the write that it is for changes nothing
-        since, self._since = {n: str(v) for n, v in self._since.items()}, {}
+        since, self._since = {n: None if v is None else str(v) for n, v in self._since.items()}, {}
         if making.sources is not None:
             self._before = {}
             return [(*self._declared(source), "declared") for source in making.sources]

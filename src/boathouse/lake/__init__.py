@@ -4,7 +4,7 @@ from boathouse.lake.commits import UNCHANGED, Commit
 from boathouse.lake.delta import DeltaFolder
 from boathouse.lake.engine import Engine
 from boathouse.lake.exchange import packed, unpacked
-from boathouse.lake.file_folder import FileContent, FileFolder, FileInfo, FilePage, check_path
+from boathouse.lake.file_folder import PART, FileContent, FileFolder, FileInfo, FilePage, check_path
 from boathouse.lake.files import InputFile, ReadOptions, Staging, Typing, find_files, is_input, local_file
 from boathouse.lake.frames import (
     Frame,
@@ -33,6 +33,7 @@ from boathouse.lake.wire import NamedScan, Run
 from boathouse.lake.workers import QueryFailed, WorkerPool, WorkerProcess
 
 __all__ = [
+    "PART",
     "TAG",
     "UNCHANGED",
     "UNKNOWN",

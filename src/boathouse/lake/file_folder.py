@@ -17,7 +17,8 @@ from boathouse.errors import InvalidInput, NotFound, Unavailable
 from boathouse.lake.storage import Storage
 
 CHUNK = 1 << 20
-_PART = 8 << 20
+PART = 8 << 20
+"""Bytes that go to an object store at once; a smaller file goes in one piece."""
 _PARTS_AT_ONCE = 2
 _LONGEST, _LONGEST_PART = 1024, 240
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -91,8 +92,12 @@ class FileFolder:
         place = self._inside(check_path(path))
         if place and place.is_dir():
             raise InvalidInput(f"{path} is a folder of {self.name}, and cannot be a file as well")
+        pieces = _regular(chunks)
         try:
-            obstore.put(self.storage.store(), path, _regular(chunks), chunk_size=_PART, max_concurrency=_PARTS_AT_ONCE)
+            start = _first_part(pieces)
+            whole = start if len(start) < PART else itertools.chain([start], pieces)
+            obstore.put(self.storage.store(), path, whole, chunk_size=PART, max_concurrency=_PARTS_AT_ONCE,
+                        use_multipart=whole is not start)  # fmt: skip
         except (BaseError, OSError) as error:
             raise _failed(error, f"{path} cannot be written to {self.name}") from error
         return self.stat(path)
@@ -119,7 +124,10 @@ class FileFolder:
         return FileContent(info, start, stop, self._chunks(info, start, stop) if stop > start else iter(()))
 
     def page(self, folder: str = "", after: str | None = None, limit: int = 1000, recursive: bool = True) -> FilePage:
-        """Files below a folder, by path, those after `after`; not recursively, its own files and the folders in it."""
+        """Files below a folder, those after `after`; not recursively, its own files and the folders in it.
+
+        They come in the order of their paths, or what an object store takes for that.
+        """
         folder = check_path(folder.rstrip("/")) if folder.strip("/") else ""
         entries = self._local_entries(folder, after, recursive) if self.storage.local else self._entries(folder, after, recursive)
         found = list(itertools.islice(entries, limit + 1))
@@ -245,6 +253,16 @@ def _regular(chunks: Iterable[bytes]) -> Iterator[bytes]:
             yield b"".join(waiting)
             waiting, size = [], 0
     yield b"".join(waiting)
+
+
+def _first_part(pieces: Iterator[bytes]) -> bytes:
+    """As much as makes a part, or all there is."""
+    taken: list[bytes] = []
+    size = 0
+    while size < PART and (piece := next(pieces, None)) is not None:
+        taken.append(piece)
+        size += len(piece)
+    return b"".join(taken)
 
 
 def _remove_empty(place: Path, root: Path) -> None:

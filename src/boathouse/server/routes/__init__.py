@@ -18,6 +18,7 @@ from boathouse.server.routes import (
     shares,
     sql,
     table_work,
+    volumes,
 )
 
 ROUTERS = (
@@ -38,4 +39,5 @@ ROUTERS = (
     models.router,
     operations.router,
     shares.router,
+    volumes.router,
 )

@@ -22,7 +22,7 @@ class Derivation(BaseModel):
 
     sources: list[Reading]
     target: str
-    version: str
+    version: str | None
     origin: dict[str, Any] | None = None
 
 
@@ -56,10 +56,12 @@ def touched(name: str, version: int, who: Caller, platform: Served) -> dict[str,
 
 @router.post("/lineage")
 def note_lineage(body: Derivation, who: Caller, platform: Served) -> None:
-    """Tell of a model that was made out of tables; needs CREATE MODEL, or MODIFY for a table."""
+    """Tell what something was made out of; needs CREATE MODEL for a model, WRITE VOLUME for a volume, MODIFY for a table."""
     kind, _, name = body.target.rpartition(":")
     if kind == "model":
         platform.access.authorize(who, "CREATE MODEL", "schema", name.rpartition(".")[0])
+    elif kind == "volume":
+        platform.access.authorize(who, "WRITE VOLUME", "volume", name)
     else:
         platform.access.authorize(who, "MODIFY", "table", name)
     sources = [Source(*s) for s in body.sources]
