@@ -14,6 +14,8 @@ from boathouse.cli.output import JSON, say, show
 from boathouse.cli.session import end_on_sigterm, options
 
 if TYPE_CHECKING:
+    from boathouse.platform import Platform
+    from boathouse.server.flight import FlightSql
     from boathouse.settings import Settings
 
 
@@ -23,7 +25,11 @@ def register(app: typer.Typer) -> None:
     app.command()(doctor)
 
 
-def up(port: int = typer.Option(8787, "--port"), host: str = typer.Option("127.0.0.1", "--host")) -> None:
+def up(
+    port: int = typer.Option(8787, "--port"),
+    host: str = typer.Option("127.0.0.1", "--host"),
+    flight_port: int | None = typer.Option(None, "--flight-port", help="Arrow Flight SQL for BI tools on this port, too"),
+) -> None:
     """The server: API, UI, jobs, MLflow. Other commands and the library on this home then use it."""
     from boathouse import settings
     from boathouse.errors import InvalidInput
@@ -37,10 +43,13 @@ def up(port: int = typer.Option(8787, "--port"), host: str = typer.Option("127.0
     end_on_sigterm()
     with Platform(settings.load(home=options.home)) as platform:
         server = Server(platform, port)
+        flight = _flight(platform, flight_port)
         url = server.start(warm=True)
         platform.home.publish(url)
         say(f"Boathouse is at {url}  (home {platform.settings.home})")
         say(f"Log in: {url}{platform.operator_link()}  (good once; `boathouse ui` makes another)")
+        if flight:
+            say(f"Arrow Flight SQL is at {flight.start()}")
         say("Ctrl-C ends it.")
         try:
             while True:
@@ -48,7 +57,18 @@ def up(port: int = typer.Option(8787, "--port"), host: str = typer.Option("127.0
         except KeyboardInterrupt:
             say("ending")
         finally:
+            if flight:
+                flight.stop()
             server.stop()
+
+
+def _flight(platform: "Platform", port: int | None) -> "FlightSql | None":
+    """Arrow Flight SQL, where it is asked for. Raises PortInUse."""
+    if port is None:
+        return None
+    from boathouse.server.flight import FlightSql
+
+    return FlightSql(platform, port)
 
 
 def doctor(as_json: bool = JSON) -> None:

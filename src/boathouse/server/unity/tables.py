@@ -1,6 +1,5 @@
 """Tables."""
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +12,7 @@ from boathouse.errors import InvalidInput, NotFound, NotPermitted
 from boathouse.identity import Identity
 from boathouse.platform import Platform
 from boathouse.server.auth import Caller, Served
+from boathouse.server.patterns import like
 from boathouse.server.unity.altering import Altered, altered
 from boathouse.server.unity.columns import arrow_schema, column_infos, partition_columns
 from boathouse.server.unity.constraints import constraints
@@ -77,7 +77,7 @@ def summaries(catalog_name: str, who: Caller, platform: Served, page: Paged,
               schema_name_pattern: str = "%", table_name_pattern: str = "%") -> dict[str, Any]:  # fmt: skip
     """Full names and types of a catalog's tables; patterns are SQL's, with % and _."""
     seen(who, platform, "catalog", catalog_name)
-    schema, table = _like(schema_name_pattern), _like(table_name_pattern)
+    schema, table = like(schema_name_pattern), like(table_name_pattern)
 
     def wanted(info: TableInfo) -> bool:
         name = names.parse(info.name)
@@ -85,10 +85,6 @@ def summaries(catalog_name: str, who: Caller, platform: Served, page: Paged,
 
     found = [info for info in platform.catalog.tables(who) if wanted(info)]
     return page.of("tables", found, lambda t: t.name, lambda t: {"full_name": t.name, "table_type": t.table_type})
-
-
-def _like(pattern: str) -> re.Pattern[str]:
-    return re.compile("".join({"%": ".*", "_": "."}.get(c, re.escape(c)) for c in pattern))
 
 
 @router.post("/tables")
