@@ -3,8 +3,6 @@
 Loading this costs a second, since Arrow's datasets load pandas: import it where such rows are, not before.
 """
 
-import functools
-import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -16,6 +14,7 @@ from pyarrow.fs import PyFileSystem
 
 from boathouse.lake.confined import confine
 from boathouse.lake.frames import Stream
+from boathouse.lake.guarantees import guarantees
 from boathouse.lake.listing import Listing
 
 
@@ -23,14 +22,10 @@ def files_dataset(files: Listing, table: DeltaTable) -> ds.Dataset:
     """The files' rows by way of delta-rs' own file system, for stores that DuckDB cannot read."""
     handler = DeltaStorageHandler.from_table(table._table, table._storage_options)
     system, form = PyFileSystem(handler), ds.ParquetFileFormat()
-    fragments = []
-    for number, name in enumerate(files.names):
-        same = [
-            ds.field(p).is_null() if value is None else ds.field(p) == pa.scalar(value, files.schema.field(p).type)
-            for p, value in zip(files.partitions, files.values[number] if files.values else (), strict=True)
-        ]
-        told = functools.reduce(operator.and_, same) if same else None
-        fragments.append(form.make_fragment(name, system, partition_expression=told))
+    told = guarantees(table, files)
+    fragments = [
+        form.make_fragment(name, system, partition_expression=holds) for name, holds in zip(files.names, told, strict=True)
+    ]
     return ds.FileSystemDataset(fragments, files.schema, form, system)
 
 

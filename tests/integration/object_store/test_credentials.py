@@ -6,10 +6,12 @@ from typing import Any
 
 import botocore.exceptions
 import pytest
-from object_stores import ObjectStore
+from object_stores import ROLE, ObjectStore
 
 from boathouse.catalog import Table, TableAccess
 from boathouse.client import Lake
+from boathouse.errors import Unavailable
+from boathouse.lake import assume, storages
 
 pytestmark = pytest.mark.xdist_group("object stores")
 S3 = Any
@@ -118,3 +120,18 @@ class TestWithSts:
 def test_where_the_store_has_no_sts_nobody_gets_keys(tables: Lake) -> None:
     access = opened(tables, "dev.raw.events", "SELECT", "MODIFY")
     assert (access.through, access.credentials, access.expires_at) == ("server", {}, None)
+
+
+def test_moto_gives_credentials_of_the_same_shape(moto: ObjectStore) -> None:
+    place = storages(f"s3://{moto.bucket()}", {}, moto.environ).default.child("t")
+    found = assume(place, ROLE, "ann@run/1", timedelta(minutes=15), write=True)
+    assert found.options.keys() > {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL"}
+    assert found.options["AWS_ACCESS_KEY_ID"] != moto.environ["AWS_ACCESS_KEY_ID"]
+    assert timedelta(minutes=14) < found.expires_at - datetime.now(UTC) <= timedelta(minutes=15)
+
+
+def test_a_role_that_refuses_is_named(seaweed: ObjectStore) -> None:
+    place = storages(f"s3://{seaweed.bucket()}", {}, seaweed.environ).default
+    with pytest.raises(Unavailable, match=r"storage_role_arn \(arn:aws:iam::1:role/Other\)") as refused:
+        assume(place, "arn:aws:iam::1:role/Other", "ann", timedelta(minutes=15), write=False)
+    assert "server-secret" not in str(refused.value)
