@@ -4,10 +4,10 @@ from boathouse.jobs.definition import JobDefinition, TaskDefinition
 from boathouse.jobs.runner import Runner, RunRequest
 from boathouse.jobs.runs import Run, Runs, TaskRun
 from boathouse.jobs.schedule import Schedules, next_due
-from boathouse.jobs.task_process import TaskIdentity, process_started
+from boathouse.jobs.task_process import TaskIdentity, inherited, process_started
 from boathouse.jobs.task_process import end as end_process
 
 __all__ = [
     "JobDefinition", "Run", "RunRequest", "Runner", "Runs", "Schedules", "TaskDefinition", "TaskIdentity", "TaskRun",
-    "end_process", "next_due", "process_started",
+    "end_process", "inherited", "next_due", "process_started",
 ]  # fmt: skip

@@ -26,12 +26,17 @@ class TaskIdentity:
     facts: Mapping[str, str]
 
 
+def inherited() -> dict[str, str]:
+    """What a process that runs users' code gets of the server's environment variables: no key and no secret."""
+    return {k: v for k, v in os.environ.items() if k in _PASSED}
+
+
 def start(kind: str, body: Mapping[str, Any], identity: TaskIdentity, source: Path, log: Path) -> subprocess.Popen[bytes]:
     """Start a task in its own session; the token is readable only through an inherited pipe."""
     read_end, write_end = os.pipe()
     os.write(write_end, identity.token.encode())
     os.close(write_end)
-    environ = {k: v for k, v in os.environ.items() if k in _PASSED} | {
+    environ = inherited() | {
         "BOATHOUSE_URL": identity.url, "BOATHOUSE_ENV": identity.environment,
         "BOATHOUSE_TOKEN_FD": str(read_end), "PYTHONUNBUFFERED": "1",
     } | {f"BOATHOUSE_{k.upper()}": v for k, v in identity.facts.items()}  # fmt: skip

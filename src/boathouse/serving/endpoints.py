@@ -21,7 +21,7 @@ from boathouse.database import Database
 from boathouse.environments import Deployments
 from boathouse.errors import BoathouseError, NotFound, Unavailable
 from boathouse.features import FeatureSpecInfo, FeatureSpecs
-from boathouse.jobs import end_process, process_started
+from boathouse.jobs import end_process, inherited, process_started
 from boathouse.names import parse
 from boathouse.registry import CHAMPION, Registry
 from boathouse.serving.store import endpoint_states
@@ -204,7 +204,7 @@ class Endpoints:
         with launch.log.open("ab") as output:
             process = subprocess.Popen(
                 [sys.executable, "-P", "-m", SERVER_MODULE, *words], stdin=subprocess.DEVNULL, stdout=output,
-                stderr=subprocess.STDOUT, pass_fds=(listener.fileno(), read_end), start_new_session=True,
+                stderr=subprocess.STDOUT, pass_fds=(listener.fileno(), read_end), start_new_session=True, env=inherited(),
             )  # fmt: skip
         os.close(read_end)
         listener.close()

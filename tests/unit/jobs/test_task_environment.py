@@ -1,0 +1,13 @@
+"""Processes that run users' code get none of the server's secrets."""
+
+import pytest
+
+from boathouse.jobs import inherited
+
+
+def test_no_key_of_the_server_is_handed_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_SECRET_ACCESS_KEY", "AZURE_STORAGE_ACCOUNT_KEY", "GOOGLE_SERVICE_ACCOUNT_KEY", "BOATHOUSE_DATABASE_URL",
+                 "BOATHOUSE_STORAGE_PROD_AWS_SECRET_ACCESS_KEY", "BOATHOUSE_OIDC_CLIENT_SECRET", "BOATHOUSE_TOKEN"):  # fmt: skip
+        monkeypatch.setenv(name, "s3cret")
+    assert "s3cret" not in inherited().values()
+    assert inherited()["PATH"]
