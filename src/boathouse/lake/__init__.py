@@ -22,8 +22,10 @@ from boathouse.lake.links import link
 from boathouse.lake.literals import duckdb_type, quoted, text
 from boathouse.lake.location import canonical, folded, overlap, within
 from boathouse.lake.manifest import Manifest, ManifestFile, manifest, schema_json
+from boathouse.lake.merging import SOURCE, TARGET, Clause, change_chosen, merge, source_schema
 from boathouse.lake.origin import TAG, UNKNOWN, Origin, origin_of, tag_of, tagged
 from boathouse.lake.relation import Relation
+from boathouse.lake.rows_out import write_rows
 from boathouse.lake.snapshot import parquet_sql
 from boathouse.lake.storage import Storage, local_path, storage_at
 from boathouse.lake.storages import Storages, storages
@@ -34,9 +36,12 @@ from boathouse.lake.workers import QueryFailed, WorkerPool, WorkerProcess
 
 __all__ = [
     "PART",
+    "SOURCE",
     "TAG",
+    "TARGET",
     "UNCHANGED",
     "UNKNOWN",
+    "Clause",
     "Commit",
     "Credentials",
     "DeltaFolder",
@@ -66,6 +71,7 @@ __all__ = [
     "assume",
     "batches",
     "canonical",
+    "change_chosen",
     "check_path",
     "column_types",
     "conform",
@@ -78,6 +84,7 @@ __all__ = [
     "local_file",
     "local_path",
     "manifest",
+    "merge",
     "normalised",
     "origin_of",
     "overlap",
@@ -86,6 +93,7 @@ __all__ = [
     "quoted",
     "schema_json",
     "schema_of",
+    "source_schema",
     "sql_type",
     "storage_at",
     "storages",
@@ -95,4 +103,5 @@ __all__ = [
     "type_named",
     "unpacked",
     "within",
+    "write_rows",
 ]

@@ -214,6 +214,13 @@ class DeltaFolder:
             "UPDATE",
         )  # fmt: skip
 
+    def change(self, write: Callable[[DeltaTable, Marked], Any], operation: str) -> Commit:
+        """Commit by a function of the newest snapshot, called anew whenever another writer came first.
+
+        It returns False where nothing is to be changed.
+        """
+        return self._retried(write, operation)
+
     def restore(self, version: int) -> Commit:
         """Make an old version the newest. Raises InvalidInput where a vacuum has deleted its files."""
         return self._retried(

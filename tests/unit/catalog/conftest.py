@@ -1,5 +1,6 @@
 """A catalog over a real database and real Delta tables, with two environments and three people."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +41,12 @@ class World:
         """The rows of a query."""
         with self.desk.run(who, query, environment) as result:
             return result.to_dicts()
+
+    def do(self, statement: str, who: Identity = OWNER, environment: str = "dev", **given: Any) -> dict[str, Any]:
+        """What a statement says that it did; None where it reads nothing and does nothing."""
+        with self.desk.execute(who, statement, environment, "json", **given) as rows:
+            answer: dict[str, Any] = json.loads(b"".join(rows.chunks))["rows"][0]
+            return answer
 
     def denials(self) -> list[tuple[str, str, str]]:
         """(principal, action, subject) of what was refused, oldest first."""

@@ -3,14 +3,18 @@
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from boathouse.catalog.service import Catalog
+from boathouse.catalog.sql.changes import Asking, Changes
 from boathouse.catalog.sql.plan import Identify, Plan, Planner
 from boathouse.catalog.sql.queries import Queries, Query, Ticket
 from boathouse.catalog.sql.result import QueryResult, RowStream
+from boathouse.catalog.sql.statement_parser import parse_statement
+from boathouse.catalog.sql.statements import Select
+from boathouse.catalog.sql.views import ViewMaker
 from boathouse.errors import (
     BoathouseError,
     EngineCrashed,
@@ -20,7 +24,7 @@ from boathouse.errors import (
     QueryCanceled,
 )
 from boathouse.identity import Identity
-from boathouse.lake import QueryFailed, Run, WorkerPool, WorkerProcess
+from boathouse.lake import UNKNOWN, QueryFailed, Run, WorkerPool, WorkerProcess, write_rows
 
 Parameters = Mapping[str, Any] | Sequence[Any]
 ReadHook = Callable[[Identity, Mapping[str, int]], None]
@@ -36,6 +40,8 @@ class _Asked:
     form: str = "arrow"
     limit: int | None = None
     query_id: str = ""
+    ticket: Ticket | None = None
+    """Of the statement that the query is part of."""
 
 
 class SqlDesk:
@@ -46,6 +52,7 @@ class SqlDesk:
         self._pool = pool or WorkerPool()
         self._seconds = seconds
         self._planner = Planner(catalog, identify)
+        self._changes = Changes(catalog, ViewMaker(catalog, self._planner, self._pool))
         self._access = catalog.access
         self._audit = catalog.audit
         self._queries = Queries()
@@ -58,9 +65,8 @@ class SqlDesk:
 
         Raises InvalidInput, LimitExceeded, NotPermitted, NotFound, QueryCanceled, EngineCrashed, Unavailable.
         """
-        asked = _Asked(query, environment, parameters, "arrow", limit, query_id)
-        with self._running(identity, asked) as rows:
-            yield QueryResult(rows)
+        with self._result(identity, _Asked(query, environment, parameters, "arrow", limit, query_id)) as result:
+            yield result
 
     @contextmanager
     def stream(self, identity: Identity, query: str, environment: str, form: str, *, parameters: Parameters | None = None,
@@ -68,6 +74,33 @@ class SqlDesk:
         """The same as bytes in a format: arrow, csv, json or parquet. Arrow and Parquet name the versions that were read."""
         with self._running(identity, _Asked(query, environment, parameters, form, limit, query_id)) as rows:
             yield rows
+
+    @contextmanager
+    def execute(self, identity: Identity, statement: str, environment: str, form: str = "arrow", *,
+                parameters: Parameters | None = None, query_id: str = "") -> Iterator[RowStream]:  # fmt: skip
+        """Any statement: rows where it reads; else one row that says what it did to which version of what.
+
+        Raises also AlreadyExists, Conflict.
+        """
+        said = parse_statement(statement)
+        if isinstance(said, Select):
+            with self.stream(identity, said.query, environment, form, parameters=parameters, query_id=query_id) as rows:
+                yield rows
+            return
+        with self._ticket(identity, _Asked(statement, environment, parameters, form, query_id=query_id)) as ticket:
+            ticket.running(lambda: None)
+
+            def run(query: str, limit: int | None = None) -> AbstractContextManager[QueryResult]:
+                return self._result(identity, _Asked(query, environment, parameters, "arrow", limit, ticket=ticket))
+
+            def stream(query: str) -> AbstractContextManager[RowStream]:
+                return self._running(identity, _Asked(query, environment, parameters, ticket=ticket))
+
+            outcome = self._changes.do(Asking(identity, environment, parameters, run, stream), said)
+            ticket.finished()
+            chunks: list[bytes] = []
+            write_rows(outcome.to_arrow().to_reader(), form, lambda chunk: chunks.append(bytes(chunk)))
+            yield RowStream(ticket.query.id, iter(chunks), {}, UNKNOWN)
 
     def queries(self, identity: Identity) -> list[Query]:
         """The caller's queries, newest first; of whoever may MANAGE an environment, all that are asked in it."""
@@ -109,17 +142,29 @@ class SqlDesk:
         return manages[query.environment]
 
     @contextmanager
+    def _result(self, identity: Identity, asked: _Asked) -> Iterator[QueryResult]:
+        with self._running(identity, asked) as rows:
+            yield QueryResult(rows)
+
+    @contextmanager
     def _running(self, identity: Identity, asked: _Asked) -> Iterator[RowStream]:
-        query_id = asked.query_id or uuid.uuid4().hex
-        ticket = self._queries.add(query_id, identity.principal, asked.environment, asked.query)
+        with self._ticket(identity, asked) as ticket, self._pool.worker() as worker:
+            yield from self._answered(identity, asked, ticket, worker)
+
+    @contextmanager
+    def _ticket(self, identity: Identity, asked: _Asked) -> Iterator[Ticket]:
+        """A ticket that ends in time, and tells how it ended."""
+        if asked.ticket:
+            yield asked.ticket
+            return
+        ticket = self._queries.add(asked.query_id or uuid.uuid4().hex, identity.principal, asked.environment, asked.query)
         seconds = self._seconds
         over = LimitExceeded(f"the query ran longer than {seconds:g} seconds and was ended; ask for less, or in parts")
         timer = threading.Timer(seconds, ticket.stop, [over])
         timer.daemon = True
         timer.start()
         try:
-            with self._pool.worker() as worker:
-                yield from self._answered(identity, asked, ticket, worker)
+            yield ticket
         except BaseException as error:
             told = _told(error, ticket)
             ticket.ended(told)
@@ -133,21 +178,24 @@ class SqlDesk:
 
     def _answered(self, identity: Identity, asked: _Asked, ticket: Ticket, worker: WorkerProcess) -> Iterator[RowStream]:
         ticket.running(worker.stop)
-        plan = self._planner.plan(worker, identity, asked.query, asked.environment)
-        worker.start(_job(plan, asked))
-        if ticket.reason:  # it was stopped before there was anything to stop
-            worker.stop()
-        chunks = _chunks(worker, ticket)
-        rows = RowStream(ticket.query.id, chunks, plan.versions, plan.origin)
         try:
-            next(chunks)  # planned, and its first rows are there
-            if self._on_read:
-                self._on_read(identity, plan.versions)
-            yield rows
-        finally:
-            if not rows.complete or next(chunks, None) is not None:  # whoever asked has seen enough, or the query failed
+            plan = self._planner.plan(worker, identity, asked.query, asked.environment)
+            worker.start(_job(plan, asked))
+            if ticket.reason:  # it was stopped before there was anything to stop
                 worker.stop()
-                worker.settle()
+            chunks = _chunks(worker, ticket, alone=asked.ticket is None)
+            rows = RowStream(ticket.query.id, chunks, plan.versions, plan.origin)
+            try:
+                next(chunks)  # planned, and its first rows are there
+                if self._on_read:
+                    self._on_read(identity, plan.versions)
+                yield rows
+            finally:
+                if not rows.complete or next(chunks, None) is not None:  # whoever asked has seen enough, or the query failed
+                    worker.stop()
+                    worker.settle()
+        finally:
+            ticket.idle()
 
 
 def _job(plan: Plan, asked: _Asked) -> Run:
@@ -158,7 +206,7 @@ def _job(plan: Plan, asked: _Asked) -> Run:
     return Run(0, plan.query, given, plan.setup, plan.scans, plan.folders, asked.form, asked.limit, read, plan.origin.to_dict())
 
 
-def _chunks(worker: WorkerProcess, ticket: Ticket) -> Iterator[bytes]:
+def _chunks(worker: WorkerProcess, ticket: Ticket, alone: bool) -> Iterator[bytes]:
     """The worker's rows, its failures as our errors."""
     try:
         for chunk in worker.rows():
@@ -166,7 +214,8 @@ def _chunks(worker: WorkerProcess, ticket: Ticket) -> Iterator[bytes]:
             yield chunk
     except (QueryFailed, EngineCrashed) as error:
         told = _told(error, ticket)
-        ticket.ended(told)
+        if alone:  # else it is the statement around it that ends, or goes on by another way
+            ticket.ended(told)
         raise told from error
 
 

@@ -19,7 +19,7 @@ from boathouse.lake import UNKNOWN, NamedScan, Origin, WorkerProcess, quoted
 Identify = Callable[[str], Identity]
 """An owner's name -> who that is, with groups."""
 
-_OURS = "bh#"
+_OURS = ("memory", "bh#")
 """A schema for what a query cannot name itself: no name of ours holds a #."""
 _TAKEN = frozenset({"system", "temp", "memory"})
 """Catalogs that every engine has already."""
@@ -91,7 +91,7 @@ class _Planning:
     def _place(self, path: Path) -> Path:
         """The name under which the engine finds a table: the one that is written, where that is free."""
         if (path[-2:-1] and path[-2].lower() == SCHEMA) or (len(path) == 3 and path[0].lower() in _TAKEN):
-            return _OURS, str(len(self._scans))
+            return *_OURS, str(len(self._scans))
         return path
 
     def _read(self, path: Path, place: Path) -> Origin:
@@ -136,19 +136,21 @@ class _Planning:
         """
         if len(views) > _NESTED or info.name in views[:-1]:
             raise Conflict(f"{views[0]} is made of itself, or of more than {_NESTED} views on each other; replace one of them")
-        owner = self._planner.identify(info.owner)
+        mine = info.owner == self._identity.principal  # inside a throw-away schema too
+        owner = self._identity if mine else self._planner.identify(info.owner)
         text, reading = self._planner.reading(self._worker, definition)
         places: dict[Path, Path] = {}
         hides = False
         for path in dict.fromkeys(table.path for table in reading.tables):
             last, when = moment(path[-1])
             name = str(names.parse(".".join([*path[:-1], last])))
+            inner = self._inner(name, info)
             if not self._catalog.access.allows(owner, "SELECT", "table", name):
                 raise self._owner_lacks(info)
             hides = hides or not self._may_read(name)
             if (name, when) not in self._within:
-                self._within[name, when] = (_OURS, f"{len(self._within)} {name}")
-                self._define(self._inner(name, info), when, self._within[name, when], views)
+                self._within[name, when] = (*_OURS, f"{len(self._within)} {name}")
+                self._define(inner, when, self._within[name, when], views)
             places[path] = self._within[name, when]
         return spliced(text, reading.tables, places), hides
 
@@ -177,7 +179,7 @@ class _Planning:
         return f"SELECT {columns} FROM ", kept
 
     def _add(self, scan: NamedScan, place: Path) -> None:
-        if len(place) == 3:
+        if len(place) == 3 and place[0] != _OURS[0]:
             self._schemas[f"ATTACH IF NOT EXISTS ':memory:' AS {quoted(place[0])}"] = None
         self._schemas[f"CREATE SCHEMA IF NOT EXISTS {_written(place[:-1])}"] = None
         self._scans.append(scan)

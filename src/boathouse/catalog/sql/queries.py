@@ -56,7 +56,7 @@ class Ticket:
         return replace(self._query, seconds=time.monotonic() - self._begun, bytes=self.sent)
 
     def running(self, stop: Callable[[], None]) -> None:
-        """A worker has it, and `stop` ends it there. Raises what `stop` was called with before."""
+        """It is being done, and `stop` ends that. Raises what `stop` was called with before."""
         with self._lock:
             if self.reason:
                 raise self.reason
@@ -69,9 +69,19 @@ class Ticket:
             if self._query.ended or self.reason:
                 return
             self.reason = reason
-            stop = self._stop
-        if stop:
-            stop()
+            if self._stop:  # under the lock: a worker that was given back must not be stopped at another's query
+                self._stop()
+
+    def idle(self) -> None:
+        """Nothing is left to stop for now."""
+        with self._lock:
+            self._stop = None
+
+    def finished(self) -> None:
+        """It did what was asked, even if somebody wanted to stop it too late."""
+        with self._lock:
+            self._query = replace(self.query, state="FINISHED")
+            self._stop = None
 
     def ended(self, error: BaseException | None = None) -> None:
         """It runs no more. What was said first stays."""

@@ -31,13 +31,12 @@ _NONE: frozenset[str] = frozenset()
 class TableRead:
     """A table that a query names, outside of its own common table expressions.
 
-    `start` and `end` are its place in the query in bytes of UTF-8; None where DuckDB keeps none.
+    `start` is its place in the query in bytes of UTF-8; None where DuckDB keeps none.
     """
 
     path: tuple[str, ...]
     alias: str = ""
     start: int | None = None
-    end: int | None = None
 
     @property
     def written(self) -> str:
@@ -60,7 +59,7 @@ def read(tree: bytes, kinds: list[str]) -> Reading:
     body = msgspec.json.decode(tree)
     if body.get("error"):
         if kinds != ["SELECT"]:
-            raise InvalidInput(f"{kinds[0]} is no statement for users here; docs/how-to/tables-and-sql.md names those that are")
+            raise InvalidInput(f"{kinds[0]} cannot begin like this here: write WITH after it, as in INSERT INTO t WITH …")
         raise InvalidInput(f"the SQL cannot be read: {str(body.get('error_message', '')).splitlines()[0]}")
     walk = _Walk()
     for statement in body["statements"]:
@@ -156,7 +155,7 @@ def _table(node: Mapping[str, Any], path: tuple[str, ...]) -> TableRead:
     start = int(node["query_location"])
     if start >= _NOWHERE:
         return TableRead(path, node["alias"])
-    return TableRead(path, node["alias"], start, start + int(node["query_location_length"]))
+    return TableRead(path, node["alias"], start)
 
 
 def _holds(node: Any, kind: str) -> bool:

@@ -22,8 +22,8 @@ def sources_of(query: str) -> list[tuple[str, ...]]:
         raise InvalidInput(f"the SQL cannot be read: {str(error).splitlines()[0]}") from error
     except RecursionError as error:
         raise InvalidInput("the SQL is nested too deeply to be read") from error
-    if len(statements) != 1 or not isinstance(statements[0], exp.Query | exp.Describe | exp.Summarize | exp.Pivot):
-        raise InvalidInput("one SELECT is expected; tables are changed through Python (`lake.table(…)`) or jobs")
+    if len(statements) != 1 or not isinstance(statements[0], exp.Query | exp.Values | exp.Describe | exp.Summarize | exp.Pivot):
+        raise InvalidInput("one query is expected here: SELECT, WITH … SELECT, VALUES, DESCRIBE, SUMMARIZE or PIVOT")
     return _sources(statements[0])
 
 

@@ -41,7 +41,7 @@ class Query(BaseModel):
 
 @router.post("/sql")
 def sql(body: Query, who: Caller, platform: Served, request: Request) -> Response:
-    """Rows of a query, streamed, as Accept asks: JSON (the default), Arrow, CSV or Parquet."""
+    """Rows of a query, or what a statement did, streamed as Accept asks: JSON (the default), Arrow, CSV or Parquet."""
     if who.environment and body.environment != who.environment:
         raise NotPermitted(f"a run in {who.environment} asks in {who.environment}: write other environments' names in full")
     return QueryResponse(platform.sql, who, body, _form(request.headers.get("accept", "")))
@@ -133,10 +133,10 @@ class QueryResponse(Response):
 
     def _begin(self) -> RowStream:
         body = self._body
-        running = self._desk.stream(
+        doing = self._desk.execute(
             self._who, body.query, body.environment, self._form, parameters=body.parameters, query_id=self._id
         )
-        return self._stack.enter_context(running)
+        return self._stack.enter_context(doing)
 
     def _close(self) -> None:
         self._stack.close()
