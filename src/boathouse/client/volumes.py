@@ -30,8 +30,11 @@ class Volumes:
         full = self._complete(name)
         try:
             access = self._open(full, "READ VOLUME")
-        except NotPermitted:
-            access = self._open(full, "WRITE VOLUME")
+        except NotPermitted as refused:
+            try:
+                access = self._open(full, "WRITE VOLUME")
+            except NotPermitted:
+                raise refused from None
         return Volume(access, self)
 
     def create(self, name: str, *, comment: str = "", location: str | None = None, exists_ok: bool = False) -> Volume:

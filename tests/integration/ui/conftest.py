@@ -115,6 +115,8 @@ def _tables(platform: Platform) -> None:
     mask = "CASE WHEN is_member('admins') THEN email ELSE 'masked' END"
     keeper = Identity("prod-jobs", frozenset(), "prod")
     platform.catalog.describe(keeper, "prod.reports.people", {"masks": {"email": mask}})
+    platform.volumes.create(keeper, "prod.raw.images", f"Photographs {SCRIPT}")
+    platform.volumes.put(keeper, "prod.raw.images", f"cats/1 {SCRIPT.replace('/', '')}.png", [b"miaow"])
     for source, target in (
         ("prod.raw.weather", "prod.features.weather"),
         ("prod.features.weather", f"model:{MODEL}"),

@@ -20,7 +20,7 @@ PAGES = (
     f"/runs/{RUN}?task=ingest", "/monitoring", MONITOR, f"{MONITOR}?granularity=1+week", "/endpoints",
     "/requests", "/releases", "/sql", "/sql?environment=prod&q=select+count(*)+from+features.weather",
     "/trace", "/access", "/access?principal=prod-jobs", "/access/principals/ada", "/access/principals/admins", "/account",
-    "/audit", "/audit/verify", "/endpoints/staging/delay",
+    "/audit", "/audit/verify", "/volumes/prod.raw.images", "/volumes/prod.raw.images?folder=cats", "/endpoints/staging/delay",
     "/trace?environment=prod&id=r7",
 )  # fmt: skip
 
@@ -62,6 +62,17 @@ def test_a_form_on_a_foreign_page_changes_nothing(browser: Browser, origin: str)
     answer = client.post(f"{HERE}/rollback", data={"reason": "mischief"})
     assert answer.status_code == 403
     assert "must come from this server" in answer.text
+
+
+def test_a_volume_shows_its_files_folder_by_folder_to_whom_may_read_it(browser: Browser) -> None:
+    client = browser("operator")
+    assert 'href="/volumes/prod.raw.images"' in client.get("/tables").text
+    top = client.get("/volumes/prod.raw.images").text
+    assert 'folder=cats#files">cats/</a>' in top
+    inside = client.get("/volumes/prod.raw.images?folder=cats").text
+    (link,) = re.findall(r'href="(/api/v1/volumes/[^"]+)" download', inside)
+    assert client.get(link).content == b"miaow"
+    assert "no volume" in browser("anna").get("/volumes/prod.raw.images").text
 
 
 def test_an_analyst_sees_what_was_granted_and_nothing_else(browser: Browser) -> None:

@@ -19,6 +19,7 @@ from boathouse.server.ui import (
     static,
     tables,
     trace,
+    volumes,
 )
 from boathouse.server.ui.refusal import is_page, refusal
 
@@ -30,6 +31,7 @@ for room in (
     command_line,
     environments,
     tables,
+    volumes,
     models,
     monitoring,
     jobs,

@@ -26,7 +26,7 @@ _HISTORY = 30
 def tables(
     request: Request, who: Caller, platform: Served, environment: str = "", q: str = ""
 ) -> HTMLResponse:
-    """The tables the caller may see."""
+    """The tables and volumes the caller may see."""
     wanted = q.strip().lower()
     found = [
         info
@@ -34,11 +34,17 @@ def tables(
         if environment in ("", info.name.partition(".")[0])
         and wanted in f"{info.name} {info.description} {' '.join(c.name for c in info.columns)}".lower()
     ]
+    volumes = [
+        info
+        for info in platform.volumes.list(who, environment or None)
+        if wanted in f"{info.name} {info.comment}".lower()
+    ]
     return page(
         request,
         who,
         "tables.html",
         tables=sorted(found, key=lambda t: sight.rank(t.name)),
+        volumes=sorted(volumes, key=lambda v: sight.rank(v.name)),
         q=q,
         environment=environment,
         environments=sight.environments(who, platform),
