@@ -205,9 +205,14 @@ class Table:
         commit = act()
         if commit.operation == UNCHANGED:
             return commit
-        columns = column_types(self._folder.schema()) if commit.operation in _MAY_CHANGE_COLUMNS else None
+        columns = self._columns() if commit.operation in _MAY_CHANGE_COLUMNS else None
         self._port.note_write(self.name, commit, columns, making)
         return commit
+
+    def _columns(self) -> Columns:
+        folder = self._folder
+        held = pa.schema(folder.held().schema().to_arrow()) if isinstance(folder, DeltaFolder) else folder.schema()
+        return column_types(held)
 
     def _need(self, privilege: str) -> None:
         if privilege not in self._access.privileges:

@@ -31,6 +31,6 @@ def compact_if_due(table: DeltaTable) -> None:
         return
     confine(table)
     try:
-        table.optimize.compact()
+        table.optimize.compact(target_size=_SMALL)
     except DeltaError:  # somebody else rewrites these files: theirs holds
         return

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from deltalake import DeltaTable
 
 from boathouse.errors import InvalidInput
+from boathouse.lake.frames import batches
 from boathouse.lake.storage import local_path
 
 _OUTSIDE = r"(?i)^/|^[a-z][a-z0-9+.-]*:|(^|/|%2f)(\.|%2e){2}(/|%2f|$)|\\|%5c"
@@ -19,7 +20,7 @@ _OUTSIDE = r"(?i)^/|^[a-z][a-z0-9+.-]*:|(^|/|%2f)(\.|%2e){2}(/|%2f|$)|\\|%5c"
 
 def confine(table: DeltaTable) -> None:
     """Raises InvalidInput when a version names a file outside its table's folder, or reaches one by a symbolic link."""
-    names = pa.table(table.get_add_actions()).column("path")
+    names = batches(table.get_add_actions()).read_all().column("path")
     confine_names(table.table_uri, names)
     if root := local_path(table.table_uri):
         folder = os.path.realpath(root)

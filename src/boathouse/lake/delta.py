@@ -19,6 +19,7 @@ from boathouse.lake.relation import Relation
 from boathouse.lake.storage import Storage, local_path, store_trouble
 from boathouse.lake.vacuum import Vacuumed, vacuum
 
+_COMMITS_CARRIED = 20
 _LOG_CLEANUP = "delta.enableExpiredLogCleanup"
 _CONFIGURATION = {
     "delta.checkpointInterval": "20", "delta.enableChangeDataFeed": "true",
@@ -34,6 +35,7 @@ class DeltaFolder:
         self.name = name
         self.options = dict(storage_options or {})
         self._table: DeltaTable | None = None
+        self._opened_at = 0
 
     def exists(self) -> bool:
         """Whether a Delta log stands here."""
@@ -55,10 +57,12 @@ class DeltaFolder:
                 past = DeltaTable(self.location, storage_options=self.options)
                 past.load_as_version(timestamp)
                 return past
-            if self._table is None:
-                self._table = DeltaTable(self.location, storage_options=self.options)
-            else:
+            if self._table is not None:
                 self._table.update_incremental()
+            # a handle carries every commit since it was opened, and each makes the next write slower
+            if self._table is None or self._table.version() - self._opened_at >= _COMMITS_CARRIED:
+                self._table = DeltaTable(self.location, storage_options=self.options)
+                self._opened_at = self._table.version()
         except TableNotFoundError as error:
             raise NotFound(f"{self.name} has no data at {self.location}") from error
         except OSError as error:
@@ -69,6 +73,10 @@ class DeltaFolder:
                 raise InvalidInput(f"{self.name} cannot be opened here: {_first_line(error)}") from error
             raise NotFound(f"{self.name} has no version {wanted}: {_first_line(error)}") from error
         return self._table
+
+    def held(self) -> DeltaTable:
+        """The snapshot that was read or written last, which others' commits may have passed."""
+        return self._table or self.table()
 
     def version(self) -> int:
         """The newest version."""
@@ -154,8 +162,8 @@ class DeltaFolder:
             )  # fmt: skip
             return True
 
-        commit = self._retried(write, "WRITE", rows)
-        compact_if_due(self.table())
+        commit = self._retried(write, "WRITE", rows, fresh=True)
+        compact_if_due(self.held())
         return commit
 
     def overwrite(self, frame: Any, where: str | None = None, evolve: bool = False) -> Commit:
@@ -306,11 +314,13 @@ class DeltaFolder:
         return _fitting(frame, pa.schema(fields), self.name)
 
     def _retried(self, write: Callable[[DeltaTable, Marked], Any], operation: str,
-                 rows: pa.Table | Fitting | None = None) -> Commit:  # fmt: skip
-        def open_table(fresh: bool) -> DeltaTable:
-            if fresh:
+                 rows: pa.Table | Fitting | None = None, fresh: bool = False) -> Commit:  # fmt: skip
+        """`fresh`: the snapshot has just been read, for the first try."""
+
+        def open_table(again: bool) -> DeltaTable:
+            if again:
                 self._table = None
-            table = self.table()
+            table = self.table() if again or not fresh else self.held()
             if operation != "WRITE":  # all others read what is there
                 confine(table)
             return table

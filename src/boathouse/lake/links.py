@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-import pyarrow as pa
 from deltalake import DeltaTable
 from deltalake.transaction import AddAction, RemoveAction
 
 from boathouse.errors import InvalidInput
 from boathouse.lake.confined import confine
+from boathouse.lake.frames import batches
 from boathouse.lake.snapshot import data_files
 from boathouse.lake.storage import local_path
 
@@ -40,7 +40,7 @@ def link(source: DeltaTable, target: DeltaTable, name: str) -> int:
     confine(source)
     partitions = source.metadata().partition_columns
     adds: list[AddAction | RemoveAction] = [
-        _linked(old, new, action, partitions, name) for action in pa.table(source.get_add_actions()).to_pylist()
+        _linked(old, new, action, partitions, name) for action in batches(source.get_add_actions()).read_all().to_pylist()
     ]
     if adds:
         target.create_write_transaction(adds, mode="append", schema=target.schema(), partition_by=partitions)

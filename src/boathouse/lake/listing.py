@@ -14,7 +14,8 @@ import pyarrow as pa
 from deltalake import DeltaTable
 
 from boathouse.lake.confined import confine_names
-from boathouse.lake.literals import duckdb_type
+from boathouse.lake.frames import batches
+from boathouse.lake.literals import duckdb_type, quoted, text
 from boathouse.lake.pruning import Judge, Node, parsed
 
 _KEPT = 32
@@ -80,7 +81,7 @@ class Listings:
         if key in self._known:
             self._known.move_to_end(key)
             return self._known[key]
-        actions = pa.table(table.get_add_actions(flatten=True))
+        actions = batches(table.get_add_actions(flatten=True)).read_all()
         self._known[key] = found = _Known(self._listed(table, actions), actions)
         while len(self._known) > 1 and (
             len(self._known) > _KEPT or sum(len(k.listing.names) for k in self._known.values()) > _MOST_FILES
@@ -98,28 +99,22 @@ class Listings:
         uniform = not widened and all(c in actions.column_names and not actions.column(c).null_count for c in stored)
         if not partitions or not names:
             return Listing(names, schema, partitions, uniform=uniform)
-        logged = {p: actions.column(f"partition.{p}") for p in partitions}
-        values = tuple(zip(*(column.to_pylist() for column in logged.values()), strict=True))
-        hive = all(_HIVE.fullmatch(p) for p in partitions) and self._folders_say(names, logged)
+        values = tuple(zip(*(actions.column(f"partition.{p}").to_pylist() for p in partitions), strict=True))
+        hive = all(_HIVE.fullmatch(p) for p in partitions) and self._folders_say(actions, partitions, schema)
         return Listing(names, schema, partitions, values, uniform, hive)
 
-    def _folders_say(self, names: Sequence[str], logged: dict[str, pa.ChunkedArray]) -> bool:
+    def _folders_say(self, actions: pa.Table, partitions: Sequence[str], schema: pa.Schema) -> bool:
         """Whether DuckDB reads the very values of the log out of the folders' names."""
-        said: list[list[str]] = [[] for _ in logged]
-        for name in names:
-            levels = [level.split("=", 1) for level in name.split("/")[:-1]]
-            if [level[0] for level in levels] != list(logged) or any(len(level) == 1 for level in levels):
-                return False
-            for values, (_, value) in zip(said, levels, strict=True):
-                values.append(value)
-        same = " AND ".join(
-            f"""(CASE said_{i} WHEN '__HIVE_DEFAULT_PARTITION__' THEN NULL
-                 ELSE TRY_CAST(url_decode(said_{i}) AS {duckdb_type(column.type)}) END) IS NOT DISTINCT FROM logged_{i}"""
-            for i, column in enumerate(logged.values())
-        )
-        both = {f"said_{i}": values for i, values in enumerate(said)}
-        both |= {f"logged_{i}": column for i, column in enumerate(logged.values())}
-        return bool(self._ask(pa.table(both), f"SELECT bool_and({same}) FROM actions")[0][0])
+        level = "string_split(url_decode(path), '/')"
+        told = [f"len({level}) = {len(partitions) + 1}"]
+        for place, partition in enumerate(partitions, 1):
+            name = f"{partition}="
+            value = f"substr({level}[{place}], {len(name) + 1})"
+            told.append(f"""starts_with({level}[{place}], {text(name)}) AND
+                (CASE {value} WHEN '__HIVE_DEFAULT_PARTITION__' THEN NULL
+                 ELSE TRY_CAST(url_decode({value}) AS {duckdb_type(schema.field(partition).type)}) END)
+                IS NOT DISTINCT FROM {quoted("partition." + partition)}""")
+        return bool(self._ask(actions, f"SELECT bool_and({' AND '.join(told)}) FROM actions")[0][0])
 
     def _numbers(self, known: _Known, where: str) -> list[int] | None:
         try:

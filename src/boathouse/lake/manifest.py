@@ -10,6 +10,7 @@ from urllib.parse import unquote
 import pyarrow as pa
 from deltalake import DeltaTable, Schema
 
+from boathouse.lake.frames import batches
 from boathouse.lake.snapshot import data_files
 
 
@@ -48,7 +49,7 @@ def manifest(table: DeltaTable, where: str | None = None) -> Manifest | None:
     if any(name.startswith("/") or ":" in name.split("/")[0] or ".." in name.split("/") for name in found.names):
         return None
     wanted = set(found.names)
-    actions = pa.table(table.get_add_actions(flatten=False)).to_pylist()
+    actions = batches(table.get_add_actions(flatten=False)).read_all().to_pylist()
     files = tuple(_file(action) for action in actions if unquote(action["path"]) in wanted)
     metadata = table.metadata()
     return Manifest(table.version(), str(metadata.id), table.schema().to_json(), found.partitions, files)

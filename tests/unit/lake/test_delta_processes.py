@@ -145,14 +145,14 @@ def test_a_write_whose_answer_was_lost_is_not_done_again(race: Race) -> None:
     folder, tries = race.folder, []
     write = folder._retried
 
-    def lossy(act: Any, *rest: Any) -> Any:
+    def lossy(act: Any, *rest: Any, **more: Any) -> Any:
         def acting(table: Any, marked: Any) -> Any:
             tries.append(1)
             act(table, marked)
             if len(tries) == 1:
                 raise OSError("connection reset")
 
-        return write(acting, *rest)
+        return write(acting, *rest, **more)
 
     folder._retried = lossy  # type: ignore[method-assign]
     assert folder.append({"id": [1], "kind": ["event"], "n": [1]}).version == 1

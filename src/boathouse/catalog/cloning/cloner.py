@@ -23,7 +23,7 @@ from boathouse.catalog.sql import SqlDesk
 from boathouse.catalog.values import TableInfo
 from boathouse.errors import Conflict, InvalidInput
 from boathouse.identity import Identity
-from boathouse.lake import DeltaFolder, Engine, Stream, link, quoted, sql_type
+from boathouse.lake import DeltaFolder, Engine, Stream, batches, link, quoted, sql_type
 
 _MEMORY = "2GB"
 _BATCH_ROWS = 50_000
@@ -67,7 +67,8 @@ class Cloner:
                 self._catalog.describe(identity, spec.target, guards)
             notes = self._fill(identity, spec, info, folder, version, made)
             target = self._catalog.folder(made)
-            newest, rows = target.version(), sum(pa.table(target.table().get_add_actions()).column("num_records").to_pylist())
+            actions = batches(target.table().get_add_actions()).read_all()
+            newest, rows = target.version(), sum(actions.column("num_records").to_pylist())
             self._catalog.note_write(identity, spec.target, newest, "CLONE", [(spec.source, str(version))], replaces=True)
         except BaseException:
             self._catalog.unregister(identity, "table", spec.target)
