@@ -13,6 +13,8 @@ from boathouse.database.glance import Glance
 from boathouse.database.schema import metadata
 
 _BUSY_MILLISECONDS = 30_000
+_WRITERS = 0x626F6174
+"""The lock that writers take on PostgreSQL, one number for all of Boathouse in a database."""
 
 
 class Database:
@@ -77,6 +79,8 @@ class Database:
             yield current
             return
         with self.engine.connect().execution_options(boathouse_write=True) as connection, connection.begin():
+            if not self.is_sqlite:  # what BEGIN IMMEDIATE is there: rooms read, then write, and count on nobody between
+                connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_WRITERS})")
             token = self._open.set(connection)
             try:
                 yield connection

@@ -50,4 +50,4 @@ class LastUse:
         try:
             self.flush()
         except SQLAlchemyError as error:
-            _log.warning("when tokens were used last could not be written: %s", error)
+            _log.info("when tokens were used last could not be written: %s", error)

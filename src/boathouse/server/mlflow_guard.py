@@ -31,6 +31,17 @@ ROOTS = (
 )  # fmt: skip
 FILES = "/api/2.0/mlflow-artifacts/"
 _SAFE = ("GET", "HEAD")
+_FENCE = {
+    b"content-security-policy": (
+        b"default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; style-src 'self' 'unsafe-inline'; "
+        b"img-src 'self' data: blob:; font-src 'self' data:; worker-src 'self' blob:; frame-src 'self' blob: data:; "
+        b"object-src 'none'; base-uri 'self'; form-action 'self'; frame-ancestors 'self'"
+    ),
+    b"x-content-type-options": b"nosniff",
+    b"x-frame-options": b"SAMEORIGIN",
+    b"referrer-policy": b"same-origin",
+}
+"""Headers of MLflow's pages. Their scripts are what they are; `connect-src` falls back to this server alone."""
 _TWISTED = re.compile(r"//|/\.\.?(/|$)|\\|[\x00-\x1f\x7f]|%[0-9a-fA-F]{2}")
 
 
@@ -99,7 +110,7 @@ class Guard:
             await _refuse(send, error)
         else:
             with acting_as(actor):
-                await self._app(_passed(scope, path), receive, send if kind == "page" else _sandboxed(send))
+                await self._app(_passed(scope, path), receive, _fenced(send) if kind == "page" else _sandboxed(send))
 
     def _admit(self, kind: str, path: str, headers: dict[str, str]) -> Actor:
         token, asked = credentials(headers, self._cookie)
@@ -192,6 +203,18 @@ def _passed(scope: Scope, path: str) -> Scope:
     # the origin was checked here; MLflow would know local ones only. Its credentials end here, too.
     headers = [(k, v) for k, v in scope["headers"] if k.lower() not in (b"origin", b"authorization", b"cookie")]
     return {**scope, "path": path, "raw_path": quote(path).encode(), "root_path": "", "headers": headers}
+
+
+def _fenced(send: Send) -> Send:
+    """MLflow's own pages load nothing from elsewhere, tell nothing to elsewhere, and are framed by nobody else."""
+
+    async def fenced(message: MutableMapping[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            kept = [(k, v) for k, v in message.get("headers", ()) if k.lower() not in _FENCE]
+            message = {**message, "headers": [*kept, *_FENCE.items()]}
+        await send(message)
+
+    return fenced
 
 
 def _sandboxed(send: Send) -> Send:

@@ -258,3 +258,25 @@ def test_others_than_admins_see_people_and_change_nobody(browser: Browser) -> No
         sent = {"password": PASSWORD, "member": "ada", "comment": "x"}
         assert client.post(f"/access/principals/grace/{verb}", data=sent).status_code in (400, 403), verb
     assert client.post("/access/principals", data={"kind": "user", "name": "mallory"}).status_code == 403
+
+
+def test_mlflow_knows_the_session_and_takes_it_for_no_token(browser: Browser) -> None:
+    anna = browser("anna")  # who may use no environment: the guard knows her, and lets nothing through
+    answer = anna.get("/mlflow/ajax-api/2.0/mlflow/experiments/search")
+    assert (answer.status_code, "anna lacks USE CATALOG" in answer.text) == (403, True)
+    cookie = anna.cookies["boathouse_session"]
+    bare = browser()
+    for headers in ({"Authorization": f"Bearer {cookie}"}, {"Authorization": f"Bearer {cookie}@dev"}, {}):
+        assert bare.get("/mlflow/ajax-api/2.0/mlflow/experiments/search", headers=headers).status_code == 401
+    foreign = anna.post("/mlflow/ajax-api/2.0/mlflow/runs/search", json={}, headers={"Origin": "https://example.org"})
+    assert foreign.status_code == 403
+    anna.post("/account/sessions/end")
+    ended = browser()
+    ended.cookies["boathouse_session"] = cookie
+    page = ended.get("/mlflow/", headers={"Accept": "text/html"})
+    assert (page.status_code, page.headers["location"]) == (303, "/login?next=/mlflow/")
+
+
+def test_a_session_is_no_token_at_our_own_api(browser: Browser) -> None:
+    cookie = browser("ada").cookies["boathouse_session"]
+    assert browser().get("/api/v1/whoami", headers={"Authorization": f"Bearer {cookie}"}).status_code == 401

@@ -121,6 +121,8 @@ def test_clients_that_log_at_once_wait_for_each_other(client: Client) -> None:
 def test_the_ui_and_its_calls_answer_below_their_prefix(live: Any, logged: Any) -> None:
     page = live.http("GET", "/mlflow/")
     assert "static-files/static/js/main" in page.text
+    assert "frame-ancestors 'self'" in page.headers["content-security-policy"]
+    assert "default-src 'self'" in page.headers["content-security-policy"]
     script = page.text.split('src="')[1].split('"')[0]
     assert live.http("GET", f"/mlflow/{script}").status_code == 200
     found = live.http("GET", "/mlflow/ajax-api/2.0/mlflow/registered-models/search").json()

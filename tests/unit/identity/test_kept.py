@@ -34,7 +34,7 @@ def test_a_second_question_takes_no_query_but_the_glance(identities: Identities,
     asked: list[str] = []
     sa.event.listen(database.engine, "before_cursor_execute", lambda *a: asked.append(str(a[2])))
     assert identities.authenticate(secret).principal == "ada"
-    assert asked == []
+    assert [q for q in asked if "bh_identity_epoch" not in q] == []
 
 
 def test_what_was_kept_expires_with_its_token(identities: Identities, monkeypatch: pytest.MonkeyPatch) -> None:

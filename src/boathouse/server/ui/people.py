@@ -62,6 +62,13 @@ def revoke_token(name: str, token_id: str, who: Caller, platform: Served) -> Res
     return done(_at(name), "The token is revoked.")
 
 
+@router.post(_ONE + "/workloads/{rule_id}/remove")
+def distrust(name: str, rule_id: str, who: Caller, platform: Served) -> Response:
+    """Trust an issuer no more."""
+    platform.federation.distrust(who, name, rule_id)
+    return done(_at(name), "The rule is removed.")
+
+
 @router.post(_ONE + "/password")
 def set_password(request: Request, name: str, who: Caller, platform: Served, fields: Fields, address: Address) -> Response:
     """Give a user a password."""
@@ -109,6 +116,7 @@ def _shown(request: Request, name: str, who: Identity, platform: Platform, *, wr
         one=found, here=_at(name), groups=sorted(platform.identities.groups_of(name)), manages=manages,
         admin=platform.people.is_admin(who), everyone=[p.name for p in platform.identities.principals()],
         tokens=platform.people.tokens(who, name) if manages and found.kind != "group" else (),
+        trusted=platform.federation.trusted(who, name) if manages and found.kind == "service_principal" else (),
         sessions=platform.logins.sessions.sessions(name) if manages else (), owned=platform.people.owned(who, name),
         shortest=platform.logins.passwords.minimum, environments=ENVIRONMENTS, lifetime=platform.settings.token_lifetime,
     )  # fmt: skip
