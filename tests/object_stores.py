@@ -93,6 +93,9 @@ def seaweed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStore]:
     command = [program, "server", *(f"-{flag}={value}" for flag, value in flags.items())]
     with _running(command, f"http://127.0.0.1:{s3}/status", folder / "log") as endpoint:
         yield ObjectStore(endpoint)
+    for port in (masters, volumes, filers, s3s):  # it leaves sockets behind, whatever TMPDIR says
+        for left in Path("/tmp").glob(f"seaweedfs-*-grpc-{port}.sock"):
+            left.unlink()
 
 
 @pytest.fixture(scope="session")

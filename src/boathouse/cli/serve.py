@@ -122,8 +122,10 @@ def _stores(wanted: "Settings") -> list[dict[str, object]]:
     from boathouse.lake import storages
     from boathouse.platform import Home
 
-    if not wanted.home.exists() or Home(wanted).address():
-        return [_check("storage", True, f"{wanted.storage} (checked when the server starts)")]
+    if not wanted.home.exists():
+        return [_check("storage", True, f"{wanted.storage}, checked at first use")]
+    if Home(wanted).address():
+        return [_check("storage", True, "the server that runs checked its own when it started")]
     try:
         found = storages(wanted.storage, wanted.storages, os.environ, wanted.storage_role_arn, wanted.storage_roles)
         found.check(wanted.span("storage_credential_lifetime"))

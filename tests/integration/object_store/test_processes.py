@@ -21,14 +21,12 @@ for number in range(6):
 """
 
 
-@pytest.mark.parametrize("server", ["seaweed", "moto"])
-def test_nothing_is_lost_and_nothing_doubled(server: str, request: pytest.FixtureRequest) -> None:
-    store: ObjectStore = request.getfixturevalue(server)
-    url = f"s3://{store.bucket()}/events"
-    place = storages(url, {}, store.environ).default
+def test_nothing_is_lost_and_nothing_doubled(seaweed: ObjectStore) -> None:
+    url = f"s3://{seaweed.bucket()}/events"
+    place = storages(url, {}, seaweed.environ).default
     folder = DeltaFolder(url, "dev.raw.events", place.options)
     folder.create(schema_of({"id": "bigint", "writer": "bigint"}))
-    writers = [subprocess.Popen([sys.executable, "-c", WRITER, url, str(me)], env=store.environ) for me in range(3)]
+    writers = [subprocess.Popen([sys.executable, "-c", WRITER, url, str(me)], env=seaweed.environ) for me in range(3)]
     assert [writer.wait(200) for writer in writers] == [0, 0, 0]
     engine = Engine()
     rows = engine.relation(f"SELECT id FROM {engine.scan(folder.table())} ORDER BY id").to_dicts()

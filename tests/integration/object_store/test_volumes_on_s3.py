@@ -54,8 +54,9 @@ def test_what_breaks_off_is_not_there(folder: FileFolder) -> None:
     assert sorted(f.path for f in folder.files()) == PATHS
 
 
-def test_a_volume_on_s3_works_as_one_on_disk_does(s3_lake: Lake, tmp_path: Path) -> None:
-    volume = s3_lake.volumes.create("raw.images")
+@pytest.mark.parametrize("cloud_lake", ["sts", "no sts"], indirect=True)
+def test_a_volume_on_s3_works_as_one_on_disk_does(cloud_lake: Lake, tmp_path: Path) -> None:
+    volume = cloud_lake.volumes.create("raw.images")
     assert volume.info.location.startswith("s3://")
     data = bytes(range(256)) * (80 << 10)  # 20 MB: several parts
     volume.put(data, "large.bin")
@@ -70,6 +71,6 @@ def test_a_volume_on_s3_works_as_one_on_disk_does(s3_lake: Lake, tmp_path: Path)
     assert send_folder(volume, tmp_path / "rows", "rows").sent == 3
     assert send_folder(volume, tmp_path / "rows", "rows").same == 3
     assert fetch_folder(volume, "rows", tmp_path / "back").sent == 3
-    assert s3_lake.ingest("raw.rows", "volume:raw.images/rows").rows == 4
-    assert s3_lake.ingest("raw.rows", "volume:raw.images/rows").files == ()
-    s3_lake.volumes.drop("raw.images")
+    assert cloud_lake.ingest("raw.rows", "volume:raw.images/rows").rows == 4
+    assert cloud_lake.ingest("raw.rows", "volume:raw.images/rows").files == ()
+    cloud_lake.volumes.drop("raw.images")
