@@ -16,10 +16,9 @@ class ServedLineage:
         node = f"endpoint:{environment}.{endpoint}"
         served = [(f"model:{model}", str(version))] if spec is None else _tables(environment, spec)
         former = self._lineage.versions(node)
-        newest = int(former[-1]) if former else 0
         if former and {(e.source, e.source_version) for e in self._lineage.at_version(node, former[-1])} == set(served):
             return
-        self._lineage.record(served, (node, str(newest + 1)), service_principal(environment), None,
+        self._lineage.record(served, (node, self._lineage.next_version(node)), service_principal(environment), None,
                              operation="SERVE", replaces=True)  # fmt: skip
 
 

@@ -91,6 +91,10 @@ class Lineage:
         with self._database.reading() as connection:
             return [r.version for r in connection.execute(query.order_by(writes.c.number)) if r.version is not None]
 
+    def next_version(self, node: str) -> str:
+        """The number after the newest, of what has no versions of its own: an endpoint, a view."""
+        return str(self.newest([node]).get(node, 0) + 1)
+
     def newest(self, nodes: Iterable[str]) -> dict[str, int]:
         """Node -> the number of its newest write that changed rows; maintenance is none."""
         query = (

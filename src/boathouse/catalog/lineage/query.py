@@ -158,7 +158,10 @@ class _Follower:
 
     def _parts(self, value: exp.Expr, scope: Scope) -> Parts:
         """What a projection is made of."""
-        plain = isinstance(value, exp.Column)
+        bare = value
+        while isinstance(bare, exp.Cast | exp.Paren):
+            bare = bare.this
+        plain = isinstance(bare, exp.Column)  # in another type it is the same value
         found: list[Parts] = []
         for column in _columns(value):
             own = IDENTITY if plain else _way(column, value)

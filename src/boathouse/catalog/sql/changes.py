@@ -247,7 +247,7 @@ class Changes:
             columns = Columns({said.alias: (TARGET, target), said.source_alias: (SOURCE, source)})
             clauses = [self._clause(asking, when, columns, target, source, name) for when in said.whens]
             commit = merge(folder, stream, condition(self._bound(asking, said.condition), columns), clauses)
-        return self._changed(asking, folder, commit, "MERGE", before, origin)
+        return self._changed(asking, folder, commit, "MERGE", before, origin.through(_merged(said), said.source_alias))
 
     def _clause(self, asking: Asking, when: st.When, columns: Columns, target: pa.Schema, source: pa.Schema,
                 name: str) -> Clause:  # fmt: skip
@@ -307,6 +307,19 @@ class Changes:
             asking.identity, folder.name, commit.version, commit.operation, (), column_types(folder.schema()),
             origin=origin, replaces=replaces,
         )  # fmt: skip
+
+
+def _merged(said: st.Merge) -> str:
+    """What the clauses write, as one SELECT over the source, for the lineage of columns."""
+    values: dict[str, list[str]] = {}
+    for when in said.whens:
+        for column, given in (when.values or {}).items():
+            values.setdefault(column, []).append(given.sql(dialect="duckdb"))
+    written = [f"{f'coalesce({chr(44).join(v)})' if len(v) > 1 else v[0]} AS {quoted(c)}" for c, v in values.items()]
+    if any(when.values is None and when.action != "delete" for when in said.whens):
+        written.append(f"{quoted(said.source_alias)}.*")
+    condition = said.condition.sql(dialect="duckdb")
+    return f"SELECT {', '.join(written or ['1'])} FROM {quoted(said.source_alias)} LEFT JOIN {quoted(said.alias)} ON {condition}"
 
 
 def _alone(asking: Asking, tree: exp.Expression) -> exp.Expression:

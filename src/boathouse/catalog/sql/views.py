@@ -46,7 +46,10 @@ class ViewMaker:
             self._catalog.replace_view(identity, spec)
         else:
             self._catalog.create_table(identity, spec)
-        self._catalog.note_lineage(identity, (name, None), (), origin, "CREATE VIEW")
+        # each definition is a version; what it reads has none, since it shows whatever there is
+        version = self._catalog.lineage.next_version(name)
+        sources = [(table, None) for table in origin.tables()]
+        self._catalog.note_lineage(identity, (name, version), sources, origin, operation="CREATE VIEW", replaces=True)
 
     def _known(self, identity: Identity, name: str) -> TableInfo | None:
         try:
