@@ -1,5 +1,6 @@
 """Files that arrive in a folder become rows exactly once, whatever becomes of the ingester."""
 
+import contextlib
 import os
 import random
 import signal
@@ -173,7 +174,8 @@ def test_an_ingester_killed_at_any_moment_loses_nothing_and_doubles_nothing(
         child, began = ingesters.start(), time.monotonic()
         if round_:
             time.sleep(chance.uniform(0.1, 1.1) * whole)
-            os.kill(child, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):  # it was done before
+                os.kill(child, signal.SIGKILL)
         killed += ingesters.end() == signal.SIGKILL
         whole = whole or time.monotonic() - began
     ingesters.start()

@@ -16,6 +16,8 @@ from boathouse.errors import AlreadyExists, Conflict, InvalidInput, NotFound
 from boathouse.identity import Identity
 from boathouse.lake import FileContent, FileFolder, FileInfo, FilePage, Storage
 
+_CHUNK = 1_000
+
 VOLUMES = ".volumes"
 """The folder of an environment's storage that holds its volumes; no schema can have this name."""
 
@@ -117,7 +119,13 @@ class Volumes:
              limit: int | None = None, after: str | None = None) -> Sequence[VolumeInfo]:  # fmt: skip
         """The volumes that the identity may know of, by name and in pages; `schema` is `environment.schema`."""
         found = self._catalog.listed(identity, "volume", schema, catalog=environment, limit=limit, after=after)
-        return [self._info(row) for s in found if (row := self._row(s.name)) is not None]
+        rows: Any = []
+        with self._database.reading() as connection:
+            for start in range(0, len(found), _CHUNK):
+                wanted = securables.c.name.in_([s.name for s in found[start : start + _CHUNK]])
+                query = sa.select(securables).where(securables.c.kind == "volume", wanted).order_by(securables.c.name)
+                rows += connection.execute(query).mappings().all()
+        return [self._info(row) for row in rows]
 
     def drop(self, identity: Identity, name: str) -> None:
         """Remove a volume, a managed one with its files; needs MANAGE. Raises NotFound."""
