@@ -131,10 +131,10 @@ def ingest(
 def tell_ingested(report: "IngestReport") -> None:
     """What one look took in, for people."""
     count, version = len(report.files), "" if report.version is None else f", version {report.version}"
-    files = "1 file is" if count == 1 else f"{count} files are"
-    say(f"{report.rows:,} rows of {files} in {report.table} now{version}; {report.known} were there already")
+    files = "1 file" if count == 1 else f"{count} files"
+    say(f"{report.rows:,} rows of {files} are in {report.table} now{version}; {report.known} files were there already")
     if report.bad_rows:
-        say(f"{report.bad_rows:,} bad rows: see {report.rejects}")
+        say(f"{_bad_rows(report.bad_rows)} in {report.rejects}")
     for note in report.notes:
         say(f"note: {note}")
     for file in report.waiting:
@@ -166,8 +166,11 @@ def tell(report: "ImportReport") -> None:
     for note in report.notes:
         say(f"note: {note}")
     if report.bad_rows:
-        bad = f"{report.bad_rows:,} bad rows are" if report.bad_rows > 1 else "1 bad row is"
-        say(f"{bad} in {report.rejects}; the first: {report.first_bad}")
+        say(f"{_bad_rows(report.bad_rows)} in {report.rejects}; the first: {report.first_bad}")
+
+
+def _bad_rows(count: int) -> str:
+    return f"{count:,} bad rows are" if count > 1 else "1 bad row is"
 
 
 def size(count: int) -> str:
@@ -193,6 +196,6 @@ def bars() -> "Iterator[Any]":
             if step not in shown:
                 shown[step] = progress.add_task(step, said="")
             said = f"{done:,} of {total:,} rows" if step == "writing" else f"{size(done)} of {size(total)}"
-            progress.update(shown[step], completed=done, total=max(total, 1), said=said)
+            progress.update(shown[step], completed=done, total=total or None, said=said if total else "")
 
         yield update

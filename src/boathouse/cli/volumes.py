@@ -74,7 +74,8 @@ def put(
         volume = lake.volume(name)
         if source.is_dir():
             done = send_folder(volume, source, path, force=force, on_plan=on_plan, on_sent=on_sent)
-            say(f"{done.sent} files ({size(done.bytes)}) are in {volume.name}/{path} now; {done.same} were there already")
+            place = f"{volume.name}/{path}".rstrip("/")
+            say(f"{done.sent} files ({size(done.bytes)}) are in {place} now; {done.same} were there already")
             return
         on_plan(1, source.stat().st_size if source.exists() else 0)
         made = volume.put(source, f"{path}{source.name}" if not path or path.endswith("/") else path, on_sent)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 Mode = Literal["append", "overwrite", "merge"]
 Progress = Callable[[str, int, int], None]
-"""Told (step, done, of how many): bytes while `reading`, rows while `writing`."""
+"""Told (step, done, of how many): bytes while `reading`, rows while `writing`; how far `typing` is cannot be told."""
 
 FILE, TIME = "_file", "_ingested_at"
 """The columns that name each row's file, and when it was taken in."""
@@ -103,9 +103,11 @@ class Importer:
         if self._sources is None:
             self._sources = [f"file:{Path(f.name).name}" for f in files] if len(files) <= _MOST_SOURCES else []
         with Staging(files, self._options.reading, self._on_read(files)) as staging:
+            self._progress("typing", 0, 0)
             typing = staging.typing(self._known(staging), self._keys)
             self._check_columns(typing)
             good = staging.judge(typing)
+            self._progress("typing", 1, 1)
             staging.check_still()
             self._check_bad(staging, sum(good.values()))
             created = self._table is None
