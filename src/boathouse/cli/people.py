@@ -235,7 +235,7 @@ def list_tokens(
     with connected() as lake:
         params = {"principal": principal or None, "everyone": everyone or None}
         rows = lake.http.call("GET", "/api/v1/tokens", params=params)
-        columns = ["id", "prefix", "principal", "comment", "created_at", "expires_at", "last_used_at", "environment"]
+        columns = ["id", "prefix", "principal", "comment", "expires_at", "last_used_at", "environment"]
         show(rows, columns if everyone or principal else [c for c in columns if c != "principal"], as_json)
 
 

@@ -112,9 +112,9 @@ class People:
 
     def revoke(self, who: Identity, token_id: str) -> Token:
         """Make a token worthless at once: one's own, or one of whom one manages. Raises NotFound for any other."""
-        found = next((t for t in self._identities.tokens() if t.id == token_id), None)
-        if found is None or (found.principal != who.principal and not self.manages(who, found.principal)):
-            raise NotFound(f"no token of yours has the id {token_id!r}; `boathouse tokens list` shows them")
+        found = self._identities.token(token_id)
+        if found.principal != who.principal and not self.manages(who, found.principal):
+            raise NotFound(f"no token has the id {token_id!r}; `boathouse tokens list` shows them")
         with self._database.writing() as connection:
             self._identities.revoke(token_id)
             self._audit.write(connection, who.principal, "revoke token", token_id, {"principal": found.principal})

@@ -53,7 +53,7 @@ def test_who_manages_a_service_principal_makes_its_tokens(platform: Platform, pe
     assert platform.identities.authenticate(secret).principal == "ci"
     (token,) = platform.people.tokens(ada, "ci")
     assert (token.created_by, token.comment) == ("ada", "pipeline")
-    with pytest.raises(NotFound, match="no token of yours"):
+    with pytest.raises(NotFound, match="no token has the id"):
         platform.people.revoke(person("bob"), token.id)
     platform.people.revoke(ada, token.id)
     with pytest.raises(Unauthenticated):
