@@ -41,6 +41,7 @@ def works() -> None:
                                                     {"op": "literal", "value": "2026-01-02", "valueType": "date"}]})  # fmt: skip
     said["hinted"] = load("lab.lab.days", jsonPredicateHints=hints)
     said["masked"] = load("lab.lab.people")
+    said["masked_before"] = load("lab.lab.people", version=0)
     said["odd"] = load("lab.public.odd")
     changes = delta_sharing.load_table_changes_as_pandas(f"{profile_file}#lab.lab.trips", starting_version=1, ending_version=2)
     said["changes"] = sorted([r["_change_type"], r["_commit_version"], r["id"]] for r in changes.to_dict("records"))
@@ -60,7 +61,6 @@ def denied() -> None:
 def outside() -> None:
     said["unlisted"] = refused(lambda: load("lab.lab.secret"))
     said["other_share"] = refused(lambda: load("other.lab.trips"))
-    said["masked_history"] = refused(lambda: load("lab.lab.people", version=0))
     said["masked_changes"] = refused(
         lambda: delta_sharing.load_table_changes_as_pandas(f"{profile_file}#lab.lab.people", starting_version=0)
     )

@@ -131,7 +131,7 @@ def test_columns_and_types_are_told(connect: Connect) -> None:
         assert schema.remove_metadata() == pa.schema([
             pa.field("id", pa.int64(), nullable=False), pa.field("city", pa.string()), pa.field("fare", pa.float64())
         ])  # fmt: skip
-        assert cursor.connection.adbc_get_table_types() == ["TABLE"]
+        assert cursor.connection.adbc_get_table_types() == ["TABLE", "VIEW"]
         assert cursor.connection.adbc_get_info()["vendor_name"] == "Boathouse"
 
 

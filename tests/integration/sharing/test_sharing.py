@@ -85,6 +85,15 @@ def links(answer: httpx.Response) -> list[str]:
     return [urlsplit(line["file"]["url"]).path for line in lines if "file" in line]
 
 
+def shown(ask: Ask, body: Any = None) -> list[dict[str, Any]]:
+    """The rows behind the links of an answer."""
+    answer = ask("POST", f"{TABLE}/query", json=body or {})
+    assert answer.status_code == 200, answer.text
+    files = [ask("GET", path, token="").content for path in links(answer)]
+    rows = [row for file in files for row in pq.read_table(pa.BufferReader(file)).to_pylist()]
+    return sorted(rows, key=lambda row: int(row["id"]))
+
+
 def test_a_link_gives_the_file_whole_or_in_ranges_without_a_token(ask: Ask) -> None:
     [path] = links(ask("POST", f"{TABLE}/query", json={}))
     whole = ask("GET", path, token="")
@@ -142,6 +151,36 @@ def test_masked_rows_are_made_for_the_recipient_and_for_no_other(fresh: tuple[Pl
     platform.identities.create("team", "group")
     platform.identities.add_member("team", "partner")  # sees something else now, perhaps
     assert ask("GET", path, token="").status_code == 403
+
+
+def test_old_versions_of_masked_tables_are_masked_too(fresh: tuple[Platform, Ask]) -> None:
+    platform, ask = fresh
+    jobs = platform.service_identity("dev")
+    platform.catalog.folder("dev.lab.open").append(pa.table({"id": [3], "text": ["new"]}))
+    platform.catalog.describe(jobs, "dev.lab.open", {"masks": {"text": "'***'"}})
+    for version, ids in ((1, [1, 2]), (None, [1, 2, 3])):
+        assert shown(ask, {"version": version}) == [{"id": n, "text": "***"} for n in ids]
+    assert ask("GET", f"{TABLE}/changes?startingVersion=1").status_code == 400
+
+
+def test_a_view_is_shared_as_rows_and_its_links_end_with_masks_below_it(fresh: tuple[Platform, Ask]) -> None:
+    platform, ask = fresh
+    jobs = platform.service_identity("dev")
+    rows = pa.schema([("id", pa.int64()), ("text", pa.string())])
+    platform.catalog.drop_table(jobs, "dev.lab.open")
+    platform.catalog.create_table(jobs, TableSpec("dev.lab.open", rows, view="SELECT * FROM dev.lab.closed WHERE id = 1"))
+    platform.access.grant("root", ["partner"], ["SELECT"], "table", "dev.lab.open")
+    platform.sharing.shares.add(jobs, "lab", "dev.lab.open")
+    assert shown(ask) == [{"id": 1, "text": "closed"}]
+    first = ask("GET", f"{TABLE}/version").headers["delta-table-version"]
+    [path] = links(ask("POST", f"{TABLE}/query", json={}))
+    platform.catalog.describe(jobs, "dev.lab.closed", {"masks": {"text": "'***'"}})
+    assert ask("GET", path, token="").status_code == 403
+    assert shown(ask) == [{"id": 1, "text": "***"}]
+    platform.catalog.folder("dev.lab.closed").append(pa.table({"id": [1], "text": ["more"]}))
+    assert len(shown(ask)) == 2
+    assert int(ask("GET", f"{TABLE}/version").headers["delta-table-version"]) == int(first) + 1
+    assert ask("POST", f"{TABLE}/query", json={"version": 0}).status_code == 400
 
 
 def test_a_share_token_opens_the_share_and_no_other_door(ask: Ask, platform: Platform) -> None:

@@ -75,8 +75,8 @@ def test_an_error_has_code_message_and_details(ask: Ask) -> None:
      ("PATCH", "/permissions/table/dev.lab.a", {"changes": [{"principal": "ann", "add": ["SELECT"]}]}, 403, "PERMISSION_DENIED"),
      ("GET", "/permissions/spaceship/x", None, 404, "RESOURCE_NOT_FOUND"),
      ("POST", "/temporary-table-credentials", {"table_id": "none", "operation": "READ"}, 404, "TABLE_NOT_FOUND"),
-     ("POST", "/temporary-path-credentials", {"url": "file:///etc", "operation": "PATH_READ"}, 404, "TABLE_NOT_FOUND"),
-     ("POST", "/temporary-path-credentials", {"url": "file:///etc", "operation": "PATH_CREATE_TABLE"}, 400,
+     ("POST", "/temporary-path-credentials", {"url": "file:///etc", "operation": "PATH_READ"}, 404, "PATH_NOT_FOUND"),
+     ("POST", "/temporary-path-credentials", {"url": "file:///etc", "operation": "PATH_FORMAT"}, 400,
       "INVALID_PARAMETER_VALUE")],
 )  # fmt: skip
 def test_what_cannot_be_is_refused_with_the_code_that_clients_know(

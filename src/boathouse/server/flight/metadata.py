@@ -13,6 +13,7 @@ from boathouse.server.flight.protobuf import Fields, flag, strings, text
 from boathouse.server.patterns import like
 from boathouse.server.unity.columns import arrow_type, spark_type
 
+TYPES = ("TABLE", "VIEW")
 CATALOGS = pa.schema([pa.field("catalog_name", pa.string(), nullable=False)])
 SCHEMAS = pa.schema([pa.field("catalog_name", pa.string()), pa.field("db_schema_name", pa.string(), nullable=False)])
 TABLES = pa.schema([
@@ -49,12 +50,13 @@ def _schemas(platform: Platform, who: Identity, asked: Fields) -> pa.Table:
 
 def _tables(platform: Platform, who: Identity, asked: Fields) -> pa.Table:
     schemas, tables = like(text(asked, 2) or "%"), like(text(asked, 3) or "%")
-    types, schema = set(strings(asked, 4)), tables_schema(asked)
+    types, schema = set(strings(asked, 4) or TYPES), tables_schema(asked)
     rows: list[tuple[Any, ...]] = []
     for info in platform.catalog.tables(who, catalog=text(asked, 1) or None):
         name = names.parse(info.name)
-        if schemas.fullmatch(name.schema) and tables.fullmatch(name.object) and (not types or "TABLE" in types):
-            rows.append((name.catalog, name.schema, name.object, "TABLE", arrow_schema(info).serialize().to_pybytes()))
+        kind = "VIEW" if info.view is not None else "TABLE"
+        if schemas.fullmatch(name.schema) and tables.fullmatch(name.object) and kind in types:
+            rows.append((name.catalog, name.schema, name.object, kind, arrow_schema(info).serialize().to_pybytes()))
     return _table(schema, [row[: len(schema)] for row in rows])
 
 
@@ -73,7 +75,7 @@ def arrow_schema(info: TableInfo) -> pa.Schema:
 
 
 def _table_types(_platform: Platform, _who: Identity, _: Fields) -> pa.Table:
-    return _table(TABLE_TYPES, [("TABLE",)])
+    return _table(TABLE_TYPES, [(kind,) for kind in TYPES])
 
 
 def _primary_keys(platform: Platform, who: Identity, asked: Fields) -> pa.Table:

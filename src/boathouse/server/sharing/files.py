@@ -10,10 +10,10 @@ from boathouse.errors import NotFound, NotPermitted
 from boathouse.platform import Platform
 from boathouse.server.auth import Served
 from boathouse.server.sharing.links import Pass
-from boathouse.server.sharing.offers import guard_of, local_file
+from boathouse.server.sharing.offers import local_file
 from boathouse.server.sharing.protocol import PREFIX
 from boathouse.server.sharing.route import SharingRoute
-from boathouse.server.sharing.visit import links_of, spool_of
+from boathouse.server.sharing.visit import links_of, offers_of, spool_of
 
 router = APIRouter(prefix=PREFIX, tags=["delta-sharing"], route_class=SharingRoute)
 
@@ -38,7 +38,7 @@ def _opened(link: str, platform: Platform) -> Path:
         raise NotPermitted(f"the share {recipient.share} no longer holds this table")
     platform.access.authorize(identity, "SELECT", "table", given.table)
     info = platform.catalog.table(given.table)
-    if guard_of(info, identity) != given.guard:
+    if offers_of(platform).guard(identity, info) != given.guard:
         raise NotPermitted(f"the masks or the row filter of {given.table} changed since: query the table again")
     found = spool_of(platform).path(given.file) if given.spooled else _of_table(info, given, platform)
     if found is None or not found.is_file():

@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from boathouse.catalog import TableInfo
+from boathouse.catalog import TableInfo, tables_of
 from boathouse.errors import InvalidInput
 from boathouse.identity import Identity
 from boathouse.lake import batches, manifest, quoted, schema_json
@@ -58,7 +58,14 @@ class Offers:
         self._spool = spool
 
     def version(self, info: TableInfo, since: datetime | None = None) -> int:
-        """The newest version, or the first that was there at a time or after it. Raises InvalidInput when none was."""
+        """The newest version, or the first that was there at a time or after it. Raises InvalidInput when none was.
+
+        A view's is the sum of the versions that it reads: it grows with each of them.
+        """
+        if info.view is not None:
+            if since is not None:
+                raise InvalidInput(f"{info.name} is a view, which has no history")
+            return sum(version for _, version in self._versions(info))
         folder = self._platform.catalog.folder(info)
         if since is None:
             return folder.version()
@@ -70,19 +77,22 @@ class Offers:
 
     def snapshot(self, who: Identity, info: TableInfo, version: int | None = None, at: datetime | None = None,
                  where: str | None = None) -> Offer:  # fmt: skip
-        """A version's files. Raises NotFound for a version that is not there, InvalidInput where it cannot be shared."""
+        """A version's files. Raises NotFound for a version that is not there, InvalidInput for one of a view."""
+        if info.view is not None:
+            if version is not None or at is not None:
+                raise InvalidInput(f"{info.name} is a view, which has no versions: ask for it as it is")
+            return self._read(who, info, None)
         folder = self._platform.catalog.folder(info)
         found = None if _guarded(info) else manifest(folder.table(version, at), where)
         if found is None:
-            asked = version if at is None else folder.table(timestamp=at).version()
-            return self._read(who, info, asked)
+            return self._read(who, info, version if at is None else folder.table(timestamp=at).version())
         files = tuple(OfferedFile(f.path, False, f.size, f.partition, f.rows, f.stats) for f in found.files)
         return Offer(found.version, found.table_id, found.schema, found.partitions, files)
 
     def changes(self, info: TableInfo, first: int, last: int) -> list[Change]:
         """Change rows of versions `first` to `last`, each version's in a file of its own."""
         if _guarded(info):
-            raise InvalidInput(f"{info.name} has masks or a row filter, and change rows would show what they hide: query it")
+            raise InvalidInput(f"{info.name} is a view or has masks or a filter, whose change rows would show more: query it")
         folder = self._platform.catalog.folder(info)
         rows = batches(folder.changes(first - 1, last)).read_all()
         found = []
@@ -98,21 +108,31 @@ class Offers:
 
     def _read(self, who: Identity, info: TableInfo, version: int | None) -> Offer:
         """The rows that the recipient may see, masked and filtered, in a file that is theirs."""
-        sql = self._platform.sql
-        table = ".".join(quoted(level) for level in info.name.split("."))
-        with sql.run(who, f"SELECT * FROM {table}", info.name.partition(".")[0]) as result:
-            newest = result.versions[info.name]
-            if version not in (None, newest):
-                raise InvalidInput(
-                    f"{info.name} is shared as rows, by its masks, its row filter or its format, and so in its newest "
-                    f"version only, which is {newest}"
-                )
-            name = _name("rows", info, newest, sorted(who.names), guard_of(info, who))
+        # asked before the rows are read, which may be newer than their name says, and never older
+        read = self._versions(info) if version is None else [(info.name, version)]
+        with self._platform.sql.run(who, _select(info, version), _catalog(info)) as result:
+            name = _name("rows", info, read, sorted(who.names), self.guard(who, info))
             path = self._spool.made(name, result.reader)
         rows = pq.ParquetFile(path)
         stats = json.dumps({"numRecords": rows.metadata.num_rows})
         file = OfferedFile(name, True, path.stat().st_size, {}, rows.metadata.num_rows, stats)
-        return Offer(newest, name[:32], schema_json(rows.schema_arrow), (), (file,))
+        return Offer(sum(v for _, v in read), _name(info)[:32], schema_json(rows.schema_arrow), (), (file,))
+
+    def guard(self, who: Identity, info: TableInfo) -> str:
+        """A mark of what hides rows and columns from the recipient; it changes when any of it does."""
+        hidden = [[t.name, sorted(t.masks.items()), t.row_filter, t.view] for t in self._below(info) if _guarded(t)]
+        return _name(hidden, sorted(who.names)) if hidden else ""
+
+    def _versions(self, info: TableInfo) -> list[tuple[str, int]]:
+        """The newest version of the table, or of every table that a view reads."""
+        found = {t.name: self._platform.catalog.folder(t).version() for t in self._below(info) if t.view is None}
+        return sorted(found.items())
+
+    def _below(self, info: TableInfo) -> list[TableInfo]:
+        """The table, and for a view all that it reads, through other views, too."""
+        if info.view is None:
+            return [info]
+        return [info, *(t for name in tables_of(info.view) for t in self._below(self._platform.catalog.table(name)))]
 
 
 def local_file(folder: Path, path: str) -> Path | None:
@@ -122,15 +142,17 @@ def local_file(folder: Path, path: str) -> Path | None:
     return found if found.is_relative_to(root) and found.is_file() and "_delta_log" not in found.relative_to(root).parts else None
 
 
-def guard_of(info: TableInfo, who: Identity) -> str:
-    """A mark of the masks and the filter on a table, and of who they are applied for; it changes when they do."""
-    if not _guarded(info):
-        return ""
-    return _name(sorted(info.masks.items()), info.row_filter, sorted(who.names))
-
-
 def _guarded(info: TableInfo) -> bool:
-    return bool(info.masks or info.row_filter)
+    return bool(info.masks or info.row_filter or info.view is not None)
+
+
+def _select(info: TableInfo, version: int | None = None) -> str:
+    table = ".".join(quoted(level) for level in info.name.split("."))
+    return f"SELECT * FROM {table}" + ("" if version is None else f" VERSION AS OF {version}")
+
+
+def _catalog(info: TableInfo) -> str:
+    return info.name.partition(".")[0]
 
 
 def _name(*parts: Any) -> str:

@@ -17,7 +17,7 @@ from boathouse.lake import Storage
 from boathouse.platform import Platform
 from boathouse.server.auth import platform_of, token_of
 from boathouse.server.sharing.links import LIFETIME_SECONDS, Links, Pass
-from boathouse.server.sharing.offers import OfferedFile, Offers, guard_of
+from boathouse.server.sharing.offers import OfferedFile, Offers
 from boathouse.server.sharing.spool import Spool
 
 
@@ -33,7 +33,7 @@ class Visit:
     @property
     def offers(self) -> Offers:
         """What is handed out of tables."""
-        return Offers(self.platform, spool_of(self.platform))
+        return offers_of(self.platform)
 
     def share(self, name: str) -> str:
         """The share's name. Raises NotFound for any other than the token's."""
@@ -61,11 +61,11 @@ class Visit:
     def link(self, info: TableInfo, file: OfferedFile) -> tuple[str, int]:
         """Where a file is fetched, and until when, in milliseconds since 1970: at the object store, or here."""
         expires = int(clock.now().timestamp()) + LIFETIME_SECONDS
-        folder = self.platform.catalog.folder(info)
-        if not file.spooled and folder.local is None:
+        folder = None if file.spooled else self.platform.catalog.folder(info)
+        if folder and folder.local is None:
             store: Any = Storage(folder.location, folder.options).store()
             return str(obstore.sign(store, "GET", file.file, timedelta(seconds=LIFETIME_SECONDS))), expires * 1000
-        guard = guard_of(info, self.identity)
+        guard = self.offers.guard(self.identity, info)
         opened = Pass(self.recipient.token_id, info.name, file.file, file.spooled, guard, expires)
         return f"{self.base}/files/{links_of(self.platform).sign(opened)}", expires * 1000
 
@@ -85,6 +85,11 @@ def visit(request: Request) -> Visit:
 def links_of(platform: Platform) -> Links:
     """This home's links."""
     return Links(platform.home.secret("sharing.key"))
+
+
+def offers_of(platform: Platform) -> Offers:
+    """What this home hands out."""
+    return Offers(platform, spool_of(platform))
 
 
 def spool_of(platform: Platform) -> Spool:

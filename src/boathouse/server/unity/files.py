@@ -5,6 +5,8 @@ local disk a credential governs nothing, so only those who read the disk anyway:
 run as the operator's operating-system user. All others get rows through the server.
 """
 
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from boathouse import clock
@@ -49,14 +51,13 @@ def check_files(who: Identity, platform: Platform, access: TableAccess) -> None:
     check_open(who, platform, access.info.location, name)
 
 
-def credentials(access: TableAccess) -> dict[str, Any]:
-    """TemporaryCredentials of a table: the store's scoped ones, or on this machine's disk none at all."""
-    if not access.credentials:
-        return empty_credentials(access.info.location)
-    given = access.credentials
+def credentials(location: str, given: Mapping[str, str], expires_at: datetime | None) -> dict[str, Any]:
+    """TemporaryCredentials: the store's scoped ones, or on this machine's disk none at all."""
+    if not given:
+        return empty_credentials(location)
     keys = {"access_key_id": given["AWS_ACCESS_KEY_ID"], "secret_access_key": given["AWS_SECRET_ACCESS_KEY"],
             "session_token": given["AWS_SESSION_TOKEN"]}  # fmt: skip
-    return {"url": access.info.location, "expiration_time": millis(access.expires_at), "aws_temp_credentials": keys}
+    return {"url": location, "expiration_time": millis(expires_at), "aws_temp_credentials": keys}
 
 
 def empty_credentials(location: str) -> dict[str, Any]:

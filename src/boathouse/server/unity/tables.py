@@ -91,15 +91,16 @@ def summaries(catalog_name: str, who: Caller, platform: Served, page: Paged,
 def create_table(body: NewTable, who: Caller, platform: Served) -> dict[str, Any]:
     """A new Delta table: managed, or EXTERNAL at a place inside an external location; needs CREATE TABLE in a schema there is."""
     schema = f"{body.catalog_name}.{body.schema_name}"
-    if (body.table_type.upper() == "EXTERNAL") != bool(body.storage_location):
+    external = bool(body.storage_location)
+    if body.table_type.upper() != ("EXTERNAL" if external else "MANAGED"):
         raise InvalidInput("an EXTERNAL table has a storage_location, and a MANAGED one leaves it to the catalog")
     if body.data_source_format.upper() not in ("DELTA", "DATA_SOURCE_FORMAT_UNSPECIFIED"):
         raise InvalidInput(f"tables are Delta tables here, not {body.data_source_format}")
-    if not body.columns:
+    if not body.columns and not external:
         raise InvalidInput(f"{schema}.{body.name} needs columns")
     platform.access.authorize(who, "CREATE TABLE", "schema", schema)
     platform.catalog.require("schema", schema)
-    columns = arrow_schema(body.columns)
+    columns = arrow_schema(body.columns) if body.columns else None  # as the table that lies there has them
     spec = TableSpec(
         f"{schema}.{body.name}", columns, partition_by=partition_columns(body.columns), description=body.comment or "",
         tags=body.properties or {}, column_comments=_comments(body.columns), constraints=_not_null(body.columns),
