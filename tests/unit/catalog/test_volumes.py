@@ -99,3 +99,14 @@ def test_a_schema_is_not_dropped_with_files_in_it_unless_asked(world: World, vol
     world.catalog.drop_schema(OWNER, "dev.raw", cascade=True)
     assert folder
     assert not folder.exists()
+
+
+def test_code_under_test_has_volumes_of_its_own_and_no_others(world: World, volumes: Volumes) -> None:
+    tester = Identity("request-1", environment="dev", run_id="r1", scratch="request1")
+    mine = "dev.request1__raw.images"
+    volumes.create(tester, mine)
+    volumes.put(tester, mine, "x", [b"x"])
+    assert [v.name for v in volumes.list(tester)] == [mine]
+    for act in (volumes.get, volumes.files, volumes.access, lambda who, name: volumes.put(who, name, "x", [b"x"])):
+        with pytest.raises(NotPermitted):
+            act(tester, NAME)
