@@ -10,7 +10,7 @@ from boathouse.catalog.access import AccessControl
 from boathouse.catalog.places import Places
 from boathouse.catalog.spec import TableSpec
 from boathouse.catalog.values import Column, TableInfo
-from boathouse.errors import Conflict, InvalidInput, NotFound, SchemaMismatch
+from boathouse.errors import Conflict, InvalidInput, NotFound, NotPermitted, SchemaMismatch
 from boathouse.identity import Identity
 from boathouse.lake import DeltaFolder, column_types, normalised
 
@@ -63,10 +63,16 @@ def _make(folder: DeltaFolder, spec: TableSpec) -> None:
 
 
 def _authorize(places: Places, access: AccessControl, identity: Identity, url: str) -> None:
+    nowhere = f"{url} lies in no external location that you may use; an admin can make one: `boathouse locations create NAME URL`"
     location = places.covering(url)
     if location is None:
-        raise InvalidInput(f"{url} lies in no external location; an admin can make one: `boathouse locations create NAME URL`")
-    access.authorize(identity, "CREATE EXTERNAL TABLE", "external_location", location)
+        raise InvalidInput(nowhere)
+    try:
+        access.authorize(identity, "CREATE EXTERNAL TABLE", "external_location", location)
+    except NotPermitted:
+        if access.sees(identity, "external_location", location):
+            raise
+        raise InvalidInput(nowhere) from None  # whose name the caller may not know
 
 
 def _found(folder: DeltaFolder, spec: TableSpec) -> TableSpec:

@@ -9,8 +9,8 @@ import pytest
 from object_stores import ROLE, ObjectStore
 
 from boathouse.catalog import Table, TableAccess
-from boathouse.client import Lake
-from boathouse.errors import Unavailable
+from boathouse.client import Http, Lake
+from boathouse.errors import NotPermitted, Unavailable
 from boathouse.lake import assume, storages
 
 pytestmark = pytest.mark.xdist_group("object stores")
@@ -102,6 +102,22 @@ class TestWithSts:
         access = opened(tables, "dev.raw.masked", "SELECT")
         assert (access.through, access.credentials) == ("server", {})
         assert tables.table("raw.masked").read().to_dicts() == [{"id": 0}]
+
+    def test_a_writer_without_select_works_through_the_server(self, tables: Lake) -> None:
+        tables.call("POST", "/api/v1/principals", {"name": "wren", "kind": "user"})
+        for privilege, kind, name in (
+            ("USE CATALOG", "catalog", "dev"), ("USE SCHEMA", "schema", "dev.raw"), ("MODIFY", "table", "dev.raw.secret"),
+        ):  # fmt: skip
+            body = {"principal": "wren", "privilege": privilege, "kind": kind, "securable": name}
+            tables.call("POST", "/api/v1/grants", body)
+        token = tables.call("POST", "/api/v1/tokens", {"comment": "wren's", "principal": "wren"})
+        with Lake(Http(tables.http.url, token.get("token") or token.get("secret")), "dev") as wren:
+            table = wren.table("raw.secret")
+            assert opened(wren, "dev.raw.secret", "MODIFY").credentials == {}
+            assert table.append({"id": [2]}).operation == "WRITE"
+            with pytest.raises(NotPermitted, match="SELECT"):
+                table.read()
+        assert tables.table("raw.secret").read().count() == 2
 
     def test_a_table_is_opened_anew_before_its_keys_expire(self, tables: Lake) -> None:
         old = opened(tables, "dev.raw.events", "SELECT")

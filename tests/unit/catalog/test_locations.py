@@ -89,8 +89,12 @@ def test_where_no_table_lies_there_is_none(catalog: Catalog, landing: Path, wher
 
 def test_it_takes_the_privilege_on_the_location(catalog: Catalog, landing: Path) -> None:
     catalog.access.grant("root", ["sam"], ["USE CATALOG", "USE SCHEMA", "CREATE SCHEMA", "CREATE TABLE"], "catalog", "dev")
+    spec = TableSpec("dev.raw.trips", location=written(landing / "trips"))
+    with pytest.raises(InvalidInput, match="no external location that you may use"):
+        catalog.create_table(SAM, spec)
+    catalog.access.grant("root", ["sam"], ["READ FILES"], "external_location", "landing")
     with pytest.raises(NotPermitted, match="CREATE EXTERNAL TABLE"):
-        catalog.create_table(SAM, TableSpec("dev.raw.trips", location=written(landing / "trips")))
+        catalog.create_table(SAM, spec)
 
 
 @pytest.mark.parametrize("url", ["{tmp}/elsewhere", "/var/data", "s3://bucket/x"])
