@@ -10,6 +10,7 @@ import hmac
 import io
 import json
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -99,5 +100,5 @@ def _word(body: dict[str, Any] | bytes) -> str:
 if __name__ == "__main__":
     server = make_server("127.0.0.1", 0, Provider(oidc_provider_mock.app()), threaded=True)
     print(f"http://127.0.0.1:{server.server_port}", flush=True)
-    sys.stdin.close()
-    server.serve_forever()
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    sys.stdin.read()  # until whoever started it is gone, however that came about
