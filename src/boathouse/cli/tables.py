@@ -45,7 +45,7 @@ def list_tables(schema: str = typer.Argument("", help="one schema only"), as_jso
     """Tables you may read or write."""
     with connected() as lake:
         rows = [t.to_dict() for t in lake.tables(schema or None)]
-        show(rows, ["name", "table_type", "primary_keys", "event_time", "known_time", "owner", "description"], as_json,
+        show(rows, ["name", "primary_keys", "event_time", "known_time", "owner", "description"], as_json,
              empty=f"{lake.environment} has no tables yet; `boathouse tables import` or `boathouse run` makes some")  # fmt: skip
 
 

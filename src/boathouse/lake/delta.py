@@ -71,8 +71,14 @@ class DeltaFolder:
             wanted = version if version is not None else timestamp
             if wanted is None:  # a feature that delta-rs does not know, or a broken log
                 raise InvalidInput(f"{self.name} cannot be opened here: {_first_line(error)}") from error
-            raise NotFound(f"{self.name} has no version {wanted}: {_first_line(error)}") from error
+            raise NotFound(f"{self.name} has no version {wanted}{self._why_not(wanted)}") from error
         return self._table
+
+    def _why_not(self, wanted: int | datetime) -> str:
+        newest = self.table().version()
+        if isinstance(wanted, int) and 0 <= wanted <= newest:
+            return ": its commit is no longer in the log"
+        return f"; the newest is {newest}, and `boathouse tables history` lists them"
 
     def held(self) -> DeltaTable:
         """The snapshot that was read or written last, which others' commits may have passed."""
