@@ -94,8 +94,9 @@ class Functions:
 
     def functions(self, identity: Identity, environment: str | None = None) -> list[FunctionInfo]:
         """The functions that the identity may execute, by name."""
-        known = self._catalog.securables("function")
-        wanted = [s.name for s in known if environment in (None, s.name.partition(".")[0])]
+        with self._database.reading() as connection:  # feature specs are securables of the kind, too, and have no row
+            known = connection.execute(sa.select(kept.c.name).distinct().order_by(kept.c.name)).scalars().all()
+        wanted = [name for name in known if environment in (None, name.partition(".")[0])]
         return [self.function(identity, n) for n in wanted if self._catalog.access.allows(identity, "EXECUTE", "function", n)]
 
     def drop(self, identity: Identity, name: str) -> None:

@@ -55,10 +55,15 @@ SEEN_BY: dict[str, tuple[str, ...]] = {
     "volume": ("READ VOLUME", "WRITE VOLUME", "MANAGE"), "function": ("EXECUTE", "MANAGE"),
     "model": ("EXECUTE", "PROMOTE", "APPROVE", "MANAGE"), "endpoint": ("QUERY", "MANAGE ENDPOINT", "MANAGE"),
     "external_location": ("READ FILES", "WRITE FILES", "CREATE EXTERNAL TABLE", "CREATE EXTERNAL VOLUME", "MANAGE"),
-    "project": ("USE CATALOG",), "job": ("USE CATALOG",), "metastore": ("MANAGE",), "service_principal": ("MANAGE",),
+    "project": ("RUN", "DEPLOY", "SELECT", "EXECUTE", "MANAGE"), "job": ("RUN", "DEPLOY", "SELECT", "EXECUTE", "MANAGE"),
+    "metastore": ("MANAGE",), "service_principal": ("MANAGE",),
     "share": ("MANAGE",),
 }  # fmt: skip
-"""Kind -> the privileges of which one lets a caller know that a securable of the kind exists, besides BROWSE."""
+"""Kind -> the privileges of which one lets a caller know that a securable of the kind exists, besides BROWSE.
+
+Projects, jobs and their runs are shown to who works in the environment as a whole, or with just them: logs tell too
+much of the data for whoever was given a table or a schema alone.
+"""
 
 _USE = {"catalog": "USE CATALOG", "schema": "USE SCHEMA"}
 _NO_WAY_NEEDED = ("USE CATALOG", "USE SCHEMA", "BROWSE")

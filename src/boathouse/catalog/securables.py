@@ -12,15 +12,16 @@ from boathouse.catalog.store import securables
 from boathouse.catalog.values import Securable, SecurableKind
 from boathouse.database import Database
 from boathouse.errors import Conflict, InvalidInput, NotFound
-from boathouse.identity import Identity
+from boathouse.identity import Identities, Identity
 
 
 class Securables:
     """Makes and drops catalogs, describes securables, hands them to other owners."""
 
-    def __init__(self, database: Database, catalog: Catalog, environments: Collection[str]) -> None:
+    def __init__(self, database: Database, catalog: Catalog, identities: Identities, environments: Collection[str]) -> None:
         self._database = database
         self._catalog = catalog
+        self._identities = identities
         self._environments = environments
 
     def create_catalog(self, identity: Identity, name: str, comment: str = "") -> Securable:
@@ -68,6 +69,7 @@ class Securables:
         """
         if owner is not None:
             self._catalog.access.authorize_grant(identity, kind, name)
+            self._identities.get(owner)
         if comment is not None:
             self._catalog.access.authorize(identity, "MANAGE", kind, name)
         found = self._catalog.require(kind, name)

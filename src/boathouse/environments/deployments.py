@@ -216,6 +216,8 @@ class Deployments:
         own = (resources.c.environment == environment, resources.c.project == project, resources.c.scratch == "")
         with self._database.writing() as connection:
             before = connection.execute(sa.select(resources.c.kind, resources.c.name).where(*own)).all()
+            if not before:
+                return 0
             connection.execute(resources.delete().where(*own))
             entrusted.sync(self._catalog, identity, environment, project, [(k, n) for k, n in before], [])
             self._audit.write(connection, identity.principal, "destroy", f"{environment}/{project}", {"resources": len(before)})

@@ -90,7 +90,7 @@ class Platform:
         self.feature_specs = FeatureSpecs(self.database, self.catalog)
         self.sql = SqlDesk(self.catalog, WorkerPool(settings.path("sql")), identify=self._person)
         self.cloner = Cloner(self.catalog, self.sql, settings.path("clones"))
-        self.securables = Securables(self.database, self.catalog, ENVIRONMENTS)
+        self.securables = Securables(self.database, self.catalog, self.identities, ENVIRONMENTS)
         self.keys = PrimaryKeys(self.database, self.catalog)
         self.operator = getpass.getuser()
         with self.database.writing():  # all of it or nothing: a crash must not leave an environment without its grants
@@ -212,6 +212,12 @@ class Platform:
         self.runner.repair(run.id)
         self.audit.record(identity.principal, "repair run", f"{run.environment}.{run.job}", {"run": run.id})
 
+    def sees_run(self, identity: Identity, run: Run) -> bool:
+        """Whether the identity may see a run and its logs; code under test sees its own."""
+        if identity.scratch:
+            return identity.scratch == run.scratch
+        return self.access.sees(identity, "job", f"{run.environment}.{run.job}")
+
     def may_run(self, identity: Identity, run: Run) -> bool:
         """Whether the identity may cancel and repair a run."""
         return self.access.allows(identity, "RUN", *_secured(run))
@@ -242,7 +248,8 @@ class Platform:
         return {"name": name, "monitor": completed(resource.definition, models), "alerts": alerts}
 
     def refresh_monitor(self, environment: str, name: str, as_of: str = "", trigger: str = "manual") -> str:
-        """Start a refresh of a monitor; the run's id."""
+        """Start a refresh of a monitor; the run's id. Raises NotFound."""
+        self.deployments.resource("quality_monitor", environment, name)
         for endpoint in self.deployments.resources("model_serving_endpoint", environment):
             self.inference.flush(environment, endpoint.name)
         arguments = [name, as_of] if as_of else [name]

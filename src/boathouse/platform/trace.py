@@ -4,12 +4,16 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from boathouse.catalog import Catalog, Lineage, LineageEdge, SqlDesk, kind_of
+from boathouse.catalog import Catalog, Lineage, LineageEdge, SqlDesk, TableInfo, kind_of
 from boathouse.errors import NotFound
 from boathouse.identity import Identity
 from boathouse.registry import Registry
 
 _RECORD = [f"boathouse.{k}" for k in ("git_commit", "git_dirty", "lock_hash", "job_run", "tables", "project")]
+
+
+def _columns(info: TableInfo) -> set[str]:
+    return {column.name for column in info.columns}
 
 
 class Tracer:
@@ -29,8 +33,8 @@ class Tracer:
         """
         request_id, _, row = prediction_id.partition(":")
         for info in self._catalog.tables(identity, catalog=environment):
-            logged = info.name.endswith(("_inference", "_payload")) and self._reads(identity, info.name)
-            if logged and (found := self._find(identity, info.name, request_id, row)):
+            logged = info.name.endswith(("_inference", "_payload")) and {"request_id", "model_version"} <= _columns(info)
+            if logged and self._reads(identity, info.name) and (found := self._find(identity, info.name, request_id, row)):
                 return self._followed(identity, info.name, found)
         raise NotFound(f"no prediction in {environment} has the id {prediction_id!r}; it may not be flushed or unpacked yet")
 

@@ -1,6 +1,6 @@
 """Models and versions under `env.schema.model`, their stages and aliases; MLflow is imported on demand."""
 
-from boathouse.registry.actor import MAY_LOG, Actor, acting_as
+from boathouse.registry.actor import MAY_LOG, MAY_READ, Actor, acting_as
 from boathouse.registry.embedding import local_artifacts, mlflow_stores, prepare_mlflow, quietly
 from boathouse.registry.ownership import check_files, check_owner
 from boathouse.registry.service import UNSET, Registry
@@ -23,6 +23,7 @@ __all__ = [
     "CHALLENGER",
     "CHAMPION",
     "MAY_LOG",
+    "MAY_READ",
     "NONE",
     "PRODUCTION",
     "STAGES",

@@ -10,6 +10,8 @@ from boathouse.names import parse
 
 MAY_SEE = ("EXECUTE", "BROWSE", "PROMOTE", "APPROVE", "CREATE MODEL", "MANAGE")
 MAY_EDIT = ("CREATE MODEL", "PROMOTE", "MANAGE")
+MAY_READ = ("RUN", "DEPLOY", "SELECT", "EXECUTE", "MANAGE")
+"""Experiments, runs and their files are shown to who works in the environment as a whole, as the runs of jobs are."""
 MAY_LOG = ("RUN", "MODIFY", "CREATE MODEL", "MANAGE")
 
 

@@ -16,6 +16,8 @@ from boathouse.platform import Platform
 COOKIE = "boathouse_session"
 FIELD, HEADER = "csrf", "x-csrf-token"
 """Where a change by a session carries the session's form token: a field of a form, or a header of a script."""
+AUDITORS = frozenset({"admins", "ml-engineers"})
+"""Groups whose members read the whole audit log."""
 _SAFE = ("GET", "HEAD", "OPTIONS")
 _BY_LEVELS: dict[int, SecurableKind] = {0: "catalog", 1: "schema", 2: "model"}
 
@@ -86,6 +88,12 @@ def check_origin(request: Request) -> None:
 def allows(platform: Platform, identity: Identity, privilege: str, name: str) -> bool:
     """What the registry asks: whether a privilege is held on a catalog, schema or model, told apart by the name's levels."""
     return platform.access.allows(identity, privilege, _BY_LEVELS[name.count(".")], name)
+
+
+def check_auditor(who: Identity) -> None:
+    """Pass members of admins and ml-engineers. Raises NotPermitted."""
+    if not who.groups & AUDITORS:
+        raise NotPermitted("the audit log is for members of admins and ml-engineers", missing={"group": "ml-engineers"})
 
 
 Caller = Annotated[Identity, Depends(caller)]

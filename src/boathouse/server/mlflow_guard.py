@@ -16,7 +16,7 @@ import anyio.to_thread
 
 from boathouse.database import Database
 from boathouse.errors import BoathouseError, InvalidInput, NotFound, NotPermitted, Unauthenticated
-from boathouse.registry import MAY_LOG, Actor, acting_as, check_files
+from boathouse.registry import MAY_LOG, MAY_READ, Actor, acting_as, check_files
 from boathouse.server.mlflow_routes import ROUTES
 
 Scope = MutableMapping[str, Any]
@@ -133,6 +133,8 @@ class Guard:
         a_task = getattr(identity, "run_id", None) or actor.scratch
         if writes and not a_task and not actor.may(MAY_LOG, environment):
             raise NotPermitted(f"{actor.principal} lacks {' or '.join(MAY_LOG)} on {environment}, which logging takes")
+        if kind in ("read", "files") and not a_task and not actor.may(MAY_READ, environment):
+            raise NotPermitted(f"{actor.principal} lacks {' or '.join(MAY_READ)} on {environment}, which MLflow's runs take")
         if kind.startswith("files"):
             check_files(self._database, actor, path.partition(FILES)[2].partition("/")[2], write=writes)
         return actor

@@ -134,7 +134,8 @@ class Endpoints:
                 self._end(environment, name)
 
     def wait_for(self, environment: str, name: str, version: int, seconds: float = 120) -> EndpointState:
-        """Block until an endpoint serves a version. Raises Unavailable."""
+        """Block until an endpoint serves a version. Raises NotFound, Unavailable."""
+        self._deployments.resource("model_serving_endpoint", environment, name)
         self._attend(environment, name)
         limit = time.monotonic() + seconds
         while time.monotonic() < limit:

@@ -109,8 +109,8 @@ class Rules:
         shows = {
             "catalog": ["USE CATALOG", "MANAGE"], "schema": ["USE SCHEMA", "MANAGE"], "table": ["SELECT", "MODIFY", "MANAGE"],
             "volume": ["READ VOLUME", "WRITE VOLUME", "MANAGE"], "model": ["EXECUTE", "PROMOTE", "APPROVE", "MANAGE"],
-            "function": ["EXECUTE", "MANAGE"], "endpoint": ["QUERY", "MANAGE ENDPOINT", "MANAGE"], "job": ["USE CATALOG"],
-            "project": ["USE CATALOG"],
+            "function": ["EXECUTE", "MANAGE"], "endpoint": ["QUERY", "MANAGE ENDPOINT", "MANAGE"],
+            "job": ["RUN", "DEPLOY", "SELECT", "EXECUTE", "MANAGE"], "project": ["RUN", "DEPLOY", "SELECT", "EXECUTE", "MANAGE"],
         }[KINDS[name]]  # fmt: skip
         return self.uses_above(person, name) and (self.owns(person, name) or any(self.granted(person, p, name) for p in shows))
 
@@ -128,8 +128,8 @@ class TwoProcesses(RuleBasedStateMachine):
         self.controls = [AccessControl(d, a) for d, a in zip(self.databases, audits, strict=True)]
         parts = [self.controls[0], audits[0], Lineage(self.databases[0]), Outbox(self.databases[0]), place.as_uri()]
         self.catalog = Catalog(self.databases[0], *parts)  # type: ignore[arg-type]
-        self.securables = Securables(self.databases[0], self.catalog, ())
         self.identities = [Identities(database) for database in self.databases]
+        self.securables = Securables(self.databases[0], self.catalog, self.identities[0], ())
         self.rules = Rules()
         with self.databases[0].writing():
             for name in PRINCIPALS:

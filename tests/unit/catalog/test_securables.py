@@ -7,7 +7,7 @@ import pytest
 from boathouse.catalog import METASTORE, Securables
 from boathouse.database import Database
 from boathouse.errors import AlreadyExists, Conflict, NotFound, NotPermitted
-from boathouse.identity import Identity
+from boathouse.identity import Identities, Identity
 
 OLGA, SAM = Identity("olga"), Identity("sam")
 
@@ -16,7 +16,10 @@ OLGA, SAM = Identity("olga"), Identity("sam")
 def held(world: Any, database: Database) -> Securables:
     world.catalog.adopt("metastore", METASTORE, "admins")
     world.access.grant("root", ["olga"], ["CREATE CATALOG"], "metastore", METASTORE)
-    return Securables(database, world.catalog, ("dev", "prod"))
+    identities = Identities(database)
+    for name in ("olga", "sam", "admins"):
+        identities.create(name, "user")
+    return Securables(database, world.catalog, identities, ("dev", "prod"))
 
 
 def test_who_may_create_catalogs_owns_what_they_make(world: Any, held: Securables) -> None:

@@ -31,6 +31,7 @@ class Who:
 PEOPLE = {
     "ada": Who("ada"),
     "eve": Who("eve"),
+    "lee": Who("lee"),
     "task": Who("dev-jobs", run_id="r1"),
     "root": Who("root", None),
     "pat": Who("pat", None),
@@ -45,7 +46,8 @@ def authenticate(token: str | None) -> Who:
 
 def allow(who: Who, privilege: str, name: str) -> bool:
     seen = ("prod",) if who.principal == "pat" else ("dev", "prod")
-    return name.partition(".")[0] in seen and (privilege == "USE CATALOG" or who.principal in ("ada", "root"))
+    held = {"lee": ("USE CATALOG",), "ada": (privilege,), "root": (privilege,)}.get(who.principal, ("USE CATALOG", "SELECT"))
+    return name.partition(".")[0] in seen and privilege in held
 
 
 async def mlflow(scope: Any, receive: Any, send: Any) -> None:
@@ -168,6 +170,7 @@ def test_only_those_who_may_work_in_the_environment_log_runs(ask: Ask) -> None:
     assert ask("POST", create, "task").status_code == 200
     assert ask("POST", create, "eve").status_code == 403
     assert ask("POST", RUNS, "eve").status_code == 200
+    assert ask("POST", RUNS, "lee").status_code == 403
 
 
 def test_files_are_written_below_runs_of_ones_own_environment(ask: Ask, database: Database) -> None:

@@ -10,9 +10,8 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
 
 from boathouse.catalog import Source, TableSpec
-from boathouse.errors import NotPermitted
 from boathouse.lake import Origin, schema_of
-from boathouse.server.auth import Caller, Served
+from boathouse.server.auth import Caller, Served, check_auditor
 from boathouse.server.paging import After, Limit, lead_on
 from boathouse.server.routes.lineage import Reading
 
@@ -160,13 +159,13 @@ def history(name: str, who: Caller, platform: Served, limit: int = 50) -> list[d
 @router.get("/audit")
 def audit(who: Caller, platform: Served, limit: int = 100, subject: str | None = None) -> list[dict[str, Any]]:
     """The newest entries of the audit log; for members of admins and ml-engineers."""
-    if not who.groups & {"admins", "ml-engineers"}:
-        raise NotPermitted("the audit log is for members of admins and ml-engineers", missing={"group": "ml-engineers"})
+    check_auditor(who)
     return [e.__dict__ for e in platform.audit.entries(limit, subject)]
 
 
 @router.get("/audit/verify")
 def verify(who: Caller, platform: Served) -> dict[str, Any]:
-    """Whether the chain is whole."""
+    """Whether the chain is whole; for those who may read it."""
+    check_auditor(who)
     fault = platform.audit.verify()
     return {"whole": fault is None, "fault": fault, "head": platform.audit.publish_head() if fault is None else None}

@@ -1,5 +1,6 @@
 """Environments, deployments, projects, merge requests and releases."""
 
+import functools
 from typing import Any
 
 from fastapi import APIRouter
@@ -87,13 +88,18 @@ def resources(who: Caller, platform: Served, environment: str | None = None, kin
               project: str | None = None) -> list[dict[str, Any]]:  # fmt: skip
     """What is deployed."""
     found = platform.deployments.resources(kind, environment, project, scratch=who.scratch or "")
-    return [r.__dict__ for r in found if platform.access.allows(who, "USE CATALOG", "catalog", r.environment)]
+    sees = functools.cache(lambda place: bool(who.scratch) or platform.access.sees(who, "project", place))
+    return [r.__dict__ for r in found if sees(f"{r.environment}.{r.project}")]
 
 
 @router.get("/projects")
 def projects(who: Caller, platform: Served) -> list[dict[str, Any]]:
-    """Projects known here."""
-    return [p.__dict__ for p in platform.projects.all()]
+    """Projects of the environments that the caller works in; whoever may deploy in dev sees all."""
+    if platform.access.allows(who, "DEPLOY", "catalog", "dev"):
+        return [p.__dict__ for p in platform.projects.all()]
+    there = {(d.environment, d.project) for d in platform.deployments.current()}
+    seen = {project for e, project in there if platform.access.sees(who, "project", f"{e}.{project}")}
+    return [p.__dict__ for p in platform.projects.all() if p.name in seen]
 
 
 @router.put("/projects/{name}")

@@ -6,6 +6,7 @@ from fastapi import APIRouter
 from fastapi.responses import Response
 from pydantic import BaseModel
 
+from boathouse.environments import Resource
 from boathouse.errors import NotFound
 from boathouse.identity import Identity
 from boathouse.jobs import Run, next_due
@@ -35,7 +36,7 @@ class Result(BaseModel):
 def jobs(who: Caller, platform: Served, environment: str | None = None, scratch: str | None = None) -> list[dict[str, Any]]:
     """Deployed jobs that the caller may see, with their newest run and next due time."""
     found = platform.deployments.resources("job", environment, scratch=scratch or "")
-    return [_job(platform, j) for j in found if _may_see(who, platform, j.environment, j.scratch)]
+    return [_job(platform, j) for j in found if _sees(who, platform, j)]
 
 
 @router.get("/jobs/{environment}/{name}")
@@ -43,6 +44,8 @@ def job(environment: str, name: str, who: Caller, platform: Served) -> dict[str,
     """One deployed job with its definition."""
     platform.access.authorize(who, "USE CATALOG", "catalog", environment)
     resource = platform.deployments.resource("job", environment, name, who.scratch or "")
+    if not _sees(who, platform, resource):
+        raise NotFound(f"{environment} has no job {name!r} that you may see")
     return {**_job(platform, resource), "definition": resource.definition}
 
 
@@ -60,7 +63,7 @@ def runs(who: Caller, platform: Served, environment: str | None = None, job: str
          limit: int = 50) -> list[dict[str, Any]]:  # fmt: skip
     """Runs, newest first."""
     found = platform.runs.newest(environment, job, state, min(limit, 500))
-    return [_run(r) for r in found if _may_see(who, platform, r.environment, r.scratch)]
+    return [_run(r) for r in found if platform.sees_run(who, r)]
 
 
 @router.get("/runs/{run_id}")
@@ -103,15 +106,13 @@ def add_result(run_id: str, body: Result, who: Caller, platform: Served) -> None
 
 def _seen(who: Identity, platform: Platform, run_id: str) -> Run:
     found = platform.runs.get(run_id)
-    if not _may_see(who, platform, found.environment, found.scratch):
+    if not platform.sees_run(who, found):
         raise NotFound(f"no run has the id {run_id!r}; `boathouse runs list` shows them")
     return found
 
 
-def _may_see(who: Identity, platform: Platform, environment: str, scratch: str) -> bool:
-    if who.scratch:
-        return who.scratch == scratch
-    return platform.access.allows(who, "USE CATALOG", "catalog", environment)
+def _sees(who: Identity, platform: Platform, job: Resource) -> bool:
+    return who.scratch == job.scratch if who.scratch else platform.access.sees(who, "job", f"{job.environment}.{job.name}")
 
 
 def _run(found: Run) -> dict[str, Any]:

@@ -175,6 +175,6 @@ def trace(environment: str, prediction_id: str, who: Caller, platform: Served) -
 @router.get(f"{_API}/idle")
 def idle(who: Caller, platform: Served) -> dict[str, Any]:
     """Whether events wait or runs go on."""
-    running = [r.id for r in platform.runs.newest(limit=200) if not r.done]
+    running = [r for r in platform.runs.newest(limit=200) if not r.done]
     waiting = platform.outbox.waiting()
-    return {"idle": not running and not waiting, "runs": running, "events": waiting}
+    return {"idle": not running and not waiting, "runs": [r.id for r in running if platform.sees_run(who, r)], "events": waiting}

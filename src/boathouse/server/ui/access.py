@@ -8,8 +8,8 @@ from fastapi.responses import HTMLResponse, Response
 
 from boathouse.catalog import PRIVILEGES, Grant, SecurableKind
 from boathouse.environments import ENVIRONMENTS
-from boathouse.errors import InvalidInput, NotPermitted
-from boathouse.server.auth import Caller, Served
+from boathouse.errors import InvalidInput
+from boathouse.server.auth import AUDITORS, Caller, Served, check_auditor
 from boathouse.server.ui import sight
 from boathouse.server.ui.form import Fields
 from boathouse.server.ui.page import done, page
@@ -91,17 +91,14 @@ def audit(
         limit=limit,
         fault=None,
         verified=False,
-        auditor=bool(who.groups & sight.AUDITORS),
+        auditor=bool(who.groups & AUDITORS),
     )
 
 
 @router.get("/audit/verify")
 def verify(request: Request, who: Caller, platform: Served) -> HTMLResponse:
     """Whether the chain of the audit log is whole."""
-    if not who.groups & sight.AUDITORS:
-        raise NotPermitted(
-            "the audit log is for members of admins and ml-engineers", missing={"group": "ml-engineers"}
-        )
+    check_auditor(who)
     return page(
         request,
         who,

@@ -34,9 +34,9 @@ def merge(number: int, who: Caller, platform: Served) -> Response:
 
 @router.post("/requests/{number}/test")
 def test(number: int, who: Caller, platform: Served) -> Response:
-    """Run a request's tests again; needs MERGE in staging."""
+    """Run a request's tests again; needs RUN in staging."""
     _request(who, platform, number)
-    platform.access.authorize(who, "MERGE", "catalog", "staging")
+    platform.access.authorize(who, "RUN", "catalog", "staging")
     return done(f"/runs/{platform.code.test_request(who, number)}", f"The tests of request {number} run.")
 
 

@@ -95,6 +95,7 @@ def _column(who: Identity, platform: Platform, name: str, tables: list[str]) -> 
             next_due(s, platform.now()) if (s := j.definition.get("schedule")) else None,
         )
         for j in platform.deployments.resources("job", name)
+        if platform.access.sees(who, "job", f"{name}.{j.name}")
     ]
     models = [m for m in platform.registry.models(name) if platform.catalog.visible(who, "model", m.name)]
     states = platform.endpoints.states(name)

@@ -50,7 +50,12 @@ class Job:
 def jobs(request: Request, who: Caller, platform: Served) -> HTMLResponse:
     """Deployed jobs."""
     seen = sight.environments(who, platform)
-    found = [_job(who, platform, j) for e in seen for j in platform.deployments.resources("job", e)]
+    found = [
+        _job(who, platform, j)
+        for e in seen
+        for j in platform.deployments.resources("job", e)
+        if platform.access.sees(who, "job", f"{e}.{j.name}")
+    ]
     return page(request, who, "jobs.html", jobs=found)
 
 
@@ -79,7 +84,7 @@ def runs(
         request,
         who,
         "runs.html",
-        runs=[r for r in found if sight.sees_run(who, platform, r)],
+        runs=[r for r in found if platform.sees_run(who, r)],
         job=job,
         state=state,
         environment=environment,

@@ -6,8 +6,7 @@ from boathouse.errors import NotFound
 from boathouse.identity import Identity
 from boathouse.jobs import Run
 from boathouse.platform import Platform
-
-AUDITORS = frozenset({"admins", "ml-engineers"})
+from boathouse.server.auth import AUDITORS
 
 
 def uses(who: Identity, platform: Platform, environment: str) -> bool:
@@ -52,15 +51,10 @@ def model(who: Identity, platform: Platform, name: str) -> str:
     return platform.registry.model(name).name
 
 
-def sees_run(who: Identity, platform: Platform, run: Run) -> bool:
-    """Whether the caller may see a run."""
-    return who.scratch == run.scratch if who.scratch else uses(who, platform, run.environment)
-
-
 def run(who: Identity, platform: Platform, run_id: str) -> Run:
     """A run the caller may see. Raises NotFound."""
     found = platform.runs.get(run_id)
-    if not sees_run(who, platform, found):
+    if not platform.sees_run(who, found):
         raise NotFound(f"no run has the id {run_id!r}")
     return found
 
