@@ -24,9 +24,12 @@ from boathouse.catalog.lineage import (
     inside,
     kind_of,
     name_of,
+    nearest,
     number_of,
+    only,
     parse_node,
     veiled,
+    with_jobs,
 )
 from boathouse.catalog.locations import (
     ExternalLocation,
@@ -114,10 +117,13 @@ __all__ = [
     "inside",
     "kind_of",
     "name_of",
+    "nearest",
     "number_of",
+    "only",
     "parse_create_function",
     "parse_node",
     "tables_of",
     "veiled",
+    "with_jobs",
     "work",
 ]

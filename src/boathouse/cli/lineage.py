@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -24,6 +25,7 @@ def lineage(
     columns: bool = typer.Option(False, "--columns", help="column by column"),
     depth: int | None = typer.Option(None, "--depth", min=1, help="how many steps; all without it"),
     at: int | None = typer.Option(None, "--at", metavar="VERSION", help="what this version holds, or what holds it"),
+    svg: Path | None = typer.Option(None, "--svg", metavar="FILE", help="draw a picture into a file"),
     dot: bool = typer.Option(False, "--dot", help="print it for Graphviz"),
     mermaid: bool = typer.Option(False, "--mermaid", help="print it for Mermaid (Markdown)"),
     as_json: bool = JSON,
@@ -35,6 +37,10 @@ def lineage(
     """
     direction = "both" if up and down else "down" if down else "up"
     with connected() as lake:
+        if svg:
+            svg.write_text(lake.lineage_as("svg", name, direction, version=at, depth=depth, columns=columns), "utf-8")
+            say(f"the lineage of {name} is drawn in {svg}")
+            return
         if dot or mermaid:
             print(lake.lineage_as("dot" if dot else "mermaid", name, direction, version=at, depth=depth), end="")
             return

@@ -221,7 +221,7 @@ class Lake(Loading):
 
     def lineage_as(self, form: str, name: str, direction: str = "up", *, version: int | None = None,
                    depth: int | None = None, columns: bool = False) -> str:  # fmt: skip
-        """Lineage as text: JSON (`edges`, `graph`), `dot` for Graphviz, `mermaid`."""
+        """Lineage as text: JSON (`edges`, `graph`), `dot` for Graphviz, `mermaid`, `svg`."""
         wanted = {"environment": self._environment, "direction": direction, "at": version, "depth": depth,
                   "columns": columns, "format": form}  # fmt: skip
         given = {k: v for k, v in wanted.items() if v is not None}

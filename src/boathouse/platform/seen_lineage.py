@@ -42,6 +42,8 @@ class SeenLineage:
         Raises NotFound, NotPermitted.
         """
         candidates = list(self._candidates(identity, text, environment))
+        if not candidates:
+            raise InvalidName(f"{text!r} is no name: write schema.object or environment.schema.object, and perhaps .column")
         for node, column in candidates:
             if self._lineage.knows(node) or self._exists(node):
                 self._check(identity, node)

@@ -2,11 +2,14 @@
 
 import gzip
 import re
+import uuid
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
 
+from boathouse.identity import Identity
 from boathouse.platform import Platform
 from boathouse.server.ui.static import vega
 
@@ -124,7 +127,29 @@ def test_sql_runs_under_the_caller_and_only_reads(browser: Browser) -> None:
     assert refused.status_code == 400
     assert "anna lacks" in refused.text
     query["q"] = "delete from features.weather"
-    assert "one SELECT is expected" in browser("operator").get("/sql", params=query).text
+    assert "where one only reads" in browser("operator").get("/sql", params=query).text
+
+
+def test_rows_of_a_query_are_downloaded_under_the_caller(browser: Browser) -> None:
+    asked = {"q": "select max(temp) as warmest from features.weather", "environment": "prod", "form": "csv"}
+    answer = browser("operator").post("/sql/download", data=asked)
+    assert (answer.text, answer.headers["content-disposition"]) == ('"warmest"\n23\n', 'attachment; filename="rows.csv"')
+    assert browser("anna").post("/sql/download", data=asked).status_code == 403
+    asked["q"] = "delete from features.weather"
+    assert browser("operator").post("/sql/download", data=asked).status_code == 400
+
+
+def test_a_query_can_be_canceled_by_its_id(browser: Browser, platform: Platform) -> None:
+    client, query_id = browser("operator"), uuid.uuid4().hex
+    endless = {"q": "select count(*) from range(1e7::bigint) a, range(1e7::bigint) b where a.range % 7 = b.range % 11 + 12",
+               "environment": "dev", "query_id": query_id}  # fmt: skip
+    with ThreadPoolExecutor(1) as beside:
+        page = beside.submit(client.get, "/sql", params=endless)
+        while not any(q.id == query_id and q.state == "RUNNING" for q in platform.sql.queries(Identity(platform.operator))):
+            assert not page.done()
+        assert browser("anna").delete(f"/api/v1/sql/{query_id}").status_code == 404
+        assert browser("operator").delete(f"/api/v1/sql/{query_id}").json()["id"] == query_id
+        assert "canceled the query" in page.result(20).text
 
 
 def test_a_version_that_waits_is_approved_by_who_may(browser: Browser, platform: Platform) -> None:

@@ -6,11 +6,12 @@ from boathouse.catalog.lineage.edge import Direction, LineageEdge
 from boathouse.catalog.lineage.graph import GraphEdge, GraphNode, LineageGraph, graph_of, veiled
 from boathouse.catalog.lineage.ledger import Lineage, Source
 from boathouse.catalog.lineage.node import KINDS, kind_of, name_of, number_of, parse_node
+from boathouse.catalog.lineage.shaping import nearest, only, with_jobs
 from boathouse.catalog.lineage.spans import NEWEST, Spans, inside
 from boathouse.catalog.lineage.walk import Walk
 
 __all__ = [
     "ALL_COLUMNS", "KINDS", "NEWEST", "ColumnEdge", "Direction", "GraphEdge", "GraphNode", "Lineage", "LineageEdge",
-    "LineageGraph", "Source", "Spans", "Walk", "graph_of", "inside", "kind_of", "mappings_of", "name_of", "number_of",
-    "parse_node", "veiled",
+    "LineageGraph", "Source", "Spans", "Walk", "graph_of", "inside", "kind_of", "mappings_of", "name_of", "nearest",
+    "number_of", "only", "parse_node", "veiled", "with_jobs",
 ]  # fmt: skip

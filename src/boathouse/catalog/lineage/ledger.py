@@ -12,7 +12,7 @@ from boathouse.catalog.lineage.column_walk import ColumnEdge, column_edges
 from boathouse.catalog.lineage.columns import ALL_COLUMNS
 from boathouse.catalog.lineage.edge import Direction, LineageEdge
 from boathouse.catalog.lineage.node import DROPPED, number_of
-from boathouse.catalog.lineage.questions import Questions, parted
+from boathouse.catalog.lineage.questions import Questions
 from boathouse.catalog.lineage.spans import UNVERSIONED
 from boathouse.catalog.lineage.store import mappings, reads, writes
 from boathouse.catalog.lineage.walk import Walk, walk
@@ -97,16 +97,13 @@ class Lineage:
 
     def newest(self, nodes: Iterable[str]) -> dict[str, int]:
         """Node -> the number of its newest write that changed rows; maintenance is none."""
-        found: dict[str, int] = {}
+        query = (
+            sa.select(writes.c.target, sa.func.max(writes.c.number))
+            .where(writes.c.target.in_(list(nodes)), writes.c.number != UNVERSIONED, writes.c.operation.notin_(MAINTENANCE))
+            .group_by(writes.c.target)
+        )  # fmt: skip
         with self._database.reading() as connection:
-            for part in parted(nodes):
-                query = (
-                    sa.select(writes.c.target, sa.func.max(writes.c.number))
-                    .where(writes.c.target.in_(part), writes.c.number != UNVERSIONED, writes.c.operation.notin_(MAINTENANCE))
-                    .group_by(writes.c.target)
-                )  # fmt: skip
-                found |= {row[0]: row[1] for row in connection.execute(query)}
-        return found
+            return {row[0]: row[1] for row in connection.execute(query)}
 
     def columns(self, walk: Walk, column: str = ALL_COLUMNS) -> list[ColumnEdge]:
         """The steps of a walk, column by column: all, or those of one column of its start."""

@@ -14,16 +14,15 @@ from boathouse.catalog.lineage.spans import ALL, NEWEST, History, Spans, united,
 
 @dataclass(frozen=True)
 class Pair:
-    """All edges between two nodes that a round found: the newest, and the versions on the far side.
+    """All edges between two nodes that a round found.
 
-    `low` and `high` are numbers, None where no version of the far side has one; `unversioned` says that
-    some have none.
+    `newest` is the number of the target's newest version among them; `low` and `high` are numbers of the far
+    side, None where no version of it has one; `unversioned` says that some have none.
     """
 
-    newest: LineageEdge
-    newest_number: int
     near: str
     far: str
+    newest: int
     low: int | None
     high: int | None
     unversioned: bool
@@ -39,6 +38,9 @@ class Edges(Protocol):
     def numbers(self, spans: Mapping[str, Spans], pairs: Iterable[tuple[str, str]],
                 direction: Direction) -> dict[tuple[str, str], list[int]]:  # fmt: skip
         """The versions on the far side of some (near, far) pairs, one by one."""
+
+    def edges(self, newest: Mapping[tuple[str, str], int]) -> dict[tuple[str, str], LineageEdge]:
+        """The newest edge of each (source, target), which made this version of the target."""
 
     def histories(self, names: Iterable[str]) -> dict[str, History]:
         """What was replaced when."""
@@ -62,7 +64,8 @@ class _Trip:
 
     source: Edges
     direction: Direction
-    found: dict[tuple[str, str], Pair] = field(default_factory=dict)
+    newest: dict[tuple[str, str], int] = field(default_factory=dict)
+    current: set[tuple[str, str]] = field(default_factory=set)
     spans: dict[str, Spans] = field(default_factory=dict)
     steps: dict[str, int] = field(default_factory=dict)
     histories: dict[str, History] = field(default_factory=dict)
@@ -97,11 +100,10 @@ class _Trip:
         return self.histories[name].carried(((version, version),))
 
     def _keep(self, pair: Pair, spans: Spans) -> None:
-        known = self.found.get((pair.near, pair.far))
-        current = self.direction == "up" or spans[-1][1] == NEWEST or self.histories[pair.far].alone
-        current = current or bool(known and known.newest.current)
-        best = known if known and known.newest_number > pair.newest_number else pair
-        self.found[pair.near, pair.far] = replace(best, newest=replace(best.newest, current=current))
+        key = (pair.far, pair.near) if self.direction == "up" else (pair.near, pair.far)
+        self.newest[key] = max(self.newest.get(key, pair.newest), pair.newest)
+        if self.direction == "up" or spans[-1][1] == NEWEST or self.histories[pair.far].alone:
+            self.current.add(key)
         self.steps.setdefault(pair.far, self.steps[pair.near] + 1)
 
     def _far(self, frontier: Mapping[str, Spans], pairs: Sequence[Pair]) -> list[Spans]:
@@ -129,8 +131,9 @@ def walk(source: Edges, start: str, direction: Direction, version: int | None = 
     trip = _Trip(source, direction)
     frontier = trip.begin(start, version)
     for _ in range(depth):
-        if not frontier or len(trip.found) >= most:
+        if not frontier or len(trip.newest) >= most:
             break
         frontier = trip.advance(frontier)
-    edges = sorted((p.newest for p in trip.found.values()), key=lambda e: (e.target, e.source))
-    return Walk(start, direction, tuple(edges), trip.spans, trip.steps, bool(frontier) and len(trip.found) >= most)
+    found = source.edges(trip.newest)
+    edges = sorted((replace(e, current=key in trip.current) for key, e in found.items()), key=lambda e: (e.target, e.source))
+    return Walk(start, direction, tuple(edges), trip.spans, trip.steps, bool(frontier) and len(trip.newest) >= most)

@@ -12,7 +12,7 @@ from boathouse.catalog.sql.changes import Asking, Changes
 from boathouse.catalog.sql.plan import Identify, Plan, Planner
 from boathouse.catalog.sql.queries import Queries, Query, Ticket
 from boathouse.catalog.sql.result import QueryResult, RowStream
-from boathouse.catalog.sql.statement_parser import parse_statement
+from boathouse.catalog.sql.statement_parser import parse_query, parse_statement
 from boathouse.catalog.sql.statements import Select
 from boathouse.catalog.sql.views import ViewMaker
 from boathouse.errors import (
@@ -65,14 +65,14 @@ class SqlDesk:
 
         Raises InvalidInput, LimitExceeded, NotPermitted, NotFound, QueryCanceled, EngineCrashed, Unavailable.
         """
-        with self._result(identity, _Asked(query, environment, parameters, "arrow", limit, query_id)) as result:
+        with self._result(identity, _Asked(parse_query(query), environment, parameters, "arrow", limit, query_id)) as result:
             yield result
 
     @contextmanager
     def stream(self, identity: Identity, query: str, environment: str, form: str, *, parameters: Parameters | None = None,
                limit: int | None = None, query_id: str = "") -> Iterator[RowStream]:  # fmt: skip
         """The same as bytes in a format: arrow, csv, json or parquet. Arrow and Parquet name the versions that were read."""
-        with self._running(identity, _Asked(query, environment, parameters, form, limit, query_id)) as rows:
+        with self._running(identity, _Asked(parse_query(query), environment, parameters, form, limit, query_id)) as rows:
             yield rows
 
     @contextmanager

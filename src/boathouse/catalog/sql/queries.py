@@ -103,10 +103,11 @@ class Queries:
         self._lock = threading.Lock()
 
     def add(self, id: str, principal: str, environment: str, text: str) -> Ticket:
-        """A query that waits. Raises Conflict when the id is taken."""
+        """A query that waits. Raises Conflict when the id is taken; asking again, one may use an id again."""
         ticket = Ticket(Query(id, principal, environment, text[:_TEXT], "QUEUED", clock.now()))
         with self._lock:
-            if id in self._tickets:
+            known = self._tickets.pop(id).query if id in self._tickets and self._tickets[id].query.ended else None
+            if id in self._tickets or (known and known.principal != principal):
                 raise Conflict(f"there is a query {id} already; leave the id out, or choose another")
             self._tickets[id] = ticket
             old = [i for i, t in self._tickets.items() if t.query.ended]

@@ -1,5 +1,6 @@
 """Which statement a text is: what tables here can do as values, the rest refused with what to do instead."""
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -27,6 +28,7 @@ from boathouse.catalog.sql.statements import (
 from boathouse.errors import InvalidInput
 from boathouse.lake import quoted, text
 
+_PLAIN = re.compile(r"\s*(SELECT|FROM|VALUES)\b", re.IGNORECASE)
 _INSTEAD = {
     "ALTER": "columns come with `table.append(df, evolve=True)`; comments, tags, masks and filters by `boathouse tables`",
     "GRANT": "grants are given by `boathouse grants add`",
@@ -41,8 +43,18 @@ _INSTEAD = {
 }
 
 
+def parse_query(said: str) -> str:
+    """A statement that only reads, as a query. Raises InvalidInput for one that would change something."""
+    statement = parse_statement(said)
+    if not isinstance(statement, Select):
+        raise InvalidInput(f"{Words(said).kind} is not done here, where one only reads; `boathouse sql` does it")
+    return statement.query
+
+
 def parse_statement(said: str) -> Statement:
     """A statement and its parts. Raises InvalidInput for what is none, more than one, or not for tables here."""
+    if _PLAIN.match(said):
+        return Select(said)
     words = Words(said)
     reader = _READERS.get(words.kind)
     if reader is None:

@@ -3,16 +3,18 @@
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
-from fastapi.responses import PlainTextResponse
+from fastapi.responses import PlainTextResponse, Response
 from pydantic import BaseModel
 
 from boathouse.catalog import Source
 from boathouse.lake import Origin
 from boathouse.platform import Ways, to_dot, to_mermaid
 from boathouse.server.auth import Caller, Served
+from boathouse.server.ui.lineage import draw, svg
+from boathouse.server.ui.lineage_view import View
 
 router = APIRouter(prefix="/api/v1", tags=["lineage"])
-Form = Literal["edges", "graph", "dot", "mermaid"]
+Form = Literal["edges", "graph", "svg", "dot", "mermaid"]
 Reading = tuple[str, str | None] | tuple[str, str | None, Literal["declared", "derived", "inferred"]]
 """Something that was read: name, version, and how that is known."""
 
@@ -34,7 +36,7 @@ def lineage(
 ) -> Any:  # fmt: skip
     """Edges that lead to a name (`up`) or from it (`down`); of one column with `schema.table.column`.
 
-    `format` gives them as a list of edges, a graph, or text for Graphviz or Mermaid. What the caller may not
+    `format` gives them as a list of edges, a graph, a picture (SVG), or text for Graphviz or Mermaid. What the caller may not
     see is "(hidden 1)" and so on.
     """
     node, column = platform.seen_lineage.find(who, name, environment)
@@ -44,6 +46,9 @@ def lineage(
         return kept if columns or column else [{k: v for k, v in e.items() if k != "columns"} for e in kept]
     if form == "graph":
         return graph.to_dict()
+    if form == "svg":
+        view = View(name, ways=direction, depth=depth, at=at or "", opened=tuple(n.key for n in graph.nodes if columns))
+        return Response(svg(draw(who, platform, view, environment)), media_type="image/svg+xml")
     return PlainTextResponse(to_dot(graph) if form == "dot" else to_mermaid(graph))
 
 

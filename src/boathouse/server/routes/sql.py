@@ -79,13 +79,16 @@ def _form(accept: str) -> str:
 
 
 class QueryResponse(Response):
-    """A query's rows as they come. Whoever hangs up ends the query.
+    """A query's rows as they come. Whoever hangs up ends the query. With `reading`, a statement that changes is refused.
 
     A query that fails on its way ends the connection before the end of the body; its error is kept under its id.
     """
 
-    def __init__(self, desk: SqlDesk, who: Identity, body: Query, form: str) -> None:
+    def __init__(self, desk: SqlDesk, who: Identity, body: Query, form: str, *, reading: bool = False,
+                 filename: str = "") -> None:  # fmt: skip
         super().__init__()
+        self._reading = reading
+        self._filename = filename
         self._desk = desk
         self._who = who
         self._body = body
@@ -122,6 +125,8 @@ class QueryResponse(Response):
         media = next(kind for kind, form in _FORMS.items() if form == self._form)
         read = ", ".join(f"{name}={version}" for name, version in rows.versions.items())
         headers = {"content-type": media, "x-query-id": self._id, "x-table-versions": read}
+        if self._filename:
+            headers["content-disposition"] = f'attachment; filename="{self._filename}"'
         raw = [(k.encode(), v.encode("latin-1", "replace")) for k, v in headers.items()]
         await send({"type": "http.response.start", "status": 200, "headers": raw})
         try:
@@ -133,7 +138,8 @@ class QueryResponse(Response):
 
     def _begin(self) -> RowStream:
         body = self._body
-        doing = self._desk.execute(
+        door = self._desk.stream if self._reading else self._desk.execute
+        doing = door(
             self._who, body.query, body.environment, self._form, parameters=body.parameters, query_id=self._id
         )
         return self._stack.enter_context(doing)

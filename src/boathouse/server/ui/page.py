@@ -13,11 +13,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from boathouse.identity import Identity, form_token
 from boathouse.server.auth import COOKIE, FIELD
 from boathouse.server.ui import shown
-from boathouse.server.ui.static import asset, vega
+from boathouse.server.ui.static import asset, graph_style, vega
 
 NAVIGATION = (
     ("", (("/", "Environments"),)),
-    ("Data", (("/tables", "Tables"), ("/sql", "SQL"))),
+    ("Data", (("/tables", "Tables"), ("/lineage", "Lineage"), ("/sql", "SQL"))),
     ("Models", (("/models", "Models"), ("/endpoints", "Endpoints"), ("/monitoring", "Monitoring"),
                 ("/trace", "Trace"), ("/mlflow/", "MLflow"))),
     ("Work", (("/jobs", "Jobs"), ("/runs", "Runs"))),
@@ -100,6 +100,7 @@ def query(url: str, **values: Any) -> str:
 
 
 _templates.globals["query"] = query
+_templates.globals["graph_style"] = graph_style
 
 
 def chosen(wanted: str, offered: Mapping[str, Any] | tuple[str, ...] | list[str]) -> str:

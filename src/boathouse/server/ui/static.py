@@ -39,6 +39,13 @@ def asset(name: str) -> str:
 
 
 @functools.cache
+def graph_style() -> str:
+    """The style of a graph that stands in a file of its own: the colours of the pages, and what graphs add."""
+    colours, _, _ = _files()["style.css"].decode().partition("* {")
+    return colours + _files()["graph.css"].decode()
+
+
+@functools.cache
 def vega() -> str:
     """The address of the chart library."""
     return f"/static/vega-{importlib.metadata.version('vl-convert-python')}.js"
