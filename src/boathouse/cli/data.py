@@ -8,7 +8,7 @@ from boathouse.cli.output import JSON, say, show
 from boathouse.cli.session import connected
 
 schemas = typer.Typer(help="Schemas: the second level of every name.", no_args_is_help=True)
-catalogs = typer.Typer(help="Catalogs: one for each environment.", no_args_is_help=True)
+catalogs = typer.Typer(help="Catalogs: one for each environment, and those for data alone.", no_args_is_help=True)
 
 
 def register(app: typer.Typer) -> None:
@@ -23,6 +23,22 @@ def list_catalogs(as_json: bool = JSON) -> None:
     """Catalogs you may use."""
     with connected() as lake:
         show(lake.call("GET", "/api/v1/catalogs"), ["name", "owner", "comment"], as_json)
+
+
+@catalogs.command("create")
+def create_catalog(name: str, comment: str = "") -> None:
+    """A new catalog for data alone, in which no jobs run."""
+    with connected() as lake:
+        lake.http.call("POST", f"/api/v1/catalogs/{name}", params={"comment": comment})
+        say(f"created {name}")
+
+
+@catalogs.command("drop")
+def drop_catalog(name: str, cascade: bool = typer.Option(False, "--cascade", help="and all that is in it")) -> None:
+    """Remove a catalog that is no environment's."""
+    with connected() as lake:
+        lake.http.call("DELETE", f"/api/v1/catalogs/{name}", params={"cascade": cascade})
+        say(f"dropped {name}")
 
 
 @schemas.command("list")

@@ -23,6 +23,7 @@ class Sharing:
         """
         if who.via in ("run", "workload") or who.bound:
             raise NotPermitted("a run, and a token made for one environment, cannot invite to shares")
+        self._identities.get(principal)
         if principal != who.principal:
             self._people.check_manages(who, principal)
         return self.shares.invite(who, share, principal, self._people.lifetime.choose(lifetime))

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from boathouse.catalog import TableSpec
+from boathouse.errors import InvalidInput, NotFound, NotPermitted
 from boathouse.identity import Identity
 from boathouse.platform import Platform
 from boathouse.server import Server
@@ -181,6 +182,18 @@ def test_a_view_is_shared_as_rows_and_its_links_end_with_masks_below_it(fresh: t
     assert len(shown(ask)) == 2
     assert int(ask("GET", f"{TABLE}/version").headers["delta-table-version"]) == int(first) + 1
     assert ask("POST", f"{TABLE}/query", json={"version": 0}).status_code == 400
+
+
+def test_invitations_are_for_principals_there_are_and_by_those_who_may_act_for_them(platform: Platform) -> None:
+    jobs, shares = platform.service_identity("dev"), platform.sharing
+    with pytest.raises(NotFound, match="nobody"):
+        shares.invite(jobs, "lab", "nobody")
+    with pytest.raises(NotPermitted, match="MANAGE on partner"):
+        shares.invite(jobs, "lab", "partner")
+    with pytest.raises(InvalidInput, match="365 days"):
+        shares.invite(jobs, "lab", "dev-jobs", timedelta(days=4000))
+    with pytest.raises(NotPermitted, match="a run"):
+        shares.invite(replace(jobs, via="run"), "lab", "dev-jobs")
 
 
 def test_a_share_token_opens_the_share_and_no_other_door(ask: Ask, platform: Platform) -> None:

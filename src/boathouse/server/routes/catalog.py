@@ -63,6 +63,18 @@ def catalogs(who: Caller, platform: Served) -> list[dict[str, Any]]:
     return [s.__dict__ for s in platform.catalog.listed(who, "catalog")]
 
 
+@router.post("/catalogs/{name}")
+def create_catalog(name: str, who: Caller, platform: Served, comment: str = "") -> dict[str, Any]:
+    """A new catalog for data alone, in which no jobs run."""
+    return platform.securables.create_catalog(who, name, comment).__dict__
+
+
+@router.delete("/catalogs/{name}")
+def drop_catalog(name: str, who: Caller, platform: Served, cascade: bool = False) -> None:
+    """Remove a catalog that is no environment's."""
+    platform.securables.drop_catalog(who, name, cascade)
+
+
 @router.get("/schemas")
 def schemas(who: Caller, platform: Served, request: Request, response: Response, environment: str | None = None,
             limit: Limit = None, after: After = None) -> list[dict[str, Any]]:  # fmt: skip
