@@ -69,7 +69,7 @@ class Context(Protocol):
     def describe_table(self, name: str, **changes: Any) -> TableInfo:
         """Change a table's description or tags."""
 
-    def sql(self, query: str) -> Relation:
+    def sql(self, query: str, params: Mapping[str, Any] | Sequence[Any] | None = None) -> Relation:
         """Rows of a query over what may be read."""
 
     def reads(self) -> dict[str, int]:

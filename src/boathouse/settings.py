@@ -11,6 +11,8 @@ from pathlib import Path
 from boathouse.clock import parse_span
 from boathouse.errors import InvalidInput
 
+_SIZE = re.compile(r"(\d+)\s*([KMGT])I?B", re.IGNORECASE)
+_POWERS = {"K": 10, "M": 20, "G": 30, "T": 40}
 _OWN_STORAGE = re.compile(r"storage_(?!.*_(?:aws|azure|google)_)([A-Za-z]\w*?)(_role_arn)?")
 """Settings such as `storage_prod` and `storage_prod_role_arn` give an environment a store of its own."""
 
@@ -42,6 +44,9 @@ class Settings:
     oidc_groups: str = ""
     oidc_create_users: str = "off"
     oidc_domains: str = ""
+    sql_timeout: str = "5m"
+    sql_memory: str = "4GB"
+    sql_workers: str = "4"
     storage_role_arn: str | None = None
     storage_credential_lifetime: str = "30m"
     storages: Mapping[str, str] = field(default_factory=dict, hash=False)
@@ -70,6 +75,13 @@ class Settings:
     def words(self, name: str) -> tuple[str, ...]:
         """A setting that is a list, with commas between."""
         return tuple(word.strip() for word in str(getattr(self, name)).split(",") if word.strip())
+
+    def size(self, name: str) -> int:
+        """A setting that is a number of bytes. Raises InvalidInput naming it."""
+        found = _SIZE.fullmatch(str(getattr(self, name)).strip())
+        if not found:
+            raise InvalidInput(f"the setting {name} is {getattr(self, name)!r}; write for example 512MB or 4GB")
+        return int(found[1]) << _POWERS[found[2].upper()]
 
     def number(self, name: str, least: int = 0) -> int:
         """A setting that is a whole number. Raises InvalidInput naming it."""

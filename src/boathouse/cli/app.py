@@ -23,6 +23,7 @@ from boathouse.cli import (
     people,
     serve,
     shares,
+    sql,
     starter,
     tables,
     volumes,
@@ -50,7 +51,7 @@ Start with `boathouse demo`, which does all of that on real flight data.
 
 app = typer.Typer(help=_HELP, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
 for room in (
-    starter, serve, login, code, jobs, data, tables, imports, volumes, locations, functions, lineage, people, governance,
+    starter, serve, login, code, jobs, sql, data, tables, imports, volumes, locations, functions, lineage, people, governance,
     shares, models, monitors, demo,
 ):  # fmt: skip
     room.register(app)

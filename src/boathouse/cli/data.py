@@ -1,6 +1,4 @@
-"""Catalogs, schemas and SQL."""
-
-import sys
+"""Catalogs and schemas."""
 
 import typer
 
@@ -15,7 +13,6 @@ def register(app: typer.Typer) -> None:
     """Add this room's commands."""
     app.add_typer(catalogs, name="catalogs")
     app.add_typer(schemas, name="schemas")
-    app.command()(sql)
 
 
 @catalogs.command("list")
@@ -65,19 +62,3 @@ def drop_schema(name: str, cascade: bool = typer.Option(False, "--cascade", help
         full = name if "." in name else f"{lake.environment}.{name}"
         lake.http.call("DELETE", f"/api/v1/schemas/{full}", params={"cascade": cascade})
         say(f"dropped {full}")
-
-
-def sql(
-    query: str = typer.Argument(help='for example "select origin, count(*) n from raw.flights group by 1"'),
-    form: str = typer.Option("table", "--format", help="table, csv, json or parquet"),
-    target: str = typer.Option("", "-t", "--target", help="environment"),
-) -> None:
-    """Rows of a query over the tables you may read."""
-    from boathouse.client.files import write_rows
-
-    with connected(target or None) as lake:
-        rows = lake.sql(query)
-        if form == "table":
-            print(rows)
-        else:
-            write_rows(rows, form, sys.stdout.buffer)

@@ -1,6 +1,5 @@
 """Files in and out: CSV, JSON lines and Parquet as rows."""
 
-import json
 from pathlib import Path
 from typing import IO
 
@@ -9,8 +8,9 @@ import pyarrow.csv
 import pyarrow.json
 import pyarrow.parquet
 
+from boathouse import lake
 from boathouse.errors import InvalidInput, NotFound
-from boathouse.lake import Relation
+from boathouse.lake import Frame
 
 _FORMATS = ("csv", "json", "parquet")
 
@@ -29,15 +29,10 @@ def read_file(path: Path) -> pa.Table:
         raise InvalidInput(f"{path.name} cannot be read: {error}") from error
 
 
-def write_rows(rows: Relation, form: str, out: IO[bytes]) -> None:
-    """Rows as CSV, a JSON array or Parquet. Raises InvalidInput for another format."""
+def write_rows(rows: Frame, form: str, out: IO[bytes]) -> int:
+    """Rows as CSV, a JSON array or Parquet, as they come; how many. Raises InvalidInput for another format."""
     if form not in _FORMATS:
         raise InvalidInput(f"the format {form!r} is unknown; use table, {', '.join(_FORMATS)}")
-    table = rows.to_arrow()
-    if form == "csv":
-        pyarrow.csv.write_csv(table, out)
-    elif form == "parquet":
-        pyarrow.parquet.write_table(table, out)
-    else:
-        out.write(json.dumps(table.to_pylist(), default=str).encode() + b"\n")
+    count = lake.write_rows(lake.batches(rows), "array" if form == "json" else form, lambda chunk: out.write(chunk))  # noqa: PLW0108
     out.flush()
+    return count

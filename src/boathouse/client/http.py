@@ -41,10 +41,18 @@ class Http:
                 return
             response = self._send("GET", response.links["next"]["url"])
 
-    def arrow(self, path: str, body: Any) -> pa.Table:
-        """Rows as Arrow."""
-        response = self._send("POST", path, json=body, headers={"Accept": _ARROW})
-        return pa.ipc.open_stream(response.content).read_all()
+    def open(self, method: str, path: str, body: Any, headers: Mapping[str, str]) -> httpx.Response:
+        """An answer whose body is still to be read; close it. Raises the error the server answered, Unavailable."""
+        request = self._client.build_request(method, path, json=body, headers=headers, timeout=httpx.Timeout(None, connect=10))
+        try:
+            response = self._client.send(request, stream=True)
+            if not response.is_success:
+                response.read()
+        except httpx.TransportError as error:
+            raise errors.Unavailable(f"no answer from {self.url} ({error}); is `boathouse up` running?") from error
+        if response.is_success:
+            return response
+        raise _error(response)
 
     def exchange(self, path: str, arguments: Mapping[str, Any], rows: Frame | None) -> tuple[Any, pa.Table]:
         """Arguments and rows in, an answer and rows out, both as one Arrow stream."""

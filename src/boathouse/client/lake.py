@@ -20,6 +20,7 @@ from boathouse.client.http import Http
 from boathouse.client.jobs import Jobs
 from boathouse.client.loading import Loading
 from boathouse.client.models import Models
+from boathouse.client.query import Answer
 from boathouse.client.reads import Reads
 from boathouse.client.volume import Volume
 from boathouse.client.volumes import Volumes
@@ -33,8 +34,8 @@ from boathouse.lake import (
     Relation,
     Storage,
     origin_of,
+    relation_over,
     schema_of,
-    tagged,
 )
 
 
@@ -80,17 +81,16 @@ class Lake(Loading):
         """A two-level name with the environment put before it. Raises InvalidName."""
         return str(names.parse(name, self._environment, self._scratch))
 
-    def sql(self, query: str) -> Relation:
-        """Rows of a query over the tables you may read; two-level names mean this environment.
+    def sql(self, query: str, params: Mapping[str, Any] | Sequence[Any] | None = None) -> Relation:
+        """Rows of a query over what you may read, or what a statement did; two-level names mean this environment.
 
-        Raises InvalidInput for SQL that cannot run, NotPermitted and NotFound naming the table.
+        `params` stand for `$name`, or for `?` and `$1` in order. A result beyond 32 MiB streams: it is read once, as it
+        comes. Raises InvalidInput for SQL that cannot run, NotPermitted and NotFound naming the table.
         """
-        body = {"query": query, "environment": self._environment}
-        rows = self.http.arrow("/api/v1/sql", body)
-        for name, version in _versions(rows.schema.metadata):
+        answer = Answer(self.http, {"query": query, "environment": self._environment, "parameters": params})
+        for name, version in _versions(answer.reader.schema.metadata):
             self.note_read(name, version)
-        rows = tagged(rows.replace_schema_metadata(None), origin_of(rows))
-        return self._engine.relation(f"SELECT * FROM {self._engine.register(rows)}")
+        return relation_over(self._engine, answer.reader, origin_of(answer.reader), answer.close)
 
     def work(self, name: str, operation: str, arguments: Mapping[str, Any], rows: Frame | None) -> tuple[Any, pa.Table]:
         """An operation on a table that the server does, for callers whose store gives no keys of their own."""

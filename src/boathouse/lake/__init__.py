@@ -24,6 +24,7 @@ from boathouse.lake.location import canonical, folded, overlap, within
 from boathouse.lake.manifest import Manifest, ManifestFile, manifest, schema_json
 from boathouse.lake.merging import SOURCE, TARGET, Clause, change_chosen, merge, source_schema
 from boathouse.lake.origin import TAG, UNKNOWN, Origin, origin_of, tag_of, tagged
+from boathouse.lake.received import relation_over
 from boathouse.lake.relation import Relation
 from boathouse.lake.rows_out import write_rows
 from boathouse.lake.snapshot import parquet_sql
@@ -91,6 +92,7 @@ __all__ = [
     "packed",
     "parquet_sql",
     "quoted",
+    "relation_over",
     "schema_json",
     "schema_of",
     "source_schema",

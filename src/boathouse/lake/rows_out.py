@@ -13,7 +13,7 @@ from boathouse.errors import InvalidInput
 _GROUP_ROWS = 122_880
 _GROUP_BYTES = 64 << 20
 
-Write = Callable[[memoryview], None]
+Write = Callable[[memoryview], object]
 
 
 class _Sink(io.RawIOBase):
@@ -98,18 +98,30 @@ def _flat(column: pa.Array) -> pa.Array:
 
 
 def _json(schema: pa.Schema, batches: Iterable[pa.RecordBatch], sink: _Sink) -> None:
-    encode = msgspec.json.Encoder(enc_hook=str).encode  # writes what is no number as null
-    sink.write(b'{"columns":' + encode(schema.names) + b',"rows":[')
-    first = True
-    for batch in batches:
-        if batch.num_rows:
-            rows = encode(batch.to_pylist())[1:-1]
-            sink.write(rows if first else b"," + rows)
-            first = False
+    sink.write(b'{"columns":' + _ENCODER.encode(schema.names) + b',"rows":[')
+    _listed(batches, sink)
     sink.write(b"]}")
 
 
+def _array(_schema: pa.Schema, batches: Iterable[pa.RecordBatch], sink: _Sink) -> None:
+    sink.write(b"[")
+    _listed(batches, sink)
+    sink.write(b"]\n")
+
+
+def _listed(batches: Iterable[pa.RecordBatch], sink: _Sink) -> None:
+    first = True
+    for batch in batches:
+        if batch.num_rows:
+            rows = _ENCODER.encode(batch.to_pylist())[1:-1]
+            sink.write(rows if first else b"," + rows)
+            first = False
+
+
+_ENCODER = msgspec.json.Encoder(enc_hook=str)  # writes what is no number as null
+
+
 FORMS: dict[str, Callable[[pa.Schema, Iterable[pa.RecordBatch], _Sink], None]] = {
-    "arrow": _arrow, "csv": _csv, "json": _json, "parquet": _parquet,
+    "arrow": _arrow, "csv": _csv, "json": _json, "array": _array, "parquet": _parquet,
 }  # fmt: skip
-"""Format -> what writes it."""
+"""Format -> what writes it: `json` is an object with the columns' names and the rows, `array` the rows alone."""

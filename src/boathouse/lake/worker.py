@@ -161,10 +161,20 @@ def _line(error: Exception) -> str:
     return lines[0] if lines else type(error).__name__
 
 
+class _WithoutPandas:
+    """pyarrow loads pandas on the way where it is installed: seconds and memory for nothing."""
+
+    def find_spec(self, name: str, path: object = None, target: object = None) -> None:
+        """Raises ModuleNotFoundError for pandas."""
+        if name == "pandas":
+            raise ModuleNotFoundError(name)
+
+
 def main(descriptor: int, memory: int, threads: int) -> None:
     """Serve the socket that was handed over, inside limits that the kernel keeps."""
     resource.setrlimit(resource.RLIMIT_DATA, (memory + _BESIDE_DUCKDB,) * 2)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    sys.meta_path.insert(0, _WithoutPandas())
     with contextlib.suppress(OSError):  # should the machine run out of memory, this process goes first
         Path("/proc/self/oom_score_adj").write_text("1000")
     Worker(Wire(socket.socket(fileno=descriptor)), memory, threads).serve()

@@ -88,7 +88,9 @@ class Platform:
         self.functions = Functions(self.database, self.catalog)
         self.volumes = Volumes(self.database, self.catalog)
         self.feature_specs = FeatureSpecs(self.database, self.catalog)
-        self.sql = SqlDesk(self.catalog, WorkerPool(settings.path("sql")), identify=self._person)
+        workers = WorkerPool(settings.path("sql"), settings.number("sql_workers", 1), settings.size("sql_memory"))
+        seconds = settings.span("sql_timeout").total_seconds()
+        self.sql = SqlDesk(self.catalog, workers, seconds, identify=self._person)
         self.cloner = Cloner(self.catalog, self.sql, settings.path("clones"))
         self.securables = Securables(self.database, self.catalog, self.identities, ENVIRONMENTS)
         self.keys = PrimaryKeys(self.database, self.catalog)
@@ -134,6 +136,8 @@ class Platform:
         self.outbox.subscribe("table.updated", self._on_table_updated)
         self.outbox.start()
         self.endpoints.start(lazily)
+        if not lazily:
+            self.sql.warm()
         self.inference.start()
         self.schedules.start()
 
