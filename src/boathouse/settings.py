@@ -47,6 +47,9 @@ class Settings:
     sql_timeout: str = "5m"
     sql_memory: str = "4GB"
     sql_workers: str = "4"
+    openlineage_url: str | None = None
+    openlineage_token: str | None = field(default=None, repr=False)
+    openlineage_namespace: str = "boathouse"
     storage_role_arn: str | None = None
     storage_credential_lifetime: str = "30m"
     storages: Mapping[str, str] = field(default_factory=dict, hash=False)

@@ -17,6 +17,7 @@ from boathouse.catalog.lineage import (
     Lineage,
     LineageEdge,
     LineageGraph,
+    Made,
     Source,
     Spans,
     Walk,
@@ -36,6 +37,7 @@ from boathouse.catalog.locations import (
     LocationAccess,
     Locations,
 )
+from boathouse.catalog.openlineage import PRODUCER, Receiver, Vocabulary
 from boathouse.catalog.ownership import Ownership
 from boathouse.catalog.privileges import METASTORE, PRIVILEGES, chain
 from boathouse.catalog.securables import Securables
@@ -64,6 +66,7 @@ __all__ = [
     "METASTORE",
     "NEWEST",
     "PRIVILEGES",
+    "PRODUCER",
     "AccessControl",
     "Audit",
     "AuditEntry",
@@ -85,11 +88,13 @@ __all__ = [
     "LineageGraph",
     "LocationAccess",
     "Locations",
+    "Made",
     "Making",
     "Ownership",
     "PrimaryKeys",
     "Query",
     "QueryResult",
+    "Receiver",
     "Recipient",
     "RowStream",
     "Securable",
@@ -107,6 +112,7 @@ __all__ = [
     "TableInfo",
     "TablePort",
     "TableSpec",
+    "Vocabulary",
     "VolumeAccess",
     "VolumeInfo",
     "Volumes",

@@ -35,6 +35,7 @@ PARENTS: dict[str, tuple[str, ...]] = {
 ACTS_ON: dict[str, tuple[str, ...]] = {
     "USE CATALOG": ("catalog",), "USE SCHEMA": ("schema",), "BROWSE": tuple(PARENTS),
     "CREATE CATALOG": ("metastore",), "CREATE EXTERNAL LOCATION": ("metastore",), "CREATE SHARE": ("metastore",),
+    "CREATE EXTERNAL METADATA": ("metastore",),
     "CREATE SCHEMA": ("catalog",),
     "CREATE TABLE": ("schema",), "CREATE VOLUME": ("schema",), "CREATE MODEL": ("schema",), "CREATE FUNCTION": ("schema",),
     "SELECT": ("table",), "MODIFY": ("table",), "READ VOLUME": ("volume",), "WRITE VOLUME": ("volume",),

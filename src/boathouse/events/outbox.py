@@ -82,6 +82,18 @@ class Outbox:
             count = sa.select(sa.func.count()).where(outbox.c.delivered_at.is_(None))
             return int(connection.execute(count).scalar_one())
 
+    def newest(self) -> int:
+        """The number of the newest event."""
+        with self._database.reading() as connection:
+            return int(connection.execute(sa.select(sa.func.max(outbox.c.id))).scalar() or 0)
+
+    def after(self, number: int, limit: int = 100) -> list[Event]:
+        """Events after one by its number, oldest first, delivered or not: for readers that keep a place of their own."""
+        query = sa.select(outbox).where(outbox.c.id > number).order_by(outbox.c.id).limit(limit)
+        with self._database.reading() as connection:
+            rows = connection.execute(query).mappings()
+            return [Event(r["id"], r["kind"], r["subject"], r["data"], r["at"]) for r in rows]
+
     def recent(self, limit: int = 100) -> list[Event]:
         """The newest events, newest first."""
         with self._database.reading() as connection:

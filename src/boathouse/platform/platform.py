@@ -21,10 +21,12 @@ from boathouse.catalog import (
     Lineage,
     Locations,
     PrimaryKeys,
+    Receiver,
     SecurableKind,
     Securables,
     Shares,
     SqlDesk,
+    Vocabulary,
     Volumes,
 )
 from boathouse.database import Database
@@ -42,6 +44,7 @@ from boathouse.platform.doors import doors
 from boathouse.platform.home import Home
 from boathouse.platform.inference import InferenceFlush
 from boathouse.platform.lineage import ServedLineage
+from boathouse.platform.openlineage import Feed, Teller, sender
 from boathouse.platform.seen_lineage import SeenLineage
 from boathouse.platform.sharing import Sharing
 from boathouse.platform.touched import Touched
@@ -109,6 +112,12 @@ class Platform:
             self.runs, settings.path("runs"), self._identify, self._run_ended, self._check_launch, self._submit_child
         )
         self.seen_lineage = SeenLineage(self.catalog, self.lineage, self.runs)
+        words = Vocabulary(settings.openlineage_namespace)
+        self.openlineage = Receiver(self.database, self.catalog, self.lineage, words)
+        self.feed: Feed | None = None
+        if url := settings.openlineage_url:
+            teller = Teller(self.catalog, self.lineage, self.runs, words)
+            self.feed = Feed(self.database, self.outbox, teller, url, sender(url, settings.openlineage_token))
         self.registry = Registry(self.database, self.outbox.emit, self.audit.write)
         self.code = CodeDelivery(self.catalog, self.identities, self.deployments, self.projects, self.runner, self.registry)
         self.delivery = Delivery(self.registry, self.deployments, self.access, self.audit, self._submit_test)
@@ -134,6 +143,9 @@ class Platform:
         self.outbox.subscribe("model", lambda _event: self.endpoints.wake())
         self.outbox.subscribe("alert.fired", self._answer_alert)
         self.outbox.subscribe("table.updated", self._on_table_updated)
+        if self.feed:
+            self.outbox.subscribe("", lambda _event: self.feed.wake() if self.feed else None)
+            self.feed.start()
         self.outbox.start()
         self.endpoints.start(lazily)
         if not lazily:
@@ -155,6 +167,8 @@ class Platform:
         self.sql.close()
         self.runner.stop()
         self.outbox.stop()
+        if self.feed:
+            self.feed.stop()
         self.audit.publish_head()
         self.logins.close()
         self.identities.close()
@@ -356,11 +370,13 @@ class Platform:
 
     def _check_launch(self, run: Run) -> None:
         """Asked again at launch: between submit and launch a release may have been withdrawn."""
-        if run.project == "boathouse" or run.environment == "dev":
-            return
-        if run.dirty or not run.commit_id:
-            raise Conflict(f"{run.environment} runs committed code only; run {run.id} has none")
-        self.projects.check_policy(run.project, run.environment, run.commit_id, dirty=False)
+        if run.project != "boathouse" and run.environment != "dev":
+            if run.dirty or not run.commit_id:
+                raise Conflict(f"{run.environment} runs committed code only; run {run.id} has none")
+            self.projects.check_policy(run.project, run.environment, run.commit_id, dirty=False)
+        with self.database.writing() as connection:
+            self.outbox.emit(connection, "run.started", f"{run.environment}.{run.job}",
+                             {"run_id": run.id, "project": run.project})  # fmt: skip
 
     def _submit_child(self, parent: Run, job: str, parameters: Mapping[str, str]) -> str:
         identity = Identity(parent.principal, self.identities.groups_of(parent.principal), parent.environment,

@@ -3,6 +3,8 @@
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -30,6 +32,18 @@ class Source(NamedTuple):
     version: str | None = None
     how: str = "declared"
     mapping: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Made:
+    """One write with all that went into it."""
+
+    target: str
+    version: str | None
+    operation: str
+    principal: str
+    at: datetime
+    sources: tuple[Source, ...]
 
 
 class Lineage:
@@ -78,6 +92,22 @@ class Lineage:
         """What went into one version of a target; of a table also what it holds of earlier writes."""
         number = number_of(version)
         return list(self.walk(target, "up", number, 1).edges) if number is not None else []
+
+    def made(self, *, run_id: str | None = None, target: tuple[str, str] | None = None) -> list[Made]:
+        """The writes of a run, or of one version of a node, oldest first."""
+        asked = [writes.c.run_id == run_id] if target is None else [writes.c.target == target[0], writes.c.version == target[1]]
+        query = (
+            sa.select(writes, reads.c.source, reads.c.version.label("source_version"), reads.c.how, mappings.c.body)
+            .outerjoin(reads, reads.c.write_id == writes.c.id).outerjoin(mappings, mappings.c.id == reads.c.mapping_id)
+            .where(*asked).order_by(writes.c.id, reads.c.id)
+        )  # fmt: skip
+        found: dict[int, Made] = {}
+        with self._database.reading() as connection:
+            for row in connection.execute(query):
+                made = found.get(row.id) or Made(row.target, row.version, row.operation, row.principal, row.at, ())
+                more = (Source(row.source, row.source_version, row.how, row.body),) if row.source else ()
+                found[row.id] = replace(made, sources=(*made.sources, *more))
+        return list(found.values())
 
     def knows(self, node: str) -> bool:
         """Whether anything was noted of a node."""

@@ -49,3 +49,19 @@ def parse_node(node: str) -> str:
     if kind not in KINDS or not name:
         raise InvalidInput(f"{node!r} is no node of the lineage: write a table's name, or one of {', '.join(KINDS)} and a name")
     return node
+
+
+def external(namespace: str, name: str) -> str:
+    """The node of another system's dataset."""
+    return f"external:{namespace.rstrip('/')}/{name.lstrip('/')}"
+
+
+def external_parts(node: str) -> tuple[str, str]:
+    """(namespace, name) of such a node: a namespace is one word, or `scheme://authority`."""
+    text = node.partition(":")[2]
+    scheme, mark, rest = text.partition("://")
+    if mark:
+        authority, _, name = rest.partition("/")
+        return f"{scheme}://{authority}", name
+    namespace, _, name = text.partition("/")
+    return namespace, name

@@ -59,15 +59,29 @@ def touched(name: str, version: int, who: Caller, platform: Served) -> dict[str,
     return platform.touched(who, name, version)
 
 
-@router.post("/lineage")
-def note_lineage(body: Derivation, who: Caller, platform: Served) -> None:
-    """Tell what something was made out of; needs CREATE MODEL for a model, WRITE VOLUME for a volume, MODIFY for a table."""
+@router.post("/openlineage", status_code=201)
+def openlineage(body: dict[str, Any] | list[dict[str, Any]], who: Caller, platform: Served) -> dict[str, int]:
+    """Take OpenLineage events of other systems, one or several; how many there were and how many edges they left.
+
+    Needs MODIFY on outputs that are tables here, CREATE EXTERNAL METADATA on the metastore for others.
+    """
+    events = body if isinstance(body, list) else [body]
+    return {"events": len(events), "edges": sum(platform.openlineage.take(who, event) for event in events)}
+
+
+@router.post("/lineage", status_code=201)
+def note_lineage(body: Derivation | dict[str, Any], who: Caller, platform: Served) -> dict[str, int]:
+    """Tell of a model that was made out of tables; needs CREATE MODEL, or MODIFY for a table.
+
+    OpenLineage events are taken here too: this is where its clients send them when only a server is named.
+    """
+    if isinstance(body, dict):
+        return openlineage(body, who, platform)
     kind, _, name = body.target.rpartition(":")
     if kind == "model":
         platform.access.authorize(who, "CREATE MODEL", "schema", name.rpartition(".")[0])
-    elif kind == "volume":
-        platform.access.authorize(who, "WRITE VOLUME", "volume", name)
     else:
         platform.access.authorize(who, "MODIFY", "table", name)
     sources = [Source(*s) for s in body.sources]
     platform.catalog.note_lineage(who, (body.target, body.version), sources, Origin.from_dict(body.origin or {}))
+    return {"events": 1, "edges": len(sources)}
