@@ -17,6 +17,7 @@ import pytest
 from filelock import FileLock
 
 from boathouse.catalog import Catalog, TableSpec
+from boathouse.identity import Identity
 from boathouse.lake import DeltaFolder
 from boathouse.platform import Platform
 from boathouse.settings import load
@@ -100,6 +101,10 @@ def _furnish(home: Path) -> dict[str, str]:
         _table(platform.catalog, operator, "dev.lab.trips", TRIPS)
         _table(platform.catalog, operator, "dev.lab.people", {"name": ["Ida"], "email": ["ida@example.org"]})
         platform.catalog.describe(operator, "dev.lab.people", {"masks": {"email": "'***'"}})
+        outside = home.parent / f"{home.name}-outside"
+        outside.mkdir()
+        admin = Identity(platform.operator, platform.identities.groups_of(platform.operator))
+        platform.locations.create(admin, "outside", outside.as_uri())
         for number in range(103):
             platform.catalog.create_table(operator, TableSpec(f"dev.many.t{number:03}", pa.schema([("n", pa.int64())])))
         tokens = {name: platform.identities.issue(name) for name in ("ann", "bob")}
@@ -119,7 +124,8 @@ def client(live: Live, python: Path) -> Client:
     @cache
     def run(script: str, who: str, *arguments: str) -> Any:
         environ = {k: v for k, v in os.environ.items() if not k.startswith(("BOATHOUSE_", "DATABRICKS_", "PYTHON"))}
-        environ |= {"URL": live.url, "TOKEN": live.tokens[who], "HOME": str(live.home), "DO_NOT_TRACK": "true"}
+        environ |= {"URL": live.url, "TOKEN": live.tokens[who], "HOME": str(live.home),
+                    "OUTSIDE": f"file://{live.home}-outside", "DO_NOT_TRACK": "true"}  # fmt: skip
         command = [str(python), "-W", "ignore", str(HERE / "clients" / f"{script}.py"), *arguments]
         done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=300, check=False)
         assert done.returncode == 0, f"{script} as {who} failed:\n{done.stderr[-3000:]}"

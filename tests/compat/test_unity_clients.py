@@ -21,7 +21,8 @@ def test_polars_reads_makes_writes_and_drops_tables(client: Client) -> None:
     assert said["columns"] == [["id", "LONG"], ["city", "STRING"], ["fare", "DOUBLE"]]
     assert said["rows"] == ROWS
     assert (said["made"], said["written"]) == (["counts", "MANAGED", True], 4)
-    assert "no external location" in said["external"]
+    assert (said["external"], said["stays"]) == (["EXTERNAL", 6], 6)
+    assert "no external location" in said["elsewhere"]
 
 
 def test_polars_gets_no_files_of_masked_tables_and_none_of_a_disk_that_is_not_its_users(client: Client) -> None:

@@ -32,10 +32,15 @@ if sys.argv[1] == "works":
     catalog.write_table(frame, "dev", "polars", "counts", delta_mode="append")
     catalog.write_table(frame.head(1), "dev", "polars", "counts", delta_mode="append")
     said["written"] = catalog.scan_table("dev", "polars", "counts").collect()["n"].sum()
-    said["external"] = refused(lambda: catalog.create_table(
-        "dev", "polars", "out", schema={"n": pl.Int64}, table_type="EXTERNAL", data_source_format="DELTA",
-        storage_root="file:///tmp/out",
-    ))  # fmt: skip
+    outside = {"schema": {"n": pl.Int64}, "table_type": "EXTERNAL", "data_source_format": "DELTA"}
+    place = os.environ["OUTSIDE"] + "/numbers"
+    elsewhere = "file:///tmp/elsewhere/x"
+    said["elsewhere"] = refused(lambda: catalog.create_table("dev", "polars", "x", storage_root=elsewhere, **outside))
+    pl.DataFrame({"n": [1, 2, 3]}).write_delta(place)
+    made = catalog.create_table("dev", "polars", "numbers", storage_root=place, **outside)
+    said["external"] = [made.table_type, catalog.scan_table("dev", "polars", "numbers").collect()["n"].sum()]
+    catalog.delete_table("dev", "polars", "numbers")
+    said["stays"] = pl.read_delta(place)["n"].sum()
     said["masked"] = refused(lambda: catalog.scan_table("dev", "lab", "people").collect())
     catalog.delete_table("dev", "polars", "counts")
     catalog.delete_namespace("dev", "polars")
