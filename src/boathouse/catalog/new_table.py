@@ -1,5 +1,6 @@
 """A table's files and its row: placed in the environment's storage or found outside, written and read back."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -59,7 +60,13 @@ def _make(folder: DeltaFolder, spec: TableSpec) -> None:
                 f"rows of a former {spec.name} lie at {folder.location}; move that folder away, then make the table"
             )
         folder.remove()
-    folder.create(spec.schema, spec.partition_by, spec.description, spec.constraints, required, spec.properties)
+    _create(folder, spec, required)
+
+
+def _create(folder: DeltaFolder, spec: TableSpec, required: Sequence[str]) -> None:
+    folder.create(
+        spec.schema, spec.partition_by, spec.description, spec.constraints, required, spec.properties, spec.column_comments
+    )
 
 
 def _authorize(places: Places, access: AccessControl, identity: Identity, url: str) -> None:
@@ -84,7 +91,7 @@ def _found(folder: DeltaFolder, spec: TableSpec) -> TableSpec:
             raise Conflict(f"{folder.location} holds files that are no Delta table; choose an empty place")
         spec.check()
         required = [*spec.primary_keys, *([spec.known_time] if spec.known_time else [])]
-        folder.create(spec.schema, spec.partition_by, spec.description, spec.constraints, required, spec.properties)
+        _create(folder, spec, required)
         return spec
     table, schema = folder.table(), folder.schema()
     _check_schema(spec, schema)

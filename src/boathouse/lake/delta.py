@@ -94,14 +94,17 @@ class DeltaFolder:
 
     def create(self, schema: pa.Schema, partition_by: Sequence[str] = (), description: str | None = None,
                constraints: Mapping[str, str] | None = None, required: Sequence[str] = (),
-               properties: Mapping[str, str] | None = None) -> Commit:  # fmt: skip
+               properties: Mapping[str, str] | None = None, comments: Mapping[str, str] | None = None) -> Commit:  # fmt: skip
         """Write version 0, without rows; `required` columns may never be null, `properties` are Delta's.
+
+        `comments` on columns go into the Delta log, so that other engines show them too.
 
         Raises AlreadyExists, and InvalidInput for what Delta cannot keep; then nothing is left behind.
         """
         if self.exists():
             raise AlreadyExists(f"{self.name} has data at {self.location} already")
-        fields = [f.with_nullable(f.name not in required) for f in normalised(schema)]
+        told = {name: {"comment": comment} for name, comment in (comments or {}).items() if comment}
+        fields = [f.with_nullable(f.name not in required).with_metadata(told.get(f.name, {})) for f in normalised(schema)]
         self._ensure_folder()
         try:
             table = DeltaTable.create(

@@ -177,3 +177,12 @@ def test_a_stream_that_breaks_leaves_no_version(folder: DeltaFolder) -> None:
     with pytest.raises(Exception, match="the source is gone"):
         folder.append(Stream(SCHEMA, broken))
     assert (folder.version(), ids(folder)) == (0, [])
+
+
+def test_comments_on_columns_stand_in_the_log_and_outlive_new_columns(tmp_path: Path) -> None:
+    told = DeltaFolder((tmp_path / "told").as_uri(), "dev.raw.told")
+    told.create(SCHEMA, description="what happened", comments={"id": "its number"})
+    told.append({"id": [1], "name": ["a"], "late": [2]}, evolve=True)
+    assert told.schema().field("id").metadata == {b"comment": b"its number"}
+    assert told.table().metadata().description == "what happened"
+    assert ids(told) == [1]
