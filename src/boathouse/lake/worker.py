@@ -11,6 +11,8 @@ import resource
 import socket
 import sys
 import threading
+import time
+from collections.abc import Callable
 from itertools import chain
 from pathlib import Path
 
@@ -21,9 +23,10 @@ from deltalake import DeltaTable
 from boathouse.lake.engine import Engine
 from boathouse.lake.origin import TAG, Origin, tag_of
 from boathouse.lake.rows_out import write_rows
-from boathouse.lake.wire import Failed, Finished, Message, NamedScan, Parse, Parsed, Run, Started, Stop, Wire
+from boathouse.lake.wire import ROWS_BYTES, Failed, Finished, Message, NamedScan, Parse, Parsed, Run, Started, Stop, Wire
 
 _BATCH_ROWS = 16_384
+_MOMENT = 0.2
 _BESIDE_DUCKDB = 2 << 30
 """Bytes for Python, Arrow and what DuckDB does not count, beyond its own limit."""
 
@@ -109,10 +112,9 @@ class Worker:
         connection = self._engine.connection
         scans = [_scan(self._engine, named) for named in job.scans]
         self._engine.lock(job.folders)
-        for statement in job.setup:
-            connection.execute(statement)
-        for named, scan in zip(job.scans, scans, strict=True):
-            connection.execute(f"CREATE VIEW {named.view} AS {named.before}{scan}{named.after}")
+        views = [f"CREATE VIEW {n.view} AS {n.before}{scan}{n.after}" for n, scan in zip(job.scans, scans, strict=True)]
+        if prepared := [*job.setup, *views]:
+            connection.execute(";\n".join(prepared))
         [parsed] = connection.extract_statements(job.query)
         if parsed.type != duckdb.StatementType.SELECT:  # asked before, by the server; once more, by the engine itself
             raise duckdb.InvalidInputException(f"{parsed.type} is no query")
@@ -122,13 +124,39 @@ class Worker:
         rows = _begun(relation.to_arrow_reader(_BATCH_ROWS))
         self._wire.send(Started())
 
-        def send(chunk: memoryview) -> None:
+        def stopped() -> None:
             if self._stopped == job.number:
                 raise duckdb.InterruptException("stopped")
-            self._wire.send_rows(chunk)
 
+        out = _Gathered(self._wire, stopped)
         tag = tag_of(Origin.from_dict(job.origin), rows.schema.names, None)
-        return write_rows(rows, job.form, send, {**job.metadata, TAG: tag} if job.origin else job.metadata)
+        count = write_rows(rows, job.form, out.write, {**job.metadata, TAG: tag} if job.origin else job.metadata)
+        out.flush()
+        return count
+
+
+class _Gathered:
+    """Small writes gathered into large frames; what waits is sent after a moment all the same."""
+
+    def __init__(self, wire: Wire, check: Callable[[], None]) -> None:
+        self._wire = wire
+        self._check = check
+        self._waiting = bytearray()
+        self._sent = time.monotonic()
+
+    def write(self, chunk: memoryview) -> None:
+        """Raises what `check` raises, before anything more is sent."""
+        self._waiting += chunk
+        if len(self._waiting) >= ROWS_BYTES or time.monotonic() - self._sent > _MOMENT:
+            self.flush()
+
+    def flush(self) -> None:
+        """Send what waits."""
+        self._check()
+        if self._waiting:
+            self._wire.send_rows(memoryview(self._waiting))
+            self._waiting = bytearray()
+        self._sent = time.monotonic()
 
 
 def _begun(rows: pa.RecordBatchReader) -> pa.RecordBatchReader:
