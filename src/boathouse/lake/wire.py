@@ -23,17 +23,21 @@ class Parse(Message, frozen=True):
 
 
 class Parsed(Message, frozen=True):
-    """DuckDB's own syntax tree of a query, as JSON; `kinds` are the types of its statements."""
+    """DuckDB's own syntax tree of a query, as JSON; `kinds` are the types of its statements.
+
+    `condition` is the WHERE of a query that selects from one table and nothing else, else empty.
+    """
 
     kinds: list[str]
     tree: bytes
+    condition: str = ""
 
 
 class NamedScan(Message, frozen=True):
     """A name that a query reads, and what stands behind it: `before` + scan + `after` is the view's SQL.
 
-    The scan is `files` where plain SQL reads them, else the Delta table at `location` and `version`,
-    else the Arrow stream in `rows`.
+    The scan is `files` where plain SQL reads them, else the Delta table at `location` and `version`, of which
+    files without a row for `condition` are left out, else the Arrow stream in `rows`.
     """
 
     view: str
@@ -43,6 +47,7 @@ class NamedScan(Message, frozen=True):
     location: str = ""
     version: int = 0
     options: dict[str, str] = {}
+    condition: str = ""
     rows: bytes = b""
 
 

@@ -5,6 +5,7 @@ It ends when the server hangs up.
 """
 
 import contextlib
+import json
 import os
 import queue
 import resource
@@ -15,6 +16,7 @@ import time
 from collections.abc import Callable
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -96,9 +98,26 @@ class Worker:
         try:
             kinds = [str(s.type).rpartition(".")[2] for s in self._parser.extract_statements(query)]
             [(tree,)] = self._parser.execute("SELECT json_serialize_sql(?)", [query]).fetchall()
-            return Parsed(kinds, str(tree).encode())
+            return Parsed(kinds, str(tree).encode(), self._condition(json.loads(tree)))
         except duckdb.Error as error:
             return Failed(_line(error))
+
+    def _condition(self, tree: dict[str, Any]) -> str:
+        """What the rows of the query's one table must meet, in the words of the parser."""
+        if tree.get("error") or len(tree["statements"]) != 1:
+            return ""
+        node = tree["statements"][0]["node"]
+        table = node.get("from_table") or {}
+        if node["type"] != "SELECT_NODE" or table.get("type") != "BASE_TABLE" or table.get("sample") or not node["where_clause"]:
+            return ""
+        alone = {**node, "select_list": [_ONE], "from_table": _NOTHING, "modifiers": [], "cte_map": {"map": []},
+                 "group_expressions": [], "group_sets": [], "having": None, "qualify": None, "sample": None,
+                 "where_clause": _unqualified(node["where_clause"], table["alias"] or table["table_name"])}  # fmt: skip
+        tree["statements"][0]["node"] = alone
+        tree["statements"][0]["named_param_map"] = []
+        [(written,)] = self._parser.execute("SELECT json_deserialize_sql(?::JSON)", [json.dumps(tree)]).fetchall()
+        found = str(written).partition(" WHERE ")
+        return found[2] if found[0] == "SELECT 1" else ""
 
     def _run(self, job: Run) -> Message:
         try:
@@ -133,6 +152,23 @@ class Worker:
         count = write_rows(rows, job.form, out.write, {**job.metadata, TAG: tag} if job.origin else job.metadata)
         out.flush()
         return count
+
+
+_ONE = {"class": "CONSTANT", "type": "VALUE_CONSTANT", "alias": "", "query_location": 0, "query_location_length": 0,
+        "literal": {"kind": "INTEGER", "text": "1"}}  # fmt: skip
+_NOTHING = {"type": "EMPTY", "alias": "", "sample": None, "query_location": 0, "query_location_length": 0}
+
+
+def _unqualified(node: Any, table: str) -> Any:
+    """An expression over one table, its columns without the table's name."""
+    if isinstance(node, list):
+        return [_unqualified(part, table) for part in node]
+    if not isinstance(node, dict):
+        return node
+    names = node.get("column_names")
+    if node.get("class") == "COLUMN_REF" and names and len(names) == 2 and names[0].lower() == table.lower():
+        return {**node, "column_names": names[1:]}
+    return {key: _unqualified(part, table) for key, part in node.items()}
 
 
 class _Gathered:
@@ -170,7 +206,8 @@ def _scan(engine: Engine, named: NamedScan) -> str:
         return named.files
     if named.rows:
         return engine.register(pa.ipc.open_stream(named.rows).read_all())
-    return engine.scan(DeltaTable(named.location, version=named.version, storage_options=named.options))
+    table = DeltaTable(named.location, version=named.version, storage_options=named.options)
+    return engine.scan(table, named.condition or None)
 
 
 def _failure(error: Exception, stopped: bool) -> Failed:

@@ -2,6 +2,7 @@
 
 import threading
 from collections import OrderedDict
+from dataclasses import replace
 
 from boathouse.catalog.sql.reading import Reading, check_expression, read
 from boathouse.catalog.sql.sources import sources_of
@@ -62,4 +63,5 @@ def _read(worker: WorkerProcess, text: str) -> Reading:
     if first != second:
         doubtful = ", ".join(sorted(".".join(path) for path in first ^ second))
         raise InvalidInput(f"two parsers disagree on whether {doubtful} is a table here; write the query more plainly")
-    return reading
+    # in a subquery of the condition the table would be read whole
+    return replace(reading, condition=parsed.condition) if len(reading.tables) == 1 else reading

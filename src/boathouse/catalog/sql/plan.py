@@ -81,7 +81,7 @@ class _Planning:
         inputs: dict[str, Origin] = {}
         for path in dict.fromkeys(table.path for table in reading.tables):
             places[path] = self._place(path)
-            origin = self._read(path, places[path])
+            origin = self._read(path, places[path], reading.condition)
             inputs[".".join(places[path])] = origin
         final = spliced(text, reading.tables, places)
         setup = [*_functions(self._identity), *self._schemas]
@@ -94,7 +94,7 @@ class _Planning:
             return *_OURS, str(len(self._scans))
         return path
 
-    def _read(self, path: Path, place: Path) -> Origin:
+    def _read(self, path: Path, place: Path, condition: str) -> Origin:
         if len(path) in (2, 3) and path[-2].lower() == SCHEMA:
             environment = path[0] if len(path) == 3 else self._environment
             self._catalog.access.authorize(self._identity, "USE CATALOG", "catalog", environment)
@@ -104,10 +104,10 @@ class _Planning:
         name = str(names.parse(".".join([*path[:-1], last]), self._environment, self._identity.scratch))
         self._catalog.access.authorize(self._identity, "SELECT", "table", name)
         info = self._catalog.table(name)
-        version = self._define(info, when, place, ())
+        version = self._define(info, when, place, (), condition)
         return Origin(name, None if version is None else str(version))
 
-    def _define(self, info: TableInfo, when: Moment, place: Path, views: tuple[str, ...]) -> int | None:
+    def _define(self, info: TableInfo, when: Moment, place: Path, views: tuple[str, ...], condition: str = "") -> int | None:
         """A table or view under a name of the engine's; whoever calls has authorized. Its version."""
         before, after = self._shown(info)
         if info.view is not None:
@@ -117,10 +117,12 @@ class _Planning:
             tail = after or (_BARRIER if hides else "")
             self._add(NamedScan(_written(place), before, tail, files=f"({text}\n)"), place)
             return None
-        snapshot = self._planner.snapshots.of(info, self._catalog.folder(info), when)
+        if info.masks or info.row_filter:  # the condition is on what is shown, which the log does not know
+            condition = ""
+        snapshot = self._planner.snapshots.of(info, self._catalog.folder(info), when, condition)
         options = {} if snapshot.files is not None else dict(self._catalog.reading_options(self._identity, info))
         scan = NamedScan(
-            _written(place), before, after, snapshot.files, snapshot.location, snapshot.version, options
+            _written(place), before, after, snapshot.files, snapshot.location, snapshot.version, options, condition
         )
         self._add(scan, place)
         if snapshot.local:

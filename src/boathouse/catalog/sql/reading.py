@@ -46,10 +46,14 @@ class TableRead:
 
 @dataclass(frozen=True)
 class Reading:
-    """The tables that a query reads and the parameters it takes."""
+    """The tables that a query reads and the parameters it takes.
+
+    Of a query over one table alone, `condition` is what its rows must meet: files that hold none need no opening.
+    """
 
     tables: tuple[TableRead, ...] = ()
     parameters: frozenset[str] = _NONE
+    condition: str = ""
 
 
 def read(tree: bytes, kinds: list[str]) -> Reading:

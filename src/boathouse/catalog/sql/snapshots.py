@@ -37,13 +37,18 @@ class Snapshots:
         self._handles: OrderedDict[tuple[str, str], _Handle] = OrderedDict()
         self._lock = threading.Lock()
 
-    def of(self, info: TableInfo, folder: DeltaFolder, moment: Moment) -> Snapshot:
-        """The snapshot that a moment means. Raises NotFound for a version that is not there."""
+    def of(self, info: TableInfo, folder: DeltaFolder, moment: Moment, condition: str = "") -> Snapshot:
+        """The snapshot that a moment means, without files that hold no row for a condition.
+
+        Raises NotFound for a version that is not there.
+        """
         if moment != Moment():
-            return _snapshot(folder, folder.table(moment.version, moment.timestamp))
+            return _snapshot(folder, folder.table(moment.version, moment.timestamp), condition)
         handle = self._handle(info, folder)
         with handle.lock:  # another thread would move the handle on while this one reads it
             table = handle.folder.table()
+            if condition:
+                return _snapshot(handle.folder, table, condition)
             if handle.newest is None or handle.newest.version != table.version():
                 handle.newest = _snapshot(handle.folder, table)
             return handle.newest
@@ -60,8 +65,8 @@ class Snapshots:
             return handle
 
 
-def _snapshot(folder: DeltaFolder, table: object) -> Snapshot:
+def _snapshot(folder: DeltaFolder, table: object, condition: str = "") -> Snapshot:
     local = folder.local
     version: int = table.version()  # type: ignore[attr-defined]
-    files = parquet_sql(table)  # type: ignore[arg-type]
+    files = parquet_sql(table, condition or None)  # type: ignore[arg-type]
     return Snapshot(version, folder.location, files, str(local) if local else None, folder.options)
