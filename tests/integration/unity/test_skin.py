@@ -8,6 +8,7 @@ import pyarrow as pa
 import pytest
 
 from boathouse.catalog import TableSpec
+from boathouse.identity import Identity
 from boathouse.platform import Platform
 from boathouse.server import Server
 from boathouse.server.unity import PREFIX, PREFIXES
@@ -123,6 +124,23 @@ def test_only_who_reads_the_disk_anyway_is_told_where_files_lie(ask: Ask) -> Non
     body = {"table_id": identifier("table", "dev.lab.a"), "operation": "READ"}
     assert ask("POST", "/temporary-table-credentials", who="root", json=body).json()["expiration_time"] > 0
     assert "lies on this server's disk" in ask("POST", "/temporary-table-credentials", json=body).json()["message"]
+
+
+def test_a_path_is_opened_as_the_table_or_the_external_location_that_lies_there(
+    ask: Ask, platform: Platform, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    outside = tmp_path_factory.mktemp("outside")
+    admin = Identity(platform.operator, platform.identities.groups_of(platform.operator))
+    platform.locations.create(admin, "outside", outside.as_uri())
+    table = ask("GET", "/tables/dev.lab.a", who="root").json()["storage_location"]
+    for url, operation, who, status in (
+        (table, "PATH_READ", "root", 200), (table + "/", "PATH_READ_WRITE", "root", 200), (table, "PATH_READ", "ann", 403),
+        (table + "/_delta_log", "PATH_READ", "root", 404),
+        (table.rpartition("/")[0], "PATH_READ", "root", 404), (outside.as_uri() + "/new", "PATH_CREATE_TABLE", "root", 200),
+        (outside.as_uri() + "/new", "PATH_READ", "bob", 404),
+    ):  # fmt: skip
+        answer = ask("POST", "/temporary-path-credentials", who=who, json={"url": url, "operation": operation})
+        assert answer.status_code == status, (url, operation, who, answer.text)
 
 
 def test_nobody_gets_files_of_a_table_with_masks(ask: Ask) -> None:

@@ -1,13 +1,12 @@
 """Temporary credentials for the files of tables and model versions."""
 
+from contextlib import suppress
 from typing import Any
 
 from fastapi import APIRouter
 from pydantic import BaseModel
 
-from boathouse.catalog import LocationAccess
 from boathouse.errors import InvalidInput, NotFound
-from boathouse.identity import Identity
 from boathouse.platform import Platform
 from boathouse.server.auth import Caller, Served
 from boathouse.server.unity.files import check_files, check_open, credentials
@@ -52,16 +51,26 @@ def path_credentials(body: ForPath, who: Caller, platform: Served) -> dict[str, 
     if body.operation not in _PATH:
         raise InvalidInput(f"{body.operation!r} is no path operation; they are {', '.join(_PATH)}")
     url, write = body.url.rstrip("/"), body.operation != "PATH_READ"
-    for info in platform.catalog.tables(who):
-        if info.location.rstrip("/") == url:
+    if table := _table_at(url, platform):
+        if platform.catalog.visible(who, "table", table):
             wanted = "READ_WRITE" if write else "READ"
-            return table_credentials(ForTable(table_id=identifier("table", info.name), operation=wanted), who, platform)
-    for location in platform.locations.list(who):
-        if f"{url}/".startswith(f"{location.url.rstrip('/')}/"):
-            return _of_location(platform.locations.open(who, location.name, write), who, platform)
+            return table_credentials(ForTable(table_id=identifier("table", table), operation=wanted), who, platform)
+    elif (location := platform.catalog.places.covering(url)) and platform.catalog.visible(who, "external_location", location):
+        opened = platform.locations.open(who, location, write)
+        check_open(who, platform, opened.url, opened.url)
+        return credentials(opened.url, opened.credentials, opened.expires_at)
     raise NotFound(f"no table and no external location that {who.principal} may read is at {body.url}", kind="path")
 
 
-def _of_location(opened: LocationAccess, who: Identity, platform: Platform) -> dict[str, Any]:
-    check_open(who, platform, opened.url, opened.url)
-    return credentials(opened.url, opened.credentials, opened.expires_at)
+def _table_at(url: str, platform: Platform) -> str | None:
+    """The table that lies exactly there."""
+    names = [name for kind, name in platform.catalog.places.inside(url) if kind == "table"]
+    for catalog in platform.catalog.securables("catalog"):
+        below = url.removeprefix(f"{platform.catalog.storage(catalog.name).url}/")
+        if below != url and below.count("/") == 1:
+            names.append(f"{catalog.name}.{below.replace('/', '.')}")
+    for name in names:
+        with suppress(NotFound):
+            if platform.catalog.table(name).location.rstrip("/") == url:
+                return name
+    return None
