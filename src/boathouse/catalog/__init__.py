@@ -45,6 +45,7 @@ from boathouse.catalog.service import Catalog
 from boathouse.catalog.shares import Recipient, SharedTable, Shares, ShareToken
 from boathouse.catalog.spec import TableSpec
 from boathouse.catalog.sql import Query, QueryResult, RowStream, SqlDesk, tables_of
+from boathouse.catalog.system_tables import AUDIT, LINEAGE, Exported, SystemTables
 from boathouse.catalog.table import Table, TablePort
 from boathouse.catalog.values import (
     AuditEntry,
@@ -62,7 +63,9 @@ from boathouse.catalog.work import work
 
 __all__ = [
     "ALL_COLUMNS",
+    "AUDIT",
     "KINDS",
+    "LINEAGE",
     "METASTORE",
     "NEWEST",
     "PRIVILEGES",
@@ -77,6 +80,7 @@ __all__ = [
     "Column",
     "ColumnEdge",
     "Direction",
+    "Exported",
     "ExternalLocation",
     "FunctionInfo",
     "Functions",
@@ -107,6 +111,7 @@ __all__ = [
     "Sources",
     "Spans",
     "SqlDesk",
+    "SystemTables",
     "Table",
     "TableAccess",
     "TableInfo",

@@ -8,6 +8,7 @@ from boathouse.catalog import privileges
 from boathouse.catalog.audit import Audit
 from boathouse.catalog.held import HeldSecurables, Key, note_change
 from boathouse.catalog.privileges import METASTORE, Line, Reason, Step
+from boathouse.catalog.read_counts import COUNTED
 from boathouse.catalog.store import grants
 from boathouse.catalog.values import Grant, SecurableKind
 from boathouse.database import Database
@@ -34,6 +35,8 @@ class AccessControl:
         lacking = self.missing(identity, privilege, kind, name)
         if lacking is not None:
             self.refuse(identity, privilege, kind, name, lacking)
+        if privilege in COUNTED:
+            self._audit.count_read(identity.principal, privilege, name)
 
     def authorize_grant(self, identity: Identity, kind: SecurableKind, name: str) -> None:
         """Return when the identity may grant, revoke and hand over there: an owner of it or above, or with MANAGE.

@@ -4,12 +4,15 @@ import hashlib
 import hmac
 import json
 import secrets
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 
 from boathouse import clock
+from boathouse.catalog import append_only as _append_only  # noqa: F401  (guards stand where tables are made)
+from boathouse.catalog.read_counts import ReadCounts
 from boathouse.catalog.store import audit
 from boathouse.catalog.values import AuditEntry
 from boathouse.database import Database
@@ -18,12 +21,13 @@ _START = "0" * 64
 
 
 class Audit:
-    """Every change and every denial. `head` names the newest link, so that a cut end shows."""
+    """Every change and denial, and allowed reads counted in batches. `head` names the newest link, so that a cut end shows."""
 
     def __init__(self, database: Database, key_file: Path, head_file: Path) -> None:
         self._database = database
         self._key = _key(key_file)
         self._head = head_file
+        self._reads = ReadCounts()
 
     def write(self, connection: sa.Connection, principal: str, action: str, subject: str,
               details: dict[str, Any] | None = None, outcome: str = "done") -> None:  # fmt: skip
@@ -45,11 +49,33 @@ class Audit:
         with self._database.writing() as connection:
             self.write(connection, principal, action, subject, details, outcome)
 
-    def entries(self, limit: int = 200, subject: str | None = None) -> list[AuditEntry]:
-        """The newest entries, newest first."""
+    def count_read(self, principal: str, privilege: str, subject: str) -> None:
+        """An allowed read, which reaches the log with all others like it at the next `write_reads`."""
+        self._reads.add(principal, privilege, subject)
+
+    def write_reads(self) -> None:
+        """One entry for each caller, privilege and securable that reads were counted for."""
+        since, counts = self._reads.take()
+        if not counts:
+            return
+        with self._database.writing() as connection:
+            for (principal, privilege, subject), count in sorted(counts.items()):
+                details = {"privilege": privilege, "count": count, "since": since.isoformat()}
+                self.write(connection, principal, "read", subject, details)
+
+    def entries(self, limit: int = 200, subject: str | None = None, *, principal: str | None = None,
+                action: str | None = None, outcome: str | None = None, since: datetime | None = None,
+                until: datetime | None = None) -> list[AuditEntry]:  # fmt: skip
+        """The newest entries, newest first; those that meet every condition given. `until` itself is left out."""
         query = sa.select(audit).order_by(audit.c.sequence.desc()).limit(limit)
-        if subject:
-            query = query.where(audit.c.subject == subject)
+        wanted = {"subject": subject, "principal": principal, "action": action, "outcome": outcome}
+        for column, value in wanted.items():
+            if value:
+                query = query.where(audit.c[column] == value)
+        if since:
+            query = query.where(audit.c.at >= since.astimezone(UTC).isoformat())
+        if until:
+            query = query.where(audit.c.at < until.astimezone(UTC).isoformat())
         with self._database.reading() as connection:
             return [_entry(row) for row in connection.execute(query).mappings()]
 

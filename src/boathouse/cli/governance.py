@@ -131,6 +131,11 @@ def remove_grant(
 def audit(
     verify: bool = typer.Option(False, "--verify", help="check the chain; exits 1 when it is broken"),
     subject: str = typer.Option("", help="entries about one name"),
+    principal: str = typer.Option("", help="entries of one principal"),
+    action: str = typer.Option("", help="one kind of action, for example grant, read or 'create table'"),
+    since: str = typer.Option("", help="not before this moment, UTC, for example 2026-01-31T12:00"),
+    until: str = typer.Option("", help="before this moment"),
+    denied: bool = typer.Option(False, "--denied", help="refusals only"),
     limit: int = 50,
     as_json: bool = JSON,
 ) -> None:
@@ -140,5 +145,7 @@ def audit(
             found = lake.call("GET", "/api/v1/audit/verify")
             say(f"the chain is whole; its head is {found['head']}" if found["whole"] else f"broken: {found['fault']}")
             raise typer.Exit(0 if found["whole"] else 1)
-        rows = lake.http.call("GET", "/api/v1/audit", params={"limit": limit, "subject": subject or None})
+        wanted = {"limit": limit, "subject": subject or None, "principal": principal or None, "action": action or None,
+                  "since": since or None, "until": until or None, "outcome": "denied" if denied else None}  # fmt: skip
+        rows = lake.http.call("GET", "/api/v1/audit", params=wanted)
         show(rows, ["sequence", "at", "principal", "action", "subject", "outcome", "details"], as_json)

@@ -2,6 +2,7 @@
 
 from boathouse.environments.deployments import Deployment, Deployments, Resource
 from boathouse.environments.entrusted import of_data_alone
+from boathouse.environments.exported import DEPLOYMENTS
 from boathouse.environments.git import Commit, FileChange, Repository
 from boathouse.environments.policy import RULES, EnvironmentKind, Rule, check, matches
 from boathouse.environments.projects import MergeRequest, Project, Projects, Release
@@ -9,7 +10,30 @@ from boathouse.environments.setup import ENVIRONMENTS, GROUPS, service_principal
 from boathouse.environments.working_tree import GitFacts, push, working_tree_facts
 
 __all__ = [
-    "ENVIRONMENTS", "GROUPS", "RULES", "Commit", "Deployment", "Deployments", "EnvironmentKind", "FileChange",
-    "GitFacts", "MergeRequest", "Project", "Projects", "Release", "Repository", "Resource", "Rule", "check", "matches",
-    "of_data_alone", "push", "service_principal", "set_up", "share", "share_project", "working_tree_facts",
-]  # fmt: skip
+    "DEPLOYMENTS",
+    "ENVIRONMENTS",
+    "GROUPS",
+    "RULES",
+    "Commit",
+    "Deployment",
+    "Deployments",
+    "EnvironmentKind",
+    "FileChange",
+    "GitFacts",
+    "MergeRequest",
+    "Project",
+    "Projects",
+    "Release",
+    "Repository",
+    "Resource",
+    "Rule",
+    "check",
+    "matches",
+    "of_data_alone",
+    "push",
+    "service_principal",
+    "set_up",
+    "share",
+    "share_project",
+    "working_tree_facts",
+]

@@ -1,6 +1,7 @@
 """Runs code of a release: now, on time, on an event. Tasks are processes of their own; logs and outcomes last."""
 
 from boathouse.jobs.definition import JobDefinition, TaskDefinition
+from boathouse.jobs.exported import JOB_RUNS
 from boathouse.jobs.runner import Runner, RunRequest
 from boathouse.jobs.runs import Run, Runs, TaskRun
 from boathouse.jobs.schedule import Schedules, next_due
@@ -8,6 +9,6 @@ from boathouse.jobs.task_process import TaskIdentity, inherited, process_started
 from boathouse.jobs.task_process import end as end_process
 
 __all__ = [
-    "JobDefinition", "Run", "RunRequest", "Runner", "Runs", "Schedules", "TaskDefinition", "TaskIdentity", "TaskRun",
+    "JOB_RUNS", "JobDefinition", "Run", "RunRequest", "Runner", "Runs", "Schedules", "TaskDefinition", "TaskIdentity", "TaskRun",
     "end_process", "inherited", "next_due", "process_started",
 ]  # fmt: skip

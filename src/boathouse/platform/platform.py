@@ -13,6 +13,8 @@ from typing import Any
 from boathouse import clock
 from boathouse.alerts import Alerts, Incident
 from boathouse.catalog import (
+    AUDIT,
+    LINEAGE,
     AccessControl,
     Audit,
     Catalog,
@@ -26,22 +28,24 @@ from boathouse.catalog import (
     Securables,
     Shares,
     SqlDesk,
+    SystemTables,
     Vocabulary,
     Volumes,
 )
 from boathouse.database import Database
 from boathouse.delivery import Delivery
-from boathouse.environments import ENVIRONMENTS, Deployments, Projects, service_principal, set_up, share
+from boathouse.environments import DEPLOYMENTS, ENVIRONMENTS, Deployments, Projects, service_principal, set_up, share
 from boathouse.errors import Conflict, InvalidInput, NotFound, Unauthenticated
 from boathouse.events import Event, Outbox
 from boathouse.features import FeatureSpecs
 from boathouse.identity import Identities, Identity
-from boathouse.jobs import Run, Runner, RunRequest, Runs, Schedules, TaskIdentity
+from boathouse.jobs import JOB_RUNS, Run, Runner, RunRequest, Runs, Schedules, TaskIdentity
 from boathouse.lake import WorkerPool, storages
 from boathouse.monitoring import completed, parse_granularity
 from boathouse.platform.code import CodeDelivery
 from boathouse.platform.doors import doors
 from boathouse.platform.home import Home
+from boathouse.platform.housekeeping import Housekeeping
 from boathouse.platform.inference import InferenceFlush
 from boathouse.platform.lineage import ServedLineage
 from boathouse.platform.openlineage import Feed, Teller, sender
@@ -127,6 +131,10 @@ class Platform:
         self.alerts = Alerts(self.database, self.outbox, self.audit)
         self.inference = InferenceFlush(self.catalog, self.deployments, self.service_identity, settings.path("spool"))
         self.schedules = Schedules(self._scheduled, self._start_due)
+        self.housekeeping = Housekeeping(
+            self.audit, SystemTables(self.database, self.catalog, ENVIRONMENTS, self.service_identity,
+                                     (AUDIT, LINEAGE, JOB_RUNS, DEPLOYMENTS))
+        )  # fmt: skip
 
     def start(self, url: str, lazily: bool = False) -> None:
         """Begin to work: the address is known, so runs can reach it. Earlier runs that were cut off are reported.
@@ -152,6 +160,7 @@ class Platform:
             self.sql.warm()
         self.inference.start()
         self.schedules.start()
+        self.housekeeping.start()
 
     def end_orphans(self) -> None:
         """End what an earlier owner of this home left running when it died, and report its runs lost."""
@@ -169,7 +178,7 @@ class Platform:
         self.outbox.stop()
         if self.feed:
             self.feed.stop()
-        self.audit.publish_head()
+        self.housekeeping.stop()
         self.logins.close()
         self.identities.close()
         self.database.close()

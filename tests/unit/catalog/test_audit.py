@@ -18,8 +18,38 @@ def audit(database: Database, tmp_path: Path) -> Audit:
 
 
 def change(database: Database, statement: str) -> None:
+    """As somebody who owns the database and lifts its guards."""
     with database.writing() as connection:
+        for verb in ("update", "delete"):
+            connection.execute(sa.text(f"DROP TRIGGER IF EXISTS bh_audit_no_{verb}"))
         connection.execute(sa.text(statement))
+
+
+@pytest.mark.parametrize("statement", ["UPDATE bh_audit SET principal = 'eve'", "DELETE FROM bh_audit"])
+def test_the_database_itself_refuses_to_change_an_entry(audit: Audit, database: Database, statement: str) -> None:
+    with pytest.raises(sa.exc.IntegrityError, match="append-only"), database.writing() as connection:
+        connection.execute(sa.text(statement))
+    assert len(audit.entries()) == 3
+
+
+def test_entries_are_found_by_principal_action_outcome_and_time(audit: Audit) -> None:
+    audit.record("bob", "grant", "dev", outcome="denied")
+    newest = audit.entries(1)[0]
+    assert [e.sequence for e in audit.entries(principal="bob")] == [4]
+    assert [e.sequence for e in audit.entries(outcome="denied", action="grant", since=newest.at)] == [4]
+    assert [e.sequence for e in audit.entries(until=newest.at)] == [3, 2, 1]
+
+
+def test_reads_are_counted_and_written_as_one_entry_each(audit: Audit) -> None:
+    for _ in range(3):
+        audit.count_read("ada", "SELECT", "dev.raw.a")
+    audit.count_read("bob", "SELECT", "dev.raw.a")
+    assert len(audit.entries()) == 3
+    audit.write_reads()
+    audit.write_reads()
+    found = [(e.principal, e.action, e.details["count"]) for e in audit.entries(subject="dev.raw.a") if e.action == "read"]
+    assert found == [("bob", "read", 1), ("ada", "read", 3)]
+    assert audit.verify() is None
 
 
 def test_entries_come_newest_first_and_by_subject(audit: Audit) -> None:

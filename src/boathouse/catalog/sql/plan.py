@@ -90,7 +90,7 @@ class _Planning:
 
     def _place(self, path: Path) -> Path:
         """The name under which the engine finds a table: the one that is written, where that is free."""
-        if (path[-2:-1] and path[-2].lower() == SCHEMA) or (len(path) == 3 and path[0].lower() in _TAKEN):
+        if (path[-2:-1] and path[-2].lower() == SCHEMA) or (len(path) > 1 and path[0].lower() in _TAKEN):
             return *_OURS, str(len(self._scans))
         return path
 

@@ -9,6 +9,7 @@ import pyarrow as pa
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
 
+from boathouse import clock
 from boathouse.catalog import Source, TableSpec
 from boathouse.lake import Origin, schema_of
 from boathouse.server.auth import Caller, Served, check_auditor
@@ -169,10 +170,22 @@ def history(name: str, who: Caller, platform: Served, limit: int = 50) -> list[d
 
 
 @router.get("/audit")
-def audit(who: Caller, platform: Served, limit: int = 100, subject: str | None = None) -> list[dict[str, Any]]:
+def audit(who: Caller, platform: Served, limit: int = 100, subject: str | None = None, principal: str | None = None,
+          action: str | None = None, outcome: str | None = None, since: datetime | None = None,
+          until: datetime | None = None) -> list[dict[str, Any]]:  # fmt: skip
     """The newest entries of the audit log; for members of admins and ml-engineers."""
     check_auditor(who)
-    return [e.__dict__ for e in platform.audit.entries(limit, subject)]
+    found = platform.audit.entries(limit, subject, principal=principal, action=action, outcome=outcome,
+                                   since=clock.parse_instant(since) if since else None,
+                                   until=clock.parse_instant(until) if until else None)  # fmt: skip
+    return [e.__dict__ for e in found]
+
+
+@router.post("/system-tables")
+def copy_to_system_tables(who: Caller, platform: Served) -> dict[str, int]:
+    """Bring `system.audit` and `system.lineage` up to date now instead of within a minute; for those who may read the log."""
+    check_auditor(who)
+    return {"rows": platform.housekeeping.tidy()}
 
 
 @router.get("/audit/verify")
