@@ -142,3 +142,11 @@ def test_a_trace_shows_the_versions_that_were_seen_and_not_those_written_since(s
     newest = {(e["source_version"], e["target_version"]) for e in story.lineage("features.weather")}
     assert newest == {("2", "2")}
     assert {e["behind"] for e in story.lineage("flights.delay") if e["source"] == "dev.features.weather"} == {1}
+
+
+def test_a_search_finds_models_by_their_inputs(story: Lake, person: Any) -> None:
+    found = {(f["kind"], f["name"]): {m["field"] for m in f["matched"]} for f in story.search("celsius")}
+    assert found["model", "dev.flights.delay"] == {"column"}
+    assert found["table", "dev.features.weather"] == {"column"}
+    with person("noel") as noel:
+        assert noel.search("celsius") == []

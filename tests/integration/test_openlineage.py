@@ -147,6 +147,7 @@ def test_every_event_and_facet_says_who_made_it_by_which_schema(heard: tuple[Hea
     for event in heard[0].events:
         assert event["schemaURL"].startswith("https://openlineage.io/spec/")
         assert {"eventTime", "eventType", "run", "job", "inputs", "outputs"} <= set(event)
+        assert event["eventTime"].endswith("+00:00")
         assert event["producer"].startswith("urn:boathouse:")
         assert all(f["_producer"] == event["producer"] and f["_schemaURL"] for f in facets(event))
 

@@ -40,6 +40,7 @@ from boathouse.catalog.locations import (
 from boathouse.catalog.openlineage import PRODUCER, Receiver, Vocabulary
 from boathouse.catalog.ownership import Ownership
 from boathouse.catalog.privileges import METASTORE, PRIVILEGES, chain
+from boathouse.catalog.search import SEARCHED, Found, Match, Search
 from boathouse.catalog.securables import Securables
 from boathouse.catalog.service import Catalog
 from boathouse.catalog.shares import Recipient, SharedTable, Shares, ShareToken
@@ -70,6 +71,7 @@ __all__ = [
     "NEWEST",
     "PRIVILEGES",
     "PRODUCER",
+    "SEARCHED",
     "AccessControl",
     "Audit",
     "AuditEntry",
@@ -82,6 +84,7 @@ __all__ = [
     "Direction",
     "Exported",
     "ExternalLocation",
+    "Found",
     "FunctionInfo",
     "Functions",
     "Grant",
@@ -94,6 +97,7 @@ __all__ = [
     "Locations",
     "Made",
     "Making",
+    "Match",
     "Ownership",
     "PrimaryKeys",
     "Query",
@@ -101,6 +105,7 @@ __all__ = [
     "Receiver",
     "Recipient",
     "RowStream",
+    "Search",
     "Securable",
     "SecurableKind",
     "Securables",

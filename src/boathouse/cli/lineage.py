@@ -16,6 +16,7 @@ def register(app: typer.Typer) -> None:
     """Add this room's commands."""
     app.command()(lineage)
     app.command()(trace)
+    app.command()(search)
 
 
 def lineage(
@@ -97,3 +98,18 @@ def _say(found: Mapping[str, Any]) -> None:
             facts({f"  {k}": v if not isinstance(v, dict) else json.dumps(v, default=str) for k, v in value.items()}, False)
         for line in [] if isinstance(value, dict) and value else (list(value) or ["-"]):
             say(f"  {line}")
+
+
+def search(
+    text: list[str] = typer.Argument(help="words; all of them have to be there"),
+    kind: list[str] = typer.Option([], "--kind", help="table, volume, model, function, schema or share; several may be given"),
+    target: str = typer.Option("", "-t", "--target", help="one environment only"),
+    limit: int = typer.Option(50, "--limit", min=1, help="at most so many"),
+    as_json: bool = JSON,
+) -> None:
+    """Find tables, models and more by name, description, tag or column; only what you may see."""
+    with connected() as lake:
+        found = lake.search(" ".join(text), kind, target or None, limit)
+    rows = [{**f, "where": ", ".join(f"{m['field']} {m['text']}" for m in f["matched"] if m["field"] != "name")} for f in found]
+    show(found if as_json else rows, ["kind", "name", "where", "description"], as_json,
+         empty="nothing that you may see holds these words")  # fmt: skip

@@ -6,6 +6,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -207,6 +208,15 @@ class Lake(Loading):
     def describe_table(self, name: str, **changes: Any) -> TableInfo:
         """Change a table's description, tags, masks or row filter."""
         return TableInfo.from_dict(self.http.call("PATCH", f"/api/v1/tables/{self.complete(name)}", changes))
+
+    def search(self, text: str, kinds: Sequence[str] = (), environment: str | None = None,
+               limit: int = 50) -> list[dict[str, Any]]:  # fmt: skip
+        """What holds every word in its name, description, tags or columns, and you may see; names first.
+
+        `kinds` of table, volume, model, function, schema, share; all environments without one. Raises InvalidInput.
+        """
+        asked = {"q": text, "kind": list(kinds) or None, "environment": environment}
+        return list(islice(self.http.pages("/api/v1/search", asked, min(limit, 500)), limit))
 
     def lineage(self, name: str, direction: str = "up", *, version: int | None = None, depth: int | None = None,
                 columns: bool = False) -> list[dict[str, Any]]:  # fmt: skip

@@ -24,6 +24,7 @@ from boathouse.catalog import (
     Locations,
     PrimaryKeys,
     Receiver,
+    Search,
     SecurableKind,
     Securables,
     Shares,
@@ -51,6 +52,7 @@ from boathouse.platform.lineage import ServedLineage
 from boathouse.platform.openlineage import Feed, Teller, sender
 from boathouse.platform.seen_lineage import SeenLineage
 from boathouse.platform.sharing import Sharing
+from boathouse.platform.told_models import ToldModels
 from boathouse.platform.touched import Touched
 from boathouse.platform.trace import Tracer
 from boathouse.project import definition, parse_resource
@@ -123,6 +125,7 @@ class Platform:
             teller = Teller(self.catalog, self.lineage, self.runs, words)
             self.feed = Feed(self.database, self.outbox, teller, url, sender(url, settings.openlineage_token))
         self.registry = Registry(self.database, self.outbox.emit, self.audit.write)
+        self.search = Search(self.database, self.access, ToldModels(self.registry, self.lineage))
         self.code = CodeDelivery(self.catalog, self.identities, self.deployments, self.projects, self.runner, self.registry)
         self.delivery = Delivery(self.registry, self.deployments, self.access, self.audit, self._submit_test)
         key = self.home.secret("endpoints.key")

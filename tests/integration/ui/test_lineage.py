@@ -80,3 +80,12 @@ def test_a_picture_stands_alone_as_svg(browser: Browser) -> None:
     assert root.tag == f"{SVG}svg"
     assert "--good" in (root.findtext(f"{SVG}style") or "")
     assert {g.get("data-key") for g in root.iter(f"{SVG}g")} >= {"prod.raw.weather", f"model:{MODEL}"}
+
+
+def test_the_search_box_finds_by_column_and_only_what_may_be_seen(browser: Browser) -> None:
+    page = browser("operator").get("/search", params={"q": "temp"}).text
+    assert 'href="/tables/prod.features.weather"' in page
+    assert "<code>temp</code>" in page
+    assert "prod.features.weather" not in browser("anna").get("/search?q=temp").text.partition("<h1>")[2]
+    assert browser("operator").get("/search", params={"q": "x" * 300}).status_code == 400
+    assert 'action="/search"' in browser("operator").get("/").text

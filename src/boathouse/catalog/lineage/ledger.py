@@ -104,10 +104,21 @@ class Lineage:
         found: dict[int, Made] = {}
         with self._database.reading() as connection:
             for row in connection.execute(query):
-                made = found.get(row.id) or Made(row.target, row.version, row.operation, row.principal, row.at, ())
+                made = found.get(row.id) or Made(
+                    row.target, row.version, row.operation, row.principal, clock.parse_instant(row.at), ()
+                )
                 more = (Source(row.source, row.source_version, row.how, row.body),) if row.source else ()
                 found[row.id] = replace(made, sources=(*made.sources, *more))
         return list(found.values())
+
+    def written_columns(self, nodes: Iterable[str]) -> dict[str, list[str]]:
+        """Node -> the columns that any write of it is known to have made: of a model, its inputs."""
+        query = sa.select(reads.c.target, mappings.c.body).distinct().join(mappings, mappings.c.id == reads.c.mapping_id)
+        found: dict[str, dict[str, None]] = {}
+        with self._database.reading() as connection:
+            for row in connection.execute(query.where(reads.c.target.in_(list(nodes)))):
+                found.setdefault(row.target, {}).update(dict.fromkeys(row.body["columns"]))
+        return {node: list(columns) for node, columns in found.items()}
 
     def knows(self, node: str) -> bool:
         """Whether anything was noted of a node."""

@@ -5,6 +5,7 @@ Names and versions come as one JSON parameter, so that a question is the same te
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -13,6 +14,7 @@ from boathouse.catalog.lineage.edge import Direction, LineageEdge
 from boathouse.catalog.lineage.node import stands_alone
 from boathouse.catalog.lineage.spans import UNVERSIONED, History, Spans
 from boathouse.catalog.lineage.walk import Pair
+from boathouse.clock import parse_instant
 
 _SIDES = {"up": {"near": "target", "near_number": "target_number", "far": "source", "far_number": "number"},
           "down": {"near": "source", "near_number": "number", "far": "target", "far_number": "target_number"}}  # fmt: skip
@@ -85,7 +87,7 @@ class Questions:
         asked = [(source, target, number, number) for (source, target), number in newest.items()]
         query = sa.text(self._asked + _EDGES).columns(at=sa.DateTime(timezone=True))
         found = (LineageEdge(*row) for row in self._connection.execute(query, {"asked": json.dumps(asked)}))
-        return {(edge.source, edge.target): edge for edge in found}
+        return {(edge.source, edge.target): replace(edge, at=parse_instant(edge.at)) for edge in found}
 
     def histories(self, names: Iterable[str]) -> dict[str, History]:
         """What was replaced when."""

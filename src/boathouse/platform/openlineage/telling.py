@@ -72,7 +72,7 @@ class Teller:
         made = list(made)
         number = str(uuid.uuid5(uuid.NAMESPACE_URL, f"{self._words.namespace}/{run_id}"))
         event = ol.RunEvent(
-            eventType=ol.RunState[kind], eventTime=at.isoformat(), producer=PRODUCER,
+            eventType=ol.RunState[kind], eventTime=clock.parse_instant(at).isoformat(), producer=PRODUCER,
             run=ol.Run(runId=number, facets=facets), job=ol.Job(self._words.namespace, *job),
             inputs=self._inputs(made), outputs=self._outputs(made),
         )  # fmt: skip

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
 from fastapi.responses import PlainTextResponse, Response
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from boathouse.catalog import Source
 from boathouse.lake import Origin
@@ -70,7 +70,9 @@ def openlineage(body: dict[str, Any] | list[dict[str, Any]], who: Caller, platfo
 
 
 @router.post("/lineage", status_code=201)
-def note_lineage(body: Derivation | dict[str, Any], who: Caller, platform: Served) -> dict[str, int]:
+def note_lineage(
+    body: Annotated[Derivation | dict[str, Any], Field(union_mode="left_to_right")], who: Caller, platform: Served
+) -> dict[str, int]:
     """Tell of a model that was made out of tables; needs CREATE MODEL, or MODIFY for a table.
 
     OpenLineage events are taken here too: this is where its clients send them when only a server is named.
