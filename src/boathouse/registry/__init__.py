@@ -1,6 +1,6 @@
 """Models and versions under `env.schema.model`, their stages and aliases; MLflow is imported on demand."""
 
-from boathouse.registry.actor import MAY_LOG, MAY_READ, Actor, acting_as
+from boathouse.registry.actor import MAY_LOG, MAY_READ, Actor, Denied, acting_as, unheard
 from boathouse.registry.embedding import local_artifacts, mlflow_stores, prepare_mlflow, quietly
 from boathouse.registry.ownership import check_files, check_owner
 from boathouse.registry.service import UNSET, Registry
@@ -30,6 +30,7 @@ __all__ = [
     "STAGING",
     "UNSET",
     "Actor",
+    "Denied",
     "ModelInfo",
     "Registry",
     "StageChange",
@@ -42,4 +43,5 @@ __all__ = [
     "mlflow_stores",
     "prepare_mlflow",
     "quietly",
+    "unheard",
 ]

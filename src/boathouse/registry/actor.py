@@ -15,12 +15,20 @@ MAY_READ = ("RUN", "DEPLOY", "SELECT", "EXECUTE", "MANAGE")
 MAY_LOG = ("RUN", "MODIFY", "CREATE MODEL", "MANAGE")
 
 
+Denied = Callable[[str, str, str], None]
+"""Hears of a refusal: (principal, privilege, name)."""
+
+
+def unheard(_principal: str, _privilege: str, _name: str) -> None:
+    """Refusals that no audit log hears of."""
+
+
 @dataclass(frozen=True)
 class Actor:
     """A principal inside an environment; `allow(privilege, name)` answers for a catalog, schema or model.
 
     A bound actor (a task, a token made for one environment) changes nothing in other environments, whatever
-    its grants; for a person the environment only completes names.
+    its grants; for a person the environment only completes names. `denied` hears of every refusal.
     """
 
     principal: str
@@ -28,6 +36,7 @@ class Actor:
     environment: str | None = None
     scratch: str | None = None
     bound: bool = True
+    denied: Denied = unheard
 
     def full(self, name: str) -> str:
         """A model's full name: two levels mean this actor's environment. Raises InvalidName."""
@@ -44,12 +53,14 @@ class Actor:
         """
         catalog = name.partition(".")[0]
         if self.bound and self.environment not in (None, catalog):
+            self.denied(self.principal, privileges[0], name)
             raise NotPermitted(
                 f"{self.principal} works in {self.environment} and cannot change {name}: "
                 f"models are made and moved inside their own environment, {catalog}",
                 missing={"environment": catalog, "on": name},
             )
         if not self.may(privileges, name):
+            self.denied(self.principal, privileges[0], name)
             raise NotPermitted(
                 f"{self.principal} lacks {' or '.join(privileges)} on {name}; ask for "
                 f"`boathouse grants add '{privileges[0]}' --model {name} --to {self.principal}`",

@@ -74,6 +74,7 @@ class ModelStore(SqlAlchemyStore):
     def get_model_version_download_uri(self, name: str, version: Any) -> Any:
         full = self._seen(name)
         if not self._actor.allow("EXECUTE", full):
+            self._actor.denied(self._actor.principal, "EXECUTE", full)
             raise NotPermitted(f"{self._actor.principal} lacks EXECUTE on {full}, which loading it takes")
         return super().get_model_version_download_uri(full, version)
 

@@ -20,9 +20,14 @@ class Dispatcher:
 
     def __init__(self, api: App, platform: Platform) -> None:
         self._api = api
+
+        def denied(principal: str, privilege: str, name: str) -> None:
+            platform.audit.record(principal, f"denied {privilege}", name, {"through": "MLflow"}, "denied")
+
         self._mlflow = create_mlflow_app(
             platform.registry, platform.settings.path("mlflow-artifacts").as_uri(), platform.identities.authenticate,
             partial(allows, platform), session=platform.logins.identify, cookie=COOKIE, login_url="/login",
+            denied=denied,
         )  # fmt: skip
 
     def warm_up(self) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import anyio.to_thread
 
-from boathouse.registry import Registry, mlflow_stores, prepare_mlflow, quietly
+from boathouse.registry import Denied, Registry, mlflow_stores, prepare_mlflow, quietly, unheard
 from boathouse.server.mlflow_guard import Allow, Authenticate, Guard, Receive, Scope, Send, owns
 
 __all__ = ["MlflowApp", "create_mlflow_app", "owns", "prepare_mlflow"]
@@ -88,7 +88,7 @@ class Mlflow(Guard):
 def create_mlflow_app(
     registry: Registry, artifact_root: str, authenticate: Authenticate, allow: Allow, *,
     session: Authenticate | None = None, cookie: str | None = None, login_url: str | None = None,
-    environments: Sequence[str] = ("dev", "staging", "prod"),
+    environments: Sequence[str] = ("dev", "staging", "prod"), denied: Denied = unheard,
 ) -> Mlflow:  # fmt: skip
     """MLflow as one ASGI app for every path that `owns` names.
 
@@ -96,11 +96,11 @@ def create_mlflow_app(
     answers for a catalog (one level), a schema (two) or a model (three). `cookie` names the session cookie,
     for whose value `session(value)` answers as `authenticate` does; browsers without one go to `login_url`.
     Who is bound to no environment works in the one that is asked for, else in the first of `environments` that
-    they may use.
+    they may use. `denied(principal, privilege, name)` hears of refusals.
     """
     app = MlflowApp(registry, artifact_root)
     return Mlflow(app, registry, authenticate, allow, session=session, cookie=cookie, login_url=login_url,
-                  environments=environments)  # fmt: skip
+                  environments=environments, denied=denied)  # fmt: skip
 
 
 @functools.cache

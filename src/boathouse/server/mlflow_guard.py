@@ -16,7 +16,7 @@ import anyio.to_thread
 
 from boathouse.database import Database
 from boathouse.errors import BoathouseError, InvalidInput, NotFound, NotPermitted, Unauthenticated
-from boathouse.registry import MAY_LOG, MAY_READ, Actor, acting_as, check_files
+from boathouse.registry import MAY_LOG, MAY_READ, Actor, Denied, acting_as, check_files, unheard
 from boathouse.server.mlflow_routes import ROUTES
 
 Scope = MutableMapping[str, Any]
@@ -72,9 +72,10 @@ class Guard:
     def __init__(
         self, app: App, database: Database, authenticate: Authenticate, allow: Allow, *,
         session: Authenticate | None = None, cookie: str | None = None, login_url: str | None = None,
-        environments: Sequence[str] = ("dev", "staging", "prod"),
+        environments: Sequence[str] = ("dev", "staging", "prod"), denied: Denied = unheard,
     ) -> None:  # fmt: skip
         self._app = app
+        self._denied = denied
         self._database = database
         self._authenticate = authenticate
         self._allow = allow
@@ -125,15 +126,18 @@ class Guard:
         wanted = identity.environment or asked
         usable = [e for e in ([wanted] if wanted else self._environments) if allow("USE CATALOG", e)]
         if not usable:
+            self._denied(identity.principal, "USE CATALOG", wanted or self._environments[0])
             raise NotPermitted(f"{identity.principal} lacks USE CATALOG on {wanted or ' and '.join(self._environments)}")
         environment = usable[0]
         bound = identity.environment is not None
-        actor = Actor(identity.principal, allow, environment, getattr(identity, "scratch", None), bound)
+        actor = Actor(identity.principal, allow, environment, getattr(identity, "scratch", None), bound, self._denied)
         writes = kind in ("write", "files-write")
         a_task = getattr(identity, "run_id", None) or actor.scratch
         if writes and not a_task and not actor.may(MAY_LOG, environment):
+            self._denied(actor.principal, MAY_LOG[0], environment)
             raise NotPermitted(f"{actor.principal} lacks {' or '.join(MAY_LOG)} on {environment}, which logging takes")
         if kind in ("read", "files") and not a_task and not actor.may(MAY_READ, environment):
+            self._denied(actor.principal, MAY_READ[0], environment)
             raise NotPermitted(f"{actor.principal} lacks {' or '.join(MAY_READ)} on {environment}, which MLflow's runs take")
         if kind.startswith("files"):
             check_files(self._database, actor, path.partition(FILES)[2].partition("/")[2], write=writes)

@@ -61,8 +61,14 @@ async def mlflow(scope: Any, receive: Any, send: Any) -> None:
 
 
 @pytest.fixture
-def ask(database: Database) -> Ask:
-    guard = Guard(mlflow, database, authenticate, allow, cookie="session", login_url="/login")
+def denials() -> list[tuple[str, str, str]]:
+    return []
+
+
+@pytest.fixture
+def ask(database: Database, denials: list[tuple[str, str, str]]) -> Ask:
+    guard = Guard(mlflow, database, authenticate, allow, cookie="session", login_url="/login",
+                  denied=lambda *what: denials.append(what))  # fmt: skip
 
     def ask(method: str, path: str, token: str | None = "ada", **headers: str) -> httpx.Response:
         if token:
@@ -171,6 +177,13 @@ def test_only_those_who_may_work_in_the_environment_log_runs(ask: Ask) -> None:
     assert ask("POST", create, "eve").status_code == 403
     assert ask("POST", RUNS, "eve").status_code == 200
     assert ask("POST", RUNS, "lee").status_code == 403
+
+
+def test_refusals_are_told_to_the_audit_log(ask: Ask, denials: list[tuple[str, str, str]]) -> None:
+    ask("POST", "/api/2.0/mlflow/runs/create", "eve")
+    ask("POST", RUNS, "lee")
+    ask("POST", RUNS, "ada")
+    assert denials == [("eve", "RUN", "dev"), ("lee", "RUN", "dev")]
 
 
 def test_files_are_written_below_runs_of_ones_own_environment(ask: Ask, database: Database) -> None:
