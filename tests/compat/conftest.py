@@ -67,9 +67,9 @@ def python() -> Path:
 
 
 @pytest.fixture(scope="module")
-def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+def live(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     home = tmp_path_factory.mktemp("home")
-    tokens = _furnish(home)
+    tokens = _furnish(home, many=getattr(request.module, "MANY", 0))
     environ = {k: v for k, v in os.environ.items() if not k.startswith("BOATHOUSE_")}
     command = [str(Path(sys.executable).with_name("boathouse")), "--home", str(home), "up", "--port", "0"]
     log = (home / "up.log").open("w")
@@ -91,8 +91,8 @@ def _address(home: Path, server: "subprocess.Popen[bytes]") -> str:
     return str(json.loads((home / "server.json").read_text())["url"])
 
 
-def _furnish(home: Path) -> dict[str, str]:
-    """People and tables, before the server starts."""
+def _furnish(home: Path, many: int) -> dict[str, str]:
+    """People and tables, before the server starts; `many` of them in a schema of their own, where a module asks for that."""
     with Platform(load({}, home=str(home))) as platform:
         for name in ("ann", "bob"):
             platform.identities.create(name, "user")
@@ -105,7 +105,7 @@ def _furnish(home: Path) -> dict[str, str]:
         outside.mkdir()
         admin = Identity(platform.operator, platform.identities.groups_of(platform.operator))
         platform.locations.create(admin, "outside", outside.as_uri())
-        for number in range(103):
+        for number in range(many):
             platform.catalog.create_table(operator, TableSpec(f"dev.many.t{number:03}", pa.schema([("n", pa.int64())])))
         tokens = {name: platform.identities.issue(name) for name in ("ann", "bob")}
         return tokens | {"root": platform.home.operator_token() or ""}

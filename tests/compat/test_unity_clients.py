@@ -11,13 +11,15 @@ pytestmark = pytest.mark.xdist_group("compat")
 Client = Callable[..., Any]
 ROWS = [{"id": 1, "city": "Oslo", "fare": 10.5}, {"id": 2, "city": "Rome", "fare": 7.25}, {"id": 3, "city": "Oslo", "fare": 3.0},
         {"id": 4, "city": None, "fare": 8.0}]  # fmt: skip
+MANY = 103
+"""More tables in `dev.many` than a page holds."""
 REFUSED = [403, "PERMISSION_DENIED"]
 
 
 def test_polars_reads_makes_writes_and_drops_tables(client: Client) -> None:
     said = client("polars_catalog", "root", "works")
     assert said["catalogs"] == ["dev", "prod", "staging"]
-    assert (said["schemas"], said["left"], said["many"]) == (["lab", "many"], ["lab", "many"], 103)
+    assert (said["schemas"], said["left"], said["many"]) == (["lab", "many"], ["lab", "many"], MANY)
     assert said["columns"] == [["id", "LONG"], ["city", "STRING"], ["fare", "DOUBLE"]]
     assert said["rows"] == ROWS
     assert (said["made"], said["written"]) == (["counts", "MANAGED", True], 4)
@@ -41,7 +43,7 @@ def test_polars_without_grants_sees_nothing(client: Client) -> None:
 def test_daft_lists_and_reads(client: Client) -> None:
     said = client("daft_catalog", "root", "works")
     assert said["schemas"] == ["dev.lab", "dev.many"]
-    assert (said["many"], said["rows"], said["through_catalog"], said["there"]) == (103, ROWS, 4, True)
+    assert (said["many"], said["rows"], said["through_catalog"], said["there"]) == (MANY, ROWS, 4, True)
 
 
 def test_daft_without_grants_sees_nothing(client: Client) -> None:
@@ -94,7 +96,7 @@ def test_databricks_sdk_does_all_that_the_caller_may(client: Client) -> None:
     assert (said["me"], said["catalogs"]) == (["ann", ["data-scientists"]], ["dev", "prod", "staging"])
     assert said["schema"] == "dev.sdk"
     assert said["table"] == ["dev.sdk.events", "ann", [["id", "bigint", None], ["day", "date", 0]]]
-    assert (said["exists"], said["many"], said["summaries"]) == ([True, False], 103, ["dev.lab.trips"])
+    assert (said["exists"], said["many"], said["summaries"]) == ([True, False], MANY, ["dev.lab.trips"])
     assert (said["key"], said["tags"]) == (["events_pk", ["id"]], [["team", "lab"]])
     assert (said["token"], said["revoked"]) == (["ann", True], "Unauthenticated UNAUTHENTICATED")
     assert (said["metastore"], said["not_found"]) == (["boathouse", "dev"], "NotFound TABLE_NOT_FOUND")
