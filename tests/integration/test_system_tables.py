@@ -10,8 +10,9 @@ def test_the_audit_log_and_lineage_can_be_asked_in_sql(lake: Lake) -> None:
     assert lake.call("POST", "/api/v1/system-tables")["rows"] > 0
     made = lake.sql("select subject from system.audit where action = 'create table' and subject like '%.raw.%' order by 1")
     assert [r["subject"] for r in made.to_dicts()] == ["dev.raw.a", "dev.raw.b"]
-    edges = lake.sql("select source, target from system.lineage where target = 'dev.raw.b'").to_dicts()
-    assert edges == [{"source": "dev.raw.a", "target": "dev.raw.b"}]
+    columns = "columns->>'$.columns.x.x' as x"
+    edges = lake.sql(f"select source, target, {columns} from system.lineage where target = 'dev.raw.b'").to_dicts()
+    assert edges == [{"source": "dev.raw.a", "target": "dev.raw.b", "x": "IDENTITY"}]
     people = lake.sql("select subject from prod.system.audit where action like 'create%' and subject = 'zoe'").to_dicts()
     assert people == [{"subject": "zoe"}]
 

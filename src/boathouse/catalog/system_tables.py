@@ -15,7 +15,7 @@ import pyarrow as pa
 import sqlalchemy as sa
 
 from boathouse import clock
-from boathouse.catalog.lineage.store import reads, writes
+from boathouse.catalog.lineage.store import mappings, reads, writes
 from boathouse.catalog.service import Catalog
 from boathouse.catalog.spec import TableSpec
 from boathouse.catalog.store import audit
@@ -57,13 +57,14 @@ LINEAGE = Exported(
     pa.schema([
         ("id", pa.int64()), ("at", _TIME), ("source", pa.string()), ("source_version", pa.string()), ("target", pa.string()),
         ("target_version", pa.string()), ("operation", pa.string()), ("how", pa.string()), ("run_id", pa.string()),
-        ("principal", pa.string()),
+        ("job", pa.string()), ("principal", pa.string()), ("columns", pa.string()),
     ]),
     sa.select(
         reads.c.id, reads.c.source, reads.c.version.label("source_version"), writes.c.target,
         writes.c.target.label("subject"), writes.c.version.label("target_version"), writes.c.operation, reads.c.how,
-        writes.c.run_id, writes.c.principal, writes.c.at,
-    ).join(writes, writes.c.id == reads.c.write_id).order_by(reads.c.id),
+        writes.c.run_id, writes.c.job, writes.c.principal, mappings.c.body.label("columns"), writes.c.at,
+    ).join(writes, writes.c.id == reads.c.write_id).outerjoin(mappings, mappings.c.id == reads.c.mapping_id)
+    .order_by(reads.c.id),
     lambda number: reads.c.id > number, lambda row: int(row["id"]),
 )  # fmt: skip
 
