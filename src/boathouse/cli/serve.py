@@ -49,7 +49,7 @@ def up(
         say(f"Boathouse is at {url}  (home {platform.settings.home})")
         say(f"Log in: {url}{platform.operator_link()}  (good once; `boathouse ui` makes another)")
         if flight:
-            say(f"Arrow Flight SQL is at {flight.start()}")
+            say(f"Arrow Flight SQL is at {flight.url}")
         say("Ctrl-C ends it.")
         try:
             while True:

@@ -1,5 +1,7 @@
 """Arrow Flight SQL with ADBC's driver: rows, parameters, metadata, under grants; denials, large results, cancelling."""
 
+import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -43,7 +45,6 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
 @pytest.fixture(scope="module")
 def server(platform: Platform) -> Iterator[FlightSql]:
     made = FlightSql(platform)
-    made.start()
     yield made
     made.stop()
 
@@ -201,6 +202,18 @@ def test_a_prepared_statement_is_its_makers_own(platform: Platform, server: Flig
         assert client.get_flight_info(command, _options(platform, "root")).schema.names == ["id"]
         with pytest.raises(pa.ArrowKeyError, match="no such prepared statement"):
             client.get_flight_info(command, _options(platform, "ann"))
+
+
+def test_the_process_hears_its_own_signals_while_the_server_answers(server: FlightSql) -> None:
+    heard: list[int] = []
+    former = signal.signal(signal.SIGTERM, lambda number, _: heard.append(number))
+    try:
+        os.kill(os.getpid(), signal.SIGTERM)
+        _wait(lambda: bool(heard))
+        with fl.FlightClient(server.url) as client, pytest.raises(fl.FlightUnauthenticatedError):
+            list(client.list_actions())
+    finally:
+        signal.signal(signal.SIGTERM, former)
 
 
 def _options(platform: Platform, who: str) -> fl.FlightCallOptions:

@@ -30,7 +30,10 @@ _CANCELLED, _NOT_CANCELLABLE = 1, 3
 
 
 class FlightSql(fl.FlightServerBase):  # type: ignore[misc]
-    """Answers Flight SQL's commands over a platform, on loopback."""
+    """Answers Flight SQL's commands over a platform, on loopback, from when it is made until `stop`.
+
+    `serve` is never called: it would only wait, and take the process's signals away from whoever waits for them.
+    """
 
     def __init__(self, platform: Platform, port: int = 0) -> None:
         try:
@@ -40,17 +43,11 @@ class FlightSql(fl.FlightServerBase):  # type: ignore[misc]
         self._platform = platform
         self._prepared = PreparedStatements()
         self._streams = Streams(platform)
-        self._thread = threading.Thread(target=self.serve, name="flight", daemon=True)
 
     @property
     def url(self) -> str:
         """Where it answers."""
         return f"grpc://127.0.0.1:{self.port}"
-
-    def start(self) -> str:
-        """Answer from a thread; the address."""
-        self._thread.start()
-        return self.url
 
     def stop(self) -> None:
         """Answer no more; what runs is ended."""
