@@ -150,3 +150,13 @@ def test_a_search_finds_models_by_their_inputs(story: Lake, person: Any) -> None
     assert found["table", "dev.features.weather"] == {"column"}
     with person("noel") as noel:
         assert noel.search("celsius") == []
+
+
+def test_who_may_write_a_volume_may_say_what_its_files_were_made_of(story: Lake, person: Any) -> None:
+    story.volumes.create("raw.exports")
+    told = {"target": "volume:dev.raw.exports", "version": None, "sources": [["dev.raw.weather", "1", "inferred"]]}
+    with person("vera", ("USE SCHEMA", "schema", "dev.raw"), ("WRITE VOLUME", "volume", "dev.raw.exports")) as vera:
+        vera.call("POST", "/api/v1/lineage", told)
+        assert story.lineage("volume:raw.exports") == []  # of what she may not see she can tell nothing
+    with person("vince", ("USE SCHEMA", "schema", "dev.raw")) as vince, pytest.raises(NotPermitted, match="WRITE VOLUME"):
+        vince.call("POST", "/api/v1/lineage", told)

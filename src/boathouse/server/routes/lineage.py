@@ -73,7 +73,7 @@ def openlineage(body: dict[str, Any] | list[dict[str, Any]], who: Caller, platfo
 def note_lineage(
     body: Annotated[Derivation | dict[str, Any], Field(union_mode="left_to_right")], who: Caller, platform: Served
 ) -> dict[str, int]:
-    """Tell of a model that was made out of tables; needs CREATE MODEL, or MODIFY for a table.
+    """Tell what something was made out of; needs CREATE MODEL for a model, WRITE VOLUME for a volume, MODIFY for a table.
 
     OpenLineage events are taken here too: this is where its clients send them when only a server is named.
     """
@@ -82,6 +82,8 @@ def note_lineage(
     kind, _, name = body.target.rpartition(":")
     if kind == "model":
         platform.access.authorize(who, "CREATE MODEL", "schema", name.rpartition(".")[0])
+    elif kind == "volume":
+        platform.access.authorize(who, "WRITE VOLUME", "volume", name)
     else:
         platform.access.authorize(who, "MODIFY", "table", name)
     sources = [Source(*s) for s in body.sources]
