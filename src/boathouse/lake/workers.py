@@ -20,6 +20,8 @@ from boathouse.lake.wire import Failed, Finished, Message, Parse, Parsed, Run, S
 
 _REQUESTS_EACH = 1000
 _WAITING = 64
+_IDLE = 300.0
+"""Seconds after which a worker that was not needed is let go, while another one waits."""
 _GRACE = 2.0
 _PASSED_ON = ("PATH", "LANG", "LC_ALL", "TZ", "TZDIR", "SSL_CERT_FILE", "SSL_CERT_DIR", "LD_LIBRARY_PATH")
 
@@ -43,6 +45,7 @@ class WorkerProcess:
         self._number = 0
         self._busy = False
         self._broken = False
+        self.idle_since = 0.0
 
     @property
     def pid(self) -> int:
@@ -245,7 +248,10 @@ class WorkerPool:
         with self._changed:
             kept = worker.usable and not self._closed
             if kept:
+                worker.idle_since = time.monotonic()
                 self._idle.append(worker)
+                while worker.idle_since - self._idle[0].idle_since > _IDLE:
+                    self._drop(self._idle.pop(0))
             else:
                 self._drop(worker)
             self._changed.notify()
