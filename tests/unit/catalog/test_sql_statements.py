@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from boathouse.errors import AlreadyExists, BoathouseError, InvalidInput, NotFound, NotPermitted
+from boathouse.errors import AlreadyExists, BoathouseError, InvalidInput, NotFound, NotPermitted, from_dict
 from boathouse.identity import Identity
 
 OWNER = Identity("olga")
@@ -98,11 +98,13 @@ def test_rows_are_inserted_by_place_and_by_name(world: Any) -> None:
         ("DELETE FROM raw.plain; DROP TABLE raw.plain", "one statement at a time"),
         ("WITH x AS (SELECT 1) INSERT INTO raw.plain SELECT 1, 'x', now()", "one query is expected"),
         ("MERGE INTO raw.keyed USING (SELECT 1 AS id) ON true WHEN MATCHED THEN DELETE", "needs a name"),
+        ("MERGE INTO raw.keyed k USING raw.plain p ON sqrt(k.id) = p.id WHEN MATCHED THEN DELETE", "in the source of the MERGE"),
     ],
 )  # fmt: skip
 def test_what_is_not_done_says_what_to_do(world: Any, statement: str, reason: str) -> None:
-    with pytest.raises(BoathouseError, match=reason):
+    with pytest.raises(BoathouseError, match=reason) as refused:
         world.do(statement)
+    assert type(from_dict(refused.value.to_dict(), 400)) is type(refused.value)
     assert len(rows(world, "FROM raw.plain")) == 3
 
 

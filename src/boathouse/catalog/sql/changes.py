@@ -95,7 +95,10 @@ class Changes:
             st.CreateView: self._create_view, st.Insert: self._insert, st.Delete: self._delete, st.Update: self._update,
             st.Merge: self._merge, st.Optimize: self._optimize, st.Vacuum: self._vacuum,
         }  # fmt: skip
-        return does[type(statement)](asking, statement)
+        try:
+            return does[type(statement)](asking, statement)
+        except NotAlike as reason:
+            raise InvalidInput(f"{reason}: compute it in the source of the MERGE") from reason
 
     def _create_schema(self, asking: Asking, said: st.CreateSchema) -> Outcome:
         name = asking.schema_name(said.name)

@@ -25,8 +25,8 @@ _SUMS = {exp.Add: "+", exp.Sub: "-", exp.Mul: "*"}
 _TEXT_FUNCTIONS = {exp.Lower: "lower", exp.Upper: "upper"}
 
 
-class NotAlike(InvalidInput):
-    """An expression may mean something else in the engine that commits."""
+class NotAlike(Exception):
+    """An expression may mean something else in the engine that commits. Nobody outside hears of it by this name."""
 
 
 class Columns:

@@ -2,7 +2,7 @@
 
 import threading
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -27,7 +27,6 @@ from boathouse.identity import Identity
 from boathouse.lake import UNKNOWN, QueryFailed, Run, WorkerPool, WorkerProcess, write_rows
 
 Parameters = Mapping[str, Any] | Sequence[Any]
-ReadHook = Callable[[Identity, Mapping[str, int]], None]
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,7 @@ class SqlDesk:
     """Runs users' queries, locked down, within limits of time and memory. Close it to end its workers."""
 
     def __init__(self, catalog: Catalog, pool: WorkerPool | None = None, seconds: float = 300,
-                 identify: Identify = Identity, on_read: ReadHook | None = None) -> None:  # fmt: skip
+                 identify: Identify = Identity) -> None:  # fmt: skip
         self._pool = pool or WorkerPool()
         self._seconds = seconds
         self._planner = Planner(catalog, identify)
@@ -56,7 +55,6 @@ class SqlDesk:
         self._access = catalog.access
         self._audit = catalog.audit
         self._queries = Queries()
-        self._on_read = on_read
 
     @contextmanager
     def run(self, identity: Identity, query: str, environment: str, *, parameters: Parameters | None = None,
@@ -187,8 +185,6 @@ class SqlDesk:
             rows = RowStream(ticket.query.id, chunks, plan.versions, plan.origin)
             try:
                 next(chunks)  # planned, and its first rows are there
-                if self._on_read:
-                    self._on_read(identity, plan.versions)
                 yield rows
             finally:
                 if not rows.complete or next(chunks, None) is not None:  # whoever asked has seen enough, or the query failed
