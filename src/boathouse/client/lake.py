@@ -6,6 +6,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
@@ -50,7 +51,6 @@ class Lake(Loading):
         self._environment = self._who.get("environment") or environment
         self._scratch: str | None = self._who.get("scratch")
         self._run = run or RunFacts()
-        self._engine = Engine()
         self._reads = Reads(self.complete)
         self._on_close = on_close
         self.jobs = Jobs(http, self._environment, self._scratch)
@@ -73,10 +73,10 @@ class Lake(Loading):
         """The run this code is part of."""
         return self._run
 
-    @property
+    @cached_property
     def engine(self) -> Engine:
-        """The DuckDB engine that computes in this process."""
-        return self._engine
+        """The DuckDB engine that computes in this process; made when first needed."""
+        return Engine()
 
     def complete(self, name: str) -> str:
         """A two-level name with the environment put before it. Raises InvalidName."""
@@ -91,7 +91,7 @@ class Lake(Loading):
         answer = Answer(self.http, {"query": query, "environment": self._environment, "parameters": params})
         for name, version in _versions(answer.reader.schema.metadata):
             self.note_read(name, version)
-        return relation_over(self._engine, answer.reader, origin_of(answer.reader), answer.close)
+        return relation_over(self.engine, answer.reader, origin_of(answer.reader), answer.close)
 
     def work(self, name: str, operation: str, arguments: Mapping[str, Any], rows: Frame | None) -> tuple[Any, pa.Table]:
         """An operation on a table that the server does, for callers whose store gives no keys of their own."""
@@ -108,7 +108,7 @@ class Lake(Loading):
         def reopen(privilege: str) -> TableAccess:
             return self._open(full, (privilege,))
 
-        return Table(access, self, self._engine, reopen)
+        return Table(access, self, self.engine, reopen)
 
     def table_info(self, name: str) -> TableInfo:
         """A table's description. Raises NotFound, NotPermitted."""

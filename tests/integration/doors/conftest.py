@@ -1,45 +1,27 @@
-"""Every door of the house: each HTTP route and each verb of the command line, tried by each persona and by nobody.
-
-`doors/http.txt` and `doors/cli.txt` hold one line a door. A route or verb that has no line fails the test, and the
-failure prints the line to add, with what was found: read it before you believe it.
-"""
+"""A home with something behind every door, a person of each group, and what a door uses up made anew for each try."""
 
 import itertools
-import json
 import re
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import click
-import pyarrow as pa
 import pytest
 import sqlalchemy as sa
-import typer
-from fastapi.testclient import TestClient
 
 from boathouse import clock
 from boathouse.catalog import Column, FunctionInfo, TableSpec
-from boathouse.cli.app import app as command_line
 from boathouse.environments import share
 from boathouse.environments import store as code_tables
 from boathouse.identity import Identity
-from boathouse.lake import DeltaFolder, packed, schema_of
+from boathouse.lake import DeltaFolder, schema_of
 from boathouse.platform import Platform
 from boathouse.registry import prepare_mlflow
 from boathouse.server import Server
-from boathouse.server.app import create_app
-from boathouse.server.mlflow_guard import owns
-from boathouse.server.mlflow_routes import ROUTES as MLFLOW
 from boathouse.settings import load
 
-pytestmark = pytest.mark.xdist_group("doors")
-HERE = Path(__file__).parent / "doors"
-PERSONAS = ("nobody", "analyst", "engineer", "scientist", "mlengineer", "admin", "jobs")
-"""The columns of the tables; `jobs` is prod's service principal."""
 GROUPS = {"analyst": "business-analysts", "engineer": "data-engineers", "scientist": "data-scientists",
           "mlengineer": "ml-engineers"}  # fmt: skip
 RUN = "0123456789abcdef"
@@ -48,26 +30,6 @@ JOB = {"tasks": [{"task_key": "load", "sql_task": {"query": "select 1"}}]}
 SOURCE = "def double(x):\n    return 2 * x\n"
 SPEC = ("{serialization_version: 1, input_columns: [], input_tables: [], input_functions: [], label_columns: [], "
         "spine_columns: []}")  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Door:
-    """A line of a table. `expected` has a word for each persona: a status, or `in` for any but 401, 403, 404 and 5xx."""
-
-    name: str
-    asked: str
-    body: str
-    expected: tuple[str, ...]
-
-
-def doors(file: str) -> dict[str, Door]:
-    """The lines of a table, by the name of the door."""
-    found = {}
-    for line in (HERE / file).read_text().splitlines():
-        if line and not line.startswith("#"):
-            name, asked, body, expected = (cell.strip().removeprefix("-") for cell in line.split(" | "))
-            found[name] = Door(name, asked, body, tuple(expected.split()))
-    return found
 
 
 @pytest.fixture(scope="module")
@@ -80,14 +42,6 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
         _data(opened)
         _code(opened)
         yield opened
-
-
-@pytest.fixture(scope="module")
-def server(platform: Platform) -> Iterator[Server]:
-    made = Server(platform)
-    made.start()
-    yield made
-    made.stop()
 
 
 @pytest.fixture(scope="module")
@@ -160,6 +114,14 @@ def _code(platform: Platform) -> None:
             checks={}, opened_by="mlengineer", opened_at=clock.now()))  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def server(platform: Platform) -> Iterator[Server]:
+    made = Server(platform)
+    made.start()
+    yield made
+    made.stop()
+
+
 class Fresh:
     """What a door uses up, made anew for each try: `@table` in a line becomes a table that is there."""
 
@@ -173,6 +135,17 @@ class Fresh:
 
     def _arrow(self, _persona: str) -> str:
         return "ARROW"
+
+    def _csv(self, persona: str) -> str:
+        path = Path(self._folder(persona)) / "rows.csv"
+        path.write_text("id,name\n1,one\n")
+        return str(path)
+
+    def _sqlfunction(self, persona: str) -> str:
+        path = Path(self._folder(persona)) / "f.sql"
+        path.write_text(f"CREATE FUNCTION features.h{next(self._count)}(x DOUBLE) RETURNS DOUBLE LANGUAGE PYTHON AS $$\n"
+                        "return 2 * x\n$$")  # fmt: skip
+        return str(path)
 
     def _folder(self, _persona: str) -> str:
         return tempfile.mkdtemp(dir=self._platform.settings.home)
@@ -231,92 +204,6 @@ class Fresh:
         return self._platform.identities.tokens(self._platform.operator)[0].id
 
 
-def routes(platform: Platform) -> tuple[dict[str, Any], Any]:
-    """`METHOD path` -> the function behind it, of every route, and the app; Unity's second prefix is the first again."""
-    app = create_app(platform)
-    found = dict(_walk(app._api.routes, ""))  # type: ignore[attr-defined]
-    again = {name.replace("/api/2.0/unity", "/api/2.1/unity"): name for name in found if "/api/2.0/unity" in name}
-    for name, second in again.items():
-        assert found.pop(second) is found[name], f"{second} is not {name}"
-    return found, app
-
-
-def _walk(inside: Any, prefix: str) -> Iterator[tuple[str, Any]]:
-    for route in inside:
-        if hasattr(route, "original_router"):
-            yield from _walk(route.original_router.routes, prefix + route.include_context.prefix)
-        else:
-            assert hasattr(route, "methods"), f"{route} is no route that this test knows how to try"
-            yield from ((f"{m} {prefix}{route.path}", route.endpoint) for m in route.methods - {"HEAD"})
-
-
-def verbs() -> list[str]:
-    """Every verb of the command line."""
-
-    def walk(command: click.Command, words: tuple[str, ...]) -> Iterator[str]:
-        below: dict[str, click.Command] = getattr(command, "commands", {})
-        if not below:
-            yield " ".join(words)
-        for name, child in below.items():
-            yield from walk(child, (*words, name))
-
-    return list(walk(typer.main.get_command(command_line), ()))
-
-
-def judged(door: Door, found: list[str]) -> str:
-    """What is wrong with what was found, as the line that would be right; empty where nothing is."""
-    expected = door.expected or ("?",) * len(PERSONAS)
-    pairs = list(zip(expected, found, strict=True))
-    if all(want == got or (want == "in" and got not in ("401", "403", "404") and got < "500") for want, got in pairs):
-        return ""
-    return f"{door.name} | {door.asked or '-'} | {door.body or '-'} | {' '.join(found)}\n    not: {' '.join(expected)}"
-
-
-def send(client: TestClient, door: Door, fresh: Fresh, persona: str, token: str) -> str:
-    """The status that a persona gets; the way to the login counts as 401."""
-    method, path = door.name.split()[-2:]
-    url = fresh.fill(door.asked or path, persona)
-    headers = {"Authorization": f"Bearer {token}"} if persona != "nobody" else {}
-    sent: dict[str, Any] = {} if method == "GET" else _sent(fresh.fill(door.body, persona))
-    answer = client.request(method, url, headers=headers, follow_redirects=False, **sent)
-    if answer.status_code == 303 and answer.headers["location"].startswith("/login"):
-        return "401"
-    return str(answer.status_code)
-
-
-def _sent(body: str) -> dict[str, Any]:
-    """A body as the client sends it: JSON, `@arrow` for a message without rows, else a form."""
-    if body.startswith("{"):
-        return {"json": json.loads(body)}
-    if body == "ARROW":
-        return {"content": b"".join(packed({}, pa.table({})))}
-    return {"data": dict(pair.split("=", 1) for pair in body.split("&") if pair)}
-
-
-def test_every_route_lets_in_whom_it_should_and_nobody_else(platform: Platform, tokens: dict[str, str]) -> None:
-    table, wrong, fresh = doors("http.txt"), [], Fresh(platform)
-    there, app = routes(platform)
-    assert (gone := sorted(set(table) - set(there))) == [], f"lines of routes that are gone: {gone}"
-    with TestClient(app, raise_server_exceptions=False, base_url="http://127.0.0.1") as client:
-        for name in there:
-            door = table.get(name, Door(name, "", "", ()))
-            wrong.append(judged(door, [send(client, door, fresh, persona, tokens[persona]) for persona in PERSONAS]))
-    app.close()
-    assert not any(wrong), "\n".join(["doors/http.txt:", *filter(None, wrong)])
-
-
-def test_mlflows_paths_are_guarded_by_their_class(platform: Platform, tokens: dict[str, str]) -> None:
-    table, wrong, fresh = doors("mlflow.txt"), [], Fresh(platform)
-    assert {kind for kind, _, _ in MLFLOW} == {name.split()[0] for name in table} | {"page"}
-    app = create_app(platform)
-    with TestClient(app, raise_server_exceptions=False, base_url="http://127.0.0.1") as client:
-        for door in table.values():
-            found = [send(client, door, fresh, persona, f"{tokens[persona]}@prod") for persona in PERSONAS]
-            wrong.append(judged(door, found))
-        for kind, path, methods in MLFLOW:
-            plain = "/mlflow/" if kind == "page" else re.sub("<[^>]*>", "x", path)
-            if kind != "open" and owns(plain):
-                answers = {client.request(method, plain).status_code for method in methods.split()}
-                wrong += [f"{kind} {methods} {plain}: {answers}"] if answers != {404 if kind == "refused" else 401} else []
-    app.close()
-    assert not any(wrong), "\n".join(["doors/mlflow.txt:", *filter(None, wrong)])
+@pytest.fixture(scope="module")
+def fresh(platform: Platform) -> Fresh:
+    return Fresh(platform)
