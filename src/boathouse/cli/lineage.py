@@ -49,18 +49,28 @@ def lineage(
     if as_json:
         dump(edges)
     elif any(edge.get("columns") for edge in edges):
-        show(_columns(edges), ["source", "column", "target", "target_column", "how"], False)
+        _show_columns(edges)
     else:
         show(edges, ["source", "source_version", "target", "target_version", "how", "job", "at"], False,
              empty=f"no lineage is recorded for {name}")  # fmt: skip
 
 
-def _columns(edges: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [
+def _show_columns(edges: list[dict[str, Any]]) -> None:
+    """What values are made of; below that, what decides which rows there are."""
+    steps = [
         {"source": e["source"], "column": c["source"], "target": e["target"], "target_column": c["target"],
-         "how": ", ".join(h.lower() for h in c["how"])}
+         "how": ", ".join(h.lower() for h in c["how"]), "decides": _decides(c)}
         for e in edges for c in e["columns"]
     ]  # fmt: skip
+    show([s for s in steps if not s["decides"]], ["source", "column", "target", "target_column", "how"], False,
+         empty="no column's values go into it")  # fmt: skip
+    if rows := [s for s in steps if s["decides"]]:
+        say("which rows there are is decided by")
+        show(rows, ["source", "column", "target", "how"], False)
+
+
+def _decides(column: dict[str, Any]) -> bool:
+    return column["target"] == "*" and bool({"FILTER", "JOIN", "GROUP_BY", "SORT"} & set(column["how"]))
 
 
 def trace(

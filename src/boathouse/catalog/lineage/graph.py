@@ -94,12 +94,20 @@ def graph_of(start: str, walks: Sequence[Walk], newest: Mapping[str, int], jobs:
     for step in steps:
         by_pair.setdefault((step.source, step.target), []).append(step)
     found = {(e.source, e.target): e for walk in walks for e in walk.edges}
+    away = {node: steps for walk in reversed(walks) for node, steps in walk.steps.items()}
     edges = [
         _edge(edge, jobs, newest if version is None else {}, tuple(by_pair.get(pair, ())))
-        for pair, edge in sorted(found.items()) if column is None or pair in by_pair
+        for pair, edge in sorted(found.items(), key=lambda kept: _distance(kept[0], away))
+        if column is None or pair in by_pair
     ]  # fmt: skip
     nodes = _nodes(start, version, walks, edges, newest)
     return LineageGraph(start, column, version, nodes, tuple(edges), any(walk.cut for walk in walks))
+
+
+def _distance(pair: tuple[str, str], away: Mapping[str, int]) -> tuple[int, str, str]:
+    """How far an edge is from the start, then by its ends."""
+    source, target = pair
+    return min(away.get(source, 0), away.get(target, 0)), target, source
 
 
 def _edge(edge: LineageEdge, jobs: Mapping[str, str], newest: Mapping[str, int], columns: tuple[ColumnEdge, ...]) -> GraphEdge:
