@@ -68,6 +68,8 @@ def test_the_types_of_a_table_that_is_there_decide(lake: Lake, tmp_path: Path) -
         ("id,n\n9,1\n9,2\n", {"mode": "merge"}, DuplicateKey, "share a key, for example id=9"),
         ("id,n\n9,-5\n", {}, InvalidInput, "refused the WRITE"),
         ("id,n\n9,1\n", {"types": {"what": "int"}}, InvalidInput, "no column 'what'"),
+        ("id,n\n9,1\n", {"primary_keys": ["n"]}, InvalidInput, r"the keys of dev.raw.whole are \(id\)"),
+        ("id,n\n9,1\n", {"types": {"N": "double"}}, InvalidInput, "n is bigint in dev.raw.whole"),
         ("id,n\n9,1\n", {"mode": "replace"}, InvalidInput, "use append, overwrite or merge"),
         ("id,n\n9,1\n", {"encoding": "klingon"}, InvalidInput, "the encoding 'klingon' is unknown"),
     ],

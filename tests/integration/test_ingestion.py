@@ -144,6 +144,16 @@ def test_a_file_that_cannot_be_read_does_not_hold_up_the_others(lake: Lake, fold
     assert lake.sql("SELECT more FROM raw.others WHERE id = 6").to_dicts() == [{"more": 1}]
 
 
+def test_a_file_without_rows_is_taken_in_like_any_other(lake: Lake, folder: Path) -> None:
+    lake.ingest("raw.sparse", folder, settle=0, pattern="*.csv")
+    write(folder, "c.json", "[]")
+    write(folder, "d.csv", "id,x\n")
+    assert lake.ingest("raw.sparse", folder, settle=0, pattern="d.csv").rows == 0
+    assert [f.name for f in lake.ingest("raw.sparse", folder, settle=0, pattern="c.json").files] == ["c.json"]
+    assert lake.ingest("raw.sparse", folder, settle=0).files == ()
+    assert ids(lake, "raw.sparse") == [1, 2, 3]
+
+
 def test_what_cannot_be_is_said_at_once(lake: Lake, folder: Path, tmp_path: Path) -> None:
     for options, error in (({"changed": "guess"}, InvalidInput), ({"mode": "merge"}, InvalidInput), ({"speed": 1}, InvalidInput)):
         with pytest.raises(error):

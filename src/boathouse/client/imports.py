@@ -14,7 +14,18 @@ from boathouse.catalog import Table, TableInfo
 from boathouse.client.import_report import ImportedFile, ImportReport
 from boathouse.client.marks import Mark, TakenMeanwhile, append_missing, numbers
 from boathouse.errors import DuplicateKey, InvalidInput, NotFound, NotPermitted, SchemaMismatch
-from boathouse.lake import UNCHANGED, Commit, InputFile, ReadOptions, Staging, Stream, Typing, column_types, type_named
+from boathouse.lake import (
+    UNCHANGED,
+    Commit,
+    InputFile,
+    ReadOptions,
+    Staging,
+    Stream,
+    Typing,
+    column_types,
+    sql_type,
+    type_named,
+)
 
 if TYPE_CHECKING:
     from boathouse.client.lake import Lake
@@ -94,6 +105,8 @@ class Importer:
         self._id = uuid.uuid4().hex
         self._table = opened(lake, self._name)
         self._keys = tuple(self._table.info.primary_keys) if self._table else options.keys
+        if self._table and options.keys and set(options.keys) != set(self._keys):
+            raise InvalidInput(f"the keys of {self._name} are ({', '.join(self._keys)}), and an import cannot change that")
         if options.mode == "merge" and not self._keys:
             raise InvalidInput(f"{self._name} has no primary keys to merge on; name them with --key")
 
@@ -141,8 +154,10 @@ class Importer:
     def _known(self, staging: Staging) -> dict[str, pa.DataType]:
         """The types that are not inferred: the table's, those the caller gives, and the event time's."""
         there = {c.name.casefold(): c.name for c in staging.columns}
+        if not there and self._table is None:
+            raise InvalidInput(f"{staging.files[0].name} holds no row with a value")
         for name in (*self._options.types, *self._keys):
-            if name.casefold() not in there:
+            if there and name.casefold() not in there:
                 raise InvalidInput(f"the files have no column {name!r} (they have {', '.join(there.values())})")
         given = {name: type_named(kind) for name, kind in self._options.types.items()}
         if self._table is None:
@@ -154,7 +169,10 @@ class Importer:
         known = {f.name: f.type for f in self._table.schema()}
         by_case = {name.casefold(): name for name in known}
         for name, kind in given.items():
-            known.setdefault(by_case.get(name.casefold(), name), kind)
+            there_as = by_case.get(name.casefold())
+            if there_as and known[there_as] != kind:
+                raise InvalidInput(f"{there_as} is {sql_type(known[there_as])} in {self._name}, and an import cannot change that")
+            known[there_as or name] = kind
         return known
 
     def _schema(self, typing: Typing) -> pa.Schema:
@@ -188,8 +206,7 @@ class Importer:
         table = self._table or made
         assert table is not None
         try:
-            found = staging.rows(typing, {name: sql for name, (sql, _) in options.added.items()})
-            return self._commit(table, self._counted(found, rows), rows).version
+            return self._commit(table, self._counted(staging.rows(typing, options.added), rows), rows).version
         except BaseException:
             if made:
                 self._lake.drop_table(made.name)
@@ -217,14 +234,18 @@ class Importer:
         )  # fmt: skip
 
     def _counted(self, rows: Stream, total: int) -> Stream:
-        def counted() -> Iterator[pa.RecordBatch]:
+        def counted(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
             done = 0
-            for batch in rows.open():
+            for batch in reader:
                 yield batch
                 done += batch.num_rows
                 self._progress("writing", done, total)
 
-        return Stream(rows.schema, lambda: pa.RecordBatchReader.from_batches(rows.schema, counted()))
+        def opened() -> pa.RecordBatchReader:
+            reader = rows.open()
+            return pa.RecordBatchReader.from_batches(reader.schema, counted(reader))
+
+        return Stream(rows.schema, opened)
 
     def _keep_rejects(self, staging: Staging) -> str | None:
         """Keep the bad rows before the good ones: a crash in between loses none. Where they are now."""
@@ -234,7 +255,7 @@ class Importer:
             staging.write_rejects(self._options.rejects)
             return str(self._options.rejects)
         table = rejected_table(self._lake, self._name, self._table.info if self._table else None)
-        columns = {"import_id": f"'{self._id}'", "rejected_at": "now()"}
+        columns = {"import_id": (f"'{self._id}'", pa.string()), "rejected_at": ("now()", type_named("timestamp"))}
         if self._marks is None:
             table.append(staging.rejects(columns), sources=self._sources)
         else:

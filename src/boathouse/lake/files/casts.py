@@ -4,7 +4,7 @@ import pyarrow as pa
 
 from boathouse.lake import literals
 from boathouse.lake.files import nested
-from boathouse.lake.files.dates import DateShapes
+from boathouse.lake.files.dates import ISO, DateShapes
 from boathouse.lake.literals import duckdb_type
 
 NUMBER = r"-?(0|[1-9]\d*)?(\.\d*)?([eE][+-]?\d+)?|-?[iI]nf(inity)?|[nN]a[nN]"
@@ -16,6 +16,15 @@ _WHOLE = r"[+-]?\d+(\.0*)?"
 def trimmed(text: str) -> str:
     """SQL of a text without the blanks around it; null where nothing is left."""
     return f"NULLIF(trim({text}), '')"
+
+
+def trusted(text: str, kind: pa.DataType, dates: DateShapes) -> str:
+    """SQL of a type out of an SQL text that is known to fit it."""
+    if pa.types.is_integer(kind) or (dates == ISO and pa.types.is_temporal(kind)):
+        return f"TRY_CAST({text} AS {duckdb_type(kind)})"
+    if pa.types.is_date(kind):
+        return f"CAST({dates.instant(text)} AS DATE)"
+    return cast(text, kind, dates)
 
 
 def cast(text: str, kind: pa.DataType, dates: DateShapes) -> str:  # noqa: PLR0911

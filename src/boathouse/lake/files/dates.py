@@ -11,7 +11,7 @@ _DAY_FIRST = ("%d/%m/%Y", "%d-%m-%Y")
 _MONTH_FIRST = ("%m/%d/%Y", "%m-%d-%Y")
 _TIMES = ("", " %H:%M:%S", " %H:%M", " %I:%M %p", " %I:%M:%S %p", " %H:%M:%S.%f")
 _ZONED = ("%d/%b/%Y:%H:%M:%S %z", "%a, %d %b %Y %H:%M:%S %z", "%a, %d %b %Y %H:%M:%S %Z")
-_FULL_YEAR = r"(^|\D)\d{4}(\D|$)"
+FULL_YEAR = r"(^|\D)\d{4}(\D|$)"
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class DateShapes:
         if self.zoned:
             parts.append(f"try_strptime({text}, {sql_list(self.zoned)})")
         # two digits are no year: 02/01/24 is read as the year 24 otherwise
-        return f"CASE WHEN regexp_matches({text}, '{_FULL_YEAR}') THEN COALESCE({', '.join(parts)}) END"
+        return f"CASE WHEN regexp_matches({text}, '{FULL_YEAR}') THEN COALESCE({', '.join(parts)}) END"
 
 
 ISO = DateShapes()

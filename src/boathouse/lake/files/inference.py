@@ -2,31 +2,34 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import duckdb
 import pyarrow as pa
 
 from boathouse.lake.files.casts import NUMBER, trimmed
-from boathouse.lake.files.dates import DAY_FIRST, ISO, MONTH_FIRST, DateShapes
-from boathouse.lake.files.rows import Kind
+from boathouse.lake.files.dates import DAY_FIRST, FULL_YEAR, ISO, MONTH_FIRST, DateShapes
+from boathouse.lake.files.rows import Kind, sql_list
 
 _SAMPLE = 10_000
 _NEARLY = 0.9
 _AMBIGUOUS = "may be dates with the day or the month first, and stays text; say --date-format"
 _TYPES = {"bigint": pa.int64(), "double": pa.float64(), "boolean": pa.bool_()}
 _CHECKS = {
-    "bigint": "CAST(TRY_CAST(:v AS BIGINT) AS VARCHAR) = :v",
-    "double": f"TRY_CAST(:v AS DOUBLE) IS NOT NULL AND regexp_full_match(:v, '{NUMBER}') "
-              r"AND NOT regexp_full_match(:v, '-?\d{19,}')",
-    "boolean": "lower(:v) IN ('true', 'false')",
+    "bigint": "CAST(TRY_CAST(v AS BIGINT) AS VARCHAR) = v",
+    "double": f"TRY_CAST(v AS DOUBLE) IS NOT NULL AND regexp_full_match(v, '{NUMBER}') "
+              r"AND NOT regexp_full_match(v, '-?\d{19,}')",
+    "boolean": "lower(v) IN ('true', 'false')",
 }  # fmt: skip
 _FACTS = {
-    "values": ":v IS NOT NULL",
-    "timed": "contains(:v, ':')",
-    "plain": r"NOT regexp_matches(:v, '^\d{1,2}[/-]\d+[/-]')",  # the day and the month cannot be taken for each other
+    "values": "v IS NOT NULL",
+    "timed": "contains(v, ':')",
+    "yearly": f"regexp_matches(v, '{FULL_YEAR}')",
+    "plain": r"NOT regexp_matches(v, '^\d{1,2}[/-]\d+[/-]')",  # the day and the month cannot be taken for each other
 }
 _FOUND_OUT = {"iso": ISO, "day_first": DAY_FIRST, "month_first": MONTH_FIRST}
+
+Counts = dict[str, int]
+"""Condition -> how many values meet it."""
 
 
 @dataclass(frozen=True)
@@ -45,13 +48,13 @@ def infer(connection: duckdb.DuckDBPyConnection, view: str, columns: Mapping[str
     `dates` says how dates are written; without it that is found out.
     """
     ways = {"iso": ISO, "given": dates} if dates else _FOUND_OUT
-    wanted = {c: [*_CHECKS, *ways] if kind == "text" else list(ways) for c, kind in columns.items()}
-    sample = f"(SELECT * FROM {view} LIMIT {_SAMPLE})"
-    tried = _count(connection, sample, wanted, ways)
-    left = {column: _standing(counts, wanted[column]) for column, counts in tried.items()}
-    counted = _count(connection, view, left, ways)
-    found = {column: _chosen(counts, left[column], ways) for column, counts in counted.items()}
-    return {c: replace(i, note=i.note or _nearly(i, (tried[c], counted[c]), ways)) for c, i in found.items()}
+    found = _tried(connection, view, {c: [*_CHECKS] if kind == "text" else [] for c, kind in columns.items()}, ways)
+    for names in (["iso"], [name for name in ways if name != "iso"]):  # what takes long only where the rest does not hold
+        left = [c for c, counts in found.items() if not _standing(counts) and counts["yearly"] >= _NEARLY * counts["values"]]
+        for column, counts in _tried(connection, view, dict.fromkeys(left, names), ways).items():
+            found[column] |= counts
+    chosen = {column: _chosen(counts, ways) for column, counts in found.items()}
+    return {c: replace(i, note=i.note or _nearly(i, found[c], ways)) for c, i in chosen.items()}
 
 
 def shapes(connection: duckdb.DuckDBPyConnection, view: str, column: str) -> DateShapes | None:
@@ -64,43 +67,61 @@ def shapes(connection: duckdb.DuckDBPyConnection, view: str, column: str) -> Dat
     return _FOUND_OUT[fitting[0]] if len(fitting) == 1 or counts["plain"] == counts["values"] else None
 
 
+def _tried(connection: duckdb.DuckDBPyConnection, view: str, checks: Mapping[str, Sequence[str]],
+           ways: Mapping[str, DateShapes]) -> dict[str, Counts]:  # fmt: skip
+    """Counts over all rows; of conditions that a sample rules out, its share of them, which is never all."""
+    sample = _count(connection, f"(SELECT * FROM {view} LIMIT {_SAMPLE})", checks, ways)
+    left = {c: [name for name in checks[c] if counts[name] == counts["values"]] for c, counts in sample.items()}
+    whole = _count(connection, view, left, ways)
+    for column, counts in whole.items():
+        for name in set(checks[column]) - set(left[column]):
+            counts[name] = int(counts["values"] * sample[column][name] / sample[column]["values"] * 0.999)
+    return whole
+
+
 def _count(connection: duckdb.DuckDBPyConnection, source: str, checks: Mapping[str, Sequence[str]],
-           ways: Mapping[str, DateShapes]) -> dict[str, dict[str, int]]:  # fmt: skip
-    conditions = _CHECKS | _FACTS | {name: f"{way.instant(':v')} IS NOT NULL" for name, way in ways.items()}
-    asked = [(column, name) for column, names in checks.items() for name in (*names, *_FACTS)]
-    if not asked:
-        return {}
-    sums = (f"count(*) FILTER (WHERE {conditions[name].replace(':v', trimmed(column))})" for column, name in asked)
-    row: Any = connection.sql(f"SELECT {', '.join(sums)} FROM {source}").fetchall()[0]
-    found: dict[str, dict[str, int]] = {}
-    for (column, name), count in zip(asked, row, strict=True):
-        found.setdefault(column, {})[name] = count
+           ways: Mapping[str, DateShapes]) -> dict[str, Counts]:  # fmt: skip
+    """Column -> condition -> how many values meet it. Columns that are asked the same are asked in one query.
+
+    Columns become rows of (column, value) first: to plan a sum for each of hundreds would take longer than to compute it.
+    """
+    conditions = _CHECKS | _FACTS | {name: f"{way.instant('v')} IS NOT NULL" for name, way in ways.items()}
+    alike: dict[tuple[str, ...], list[str]] = {}
+    for column, names in checks.items():
+        alike.setdefault((*names, *_FACTS), []).append(column)
+    found: dict[str, Counts] = {column: {} for column in checks}
+    for names, columns in alike.items():
+        sums = ", ".join(f"count(*) FILTER (WHERE {conditions[name]})" for name in names)
+        pairs = f"SELECT unnest({sql_list(columns)}) AS c, unnest([{', '.join(columns)}]) AS raw FROM {source}"
+        query = f"SELECT c, {sums} FROM (SELECT c, {trimmed('raw')} AS v FROM ({pairs})) GROUP BY c"
+        counted = {row[0]: row[1:] for row in connection.sql(query).fetchall()}
+        for column in columns:  # there may be no row
+            found[column] = dict(zip(names, counted.get(column) or [0] * len(names), strict=True))
     return found
 
 
-def _standing(counts: Mapping[str, int], names: Sequence[str]) -> list[str]:
-    return [name for name in names if counts[name] == counts["values"]]
+def _standing(counts: Counts) -> list[str]:
+    """The conditions that every value meets."""
+    return [name for name in (*_TYPES, *_FOUND_OUT, "given") if counts.get(name) == counts["values"]]
 
 
-def _nearly(found: Inferred, counted: Sequence[Mapping[str, int]], ways: Iterable[str]) -> str:
+def _nearly(found: Inferred, counts: Counts, ways: Iterable[str]) -> str:
     """What a column of text would be but for a few of its values."""
     if not pa.types.is_string(found.type):
         return ""
     for name, said in {**{n: n for n in _TYPES}, **dict.fromkeys(ways, "timestamp")}.items():
-        for counts in counted:
-            fitting = counts.get(name, 0)
-            if counts["values"] > fitting >= _NEARLY * counts["values"]:
-                return f"is text, though {counts[name]:,} of {counts['values']:,} values looked at are {said}; see --type"
+        if counts["values"] > counts.get(name, 0) >= _NEARLY * counts["values"]:
+            share = counts[name] / counts["values"]
+            return f"is text, though {min(share, 0.999):.1%} of its values are {said}; see --type"
     return ""
 
 
-def _chosen(counts: Mapping[str, int], names: Sequence[str], ways: Mapping[str, DateShapes]) -> Inferred:
-    standing = _standing(counts, names)
+def _chosen(counts: Counts, ways: Mapping[str, DateShapes]) -> Inferred:
+    standing = _standing(counts)
     if not counts["values"]:
         return Inferred(pa.string(), note="holds no value, and is taken for text")
-    for name in standing:
-        if name in _TYPES:
-            return Inferred(_TYPES[name])
+    if standing and standing[0] in _TYPES:
+        return Inferred(_TYPES[standing[0]])
     dated = [name for name in standing if name in ways]
     if not dated:
         return Inferred(pa.string())

@@ -44,7 +44,8 @@ def stage_json(files: Sequence[InputFile], options: ReadOptions, folder: Path, r
         raise InvalidInput(notes[0] if len(files) == 1 else f"all {len(files)} files are empty")
     kept = f"read_parquet({sql_list([target])})"
     [(found,)] = connection.sql(f"SELECT json_group_structure(_json::JSON)::VARCHAR FROM {kept}").fetchall()
-    structure: dict[str, Any] = json.loads(found) if found else {}
+    parsed = json.loads(found) if found else {}
+    structure: dict[str, Any] = parsed if isinstance(parsed, dict) else {}  # objects without a key are no dict
     if len(structure) > _MOST_COLUMNS:
         raise InvalidInput(f"the objects have {len(structure)} different keys; more than {_MOST_COLUMNS} columns are not made")
     pointers = sql_list("/" + key.replace("~", "~0").replace("/", "~1") for key in structure)

@@ -17,13 +17,17 @@ from boathouse.lake.files.input_file import InputFile
 from boathouse.lake.files.json_rows import stage_json
 from boathouse.lake.files.options import ReadOptions
 from boathouse.lake.files.parquet_rows import stage_parquet
-from boathouse.lake.files.rejects import RejectWriter
+from boathouse.lake.files.rejects import SCHEMA, RejectWriter
 from boathouse.lake.files.rows import FoundColumn, FoundRows, sql_list
 from boathouse.lake.files.typing import Typing
 from boathouse.lake.frames import Stream
 
 _MEMORY = "1GB"
 _BATCH = 65_536
+
+
+Added = Mapping[str, tuple[str, pa.DataType]]
+"""Column -> (SQL, type), beside those of the files."""
 
 
 class Staging:
@@ -78,20 +82,21 @@ class Staging:
         self._open = False
         return {file: good for file, good, _ in counts}
 
-    def rows(self, typing: Typing, columns: Mapping[str, str] | None = None) -> Stream:
+    def rows(self, typing: Typing, columns: Added | None = None) -> Stream:
         """The rows that fit, typed; `columns` adds some by SQL, in which `_file` and `_line` are known."""
-        query = typing.select(columns or {})
-        schema = self._engine.connection.sql(f"SELECT * FROM ({query}) LIMIT 0").to_arrow_table().schema
-        return Stream(schema, lambda: self._engine.connection.cursor().sql(query).to_arrow_reader(_BATCH))
+        if not typing.columns:
+            return Stream(pa.schema([]), lambda: pa.table({}).to_reader())
+        added = columns or {}
+        query = typing.select({name: sql for name, (sql, _) in added.items()})
+        return self._stream(query, [*typing.schema, *_fields(added)])
 
-    def rejects(self, columns: Mapping[str, str] | None = None, files: Sequence[str] | None = None) -> Stream:
+    def rejects(self, columns: Added | None = None, files: Sequence[str] | None = None) -> Stream:
         """The rows that were set aside, of all files or some: file, line, reason, raw, and columns given by SQL."""
-        added = "".join(f", {sql} AS {name}" for name, sql in (columns or {}).items())
+        added = "".join(f", {sql} AS {name}" for name, (sql, _) in (columns or {}).items())
         query = f"SELECT *{added} FROM read_parquet({sql_list([self._rejects.path])})"
         if files is not None:
             query += f" WHERE list_contains({sql_list(files)}, file)"
-        schema = self._engine.connection.sql(f"SELECT * FROM ({query}) LIMIT 0").to_arrow_table().schema
-        return Stream(schema, lambda: self._engine.connection.cursor().sql(query).to_arrow_reader(_BATCH))
+        return self._stream(query, [*SCHEMA, *_fields(columns or {})])
 
     def write_rejects(self, target: Path) -> None:
         """The rows that were set aside, as a CSV, JSON-lines or Parquet file. Raises InvalidInput for another ending."""
@@ -138,6 +143,10 @@ class Staging:
             return stage_json(self.files, self._options, self._folder, self._rejects, self._engine.connection, on_read)
         return stage_parquet(self.files, self._folder, on_read)
 
+    def _stream(self, query: str, fields: Sequence[pa.Field]) -> Stream:
+        cursor = self._engine.connection.cursor
+        return Stream(pa.schema(fields), lambda: cursor().sql(query).to_arrow_reader(_BATCH))
+
     def _reject(self, typing: Typing) -> None:
         for file, line, reason, raw in self._bad_rows(typing):
             self._rejects.add(file, line, reason, raw)
@@ -151,3 +160,7 @@ class Staging:
             for row in rows:
                 raw = next(raws) if row["_raw"] is None and self.found.raws else row["_raw"] or ""
                 yield row["_file"], row["_line"], row["_reason"], raw
+
+
+def _fields(added: Added) -> list[pa.Field]:
+    return [pa.field(name, kind) for name, (_, kind) in added.items()]

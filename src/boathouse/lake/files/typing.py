@@ -10,7 +10,7 @@ import pyarrow as pa
 from boathouse.errors import InvalidInput
 from boathouse.lake import literals
 from boathouse.lake.files import inference, nested
-from boathouse.lake.files.casts import cast, trimmed
+from boathouse.lake.files.casts import cast, trimmed, trusted
 from boathouse.lake.files.dates import ISO, DateShapes, given
 from boathouse.lake.files.rows import FoundColumn, FoundRows
 from boathouse.lake.frames import sql_type
@@ -42,6 +42,8 @@ class TypedColumn:
             return self.found.sql
         if pa.types.is_string(self.type):
             return f"CAST({self.found.sql} AS VARCHAR)"
+        if not self.judged:
+            return trusted(self._text, self.type, self.dates)
         return f"CASE WHEN {self._text} IS NOT NULL THEN {cast(self._text, self.type, self.dates)} END"
 
     @property

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from boathouse.errors import InvalidInput
@@ -45,11 +45,13 @@ def test_a_quote_that_is_never_closed_spoils_its_own_line_only() -> None:
     ]  # fmt: skip
 
 
+@settings(deadline=None)
 @given(MESSY, st.lists(st.integers(0, 9), max_size=40))
 def test_where_blocks_end_makes_no_difference(text: bytes, sizes: list[int]) -> None:
     assert records_of(text, sizes) == records_of(text)
 
 
+@settings(deadline=None)
 @given(MESSY)
 def test_every_byte_but_line_ends_is_in_a_record(text: bytes) -> None:
     found = records_of(text)
@@ -60,6 +62,7 @@ def test_every_byte_but_line_ends_is_in_a_record(text: bytes) -> None:
     assert set(left) <= set(b"\r\n")
 
 
+@settings(deadline=None)
 @given(MESSY, st.integers(1, 4))
 def test_arrows_reader_is_used_only_where_it_sees_what_we_see(text: bytes, width: int) -> None:
     parser = CsvParser(CSV, width, ["a"])
@@ -71,6 +74,7 @@ def test_arrows_reader_is_used_only_where_it_sees_what_we_see(text: bytes, width
             assert (quick.records.tolist(), quick.bad) == (slow.records.tolist(), slow.bad)
 
 
+@settings(deadline=None)
 @given(MESSY, st.integers(1, 4))
 def test_a_record_is_a_row_or_a_bad_one_and_never_both(text: bytes, width: int) -> None:
     for chunk in cut(blocks(text), CSV):

@@ -73,6 +73,17 @@ def test_a_column_that_turns_out_to_be_text_late_is_text(read: Read) -> None:
     assert (types, len(rows), rejected) == ({"id": "string"}, 30_001, [])
 
 
+def test_hundreds_of_columns_are_told_apart(read: Read) -> None:
+    values = ("7", "x", "2024-02-01", "1.5")
+    text = ",".join(f"c{i}" for i in range(800)) + "\n" + ",".join(values[i % 4] for i in range(800)) + "\n"
+    assert list(read(text)[0].values()) == ["bigint", "string", "date", "double"] * 200
+
+
+@pytest.mark.parametrize("text", ["[]", "{}", "{}\n{}\n", "[{}, {}]"])
+def test_json_without_a_value_has_no_columns(read: Read, text: str) -> None:
+    assert read(text, "f.json") == ({}, [], [])
+
+
 def test_values_that_a_given_type_does_not_hold_are_set_aside_with_the_line(read: Read) -> None:
     text = 'id,amount,"at"\n1,"a\nb",2024-01-01\n2,2.5,1.2.2024\n3,3,soon\n,4,\n'
     known = {"id": pa.int64(), "amount": pa.int64(), "at": pa.timestamp("us", tz="UTC")}
