@@ -1,7 +1,7 @@
 """Real parts in temporary folders, shared by every room's tests."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -39,3 +39,25 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lake]:
         yield connected
     os.environ.clear()
     os.environ.update(environ)
+
+
+@pytest.fixture
+def command(
+    lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str]]:
+    """Runs a command against the same server, in this process; its exit code and all that it said."""
+    from boathouse.cli.app import main
+
+    monkeypatch.setenv("BOATHOUSE_URL", lake.http.url)
+    monkeypatch.setenv("BOATHOUSE_TOKEN", lake.http.token or "")
+
+    def run(*words: str) -> tuple[int, str]:
+        try:
+            main(["--home", str(tmp_path / "nobody's"), *words])
+            code = 0
+        except SystemExit as end:
+            code = int(end.code or 0)
+        said = capsys.readouterr()
+        return code, said.out + said.err
+
+    return run

@@ -7,13 +7,12 @@ from typing import Any
 
 import pytest
 
-from boathouse.cli.app import main
 from boathouse.client import Lake
 from boathouse.errors import BoathouseError, DuplicateKey, InvalidInput, NotFound, SchemaMismatch
 
 pytestmark = pytest.mark.xdist_group("imports")  # one process: its server and fixtures are made once
 
-Run = Callable[..., tuple[int, str]]
+Command = Callable[..., tuple[int, str]]
 EVENTS = "id,Unit price,at\n1,2.5,2024-01-01T10:00:00Z\n2,3,2024-01-02\n3,4\n"
 
 
@@ -124,30 +123,12 @@ def test_rows_are_counted_while_they_are_read_and_written(lake: Lake, tmp_path: 
     assert seen[-1] == ("writing", 1000, 1000)
 
 
-@pytest.fixture
-def boathouse(lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Runs a command against the same server; its exit code and all that it said."""
-    monkeypatch.setenv("BOATHOUSE_URL", lake.http.url)
-    monkeypatch.setenv("BOATHOUSE_TOKEN", lake.http.token or "")
-
-    def run(*words: str) -> tuple[int, str]:
-        try:
-            main(["--home", str(tmp_path / "nobody's"), *words])
-            code = 0
-        except SystemExit as end:
-            code = int(end.code or 0)
-        said = capsys.readouterr()
-        return code, said.out + said.err
-
-    return run
-
-
-def test_the_command_says_what_it_did_and_refuses_in_words(boathouse: Run, tmp_path: Path) -> None:
+def test_the_command_says_what_it_did_and_refuses_in_words(command: Command, tmp_path: Path) -> None:
     bad = tmp_path / "bad.csv"
     words = ["tables", "import", "raw.shop", str(write(tmp_path, EVENTS)), "--rejects", str(bad), "--type", "id=int"]
-    code, said = boathouse(*words)
+    code, said = command(*words)
     assert (code, f"1 bad row is in {bad}" in said, "renamed: 'Unit price' is Unit_price" in said) == (0, True, True)
     assert bad.read_text().splitlines()[1].endswith(',4,2 fields where 3 are expected,"3,4"')
-    code, said = boathouse(*words, "--max-bad-rows", "0")
+    code, said = command(*words, "--max-bad-rows", "0")
     assert (code, "1 rows are bad, more than the 0 allowed" in said) == (1, True)
-    assert json.loads(boathouse(*words, "--json")[1])["columns"]["id"] == "int"
+    assert json.loads(command(*words, "--json")[1])["columns"]["id"] == "int"

@@ -14,7 +14,6 @@ import httpx
 import numpy
 import pytest
 
-from boathouse.cli.app import main
 from boathouse.client import Http, Lake
 from boathouse.client.transfer import fetch_folder, send_folder
 from boathouse.client.volume import Volume
@@ -22,7 +21,7 @@ from boathouse.errors import InvalidInput, NotFound, NotPermitted
 
 pytestmark = pytest.mark.xdist_group("volumes")  # one process: its server and fixtures are made once
 
-Run = Callable[..., tuple[int, str]]
+Command = Callable[..., tuple[int, str]]
 USE = [("USE CATALOG", "catalog", "dev"), ("USE SCHEMA", "schema", "dev.raw")]
 
 
@@ -218,25 +217,7 @@ def test_a_volume_outside_keeps_its_files_when_it_is_dropped(lake: Lake, tmp_pat
     assert (tmp_path / "outside" / "photos" / "old.png").read_bytes() == b"png"
 
 
-@pytest.fixture
-def boathouse(lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Runs a command against the same server; its exit code and all that it said."""
-    monkeypatch.setenv("BOATHOUSE_URL", lake.http.url)
-    monkeypatch.setenv("BOATHOUSE_TOKEN", lake.http.token or "")
-
-    def run(*words: str) -> tuple[int, str]:
-        try:
-            main(["--home", str(tmp_path / "nobody's"), *words])
-            code = 0
-        except SystemExit as end:
-            code = int(end.code or 0)
-        said = capsys.readouterr()
-        return code, said.out + said.err
-
-    return run
-
-
-def test_the_commands_do_what_they_say(boathouse: Run, tmp_path: Path) -> None:
+def test_the_commands_do_what_they_say(command: Command, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     for name in ("a.txt", "b.txt"):
         (tmp_path / "in" / name).write_text(name)
@@ -258,8 +239,8 @@ def test_the_commands_do_what_they_say(boathouse: Run, tmp_path: Path) -> None:
         (("show", "raw.files"), 1, "no volume is named dev.raw.files"),
     ]:  # fmt: skip
         if words[0] == "rm" and words[1] == "raw.files/a.txt" and code == 0:
-            listed: Any = json.loads(boathouse("volumes", "ls", "raw.files", "--json")[1])
+            listed: Any = json.loads(command("volumes", "ls", "raw.files", "--json")[1])
             assert [row["path"] for row in listed] == ["a.txt", "box/"]
-        found = boathouse("volumes", *words)
+        found = command("volumes", *words)
         assert (found[0], part in found[1]) == (code, True), (words, found)
     assert (tmp_path / "out.txt").read_text() == "b.txt"
