@@ -48,7 +48,7 @@ class AccessControl:
 
     def refuse(self, identity: Identity, privilege: str, kind: str, name: str, lacking: Missing) -> None:
         """Record a denial and raise NotPermitted, which says what is lacking and who can mend it."""
-        self._audit.record(identity.principal, f"denied {privilege}", name, {"missing": list(lacking)}, "denied")
+        self._audit.deny(identity.principal, f"denied {privilege}", name, {"missing": list(lacking)})
         if _out_of_bounds(identity, kind, name):
             raise NotPermitted(
                 f"this token of {identity.principal} is for {identity.environment} alone, and {name} is outside",

@@ -4,6 +4,10 @@ import hashlib
 import hmac
 import json
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,6 +24,18 @@ from boathouse.database import Database
 _START = "0" * 64
 
 
+@dataclass
+class Heard:
+    """What the log heard of a request: from whom it came, whether it was refused something.
+
+    `pending` is a refusal inside a transaction, which would take it back with everything else.
+    """
+
+    principal: str = "nobody"
+    denied: bool = False
+    pending: tuple[str, str, str, dict[str, Any]] | None = None
+
+
 class Audit:
     """Every change and denial, and allowed reads counted in batches. `head` names the newest link, so that a cut end shows."""
 
@@ -28,6 +44,7 @@ class Audit:
         self._key = _key(key_file)
         self._head = head_file
         self._reads = ReadCounts()
+        self._heard: ContextVar[Heard | None] = ContextVar(f"heard-{id(self)}", default=None)
 
     def write(self, connection: sa.Connection, principal: str, action: str, subject: str,
               details: dict[str, Any] | None = None, outcome: str = "done") -> None:  # fmt: skip
@@ -42,12 +59,45 @@ class Audit:
         }  # fmt: skip
         row["hash"] = self._link(before, row)
         connection.execute(audit.insert().values(**row))
+        if outcome == "denied" and (heard := self._heard.get()) is not None:
+            heard.denied = True
 
     def record(self, principal: str, action: str, subject: str, details: dict[str, Any] | None = None,
                outcome: str = "done") -> None:  # fmt: skip
         """Append in a transaction of its own."""
         with self._database.writing() as connection:
             self.write(connection, principal, action, subject, details, outcome)
+
+    def deny(self, principal: str, action: str, subject: str, details: dict[str, Any]) -> None:
+        """Append a refusal. Inside a transaction, which it will end, it waits for the end of the request."""
+        heard = self._heard.get()
+        if self._database.in_transaction and heard is not None:
+            heard.pending = (principal, action, subject, details)
+            return
+        self.record(principal, action, subject, details, "denied")
+
+    def comes_from(self, principal: str) -> None:
+        """Note whose request this is."""
+        if heard := self._heard.get():
+            heard.principal = principal
+
+    def settle(self, heard: Heard, method: str, path: str, *, refused: bool) -> None:
+        """Append what a request was refused, if the log has not heard of it yet."""
+        if heard.pending:
+            pending, heard.pending = heard.pending, None
+            self.record(*pending, "denied")
+        elif refused and not heard.denied:
+            self.record(heard.principal, f"denied {method}", path, {}, "denied")
+
+    @contextmanager
+    def listening(self) -> Iterator[Heard]:
+        """One request: notes whether the log hears of a refusal."""
+        heard = Heard()
+        token = self._heard.set(heard)
+        try:
+            yield heard
+        finally:
+            self._heard.reset(token)
 
     def count_read(self, principal: str, privilege: str, subject: str) -> None:
         """An allowed read, which reaches the log with all others like it at the next `write_reads`."""

@@ -32,6 +32,7 @@ class Database:
         )
         self._open: ContextVar[Connection | None] = ContextVar(f"transaction-{id(self)}", default=None)
         self._glances: list[Glance] = []
+        self._visit: ContextVar[set[Glance] | None] = ContextVar(f"visit-{id(self)}", default=None)
         if self.is_sqlite:
             event.listen(self.engine, "connect", _prepare_sqlite)
             event.listen(self.engine, "begin", _begin_sqlite)
@@ -55,6 +56,28 @@ class Database:
         made = Glance(self, query)
         self._glances.append(made)
         return made
+
+    @contextmanager
+    def visit(self) -> Iterator[None]:
+        """One request. On PostgreSQL a glance is taken once in it, and again after a write of its own.
+
+        What another process commits meanwhile is seen from the next request on; on SQLite, where a look costs
+        nothing, at once.
+        """
+        token = self._visit.set(set())
+        try:
+            yield
+        finally:
+            self._visit.reset(token)
+
+    def looked(self, glance: Glance) -> bool:
+        """Whether the request has taken this glance already; from now on it has."""
+        taken = self._visit.get()
+        if taken is None or self.is_sqlite:
+            return False
+        before = glance in taken
+        taken.add(glance)
+        return before
 
     def detached(self) -> Any:
         """A driver connection outside the pool; whoever takes it closes it."""
@@ -86,6 +109,8 @@ class Database:
                 yield connection
             finally:
                 self._open.reset(token)
+        if (taken := self._visit.get()) is not None:
+            taken.clear()
 
     def close(self) -> None:
         """Give every connection back."""

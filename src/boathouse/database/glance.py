@@ -8,10 +8,10 @@ if TYPE_CHECKING:
 
 
 class Glance:
-    """A read of what is committed now, by whichever process: 3 µs on SQLite, one round trip on PostgreSQL.
+    """Asks for what is new, committed by whichever process: 3 µs on SQLite, one round trip a request on PostgreSQL.
 
-    `query` has `?` where its parameters go. On SQLite it is asked on a connection of its own, so that no
-    transaction stays open behind it and no snapshot grows old.
+    `query` has `?` where its parameters go, and gives only rows that were not seen before. On SQLite it is asked on a
+    connection of its own, so that no transaction stays open behind it and no snapshot grows old.
     """
 
     def __init__(self, database: "Database", query: str) -> None:
@@ -21,13 +21,15 @@ class Glance:
         self._connection: Any = None
 
     def rows(self, *parameters: Any) -> list[Any]:
-        """The rows, as tuples."""
+        """The new rows, as tuples; none where this request has looked already."""
         if self._database.is_sqlite:
             with self._lock:  # the module would let two threads share a cursor
                 if self._connection is None:
                     self._connection = self._database.detached()
                 found: list[Any] = self._connection.execute(self._query, parameters).fetchall()
                 return found
+        if self._database.looked(self):
+            return []
         with self._database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             return list(connection.exec_driver_sql(self._query, parameters))
 

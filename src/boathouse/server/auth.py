@@ -75,8 +75,11 @@ def identity_of(request: Request) -> Identity:
     """Whose token or session a request carries, whatever it wants to do. Raises Unauthenticated."""
     platform, cookie = platform_of(request), request.cookies.get(COOKIE)
     if "authorization" in request.headers or not cookie:
-        return platform.identities.authenticate(token_of(request.headers))
-    return platform.logins.identify(cookie)
+        found = platform.identities.authenticate(token_of(request.headers))
+    else:
+        found = platform.logins.identify(cookie)
+    platform.audit.comes_from(found.principal)
+    return found
 
 
 def check_origin(request: Request) -> None:

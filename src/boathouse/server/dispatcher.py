@@ -4,6 +4,9 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from functools import partial
 from typing import Any
 
+import anyio.to_thread
+
+from boathouse.identity import Identity
 from boathouse.platform import Platform
 from boathouse.server.auth import COOKIE, allows
 from boathouse.server.mlflow_app import create_mlflow_app, owns
@@ -20,14 +23,19 @@ class Dispatcher:
 
     def __init__(self, api: App, platform: Platform) -> None:
         self._api = api
+        self._platform = platform
+
+        def known(identity: Identity) -> Identity:
+            platform.audit.comes_from(identity.principal)
+            return identity
 
         def denied(principal: str, privilege: str, name: str) -> None:
             platform.audit.record(principal, f"denied {privilege}", name, {"through": "MLflow"}, "denied")
 
         self._mlflow = create_mlflow_app(
-            platform.registry, platform.settings.path("mlflow-artifacts").as_uri(), platform.identities.authenticate,
-            partial(allows, platform), session=platform.logins.identify, cookie=COOKIE, login_url="/login",
-            denied=denied,
+            platform.registry, platform.settings.path("mlflow-artifacts").as_uri(),
+            lambda token: known(platform.identities.authenticate(token)), partial(allows, platform),
+            session=lambda cookie: known(platform.logins.identify(cookie)), cookie=COOKIE, login_url="/login", denied=denied,
         )  # fmt: skip
 
     def warm_up(self) -> None:
@@ -47,6 +55,17 @@ class Dispatcher:
         self._mlflow.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Dispatch one request."""
-        owner = self._mlflow if scope["type"] == "http" and owns(scope["path"]) else self._api
-        await owner(scope, receive, send)
+        """Dispatch one request. An answer that refuses, of which the audit log has not heard, is written by the port itself."""
+        if scope["type"] != "http":
+            await self._api(scope, receive, send)
+            return
+        owner = self._mlflow if owns(scope["path"]) else self._api
+        with self._platform.database.visit(), self._platform.audit.listening() as heard:
+
+            async def watched(message: MutableMapping[str, Any]) -> None:
+                if message["type"] == "http.response.start" and (heard.pending or message["status"] == 403):
+                    settle = partial(self._platform.audit.settle, refused=message["status"] == 403)
+                    await anyio.to_thread.run_sync(settle, heard, scope["method"], scope["path"])
+                await send(message)
+
+            await owner(scope, receive, watched)

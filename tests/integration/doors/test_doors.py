@@ -18,10 +18,12 @@ from typing import Any
 import click
 import pyarrow as pa
 import pytest
+import sqlalchemy as sa
 import typer
 from fastapi.testclient import TestClient
 
 from boathouse import context, errors
+from boathouse.catalog.store import audit
 from boathouse.cli import app as cli
 from boathouse.lake import packed
 from boathouse.platform import Platform
@@ -89,6 +91,12 @@ def judged(door: Door, found: list[str]) -> str:
     return f"{door.name} | {door.asked or '-'} | {door.body or '-'} | {' '.join(found)}\n    not: {' '.join(expected)}"
 
 
+def denials(platform: Platform) -> int:
+    """How many refusals the audit log holds."""
+    with platform.database.reading() as connection:
+        return int(connection.execute(sa.select(sa.func.count()).where(audit.c.outcome == "denied")).scalar_one())
+
+
 def send(client: TestClient, door: Door, fresh: Any, persona: str, token: str) -> str:
     """The status that a persona gets; the way to the login counts as 401."""
     method, path = door.name.split()[-2:]
@@ -116,8 +124,11 @@ def test_every_route_lets_in_whom_it_should_and_nobody_else(platform: Platform, 
     assert (gone := sorted(set(table) - set(there))) == [], f"lines of routes that are gone: {gone}"
     with TestClient(app, raise_server_exceptions=False, base_url="http://127.0.0.1") as client:
         for name in there:
-            door = table.get(name, Door(name, "", "", ()))
-            wrong.append(judged(door, [send(client, door, fresh, persona, tokens[persona]) for persona in PERSONAS]))
+            door, told = table.get(name, Door(name, "", "", ())), denials(platform)
+            answers = [send(client, door, fresh, persona, tokens[persona]) for persona in PERSONAS]
+            wrong.append(judged(door, answers))
+            if denials(platform) - told < answers.count("403"):
+                wrong.append(f"{name}: a refusal is not in the audit log")
     app.close()
     assert not any(wrong), "\n".join(["doors/http.txt:", *filter(None, wrong)])
 

@@ -79,6 +79,7 @@ def visit(request: Request) -> Visit:
     """The recipient of a request. Raises Unauthenticated."""
     platform = platform_of(request)
     recipient, identity = platform.sharing.enter(token_of(request.headers))
+    platform.audit.comes_from(identity.principal)
     return Visit(recipient, identity, platform, f"{request.base_url}delta-sharing")
 
 
