@@ -94,7 +94,8 @@ def test_a_change_is_tested_in_staging_and_merged(newcomer: Newcomer) -> None:
 
 
 def test_the_tests_left_nothing_in_staging(newcomer: Newcomer) -> None:
-    assert newcomer.reads("--env", "staging", "tables", "list", "--json") == []
+    left = [t["name"] for t in newcomer.reads("--env", "staging", "tables", "list", "--json")]
+    assert [name for name in left if not name.startswith("staging.system.")] == []
 
 
 def test_prod_refuses_what_was_not_released(newcomer: Newcomer) -> None:

@@ -55,7 +55,7 @@ class DeltaFolder:
                 return DeltaTable(self.location, version=version, storage_options=self.options)
             if timestamp is not None:
                 past = DeltaTable(self.location, storage_options=self.options)
-                past.load_as_version(timestamp)
+                past.load_as_version(self._newest_at(timestamp))
                 return past
             if self._table is not None:
                 self._table.update_incremental()
@@ -73,6 +73,15 @@ class DeltaFolder:
                 raise InvalidInput(f"{self.name} cannot be opened here: {_first_line(error)}") from error
             raise NotFound(f"{self.name} has no version {wanted}{self._why_not(wanted)}") from error
         return self._table
+
+    def _newest_at(self, moment: datetime) -> int | datetime:
+        """The newest version that the history dates not after a moment; the moment where the log no longer tells.
+
+        A log file is written a little after the time that its commit carries, and delta-rs goes by the file.
+        """
+        milliseconds = moment.timestamp() * 1000
+        dated = (c["version"] for c in self.history() if c.get("timestamp", float("inf")) <= milliseconds)
+        return next(dated, moment)
 
     def _why_not(self, wanted: int | datetime) -> str:
         newest = self.table().version()

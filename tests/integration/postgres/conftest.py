@@ -34,8 +34,9 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         except KeyError:
             pytest.skip("there is no user `postgres`, and PostgreSQL refuses to run as root")
         os.chown(folder, user["user"], -1)
-        for parent in folder.parents[:2]:  # pytest keeps them to itself
-            os.chmod(parent, os.stat(parent).st_mode | 0o011)
+        for parent in folder.parents:  # pytest keeps them to itself
+            if not os.stat(parent).st_mode & 0o001:
+                os.chmod(parent, os.stat(parent).st_mode | 0o011)
 
     def run(program: str, *words: str) -> None:
         silent = subprocess.DEVNULL

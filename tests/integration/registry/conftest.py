@@ -5,7 +5,6 @@ import socket
 import sqlite3
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,20 +42,14 @@ class Live:
 @pytest.fixture(scope="session")
 def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     home = tmp_path_factory.mktemp("home")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    server = subprocess.Popen([sys.executable, str(SERVER), str(home), str(port)])
+    with socket.socket() as listener:  # held from now on, so that nobody else gets the port meanwhile
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(64)
+        descriptor, port = listener.fileno(), listener.getsockname()[1]
+        words = [sys.executable, str(SERVER), str(home), str(descriptor)]
+        server = subprocess.Popen(words, pass_fds=(descriptor,))
     found = Live(f"http://127.0.0.1:{port}", home)
-    limit = time.monotonic() + 60
-    while True:
-        try:
-            httpx.get(f"{found.url}/version", timeout=180).raise_for_status()  # answered once MLflow is there
-            break
-        except httpx.ConnectError:
-            assert server.poll() is None
-            assert time.monotonic() < limit
-            time.sleep(0.1)
+    httpx.get(f"{found.url}/version", timeout=180).raise_for_status()  # answered once MLflow is there
     yield found
     server.terminate()
     server.wait(20)

@@ -1,6 +1,7 @@
-"""A server with nothing but MLflow behind its guard: `python serve.py HOME PORT`, tokens as in `GRANTS`."""
+"""A server with nothing but MLflow behind its guard: `python serve.py HOME DESCRIPTOR`, tokens as in `GRANTS`."""
 
 import json
+import socket
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -34,7 +35,7 @@ def allow(identity: Any, privilege: str, name: str) -> bool:
     return privilege in held and environment in (None, name.partition(".")[0])
 
 
-def main(home: Path, port: int) -> None:
+def main(home: Path, descriptor: int) -> None:
     database = Database(f"sqlite:///{home / 'boathouse.db'}")
     database.create_tables()
     with database.writing() as connection:
@@ -47,7 +48,8 @@ def main(home: Path, port: int) -> None:
     registry = Registry(database, lambda c, kind, name, data: tell(c, "event", kind, name, data), tell)
     app = create_mlflow_app(registry, str(home / "mlflow-artifacts"), authenticate, allow, cookie="session", login_url="/login")
     app.warm_up()
-    uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning", lifespan="off")
+    config = uvicorn.Config(app, log_level="warning", lifespan="off")
+    uvicorn.Server(config).run(sockets=[socket.socket(fileno=descriptor)])
 
 
 if __name__ == "__main__":
