@@ -1,5 +1,6 @@
 """Raw Delta tables, files and engines. Knows no names and no users: others reach data through `catalog`."""
 
+from boathouse.lake.chunks import Chunks
 from boathouse.lake.commits import UNCHANGED, Commit
 from boathouse.lake.delta import DeltaFolder
 from boathouse.lake.engine import Engine
@@ -42,6 +43,7 @@ __all__ = [
     "TARGET",
     "UNCHANGED",
     "UNKNOWN",
+    "Chunks",
     "Clause",
     "Commit",
     "Credentials",

@@ -77,6 +77,18 @@ def test_only_one_reading_statement_is_run(pool: WorkerPool, query: str) -> None
         answer(worker, query)
 
 
+@pytest.mark.parametrize(
+    "query",
+    [
+        "FROM read_text('/etc/passwd')", "FROM read_csv('/etc/*')", "FROM '/etc/passwd'", "FROM read_parquet('/tmp/*.parquet')",
+        "FROM glob('/etc/*')", "FROM read_blob('stderr')", "FROM job", "FROM scans", "FROM 'https://example.org/x.parquet'",
+    ],
+)  # fmt: skip
+def test_the_engine_is_locked_even_for_a_query_that_nobody_checked(pool: WorkerPool, query: str) -> None:
+    with pool.worker() as worker, pytest.raises(QueryFailed):
+        rows(worker, query)
+
+
 def test_what_cannot_be_read_is_refused(pool: WorkerPool) -> None:
     with pool.worker() as worker:
         with pytest.raises(InvalidInput, match="cannot be read"):

@@ -1,12 +1,11 @@
 """The answer to a query: its columns, the versions it read, and its rows as a stream."""
 
-import io
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pyarrow as pa
 
-from boathouse.lake import Origin, column_types
+from boathouse.lake import Chunks, Origin, column_types
 
 
 class RowStream:
@@ -31,7 +30,7 @@ class QueryResult:
         self.versions = rows.versions
         self.origin = rows.origin
         self._rows = rows
-        self._stream = pa.ipc.open_stream(_Chunks(rows.chunks))
+        self._stream = pa.ipc.open_stream(Chunks(rows.chunks))
 
     @property
     def schema(self) -> pa.Schema:
@@ -60,28 +59,3 @@ class QueryResult:
         for batch in self._stream:
             yield batch.replace_schema_metadata(None)
         self._rows.complete = True
-
-
-class _Chunks(io.RawIOBase):
-    """Chunks of bytes as a file that is read once; what goes wrong in them comes out of `read` as it is."""
-
-    def __init__(self, chunks: Iterator[bytes]) -> None:
-        self._chunks = chunks
-        self._left = memoryview(b"")
-
-    def readable(self) -> bool:
-        return True
-
-    def read(self, size: int = -1) -> bytes:
-        parts, missing = [], size
-        while missing != 0:
-            if not len(self._left):
-                chunk = next(self._chunks, None)
-                if chunk is None:
-                    break
-                self._left = memoryview(chunk)
-            part = self._left if missing < 0 else self._left[:missing]
-            self._left = self._left[len(part) :]
-            parts.append(part)
-            missing = missing - len(part) if missing > 0 else missing
-        return b"".join(parts)
