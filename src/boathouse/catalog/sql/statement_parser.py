@@ -88,9 +88,10 @@ def _create(words: Words) -> Statement:
     kind, exists = str(tree.args.get("kind")).upper(), bool(tree.args.get("exists"))
     target = tree.this.this if isinstance(tree.this, exp.Schema) else tree.this
     if kind == "SCHEMA":
+        words.allow(tree, "this", "kind", "exists")
         return CreateSchema(_path(target), exists)
     if kind == "VIEW":
-        words.refuse(tree, "temporary", "properties")
+        words.allow(tree, "this", "kind", "expression", "replace", "exists")
         named = tuple(c.name for c in tree.this.expressions) if isinstance(tree.this, exp.Schema) else ()
         return CreateView(_path(target), words.after_as(), named, bool(tree.args.get("replace")), exists)
     if kind == "TABLE":
@@ -99,7 +100,7 @@ def _create(words: Words) -> Statement:
 
 
 def _create_table(words: Words, tree: exp.Create, name: Path, exists: bool) -> Statement:
-    words.refuse(tree, "temporary")
+    words.allow(tree, "this", "kind", "expression", "replace", "exists", "properties")
     if tree.args.get("replace"):
         raise InvalidInput("CREATE OR REPLACE TABLE would lose the table's history: DELETE FROM it and INSERT, or DROP it")
     partition_by, comment = _properties(tree)
@@ -178,6 +179,7 @@ def _properties(tree: exp.Create) -> tuple[tuple[str, ...], str]:
 def _drop(words: Words) -> Statement:
     tree = words.tree()
     assert isinstance(tree, exp.Drop)
+    words.allow(tree, "this", "kind", "tables", "exists", "cascade")
     kind = str(tree.args.get("kind")).upper()
     targets = tree.args.get("tables") or ([tree.this] if tree.this else [])
     if kind not in ("TABLE", "VIEW", "SCHEMA") or len(targets) != 1:
@@ -188,7 +190,7 @@ def _drop(words: Words) -> Statement:
 def _insert(words: Words) -> Statement:
     tree = words.tree()
     assert isinstance(tree, exp.Insert)
-    words.refuse(tree, "alternative", "conflict", "returning", "overwrite", "with_", "where", "partition", "default")
+    words.allow(tree, "this", "expression", "by_name")
     target = tree.this
     columns: tuple[str, ...] = ()
     if isinstance(target, exp.Schema):
@@ -202,7 +204,7 @@ def _insert(words: Words) -> Statement:
 def _delete(words: Words) -> Statement:
     tree = words.tree()
     assert isinstance(tree, exp.Delete)
-    words.refuse(tree, "using", "returning", "limit", "with_", "tables", "order")
+    words.allow(tree, "this", "where")
     where = tree.args.get("where")
     return Delete(_path(tree.this), where.this if where else None, tree.this.alias)
 
@@ -210,6 +212,7 @@ def _delete(words: Words) -> Statement:
 def _truncate(words: Words) -> Statement:
     tree = words.tree()
     assert isinstance(tree, exp.TruncateTable)
+    words.allow(tree, "expressions")
     if len(tree.expressions) != 1:
         raise InvalidInput("TRUNCATE takes one table")
     return Delete(_path(tree.expressions[0]))
@@ -218,7 +221,7 @@ def _truncate(words: Words) -> Statement:
 def _update(words: Words) -> Statement:
     tree = words.tree()
     assert isinstance(tree, exp.Update)
-    words.refuse(tree, "from_", "returning", "limit", "with_", "order")
+    words.allow(tree, "this", "expressions", "where")
     where = tree.args.get("where")
     return Update(_path(tree.this), _assigned(tree.expressions), where.this if where else None, tree.this.alias)
 
@@ -226,7 +229,7 @@ def _update(words: Words) -> Statement:
 def _merge(words: Words) -> Statement:
     tree = words.tree()
     assert isinstance(tree, exp.Merge)
-    words.refuse(tree, "returning", "with_", "using_cond")
+    words.allow(tree, "this", "using", "on", "whens")
     if tree.args.get("on") is None:
         raise InvalidInput("MERGE needs ON and a condition")
     using = tree.args["using"]
@@ -234,11 +237,12 @@ def _merge(words: Words) -> Statement:
     if not alias:
         raise InvalidInput("the source of MERGE needs a name: USING (SELECT …) AS source")
     target = tree.this
-    whens = tuple(_when(when) for when in tree.args["whens"].expressions)
+    whens = tuple(_when(words, when) for when in tree.args["whens"].expressions)
     return Merge(_path(target), target.alias or target.name, words.between_using_and_on(), alias, tree.args["on"], whens)
 
 
-def _when(when: exp.When) -> When:
+def _when(words: Words, when: exp.When) -> When:
+    words.allow(when, "matched", "source", "condition", "then")
     matched, by_source = bool(when.args.get("matched")), bool(when.args.get("source"))
     then, condition = when.args["then"], when.args.get("condition")
     said = then.name.upper() if isinstance(then, exp.Var) else ""
@@ -300,6 +304,9 @@ def _vacuum(words: Words) -> Statement:
 
 
 def _path(table: Any) -> Path:
+    known = {"this", "db", "catalog", "alias"}
+    if isinstance(table, exp.Table) and (more := [part for part, given in table.args.items() if given and part not in known]):
+        raise InvalidInput(f"{table.sql(dialect='duckdb')}: {more[0]} does not belong to the name of a table that is changed")
     if not isinstance(table, exp.Table):
         raise InvalidInput(f"{table} is no name of a table")
     return tuple(part.name for part in table.parts)

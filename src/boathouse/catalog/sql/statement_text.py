@@ -43,10 +43,10 @@ class Words:
             raise InvalidInput(f"this {self.kind} cannot be read; see docs/how-to/tables-and-sql.md for what is known")
         return found[0]
 
-    def refuse(self, tree: exp.Expression, *parts: str) -> None:
-        """Raises InvalidInput when the statement has one of these parts."""
-        for part in parts:
-            if tree.args.get(part):
+    def allow(self, tree: exp.Expression, *parts: str) -> None:
+        """Raises InvalidInput when a part of the statement has other parts than these: none is left out in silence."""
+        for part, given in tree.args.items():
+            if given and part not in parts:
                 instead = "; MERGE INTO does that" if part in ("from_", "using", "alternative", "conflict") else ""
                 raise InvalidInput(f"{self.kind} with {part.rstrip('_').upper()} is not known here{instead}")
 
