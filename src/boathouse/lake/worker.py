@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -54,7 +55,9 @@ class Worker:
         self._guard = threading.Lock()
         self._running = 0
         self._stopped = 0
-        self._engine = self._fresh()
+        self._engine: Engine
+        self._makers = ThreadPoolExecutor(1)
+        self._next = self._makers.submit(self._fresh)
 
     def serve(self) -> None:
         """Answer until the other end is gone."""
@@ -65,14 +68,15 @@ class Worker:
                 self._wire.send(self._parsed(asked.query))
                 continue
             with self._guard:
+                self._engine = self._next.result()
                 self._running = asked.number
+            self._next = self._makers.submit(self._fresh)  # an engine takes longer to make than a small query to answer
             said = self._run(asked)
             with self._guard:
                 self._running = 0
             with contextlib.suppress(duckdb.Error):
                 self._engine.connection.close()
             self._wire.send(said)
-            self._engine = self._fresh()  # while nobody waits
 
     def _listen(self) -> None:
         while True:
