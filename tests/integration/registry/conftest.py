@@ -67,6 +67,7 @@ def client(live: Live, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Any]:
 
         monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", token)
         mlflow.set_tracking_uri(live.url)
+        mlflow.set_registry_uri(live.url)  # an earlier test of this process may have pointed it elsewhere
         return mlflow.MlflowClient(live.url)
 
     return make
