@@ -1,6 +1,7 @@
 """Real parts in temporary folders, shared by every room's tests."""
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,6 +14,20 @@ from boathouse.database import Database
 from boathouse.platform import Platform
 
 pytest_plugins = ["object_stores"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def mlflow_points_nowhere() -> Iterator[None]:
+    """MLflow keeps its addresses and its experiment for the whole process: no file of tests leaves them to the next."""
+    yield
+    if "mlflow" in sys.modules:
+        import mlflow
+        from mlflow.tracking import fluent
+
+        mlflow.set_tracking_uri("")
+        mlflow.set_registry_uri("")
+        fluent._active_experiment_id = None
+        os.environ.pop("MLFLOW_EXPERIMENT_ID", None)
 
 
 @pytest.fixture

@@ -45,6 +45,8 @@ class CsvParser:
         data = chunk.data if len(kept) == len(chunk) else b"".join(chunk.record(i) + b"\n" for i in kept.tolist())
         if not data:
             return Parsed([pa.chunked_array([], pa.string())] * self.width, kept, bad)
+        if b"\r\r" in data or (data is not chunk.data and b"\r\n" in data):
+            return None  # a record that ends in a carriage return would lose it to Arrow's line end
         wrong: dict[int, pyarrow.csv.InvalidRow] = {}
 
         def skip(row: pyarrow.csv.InvalidRow) -> str:

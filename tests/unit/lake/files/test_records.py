@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from boathouse.errors import InvalidInput
@@ -64,6 +64,7 @@ def test_every_byte_but_line_ends_is_in_a_record(text: bytes) -> None:
 
 @settings(deadline=None)
 @given(MESSY, st.integers(1, 4))
+@example(b"\r\r\n\n", 1)
 def test_arrows_reader_is_used_only_where_it_sees_what_we_see(text: bytes, width: int) -> None:
     parser = CsvParser(CSV, width, ["a"])
     for chunk in cut(blocks(text), CSV):
