@@ -20,6 +20,16 @@ _tracking: ContextVar[Any] = ContextVar("mlflow-tracking")
 _models: ContextVar[Any] = ContextVar("mlflow-models")
 _artifacts: ContextVar[Any] = ContextVar("mlflow-artifacts")
 
+# MLflow reads these at each request, not once.
+SETTINGS = {
+    "_MLFLOW_SERVER_SERVE_ARTIFACTS": "true",
+    "_MLFLOW_SERVER_ARTIFACT_ROOT": "mlflow-artifacts:/",
+    "MLFLOW_SERVER_ALLOWED_HOSTS": "*",  # the guard compares Origin and Host
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+    "MLFLOW_ENABLE_AI_GATEWAY": "false",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+}
+
 
 class MlflowApp:
     """An ASGI app that imports MLflow (3 to 9 CPU seconds) at its first request, or at `warm_up`."""
@@ -41,11 +51,11 @@ class MlflowApp:
         with self._lock:
             if self._built is None:
                 prepare_mlflow(self._registry.database.url, self._artifact_root)
+                os.environ |= SETTINGS | {"_MLFLOW_SERVER_ARTIFACT_DESTINATION": self._artifact_root}
                 app = _mlflow_server()
                 with quietly():
                     from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
-                    os.environ["_MLFLOW_SERVER_ARTIFACT_DESTINATION"] = self._artifact_root
                     self._built = (app, *mlflow_stores(self._registry), get_artifact_repository(self._artifact_root))
             return self._built
 
@@ -105,14 +115,6 @@ def create_mlflow_app(
 
 @functools.cache
 def _mlflow_server() -> Any:
-    os.environ |= {
-        "_MLFLOW_SERVER_SERVE_ARTIFACTS": "true",
-        "_MLFLOW_SERVER_ARTIFACT_ROOT": "mlflow-artifacts:/",
-        "MLFLOW_SERVER_ALLOWED_HOSTS": "*",  # the guard compares Origin and Host
-        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
-        "MLFLOW_ENABLE_AI_GATEWAY": "false",
-        "MLFLOW_DISABLE_TELEMETRY": "true",
-    }
     with quietly():
         from mlflow.server import handlers
         from mlflow.server.fastapi_app import create_fastapi_app
