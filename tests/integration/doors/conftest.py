@@ -101,17 +101,22 @@ def _code(platform: Platform) -> None:
     for environment in ("dev", "prod"):
         platform.deployments.replace(root, environment=environment, project="flights", wanted=wanted, source="/nowhere",
                                      commit="c0ffee" * 6, dirty=False)  # fmt: skip
-    row = {"id": RUN, "environment": "prod", "project": "flights", "job": "nightly", "scratch": "", "commit_id": None,
-           "dirty": False, "source": "/nowhere", "definition": JOB, "parameters": {}, "trigger": "manual",
-           "principal": "prod-jobs", "submitted_by": "prod-jobs"}  # fmt: skip
-    platform.runs.add(row, ["load"])
-    platform.runs.update(RUN, state="SUCCESS", started_at=clock.now(), ended_at=clock.now())
+    _ended(platform, RUN)
     window = {"start": "2013-04-08T00:00:00+00:00", "values": {}, "violated": True, "granularity": "1 week"}
     platform.alerts.record("prod", "drop", {"state": "firing", "reason": "0.8 < 0.9", "windows": [window]})
     with platform.database.writing() as connection:
         connection.execute(code_tables.requests.insert().values(
             project="flights", branch="work", title="t", head="a" * 40, base="b" * 40, merge_commit="c" * 40, state="open",
             checks={}, opened_by="mlengineer", opened_at=clock.now()))  # fmt: skip
+
+
+def _ended(platform: Platform, run_id: str) -> str:
+    row = {"id": run_id, "environment": "prod", "project": "flights", "job": "nightly", "scratch": "", "commit_id": None,
+           "dirty": False, "source": "/nowhere", "definition": JOB, "parameters": {}, "trigger": "manual",
+           "principal": "prod-jobs", "submitted_by": "prod-jobs"}  # fmt: skip
+    platform.runs.add(row, ["load"])
+    platform.runs.update(run_id, state="SUCCESS", started_at=clock.now(), ended_at=clock.now())
+    return run_id
 
 
 @pytest.fixture(scope="module")
@@ -132,6 +137,9 @@ class Fresh:
     def fill(self, text: str, persona: str) -> str:
         """The text with each `@word` replaced."""
         return re.sub(r"@(\w+)", lambda found: getattr(self, f"_{found[1]}")(persona), text)
+
+    def _run(self, _persona: str) -> str:
+        return _ended(self._platform, f"{next(self._count):016x}")
 
     def _arrow(self, _persona: str) -> str:
         return "ARROW"
