@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -234,15 +235,17 @@ class Catalog:
             self._adopt_job(name, owner, project)
             return
         schema = name.rpartition(".")[0]
-        if schema.count(".") == 1 and not self._find("schema", schema):
-            self._add("schema", schema, schema.partition(".")[0], owner, "", {})
+        if schema.count(".") == 1:
+            self._add_once("schema", schema, schema.partition(".")[0], owner)
+        self._add_once(kind, name, schema, owner)
+
+    def _add_once(self, kind: SecurableKind, name: str, parent: str, owner: str) -> None:
         if not self._find(kind, name):
-            self._add(kind, name, schema, owner, "", {})
+            with suppress(AlreadyExists):  # its event may come through on another thread meanwhile
+                self._add(kind, name, parent, owner, "", {})
 
     def _adopt_job(self, name: str, owner: str, project: str) -> None:
-        if not self._find("job", name):
-            self._add("job", name, project, owner, "", {})
-            return
+        self._add_once("job", name, project, owner)
         with self._database.writing() as connection:
             moved = (securables.c.kind == "job", securables.c.name == name, securables.c.parent != project)
             if connection.execute(securables.update().where(*moved).values(parent=project)).rowcount:

@@ -1,5 +1,7 @@
 """Catalogs beside the environments; comments and owners of securables of every kind."""
 
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -79,3 +81,17 @@ def test_the_metastore_is_handed_over_by_its_owner_alone(held: Securables) -> No
 def test_what_is_not_there_has_no_owner_to_change(held: Securables) -> None:
     with pytest.raises(NotPermitted):
         held.alter(OLGA, "table", "dev.raw.nothing", comment="x")
+
+
+def test_what_two_adopt_at_once_is_there_once_and_neither_hears_of_it(world: Any, held: Securables) -> None:
+    with ThreadPoolExecutor(4) as threads:
+        for number in range(20):
+            at_once = Barrier(4)
+
+            def adopt(name: str = f"dev.oss.m{number}", at_once: Barrier = at_once) -> None:
+                at_once.wait()
+                world.catalog.adopt("model", name, "olga")
+
+            for done in [threads.submit(adopt) for _ in range(4)]:
+                done.result()
+            assert world.catalog.require("model", f"dev.oss.m{number}").owner == "olga"
