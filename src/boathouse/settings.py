@@ -47,6 +47,7 @@ class Settings:
     sql_timeout: str = "5m"
     sql_memory: str = "4GB"
     sql_workers: str = "4"
+    parallel_tasks: str = "8"
     openlineage_url: str | None = None
     openlineage_token: str | None = field(default=None, repr=False)
     openlineage_namespace: str = "boathouse"

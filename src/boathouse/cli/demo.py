@@ -105,7 +105,7 @@ def _check_free(home: Path) -> None:
 
     if (home / "boathouse.db").exists():
         with Platform(settings.load(home=str(home))) as earlier:
-            earlier.end_orphans()
+            earlier.take_up()  # closing it ends them
 
 
 def _wait() -> None:

@@ -2,13 +2,28 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from boathouse.errors import InvalidInput
 
-_KINDS = ("spark_python_task", "notebook_task", "python_wheel_task", "sql_task", "condition_task", "run_job_task", "builtin_task")
+_KINDS = ("spark_python_task", "notebook_task", "python_wheel_task", "sql_task", "condition_task", "run_job_task",
+          "for_each_task", "builtin_task")  # fmt: skip
+FOREVER = -1
+"""`max_retries` of a task that is tried until it succeeds."""
+_LONGEST_WAIT = 600.0
 _REFERENCE = re.compile(r"\{\{\s*([^}]+?)\s*\}\}")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one task's processes may use together: bytes of memory and processors, 0 for as much as there is."""
+
+    memory: int = 0
+    cpus: int = 0
+
+
+NO_LIMITS = Limits()
 
 
 @dataclass(frozen=True)
@@ -22,10 +37,28 @@ class TaskDefinition:
     run_if: str = "ALL_SUCCESS"
     max_retries: int = 0
     min_retry_interval_millis: int = 0
+    retry_on_timeout: bool = False
     timeout_seconds: int = 0
+    limits: Limits = NO_LIMITS
+
+    @property
+    def inner(self) -> "TaskDefinition":
+        """What a for_each_task runs for each of its inputs."""
+        return replace(TaskDefinition.from_dict(self.body["task"], self.limits), depends_on=())
+
+    def wait_before(self, attempt: int) -> float:
+        """Seconds before attempt `attempt` (from 1): the interval, doubled each time, ten minutes at most unless it is longer."""
+        interval = self.min_retry_interval_millis / 1000
+        return max(interval, min(interval * 2.0 ** min(attempt - 1, 30), _LONGEST_WAIT))
+
+    def retries(self, attempt: int, *, timed_out: bool) -> bool:
+        """Whether attempt `attempt` (from 0), having failed, is followed by another."""
+        if timed_out and not self.retry_on_timeout:
+            return False
+        return self.max_retries == FOREVER or attempt < self.max_retries
 
     @classmethod
-    def from_dict(cls, body: Mapping[str, Any]) -> "TaskDefinition":
+    def from_dict(cls, body: Mapping[str, Any], limits: Limits = NO_LIMITS) -> "TaskDefinition":
         """From a bundle's task. Raises InvalidInput for a kind that cannot run here."""
         key = str(body["task_key"])
         kinds = [k for k in _KINDS if body.get(k) is not None]
@@ -37,7 +70,9 @@ class TaskDefinition:
             run_if=body.get("run_if") or "ALL_SUCCESS",
             max_retries=int(body.get("max_retries") or 0),
             min_retry_interval_millis=int(body.get("min_retry_interval_millis") or 0),
+            retry_on_timeout=bool(body.get("retry_on_timeout")),
             timeout_seconds=int(body.get("timeout_seconds") or 0),
+            limits=limits,
         )  # fmt: skip
 
 
@@ -50,13 +85,18 @@ class JobDefinition:
     parameters: dict[str, str] = field(default_factory=dict)
     max_concurrent_runs: int = 1
     timeout_seconds: int = 0
+    queued: bool = True
+    """Whether a run waits where too many are running; else it is skipped."""
 
     @classmethod
     def from_dict(cls, name: str, body: Mapping[str, Any]) -> "JobDefinition":
         """From a bundle's job."""
         parameters = {p["name"]: str(p.get("default", "")) for p in body.get("parameters") or ()}
         tasks = tuple(TaskDefinition.from_dict(t) for t in body.get("tasks") or ())
-        return cls(name, tasks, parameters, int(body.get("max_concurrent_runs") or 1), int(body.get("timeout_seconds") or 0))
+        return cls(
+            name, tasks, parameters, int(body.get("max_concurrent_runs") or 1), int(body.get("timeout_seconds") or 0),
+            bool((body.get("queue") or {}).get("enabled", True)),
+        )  # fmt: skip
 
     def only(self, key: str | None) -> Sequence[TaskDefinition]:
         """All tasks, or one alone. Raises InvalidInput for an unknown key."""
@@ -65,7 +105,7 @@ class JobDefinition:
         chosen = [t for t in self.tasks if t.key == key]
         if not chosen:
             raise InvalidInput(f"job {self.name!r} has no task {key!r}; its tasks are {', '.join(t.key for t in self.tasks)}")
-        return [TaskDefinition(**{**chosen[0].__dict__, "depends_on": ()})]
+        return [replace(chosen[0], depends_on=())]
 
     def with_parameters(self, given: Mapping[str, str]) -> dict[str, str]:
         """The defaults, overridden. Raises InvalidInput for a parameter the job has not."""

@@ -1,7 +1,8 @@
 """The history of runs: every state a run and its tasks went through, kept across crashes."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any
 
@@ -9,15 +10,20 @@ import sqlalchemy as sa
 
 from boathouse import clock
 from boathouse.database import Database
-from boathouse.errors import NotFound
+from boathouse.errors import Conflict, NotFound
 from boathouse.jobs.store import runs, task_runs
 
 DONE = ("SUCCESS", "FAILED", "CANCELED", "LOST")
+OPEN = ("QUEUED", "RUNNING")
 
 
 @dataclass(frozen=True)
 class TaskRun:
-    """One task of a run, its newest attempt."""
+    """One task of a run, its newest attempt. An iteration of a for_each_task is `<parent>.<number>`.
+
+    States: QUEUED, RUNNING, SUCCESS, FAILED, CANCELED, LOST, EXCLUDED (not on the way taken), UPSTREAM_FAILED.
+    `attempt` counts retries from 0, `tries` every start, repairs included; `not_before` is when a retry is due.
+    """
 
     run_id: str
     task_key: str
@@ -28,6 +34,16 @@ class TaskRun:
     started_at: datetime | None
     ended_at: datetime | None
     results: dict[str, Any]
+    tries: int | None = None
+    not_before: datetime | None = None
+    parent: str | None = None
+    input: Any = None
+    executor: str | None = None
+
+    @property
+    def seconds(self) -> float | None:
+        """How long its newest attempt took."""
+        return (self.ended_at - self.started_at).total_seconds() if self.started_at and self.ended_at else None
 
 
 @dataclass(frozen=True)
@@ -52,6 +68,13 @@ class Run:
     submitted_at: datetime
     started_at: datetime | None
     ended_at: datetime | None
+    owner: str | None = None
+    concurrency: int | None = None
+    start_key: str | None = None
+    parent_run: str | None = None
+    ending_state: str | None = None
+    ending_reason: str | None = None
+    told: bool | None = None
     tasks: tuple[TaskRun, ...] = field(default=())
 
     @property
@@ -65,25 +88,85 @@ class Run:
         return (self.ended_at - self.started_at).total_seconds() if self.started_at and self.ended_at else None
 
 
+_TASK_COLUMNS = tuple(f.name for f in fields(TaskRun))
+
+
 class Runs:
     """Reads and writes runs."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def add(self, row: Mapping[str, Any], task_keys: Sequence[str]) -> None:
-        """A new run, queued."""
+    def add(self, row: Mapping[str, Any], task_keys: Sequence[str]) -> str:
+        """A new run, queued; its id. A run that has the same `start_key` already is not started again: its id is given."""
         with self._database.writing() as connection:
-            connection.execute(runs.insert().values(**row, state="QUEUED", submitted_at=clock.now()))
-            for key in task_keys:
-                connection.execute(
-                    task_runs.insert().values(run_id=row["id"], task_key=key, attempt=0, state="QUEUED", results={})
-                )
+            if row.get("start_key") and (there := self.started_as(row["start_key"])):
+                return there
+            connection.execute(runs.insert().values(**{"state": "QUEUED", "submitted_at": clock.now(), **row}))
+            connection.execute(task_runs.insert(), [
+                {"run_id": row["id"], "task_key": key, "attempt": 0, "tries": 0, "state": "QUEUED", "results": {}}
+                for key in task_keys
+            ])  # fmt: skip
+        return str(row["id"])
 
-    def update(self, run_id: str, **values: Any) -> None:
-        """Change a run."""
+    def started_as(self, start_key: str) -> str | None:
+        """The run that was started for a reason that starts one run only."""
+        with self._database.reading() as connection:
+            return connection.execute(sa.select(runs.c.id).where(runs.c.start_key == start_key)).scalar()
+
+    def transaction(self) -> AbstractContextManager[Any]:
+        """Several changes at once, and nobody's between them."""
+        return self._database.writing()
+
+    def update(self, run_id: str, only: str | None = None, **values: Any) -> bool:
+        """Change a run, where `only` is given only while it is that executor's; whether it was changed."""
+        here = runs.c.id == run_id
+        if only is not None:
+            here &= runs.c.owner == only
         with self._database.writing() as connection:
-            connection.execute(runs.update().where(runs.c.id == run_id).values(**values))
+            return bool(connection.execute(runs.update().where(here).values(**values)).rowcount)
+
+    def request_end(self, run_id: str, state: str, reason: str) -> bool:
+        """Ask for the end of a run that goes on; the first to ask says how it ends."""
+        here = (runs.c.id == run_id) & runs.c.state.in_(OPEN) & runs.c.ending_state.is_(None)
+        with self._database.writing() as connection:
+            asked = runs.update().where(here).values(ending_state=state, ending_reason=reason)
+            return bool(connection.execute(asked).rowcount)
+
+    def add_tasks(self, run_id: str, parent: str, inputs: Mapping[str, Any]) -> None:
+        """Iterations of a for_each_task: key -> input; those that are there stay."""
+        with self._database.writing() as connection:
+            there = set(connection.execute(sa.select(task_runs.c.task_key).where(task_runs.c.run_id == run_id)).scalars())
+            rows = [{"run_id": run_id, "task_key": key, "attempt": 0, "tries": 0, "state": "QUEUED", "results": {},
+                     "parent": parent, "input": value} for key, value in inputs.items() if key not in there]  # fmt: skip
+            if rows:
+                connection.execute(task_runs.insert(), rows)
+
+    def begin_task(self, run_id: str, task_key: str, executor: str) -> bool:
+        """Begin a task's next try, while the run is this executor's; whether it was begun."""
+        mine = sa.exists().where(runs.c.id == run_id, runs.c.owner == executor)
+        here = (task_runs.c.run_id == run_id) & (task_runs.c.task_key == task_key) & (task_runs.c.state == "QUEUED")
+        begun = task_runs.update().where(here, mine).values(
+            state="RUNNING", started_at=clock.now(), ended_at=None, reason=None, exit_code=None, not_before=None,
+            executor=executor, tries=sa.func.coalesce(task_runs.c.tries, 0) + 1,
+        )  # fmt: skip
+        with self._database.writing() as connection:
+            return bool(connection.execute(begun).rowcount)
+
+    def again(self, run_id: str, owner: str) -> None:
+        """Queue an ended run again, for its tasks that did not succeed. Raises Conflict."""
+        with self._database.writing() as connection:
+            run = self.get(run_id)
+            if not run.done:
+                raise Conflict(f"run {run_id} is {run.state}: wait for its end, or cancel it")
+            keys = [t.task_key for t in run.tasks if t.state not in ("SUCCESS", "EXCLUDED")]
+            if not keys:
+                raise Conflict(f"no task of run {run_id} failed; there is nothing to repair")
+            here = (task_runs.c.run_id == run_id) & task_runs.c.task_key.in_(keys)
+            fresh = {"state": "QUEUED", "reason": None, "exit_code": None, "attempt": 0, "not_before": None}
+            connection.execute(task_runs.update().where(here).values(fresh))
+            self.update(run_id, state="QUEUED", reason=None, ended_at=None, ending_state=None, ending_reason=None, told=None,
+                        owner=owner)  # fmt: skip
 
     def update_task(self, run_id: str, task_key: str, **values: Any) -> None:
         """Change a task of a run."""
@@ -107,7 +190,7 @@ class Runs:
             if row is None:
                 raise NotFound(f"no run has the id {run_id!r}; `boathouse runs list` shows them")
             tasks = connection.execute(
-                sa.select(task_runs).where(task_runs.c.run_id == run_id).order_by(task_runs.c.started_at)
+                sa.select(task_runs).where(task_runs.c.run_id == run_id).order_by(task_runs.c.started_at, task_runs.c.task_key)
             ).mappings().all()  # fmt: skip
         return Run(**row, tasks=tuple(_task(t) for t in tasks))
 
@@ -118,36 +201,27 @@ class Runs:
             return {r.id: f"{r.environment}.{r.job}" for r in connection.execute(query)}
 
     def newest(self, environment: str | None = None, job: str | None = None, state: str | None = None,
-               limit: int = 50) -> Sequence[Run]:  # fmt: skip
-        """Runs, newest first, without their tasks."""
-        query = sa.select(runs).order_by(runs.c.submitted_at.desc()).limit(limit)
-        for column, value in (("environment", environment), ("job", job), ("state", state)):
+               limit: int = 50, after: str | None = None, project: str | None = None) -> Sequence[Run]:  # fmt: skip
+        """Runs, newest first, without their tasks; those that follow the run `after`. Raises NotFound for an unknown one."""
+        query = sa.select(runs).order_by(runs.c.submitted_at.desc(), runs.c.id.desc()).limit(limit)
+        for column, value in (("environment", environment), ("job", job), ("state", state), ("project", project)):
             if value is not None:
                 query = query.where(runs.c[column] == value)
         with self._database.reading() as connection:
+            if after is not None:
+                last = connection.execute(sa.select(runs.c.submitted_at).where(runs.c.id == after)).scalar()
+                if last is None:
+                    raise NotFound(f"no run has the id {after!r}; begin with the first page again")
+                query = query.where(
+                    (runs.c.submitted_at < last) | ((runs.c.submitted_at == last) & (runs.c.id < after))
+                )
             return [Run(**row) for row in connection.execute(query).mappings()]
 
-    def running(self, environment: str, job: str, scratch: str = "") -> int:
-        """How many runs of a job have begun and not ended."""
-        query = sa.select(sa.func.count()).where(
-            runs.c.environment == environment, runs.c.job == job, runs.c.scratch == scratch, runs.c.state == "RUNNING"
-        )
+    def unfinished(self) -> int:
+        """How many runs wait or go on."""
         with self._database.reading() as connection:
-            return int(connection.execute(query).scalar_one())
-
-    def unfinished(self) -> Sequence[tuple[str, Sequence[tuple[str, int | None, str | None]]]]:
-        """(run id, its (task, pid, process start) that were running) of runs that no process watches any more."""
-        with self._database.reading() as connection:
-            running = sa.select(task_runs).where(task_runs.c.state == "RUNNING")
-            ids = connection.execute(sa.select(runs.c.id).where(runs.c.state.notin_(DONE))).scalars().all()
-            return [
-                (run_id, [
-                    (t.task_key, t.pid, t.pid_started)
-                    for t in connection.execute(running.where(task_runs.c.run_id == run_id))
-                ])
-                for run_id in ids
-            ]  # fmt: skip
+            return int(connection.execute(sa.select(sa.func.count()).where(runs.c.state.in_(OPEN))).scalar_one())
 
 
 def _task(row: Any) -> TaskRun:
-    return TaskRun(**{k: v for k, v in row.items() if k not in ("pid", "pid_started")})
+    return TaskRun(**{name: row[name] for name in _TASK_COLUMNS})

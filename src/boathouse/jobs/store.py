@@ -24,6 +24,17 @@ runs = sa.Table(
     sa.Column("submitted_at", sa.DateTime(timezone=True), nullable=False, index=True),
     sa.Column("started_at", sa.DateTime(timezone=True)),
     sa.Column("ended_at", sa.DateTime(timezone=True)),
+    sa.Column("owner", sa.String(64), index=True),
+    sa.Column("concurrency", sa.Integer),
+    sa.Column("start_key", sa.String(700)),
+    sa.Column("parent_run", sa.String(32), index=True),
+    sa.Column("ending_state", sa.String(16)),
+    sa.Column("ending_reason", sa.Text),
+    sa.Column("told", sa.Boolean),
+    sa.Index("bh_runs_by_state", "state", "submitted_at"),
+    sa.Index("bh_runs_by_environment", "environment", "submitted_at", "id"),
+    sa.Index("bh_runs_by_job", "environment", "job", "submitted_at", "id"),
+    sa.Index("bh_runs_start_key", "start_key", unique=True),
 )  # fmt: skip
 
 task_runs = sa.Table(
@@ -33,10 +44,21 @@ task_runs = sa.Table(
     sa.Column("attempt", sa.Integer, nullable=False, default=0),
     sa.Column("state", sa.String(16), nullable=False),
     sa.Column("reason", sa.Text),
-    sa.Column("pid", sa.Integer),
-    sa.Column("pid_started", sa.String(32)),
+    sa.Column("tries", sa.Integer),
+    sa.Column("not_before", sa.DateTime(timezone=True)),
+    sa.Column("parent", sa.String(255)),
+    sa.Column("input", Json),
+    sa.Column("executor", sa.String(64)),
     sa.Column("exit_code", sa.Integer),
     sa.Column("started_at", sa.DateTime(timezone=True)),
     sa.Column("ended_at", sa.DateTime(timezone=True)),
     sa.Column("results", Json, nullable=False, default=dict),
+)  # fmt: skip
+
+executors = sa.Table(
+    "bh_executors", metadata,
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("host", sa.String(255), nullable=False),
+    sa.Column("folder", sa.Text, nullable=False),
+    sa.Column("beats", sa.BigInteger, nullable=False),
 )  # fmt: skip

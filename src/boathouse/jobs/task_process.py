@@ -1,8 +1,7 @@
-"""One task as a process: its identity comes by file descriptor, its words go to a log, its end is an exit code."""
+"""One task as a process: what is executed, and what of the server it is given."""
 
 import os
 import signal
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -31,25 +30,16 @@ def inherited() -> dict[str, str]:
     return {k: v for k, v in os.environ.items() if k in _PASSED}
 
 
-def start(kind: str, body: Mapping[str, Any], identity: TaskIdentity, source: Path, log: Path) -> subprocess.Popen[bytes]:
-    """Start a task in its own session; the token is readable only through an inherited pipe."""
-    read_end, write_end = os.pipe()
-    os.write(write_end, identity.token.encode())
-    os.close(write_end)
-    environ = inherited() | {
-        "BOATHOUSE_URL": identity.url, "BOATHOUSE_ENV": identity.environment,
-        "BOATHOUSE_TOKEN_FD": str(read_end), "PYTHONUNBUFFERED": "1",
+def command(kind: str, body: Mapping[str, Any]) -> list[str]:
+    """What to execute."""
+    return [sys.executable, "-P", "-m", TASK_MODULE, *arguments(kind, body)]
+
+
+def environment(identity: TaskIdentity) -> dict[str, str]:
+    """A task's environment variables; its token is not among them."""
+    return inherited() | {
+        "BOATHOUSE_URL": identity.url, "BOATHOUSE_ENV": identity.environment, "PYTHONUNBUFFERED": "1",
     } | {f"BOATHOUSE_{k.upper()}": v for k, v in identity.facts.items()}  # fmt: skip
-    log.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with log.open("ab") as output:
-            return subprocess.Popen(
-                [sys.executable, "-P", "-m", TASK_MODULE, *arguments(kind, body)], cwd=source, env=environ,
-                stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, pass_fds=(read_end,),
-                start_new_session=True,
-            )  # fmt: skip
-    finally:
-        os.close(read_end)
 
 
 def arguments(kind: str, body: Mapping[str, Any]) -> Sequence[str]:
@@ -90,7 +80,6 @@ def describe_exit(code: int) -> str:
     if code >= 0:
         return f"exit code {code}"
     name = signal.Signals(-code).name
-    hint = " (killed: out of memory, or by hand)" if -code == signal.SIGKILL else ""
-    return f"ended by {name}{hint}"
+    return f"killed by {name}"
 
 

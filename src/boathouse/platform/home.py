@@ -83,6 +83,13 @@ class Home:
         path.touch(mode=0o600)
         path.write_text(token)
 
+    def executor(self) -> str:
+        """The name under which this home's server runs jobs, the same after each start."""
+        path = self.path / "executor"
+        if not path.exists():
+            path.write_text(secrets.token_hex(8))
+        return path.read_text()
+
     def secret(self, name: str) -> str:
         """A random secret of this home, made at first use and kept apart from the database."""
         path = self.path / "secrets" / name

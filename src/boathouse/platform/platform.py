@@ -40,7 +40,7 @@ from boathouse.errors import Conflict, InvalidInput, NotFound, Unauthenticated
 from boathouse.events import Event, Outbox
 from boathouse.features import FeatureSpecs
 from boathouse.identity import Identities, Identity
-from boathouse.jobs import JOB_RUNS, Run, Runner, RunRequest, Runs, Schedules, TaskIdentity
+from boathouse.jobs import JOB_RUNS, Hooks, Run, Runner, RunRequest, Schedules, TaskIdentity
 from boathouse.lake import WorkerPool, storages
 from boathouse.monitoring import completed, parse_granularity
 from boathouse.platform.code import CodeDelivery
@@ -113,10 +113,10 @@ class Platform:
         self.sharing = Sharing(Shares(self.database, self.catalog), self.people, self.identities)
         self.deployments = Deployments(self.database, self.catalog)
         self.projects = Projects(self.database, self.audit, settings.path("code"), settings.path("checkouts"))
-        self.runs = Runs(self.database)
-        self.runner = Runner(
-            self.runs, settings.path("runs"), self._identify, self._run_ended, self._check_launch, self._submit_child
-        )
+        hooks = Hooks(self._identify, self._check_launch, self._submit_child, self._run_ended)
+        self.runner = Runner(self.database, self.home.executor(), settings.path("runs"), hooks,
+                             settings.number("parallel_tasks", 1))  # fmt: skip
+        self.runs = self.runner.runs
         self.seen_lineage = SeenLineage(self.catalog, self.lineage, self.runs)
         words = Vocabulary(settings.openlineage_namespace)
         self.openlineage = Receiver(self.database, self.catalog, self.lineage, words)
@@ -140,12 +140,12 @@ class Platform:
         )  # fmt: skip
 
     def start(self, url: str, lazily: bool = False) -> None:
-        """Begin to work: the address is known, so runs can reach it. Earlier runs that were cut off are reported.
+        """Begin to work: the address is known, so runs can reach it. Earlier runs that were cut off go on.
 
         `lazily` starts model servers only once somebody asks for an endpoint.
         """
         self.url = url
-        self.end_orphans()
+        self.take_up()
         self.outbox.subscribe("registered_model.created", self._know_model)
         self.outbox.subscribe("registered_model.deleted", lambda event: self._forget_model(event, event.subject))
         self.outbox.subscribe("registered_model.renamed", self._rename_model)
@@ -165,19 +165,19 @@ class Platform:
         self.schedules.start()
         self.housekeeping.start()
 
-    def end_orphans(self) -> None:
-        """End what an earlier owner of this home left running when it died, and report its runs lost."""
+    def take_up(self) -> None:
+        """Go on with the runs that an earlier owner of this home left when it ended, and end what else it left running."""
         for run_id in self.runner.recover():
-            _log.warning("run %s was cut off by the end of an earlier server", run_id)
+            _log.warning("run %s goes on: an earlier server ended before it did", run_id)
         self.endpoints.end_orphans()
 
-    def close(self) -> None:
-        """End all work and give the home back."""
+    def close(self, leave_tasks: bool = False) -> None:
+        """End all work and give the home back. `leave_tasks`: tasks go on, and the next owner of the home takes them up."""
         self.schedules.stop()
         self.endpoints.stop()
         self.inference.stop()
         self.sql.close()
-        self.runner.stop()
+        self.runner.stop(cancel=not leave_tasks)
         self.outbox.stop()
         if self.feed:
             self.feed.stop()
@@ -214,8 +214,12 @@ class Platform:
         return Identity(name, self.identities.groups_of(name))
 
     def submit_job(self, identity: Identity, environment: str, job: str, *, parameters: Mapping[str, str],
-                   task: str | None = None, scratch: str = "", trigger: str = "manual") -> str:  # fmt: skip
-        """Start a deployed job under its environment's identity; the run's id."""
+                   task: str | None = None, scratch: str = "", trigger: str = "manual", start_key: str | None = None,
+                   parent_run: str | None = None) -> str:  # fmt: skip
+        """Start a deployed job under its environment's identity; the run's id.
+
+        A `start_key` names a reason that starts one run only, however often it is seen.
+        """
         self.access.authorize(identity, "RUN", "job" if not scratch else "catalog",
                               environment if scratch else f"{environment}.{job}")  # fmt: skip
         resource = self.deployments.resource("job", environment, job, scratch)
@@ -226,7 +230,7 @@ class Platform:
                 environment=environment, project=resource.project, job=job, definition=resource.definition,
                 source=source, principal=service_principal(environment), submitted_by=identity.principal,
                 commit=deployment.commit_id, dirty=deployment.dirty, scratch=scratch, parameters=parameters,
-                trigger=trigger, only_task=task,
+                trigger=trigger, only_task=task, start_key=start_key, parent_run=parent_run,
             )
         )  # fmt: skip
 
@@ -390,11 +394,11 @@ class Platform:
             self.outbox.emit(connection, "run.started", f"{run.environment}.{run.job}",
                              {"run_id": run.id, "project": run.project})  # fmt: skip
 
-    def _submit_child(self, parent: Run, job: str, parameters: Mapping[str, str]) -> str:
+    def _submit_child(self, parent: Run, job: str, parameters: Mapping[str, str], start_key: str) -> str:
         identity = Identity(parent.principal, self.identities.groups_of(parent.principal), parent.environment,
                             scratch=parent.scratch or None)  # fmt: skip
         return self.submit_job(identity, parent.environment, job, parameters=parameters, scratch=parent.scratch,
-                               trigger=f"run {parent.id}")  # fmt: skip
+                               trigger=f"run {parent.id}", start_key=start_key, parent_run=parent.id)  # fmt: skip
 
     def _scheduled(self) -> list[tuple[str, Mapping[str, Any]]]:
         jobs = self.deployments.resources("job")

@@ -175,7 +175,7 @@ def _run(platform: Platform) -> None:
     platform.runs.add(row, ["ingest", "features"])
     for task, state in (("ingest", "SUCCESS"), ("features", "FAILED")):
         platform.runs.update_task(RUN, task, state=state, started_at=at, ended_at=at + timedelta(seconds=9))
-        log = platform.runner.log(RUN, task)
+        log = platform.runner.log(platform.runs.get(RUN), task)
         log.parent.mkdir(parents=True, exist_ok=True)
         log.write_text(f"{task} says {SCRIPT}\n")
     platform.runs.update(

@@ -44,7 +44,7 @@ def test_a_task_says_what_it_runs_after_what_and_how_often() -> None:
 )
 def test_a_task_runs_exactly_one_thing(kinds: dict[str, Any]) -> None:
     with pytest.raises(
-        InvalidInput, match=r"task 't' needs exactly one of spark_python_task, .*run_job_task$"
+        InvalidInput, match=r"task 't' needs exactly one of spark_python_task, .*for_each_task$"
     ):
         TaskDefinition.from_dict({"task_key": "t", **kinds})
 

@@ -1,7 +1,5 @@
 """The order of a run's tasks, who runs when, and what is left after a crash. Conditions need no process."""
 
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -11,7 +9,7 @@ import pytest
 
 from boathouse.database import Database
 from boathouse.errors import BoathouseError, Conflict, InvalidInput, NotFound, NotReleased
-from boathouse.jobs import Run, Runner, RunRequest, Runs, TaskIdentity, process_started
+from boathouse.jobs import Hooks, Run, Runner, RunRequest, TaskDefinition, TaskIdentity
 
 Tasks = list[dict[str, Any]]
 
@@ -30,16 +28,16 @@ class Desk:
     """A runner whose runs need no server."""
 
     def __init__(self, database: Database, folder: Path) -> None:
-        self.runs = Runs(database)
         self.ended: list[str] = []
         self.refuse: BoathouseError | None = None
-        self.runner = Runner(self.runs, folder / "logs", self._identify, lambda run: self.ended.append(run.id),
-                             self._check, self._submit)  # fmt: skip
+        hooks = Hooks(self._identify, self._check, self._submit, lambda run: self.ended.append(run.id))
+        self.runner = Runner(database, "here", folder / "runs", hooks)
+        self.runs = self.runner.runs
         self.folder = folder
         self.children: dict[str, Tasks] = {}
 
     def submit(self, tasks: Tasks, **options: Any) -> str:
-        names = ("max_concurrent_runs", "timeout_seconds", "parameters")
+        names = ("max_concurrent_runs", "timeout_seconds", "parameters", "queue")
         definition = {"tasks": tasks, **{k: options.pop(k) for k in names if k in options}}
         return self.runner.submit(
             RunRequest(
@@ -59,10 +57,10 @@ class Desk:
         if self.refuse:
             raise self.refuse
 
-    def _submit(self, _parent: Run, job: str, _parameters: Mapping[str, str]) -> str:
+    def _submit(self, parent: Run, job: str, _parameters: Mapping[str, str], start_key: str) -> str:
         if job not in self.children:
             raise NotFound(f"no job {job}")
-        return self.submit(self.children[job], job=job)
+        return self.submit(self.children[job], job=job, start_key=start_key, parent_run=parent.id)
 
 
 @pytest.fixture
@@ -206,43 +204,6 @@ def test_whoever_asks_is_told_when_a_run_ended(desk: Desk) -> None:
     wait_for(lambda: desk.ended == [run_id])
 
 
-def test_what_an_earlier_process_left_is_killed_and_reported_lost(desk: Desk) -> None:
-    with subprocess.Popen(
-        [sys.executable, "-c", "import time; time.sleep(60)"], start_new_session=True
-    ) as orphan:
-        desk.runs.add(
-            {"id": "r1", "environment": "dev", "project": "p", "job": "j", "scratch": "", "commit_id": None,
-             "dirty": False, "source": ".", "definition": {"tasks": [condition("a"), condition("b", "a")]},
-             "parameters": {"as_of": "2013-07-01"}, "trigger": "manual", "principal": "dev-jobs", "submitted_by": "ada"},
-            ["a", "b"],
-        )  # fmt: skip
-        desk.runs.update("r1", state="RUNNING")
-        desk.runs.update_task(
-            "r1", "a", state="RUNNING", pid=orphan.pid, pid_started=process_started(orphan.pid)
-        )
-        assert desk.runner.recover() == ["r1"]
-        assert orphan.wait(10) == -9
-    run = desk.runs.get("r1")
-    assert (run.state, desk.ended, desk.runner.recover()) == ("LOST", ["r1"], [])
-    assert run.reason is not None
-    assert "boathouse runs repair r1" in run.reason
-    desk.runner.repair("r1")
-    assert desk.outcome("r1") == ("SUCCESS", {"a": "SUCCESS", "b": "SUCCESS"})
-
-
-def test_a_number_that_passed_to_another_process_is_not_killed(desk: Desk) -> None:
-    with subprocess.Popen(
-        [sys.executable, "-c", "import time; time.sleep(60)"], start_new_session=True
-    ) as other:
-        run_id = desk.submit([condition("a")])
-        desk.outcome(run_id)
-        desk.runs.update(run_id, state="RUNNING")
-        desk.runs.update_task(run_id, "a", state="RUNNING", pid=other.pid, pid_started="1")
-        assert desk.runner.recover() == [run_id]
-        assert other.poll() is None
-        other.kill()
-
-
 def test_values_belong_to_tasks_that_are_there(desk: Desk) -> None:
     run_id = desk.submit([condition("a")])
     desk.outcome(run_id)
@@ -271,3 +232,74 @@ def wait_for(holds: Callable[[], bool], seconds: float = 10) -> None:
             return
         done.wait(0.05)
     raise AssertionError("it never came true")
+
+
+def test_a_task_runs_once_for_each_input(desk: Desk) -> None:
+    inner = {"task_key": "one", "condition_task": {"left": "{{input}}", "op": "LESS_THAN", "right": "9"}}
+    each = {"task_key": "each", "for_each_task": {"inputs": "[1, 2, 3]", "concurrency": 2, "task": inner}}
+    tasks = [each, condition("z", "each")]
+    state, tasks_now = desk.outcome(desk.submit(tasks))
+    assert state == "SUCCESS"
+    assert tasks_now == dict.fromkeys(("each", "each.0", "each.1", "each.2", "z"), "SUCCESS")
+
+
+def test_iterations_that_fail_fail_the_task_and_are_repaired_alone(desk: Desk) -> None:
+    inner = {"task_key": "one", "condition_task": {"left": "{{input.n}}", "op": "LESS_THAN", "right": "9"}}
+    tasks = [{"task_key": "each", "for_each_task": {"inputs": [{"n": "1"}, {"n": "x"}], "task": inner}}]
+    run_id = desk.submit(tasks)
+    assert desk.outcome(run_id) == ("FAILED", {"each": "FAILED", "each.0": "SUCCESS", "each.1": "FAILED"})
+    reasons = {t.task_key: t.reason for t in desk.runs.get(run_id).tasks}
+    assert reasons["each"] == "1 of 2 iterations did not succeed, first each.1"
+    desk.runner.repair(run_id)
+    desk.runner.wait(run_id, 20)
+    assert {t.task_key: t.tries for t in desk.runs.get(run_id).tasks} == {"each": 2, "each.0": 1, "each.1": 2}
+
+
+@pytest.mark.parametrize(
+    ("inputs", "reason"), [("7", "not 7"), ("nothing", "not 'nothing'"), ("{{tasks.z}}", "nothing is known")]
+)
+def test_inputs_that_are_no_list_fail_the_task(desk: Desk, inputs: str, reason: str) -> None:
+    run_id = desk.submit([{"task_key": "each", "for_each_task": {"inputs": inputs, "task": condition("one")}}])
+    assert desk.outcome(run_id)[0] == "FAILED"
+    assert reason in str(desk.runs.get(run_id).tasks[0].reason)
+
+
+def test_a_task_is_tried_as_often_as_it_says_with_longer_and_longer_pauses(desk: Desk) -> None:
+    run_id = desk.submit([{**condition("bad", left="x"), "max_retries": 2, "min_retry_interval_millis": 50}])
+    assert desk.outcome(run_id) == ("FAILED", {"bad": "FAILED"})
+    (task,) = desk.runs.get(run_id).tasks
+    assert (task.attempt, task.tries) == (2, 3)
+    definition = TaskDefinition.from_dict({**condition("bad"), "min_retry_interval_millis": 1000})
+    assert [definition.wait_before(n) for n in (1, 2, 3, 20)] == [1, 2, 4, 600]
+
+
+def test_a_time_limit_is_tried_again_only_where_that_is_asked_for() -> None:
+    body = {**condition("t"), "max_retries": 1}
+    assert not TaskDefinition.from_dict(body).retries(0, timed_out=True)
+    assert TaskDefinition.from_dict({**body, "retry_on_timeout": True}).retries(0, timed_out=True)
+    assert TaskDefinition.from_dict({**body, "max_retries": -1}).retries(10_000, timed_out=False)
+
+
+def test_one_reason_starts_one_run(desk: Desk) -> None:
+    first, again = (desk.submit([condition("a")], start_key="dev.p.j due at noon") for _ in range(2))
+    assert first == again
+    assert len(desk.runs.newest()) == 1
+
+
+def test_a_job_without_a_queue_skips_what_is_too_much(desk: Desk) -> None:
+    running = desk.submit([condition("a")])
+    desk.outcome(running)
+    desk.runs.update(running, state="RUNNING")
+    skipped = desk.runs.get(desk.submit([condition("a")], queue={"enabled": False}))
+    assert (skipped.state, skipped.reason) == ("CANCELED", "skipped: 1 of at most 1 go on, and its queue is off")
+    desk.runs.update(running, state="SUCCESS")
+
+
+def test_pages_of_runs_follow_each_other(desk: Desk) -> None:
+    made = [desk.submit([condition("a")]) for _ in range(5)]
+    pages, after = [], None
+    while page := [r.id for r in desk.runs.newest(limit=2, after=after)]:
+        pages.append(page)
+        after = page[-1]
+    assert [len(p) for p in pages] == [2, 2, 1]
+    assert sorted(run for page in pages for run in page) == sorted(made)

@@ -75,8 +75,7 @@ def run(run_id: str, who: Caller, platform: Served) -> dict[str, Any]:
 @router.get("/runs/{run_id}/logs")
 def logs(run_id: str, task: str, who: Caller, platform: Served, offset: int = 0) -> Response:
     """What a task has written from `offset` (bytes) on, while it runs and after."""
-    _seen(who, platform, run_id)
-    path = platform.runner.log(run_id, task)
+    path = platform.runner.log(_seen(who, platform, run_id), task)
     if not path.exists():
         return Response(b"", media_type="text/plain; charset=utf-8")
     with path.open("rb") as log:
@@ -117,7 +116,8 @@ def _sees(who: Identity, platform: Platform, job: Resource) -> bool:
 
 def _run(found: Run) -> dict[str, Any]:
     body = {**found.__dict__, "tasks": [t.__dict__ for t in found.tasks], "seconds": found.seconds}
-    body.pop("definition")
+    for internal in ("definition", "owner", "concurrency", "start_key", "told", "ending_state", "ending_reason"):
+        body.pop(internal)
     return body
 
 

@@ -28,6 +28,7 @@ _KINDS = {
     "sql_task": "SQL",
     "condition_task": "condition",
     "run_job_task": "another job",
+    "for_each_task": "for each",
     "builtin_task": "built in",
 }
 _STATES = ("RUNNING", "QUEUED", "SUCCESS", "FAILED", "CANCELED", "LOST")
@@ -101,7 +102,7 @@ def run(run_id: str, request: Request, who: Caller, platform: Served, task: str 
     asked = task in {t.task_key for t in found.tasks}
     shown = task if asked else _telling(found)
     return page(
-        request, who, "run.html", log=_tail(platform, run_id, shown), follow=not asked,
+        request, who, "run.html", log=_tail(platform, found, shown), follow=not asked,
         may_run=platform.may_run(who, found), **_state(found, shown),
     )  # fmt: skip
 
@@ -179,10 +180,9 @@ def _telling(found: Run) -> str:
     return found.tasks[-1].task_key if found.tasks else ""
 
 
-def _tail(platform: Platform, run_id: str, task: str) -> dict[str, Any]:
+def _tail(platform: Platform, run: Run, task: str) -> dict[str, Any]:
     """The end of a task's log: its text, from which byte on, and where it ends."""
-    path = platform.runner.log(run_id, task)
-    if not task or not path.exists():
+    if not task or not (path := platform.runner.log(run, task)).exists():
         return {"text": "", "start": 0, "end": 0}
     size = path.stat().st_size
     start = max(0, size - _LOG_BYTES)

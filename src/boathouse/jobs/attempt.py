@@ -1,0 +1,152 @@
+"""One attempt of a task as a folder and a shim: start it, find it again after a crash, see how it ended, end it."""
+
+import contextlib
+import fcntl
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from boathouse.jobs import shim
+from boathouse.jobs.definition import NO_LIMITS, Limits
+from boathouse.jobs.task_process import describe_exit
+
+MARK = "BOATHOUSE_ATTEMPT"
+"""The environment variable by which every process of an attempt is known, wherever it went."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How an attempt ended: SUCCESS, FAILED, CANCELED or LOST, in words, and the exit code."""
+
+    state: str
+    reason: str | None
+    exit_code: int | None
+    timed_out: bool = False
+
+
+class Attempt:
+    """An attempt's folder: `lock` (held while the shim lives), `started`, `exit.json`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def begin(self, argv: Sequence[str], environ: Mapping[str, str], *, token: str, cwd: Path, log: Path,
+              timeout: float = 0, limits: Limits = NO_LIMITS) -> int:  # fmt: skip
+        """Start it in a shim that outlives this process; the shim's pid. A second shim of one attempt ends at once."""
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        log.parent.mkdir(parents=True, exist_ok=True)
+        marked = {**environ, MARK: str(self.folder)}
+        spec = {"folder": str(self.folder), "argv": list(argv), "env": marked, "token": token, "cwd": str(cwd),
+                "log": str(log), "timeout": timeout, "memory": limits.memory, "cpus": limits.cpus}  # fmt: skip
+        read_end, write_end = os.pipe()
+        try:
+            pid = os.posix_spawn(
+                sys.executable, [sys.executable, "-I", "-S", str(Path(shim.__file__))], {MARK: str(self.folder)}, setsid=True,
+                file_actions=[(os.POSIX_SPAWN_DUP2, read_end, 0), *self._words()],
+            )  # fmt: skip
+        finally:
+            os.close(read_end)
+        with contextlib.suppress(BrokenPipeError), os.fdopen(write_end, "wb") as told:
+            told.write(json.dumps(spec).encode())
+        return pid
+
+    def _words(self) -> list[tuple[int, int, str, int, int]]:
+        path, flags = str(self.folder / "shim.log"), os.O_CREAT | os.O_WRONLY | os.O_APPEND
+        return [(os.POSIX_SPAWN_OPEN, output, path, flags, 0o600) for output in (1, 2)]
+
+    @property
+    def begun(self) -> bool:
+        """Whether a shim took it."""
+        return (self.folder / "started").exists()
+
+    @property
+    def alive(self) -> bool:
+        """Whether its shim lives."""
+        try:
+            with (self.folder / "lock").open("rb") as lock:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except FileNotFoundError:
+            return False
+        except BlockingIOError:
+            return True
+        return False
+
+    @property
+    def shim(self) -> int | None:
+        """The shim's process id, once it has begun."""
+        try:
+            return int(json.loads((self.folder / "started").read_text())["pid"])
+        except (OSError, ValueError, KeyError):
+            return None
+
+    @property
+    def words(self) -> str:
+        """What the shim itself said, which it does only when it fails."""
+        try:
+            return (self.folder / "shim.log").read_text(errors="replace").strip()[-500:]
+        except OSError:
+            return ""
+
+    def outcome(self) -> Outcome | None:
+        """How it ended, None while it goes on. Asked for an attempt that was begun."""
+        if self.alive:
+            return None
+        try:
+            left = json.loads((self.folder / "exit.json").read_text())
+        except (OSError, ValueError):
+            return Outcome("LOST", "its process was killed from outside and left no outcome", None)
+        return _outcome(left)
+
+    def end(self, patience: float = 5.0) -> None:
+        """Have the shim end it; where the shim is gone or does not answer, end its processes one by one."""
+        pid = self.shim
+        if pid is not None and self.alive:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
+            limit = time.monotonic() + patience
+            while self.alive and time.monotonic() < limit:
+                time.sleep(0.01)
+        self.sweep()
+
+    def sweep(self) -> None:
+        """Kill whatever of it is left, however it was detached."""
+        for _ in range(50):  # a process may start another while we look
+            left = [pid for pid, folder in marked(str(self.folder)) if folder == str(self.folder)]
+            if not left:
+                return
+            for pid in left:
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.kill(pid, signal.SIGKILL)
+            time.sleep(0.01)
+
+
+def marked(under: str) -> Iterator[tuple[int, str]]:
+    """(process, attempt folder) of every living process of attempts under a folder. Needs /proc."""
+    wanted = f"{MARK}={under}".encode()
+    for name in os.listdir("/proc") if os.path.isdir("/proc") else ():
+        if not name.isdigit():
+            continue
+        try:
+            with open(f"/proc/{name}/environ", "rb") as found:
+                for entry in found.read().split(b"\0"):
+                    if entry.startswith(wanted):
+                        yield int(name), entry.partition(b"=")[2].decode()
+        except OSError:
+            continue
+
+
+def _outcome(left: Mapping[str, Any]) -> Outcome:
+    code, why = int(left["code"]), left.get("why")
+    if why == "timeout":
+        return Outcome("FAILED", None, code, timed_out=True)
+    if why == "canceled":
+        return Outcome("CANCELED", None, code)
+    if why == "memory":
+        return Outcome("FAILED", "out of memory", code)
+    return Outcome("SUCCESS", None, 0) if code == 0 else Outcome("FAILED", describe_exit(code), code)

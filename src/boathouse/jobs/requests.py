@@ -1,0 +1,46 @@
+"""What the engine needs of the rooms below it, and what it is asked to run."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from boathouse.jobs.runs import Run
+from boathouse.jobs.task_process import TaskIdentity
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """What shall run: a job's definition out of a deployment, and who is behind it.
+
+    `start_key` names a reason that starts one run only, however often and by however many servers it is seen.
+    """
+
+    environment: str
+    project: str
+    job: str
+    definition: Mapping[str, Any]
+    source: str
+    principal: str
+    submitted_by: str
+    commit: str | None = None
+    dirty: bool = False
+    scratch: str = ""
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    trigger: str = "manual"
+    only_task: str | None = None
+    start_key: str | None = None
+    parent_run: str | None = None
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """How runs reach the platform. Each may be called again after a crash."""
+
+    identify: Callable[[Run, str], TaskIdentity]
+    """A task's identity: a run-scoped token that dies with the run."""
+    check_launch: Callable[[Run], None]
+    """Raises where a run may not start after all."""
+    submit_child: Callable[[Run, str, Mapping[str, str], str], str]
+    """(parent, job, parameters, start key) -> the id of a run of that job."""
+    ended: Callable[[Run], None]
+    """Told once a run has ended."""

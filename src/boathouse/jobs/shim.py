@@ -1,0 +1,187 @@
+"""Stands between the server and one attempt of a task, and outlives the server. Runs alone: `python -I -S shim.py`.
+
+It reads what to run from its standard input, holds a lock on the attempt's folder while it lives, ends the task when its
+time or memory is over or when told to (SIGTERM), ends all that the task left behind, and leaves `exit.json`. It imports
+nothing of the package, so that it starts in milliseconds.
+"""
+
+import ctypes
+import fcntl
+import json
+import os
+import signal
+import sys
+import time
+from contextlib import suppress
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # typing itself takes milliseconds to import
+    from typing import Any
+
+    Spec = dict[str, Any]
+
+_DIE_WITH_PARENT, _ADOPT_ORPHANS = 1, 36  # PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER
+_SIGNALS = {signal.SIGCHLD, signal.SIGTERM}
+_MEMORY_SECONDS = 0.25
+_ROOM = 1024
+"""Bytes set aside for `exit.json` at the start, so that a disk that is full by then does not lose the outcome."""
+
+
+def main() -> int:
+    """Run one attempt; 0 also where another shim has this attempt already."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    spec = json.load(sys.stdin.buffer)
+    os.chdir("/")
+    folder = spec["folder"]
+    lock = os.open(f"{folder}/lock", os.O_CREAT | os.O_RDWR, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        marker = os.open(f"{folder}/started", os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    except (BlockingIOError, FileExistsError):
+        return 0
+    os.write(marker, json.dumps({"pid": os.getpid()}).encode())
+    _write(f"{folder}/exit.new", b" " * _ROOM)
+    _control(_ADOPT_ORPHANS, 1)
+    killed = _kernel_kills()
+    task = _spawn(spec)
+    code, why = _watch(task, spec.get("timeout") or 0, spec.get("memory") or 0)
+    _end_descendants(task)
+    if code == -signal.SIGKILL and not why and _kernel_kills() > killed:
+        why = "memory"
+    _leave(folder, {"code": code, "why": why, "ended_at": time.time()})
+    return 0
+
+
+def _spawn(spec: "Spec") -> int:
+    read_end, write_end = os.pipe()
+    os.write(write_end, spec["token"].encode())
+    os.close(write_end)
+    shim = os.getpid()
+    task = os.fork()
+    if task:
+        os.close(read_end)
+        return task
+    try:
+        os.setsid()
+        _control(_DIE_WITH_PARENT, signal.SIGKILL)
+        if os.getppid() != shim:
+            os._exit(1)
+        if spec.get("cpus"):
+            os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: spec["cpus"]])
+        output = os.open(spec["log"], os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600)
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        os.dup2(output, 1)
+        os.dup2(output, 2)
+        os.set_inheritable(read_end, True)
+        os.chdir(spec["cwd"])
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+        os.execve(spec["argv"][0], spec["argv"], spec["env"] | {"BOATHOUSE_TOKEN_FD": str(read_end)})
+    except OSError as error:
+        os.write(2, f"the task could not be started: {error}\n".encode())
+    os._exit(127)
+
+
+def _watch(task: int, timeout: float, memory: int) -> tuple[int, str]:
+    """Wait for the task's end: its exit code (negative: a signal) and why it was ended, if it was."""
+    limit = time.monotonic() + timeout if timeout else None
+    why = ""
+    while (code := _reaped(task)) is None:
+        if not why and limit and time.monotonic() >= limit:
+            why = "timeout"
+        if not why and memory and _resident(task) > memory:
+            why = "memory"
+        if why:
+            _kill_group(task)
+        pause = _MEMORY_SECONDS if memory or why else 60.0
+        if limit:
+            pause = max(0.0, min(pause, limit - time.monotonic())) if not why else pause
+        told = signal.sigtimedwait(_SIGNALS, pause)
+        if told and told.si_signo == signal.SIGTERM and not why:
+            why = "canceled"
+    return code, why
+
+
+def _reaped(task: int) -> int | None:
+    code = None
+    try:
+        while (ended := os.waitpid(-1, os.WNOHANG))[0]:
+            if ended[0] == task:
+                code = os.waitstatus_to_exitcode(ended[1])
+    except ChildProcessError:
+        pass
+    return code
+
+
+def _end_descendants(task: int) -> None:
+    """Kill what the task left: its group, and whoever left the group and was handed to us."""
+    _kill_group(task)
+    while children := _children():
+        for child in children:
+            with suppress(ProcessLookupError):
+                os.kill(child, signal.SIGKILL)
+        try:
+            while os.waitpid(-1, 0)[0]:
+                pass
+        except ChildProcessError:
+            return
+
+
+def _children() -> list[int]:
+    me = os.getpid()
+    try:
+        with open(f"/proc/{me}/task/{me}/children", encoding="ascii") as found:
+            return [int(pid) for pid in found.read().split()]
+    except OSError:
+        return []
+
+
+def _kill_group(task: int) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(task, signal.SIGKILL)
+
+
+def _resident(task: int) -> int:
+    """Bytes in memory of all processes of the task's session."""
+    page, total = os.sysconf("SC_PAGE_SIZE"), 0
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            try:
+                if os.getsid(int(name)) == task:
+                    with open(f"/proc/{name}/statm", encoding="ascii") as found:
+                        total += int(found.read().split()[1]) * page
+            except (OSError, IndexError):
+                continue
+    return total
+
+
+def _kernel_kills() -> int:
+    """How often the kernel has killed for want of memory."""
+    for path, word in (("/sys/fs/cgroup/memory.events", "oom_kill"), ("/proc/vmstat", "oom_kill")):
+        try:
+            with open(path, encoding="ascii") as found:
+                return sum(int(line.split()[1]) for line in found if line.split()[0] == word)
+        except (OSError, ValueError, IndexError):
+            continue
+    return 0
+
+
+def _control(option: int, value: int) -> None:
+    with suppress(OSError, AttributeError):  # not Linux
+        ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
+
+
+def _leave(folder: str, outcome: "dict[str, object]") -> None:
+    """Whole or not at all; the file's room is there already."""
+    _write(f"{folder}/exit.new", json.dumps(outcome).encode().ljust(_ROOM))
+    os.rename(f"{folder}/exit.new", f"{folder}/exit.json")
+
+
+def _write(path: str, content: bytes) -> None:
+    descriptor = os.open(path, os.O_CREAT | os.O_WRONLY, 0o600)
+    os.write(descriptor, content)
+    os.fsync(descriptor)
+    os.close(descriptor)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
