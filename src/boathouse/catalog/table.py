@@ -103,7 +103,7 @@ class Table:
         """
         self._need("SELECT")
         if self._access.through == "server":
-            return self._engine.register(self._port.sql(f"SELECT * FROM {self.name}").to_arrow())
+            return self._engine.register(self.read(version, timestamp).to_arrow())
         folder = self._folder
         assert isinstance(folder, DeltaFolder)
         snapshot = folder.table(version, timestamp)

@@ -11,6 +11,7 @@ from boathouse.cli import (
     code,
     data,
     demo,
+    feature_reports,
     functions,
     governance,
     imports,
@@ -52,7 +53,7 @@ Start with `boathouse demo`, which does all of that on real flight data.
 app = typer.Typer(help=_HELP, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
 for room in (
     starter, serve, login, code, jobs, sql, data, tables, imports, volumes, locations, functions, lineage, people, governance,
-    shares, models, monitors, demo,
+    shares, models, feature_reports, monitors, demo,
 ):  # fmt: skip
     room.register(app)
 

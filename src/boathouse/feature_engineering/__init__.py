@@ -7,7 +7,7 @@ from boathouse.feature_engineering.entities import (
     FeatureServingEndpoint,
     ServedEntity,
 )
-from boathouse.features import FeatureFunction, FeatureLookup, FeatureSpec, FeatureSpecInfo
+from boathouse.features import FeatureFunction, FeatureLookup, FeatureSpec, FeatureSpecInfo, LeakReport
 from boathouse.training import TrainingSet
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "FeatureSpec",
     "FeatureSpecInfo",
     "FeatureTable",
+    "LeakReport",
     "PublishedTable",
     "ServedEntity",
     "TrainingSet",

@@ -10,7 +10,8 @@ from boathouse.context import Context
 from boathouse.errors import InvalidInput
 from boathouse.feature_engineering import packaging, serving
 from boathouse.feature_engineering.entities import EndpointCoreConfig, FeatureServingEndpoint
-from boathouse.features import FeatureFunction, FeatureLookup, FeatureSpecInfo, publish
+from boathouse.feature_engineering.leaks import leaks_of_model
+from boathouse.features import FeatureFunction, FeatureLookup, FeatureSpecInfo, LeakReport, publish
 from boathouse.lake import Frame, Origin, Relation, origin_of, tagged
 from boathouse.scoring import Model, complete, load
 from boathouse.serving import log_predictions
@@ -140,6 +141,25 @@ class FeatureEngineeringClient:
             return make_training_set(self._context, df, list(feature_lookups or ()), label, exclude_columns)
         features, excluded = serving.features_of(self._context, feature_spec)
         return make_training_set(self._context, df, features, label, [*excluded, *exclude_columns])
+
+    def leaks(self, training_set: TrainingSet | None = None, *, df: Frame | None = None, feature_spec: str | None = None,
+              model_uri: str | None = None, label: str | None = None, time: str | None = None, estimator: Any = None,
+              retrain: bool = True) -> LeakReport:  # fmt: skip
+        """What a join by event time alone, and one without time, would have changed, and which rows were committed late.
+
+        Of a training set, or of the spine `df` completed by a registered `feature_spec`, or by a model's features at the
+        table versions it was trained on. `time` is the spine's column that commits are compared with. A model's own
+        estimator is trained in each way unless `retrain` is false; else give an `estimator` of scikit-learn's kind.
+        Raises InvalidInput, NotFound.
+        """
+        if training_set is not None:
+            return training_set.leaks(estimator, time=time)
+        if df is None or (feature_spec is None) == (model_uri is None):
+            raise InvalidInput("give a training set, or a spine `df` with one of feature_spec, model_uri")
+        if model_uri is not None:
+            return leaks_of_model(self._context, model_uri, df, time, retrain)
+        made = self.create_training_set(df=df, feature_spec=feature_spec, label=label)
+        return made.leaks(estimator, time=time)
 
     def create_feature_spec(self, *, name: str, features: Sequence[FeatureLookup | FeatureFunction],
                             exclude_columns: Sequence[str] | None = None, **_options: Any) -> FeatureSpecInfo:  # fmt: skip

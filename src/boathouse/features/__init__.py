@@ -2,9 +2,21 @@
 
 from boathouse.features.completion import complete_sql, training_set_sql
 from boathouse.features.functions import OnlineFunctions, with_functions_sql
+from boathouse.features.leaks import (
+    COMMITTED,
+    FeatureLeak,
+    LeakQuestion,
+    LeakReport,
+    Reading,
+    Retrained,
+    TableLeak,
+    listed,
+    read_as,
+    row_key,
+)
 from boathouse.features.lookups import FeatureFunction, FeatureLookup
 from boathouse.features.online import OnlineReader, OnlineSnapshot, OnlineTable, publish, withdraw
-from boathouse.features.point_in_time import AsOf, FeatureSide, as_of_join_sql, check_duplicates
+from boathouse.features.point_in_time import AsOf, FeatureSide, as_of_join_sql, check_duplicates, quote
 from boathouse.features.registered_specs import FeatureSpecInfo, FeatureSpecs
 from boathouse.features.resolution import as_asked, resolve, resolve_alone
 from boathouse.features.specs import (
@@ -18,8 +30,10 @@ from boathouse.features.specs import (
 )
 
 __all__ = [
+    "COMMITTED",
     "AsOf",
     "FeatureFunction",
+    "FeatureLeak",
     "FeatureLookup",
     "FeatureSide",
     "FeatureSpec",
@@ -28,20 +42,29 @@ __all__ = [
     "FunctionFacts",
     "InputColumn",
     "InputTable",
+    "LeakQuestion",
+    "LeakReport",
     "OnlineFunctions",
     "OnlineReader",
     "OnlineSnapshot",
     "OnlineTable",
+    "Reading",
+    "Retrained",
     "Source",
     "TableFacts",
+    "TableLeak",
     "TableLookup",
     "as_asked",
     "as_of_join_sql",
     "check_duplicates",
     "complete_sql",
+    "listed",
     "publish",
+    "quote",
+    "read_as",
     "resolve",
     "resolve_alone",
+    "row_key",
     "training_set_sql",
     "with_functions_sql",
     "withdraw",

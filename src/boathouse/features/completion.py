@@ -41,8 +41,13 @@ def complete_sql(
     return as_of_join_sql(rows_sql, _joins(remaining, relations, ()), columns)
 
 
+def joins_of(spec: FeatureSpec, relations: Mapping[str, str]) -> list[AsOf]:
+    """The spec's lookups as joins, in their order. Raises NotFound for a table that `relations` lacks."""
+    return [_join(lookup, relations) for lookup in spec.lookups()]
+
+
 def _joins(spec: FeatureSpec, relations: Mapping[str, str], given: Collection[str]) -> list[AsOf]:
-    return [_join(lookup, relations) for lookup in spec.without(given).lookups()]
+    return joins_of(spec.without(given), relations)
 
 
 def _join(lookup: TableLookup, relations: Mapping[str, str]) -> AsOf:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pyarrow as pa
 
@@ -13,6 +14,7 @@ from boathouse.features import (
     FeatureSide,
     FeatureSpec,
     FunctionFacts,
+    LeakReport,
     TableFacts,
     check_duplicates,
     resolve,
@@ -20,6 +22,7 @@ from boathouse.features import (
     with_functions_sql,
 )
 from boathouse.lake import Frame, Relation, batches, normalised, origin_of, tagged
+from boathouse.training.leaks import find_leaks
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,8 @@ class TrainingSet:
     query: str
     versions: Mapping[str, int]
     _context: Context
+    _spine: str
+    _relations: Mapping[str, str]
 
     def load_df(self) -> Relation:
         """The rows, lazily: the spine's columns and label with the features, without excluded columns."""
@@ -45,6 +50,16 @@ class TrainingSet:
         """Column names of `load_df`."""
         return self.load_df().columns
 
+    def leaks(self, estimator: Any = None, *, time: str | None = None) -> LeakReport:
+        """What joins by event time alone, and without time, would have changed in this training set.
+
+        `time` is the spine's column that commits are compared with, where lookups use several. With an `estimator` of
+        scikit-learn's kind, also what that does to its metric. Raises InvalidInput.
+        """
+        return find_leaks(
+            self._context, self.feature_spec, self._spine, self._relations, time=time, estimator=estimator
+        )
+
 
 def make_training_set(context: Context, df: Frame, features: Sequence[FeatureLookup | FeatureFunction],
                       label: str | Sequence[str] | None, exclude_columns: Sequence[str] = ()) -> TrainingSet:  # fmt: skip
@@ -52,7 +67,7 @@ def make_training_set(context: Context, df: Frame, features: Sequence[FeatureLoo
 
     Raises InvalidInput, NotFound, DuplicateKey.
     """
-    spine = _registered(context, df)
+    spine = registered(context, df)
     facts, functions = facts_of(context, features)
     columns = context.engine.relation(f"SELECT * FROM {spine}").types
     labels = (label,) if isinstance(label, str) else tuple(label or ())
@@ -62,7 +77,7 @@ def make_training_set(context: Context, df: Frame, features: Sequence[FeatureLoo
         fact = facts[table]
         side = FeatureSide(relation, fact.keys, fact.timeseries_column, fact.known_time_column)
         check_duplicates(context.engine.connection, side, table)
-    return TrainingSet(spec, labels, training_set_sql(spec, spine, relations), versions, context)
+    return TrainingSet(spec, labels, training_set_sql(spec, spine, relations), versions, context, spine, relations)
 
 
 def relations_of(context: Context, spec: FeatureSpec) -> tuple[dict[str, str], dict[str, int]]:
@@ -102,7 +117,8 @@ def table_facts(context: Context, name: str) -> TableFacts:
     )  # fmt: skip
 
 
-def _registered(context: Context, df: Frame) -> str:
+def registered(context: Context, df: Frame) -> str:
+    """A frame's rows on the context's engine, its columns in the lakehouse's types; the relation's name."""
     origin = origin_of(df)
     rows: pa.Table = batches(df).read_all()
     return context.engine.register(tagged(rows.cast(normalised(rows.schema)), origin))

@@ -1,0 +1,87 @@
+"""Reports on features: leaks."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from boathouse.cli.models import features
+from boathouse.cli.output import JSON, dump, say, show
+from boathouse.cli.session import connected
+from boathouse.errors import Conflict
+
+if TYPE_CHECKING:
+    from boathouse.client import Lake
+    from boathouse.features import LeakReport
+
+_FILES = {".csv", ".json", ".jsonl", ".ndjson", ".parquet"}
+
+
+def register(_: typer.Typer) -> None:
+    """Add this room's commands to `features`."""
+    features.command("leaks")(leaks)
+
+
+def leaks(
+    name: str = typer.Argument(help="a feature spec (`features.trip`) or a model (`models:/flights.delay@champion`)"),
+    spine: str = typer.Option(..., "--spine", help="keys, times and labels: a table, a SELECT, or a CSV, JSON or Parquet file"),
+    time: str | None = typer.Option(None, "--time", help="the spine's column that commits are compared with, of several"),
+    label: str | None = typer.Option(None, "--label", help="the spine's label column, for a spec"),
+    retrain: bool = typer.Option(True, "--retrain/--no-retrain", help="train a model's estimator each way and compare"),
+    fail_over: float | None = typer.Option(None, "--fail-over", help="exit 1 when more percent of the rows leak"),
+    as_json: bool = JSON,
+) -> None:
+    """What naive joins would have leaked into a training set, from which table, and what it does to the metric.
+
+    For example `boathouse features leaks models:/flights.delay@champion --spine "select * from features.labelled"`.
+    """
+    from boathouse.feature_engineering import FeatureEngineeringClient
+
+    is_model = name.startswith("models:/")
+    with connected() as lake:
+        found = FeatureEngineeringClient(context=lake).leaks(
+            df=rows_of(lake, spine), feature_spec=None if is_model else name, model_uri=name if is_model else None,
+            label=label, time=time, retrain=retrain,
+        )  # fmt: skip
+    if as_json:
+        dump(found.to_dict())
+    else:
+        _print_leaks(found)
+    if fail_over is not None and found.percent > fail_over:
+        raise Conflict(f"{found.percent:.2f} % of the rows leak, more than the {fail_over:g} % that --fail-over allows")
+
+
+def rows_of(lake: "Lake", given: str) -> Any:
+    """Rows of a file, a query or a table, as a word on the command line names them."""
+    from boathouse.client.files import read_file
+
+    if Path(given).suffix.lower() in _FILES:
+        return read_file(Path(given))
+    if " " in given.strip():
+        return lake.sql(given)
+    return lake.table(given).read()
+
+
+def _print_leaks(found: "LeakReport") -> None:
+    say(f"{found.rows:,} rows, each compared at its {found.time}")
+    say(f"  {_share(found.naive_rows, found.rows)} other features when joined by event time alone (known times ignored)")
+    say(f"  {_share(found.timeless_rows, found.rows)} other features when joined without time (each key's newest row)")
+    say(f"  {_share(found.committed_after_rows, found.rows)} features that were committed after the row's own time\n")
+    tables = [{"table": t.table, "version": t.version, "known time": t.known_time or "not declared", "naive": t.naive_rows,
+               "timeless": t.timeless_rows, "committed after": t.committed_after_rows} for t in found.tables]  # fmt: skip
+    show(tables, ["table", "version", "known time", "naive", "timeless", "committed after"], False)
+    changed = [vars(f) for f in found.features if f.naive_rows or f.timeless_rows]
+    show(changed, ["feature", "table", "naive_rows", "timeless_rows"], False, empty="no feature would have changed")
+    if found.retrained:
+        say(f"trained on the earlier {found.train_rows:,} rows, tested on the later {found.test_rows:,}; `claimed` is what a "
+            "test on the same kind of join says, `honest` what production would see")  # fmt: skip
+        trained = [{"trained on": r.reading, "metric": r.metric, "claimed": r.claimed, "honest": r.honest,
+                    "claimed too much": r.claimed - r.honest} for r in found.retrained]  # fmt: skip
+        show(trained, ["trained on", "metric", "claimed", "honest", "claimed too much"], False)
+    for line in [*(f"{t.table}: {t.note}" for t in found.tables if t.note), *([found.note] if found.note else []),
+                 *found.advice()]:  # fmt: skip
+        say(f"- {line}")
+
+
+def _share(count: int, rows: int) -> str:
+    return f"{count:>9,} ({100 * count / rows if rows else 0:6.2f} %)"
