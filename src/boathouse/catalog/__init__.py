@@ -45,7 +45,7 @@ from boathouse.catalog.securables import Securables
 from boathouse.catalog.service import Catalog
 from boathouse.catalog.shares import Recipient, SharedTable, Shares, ShareToken
 from boathouse.catalog.spec import TableSpec
-from boathouse.catalog.sql import Query, QueryResult, RowStream, SqlDesk, tables_of
+from boathouse.catalog.sql import Query, QueryResult, RowStream, SqlDesk, check_rowwise, tables_of
 from boathouse.catalog.system_tables import AUDIT, LINEAGE, Exported, SystemTables
 from boathouse.catalog.table import Table, TablePort
 from boathouse.catalog.values import (
@@ -128,6 +128,7 @@ __all__ = [
     "Volumes",
     "Walk",
     "chain",
+    "check_rowwise",
     "creates_function",
     "graph_of",
     "inside",

@@ -39,9 +39,10 @@ class ServedFolder:
         """Replace all rows, or those a predicate names."""
         return self._commit("overwrite", frame, where=where, evolve=evolve)
 
-    def merge(self, frame: Frame, on: Sequence[str], evolve: bool = False, update: bool = True) -> Commit:
-        """Update rows with equal keys, insert the others."""
-        return self._commit("merge", frame, on=list(on), evolve=evolve, update=update)
+    def merge(self, frame: Frame, on: Sequence[str], evolve: bool = False, update: bool = True,
+              marks: Mapping[str, int] | None = None, dropping: str | None = None) -> Commit:  # fmt: skip
+        """Update rows with equal keys, insert the others; remove those that `dropping` tells."""
+        return self._commit("merge", frame, on=list(on), evolve=evolve, update=update, marks=dict(marks or {}), dropping=dropping)
 
     def fill(self, frame: Frame, on: Sequence[str], columns: Sequence[str]) -> Commit:
         """Set some columns of rows that are there."""

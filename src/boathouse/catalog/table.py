@@ -127,12 +127,15 @@ class Table:
         return self._write(lambda: self._folder.overwrite(df, where, evolve), making)
 
     def merge(self, df: Frame, on: Sequence[str] | None = None, evolve: bool = False, update: bool = True,
-              sources: Sources | None = None) -> Commit:  # fmt: skip
+              sources: Sources | None = None, marks: Mapping[str, int] | None = None,
+              dropping: str | None = None) -> Commit:  # fmt: skip
         """Update rows with equal keys and insert the others; keys default to the table's own, `sources` as for `append`.
 
         A table with a known-time column keeps every (keys, event time, known time): what was known
-        before is never erased. `update=False` leaves rows that are there as they are. Raises DuplicateKey
-        when two rows of `df` share a key.
+        before is never erased. `update=False` leaves rows that are there as they are. Where `dropping`, a Boolean column
+        of `df` alone, is true, the row with its keys is removed. `marks` (application id -> number) go
+        with the rows; where all stand at their numbers already, or beyond, nothing is done. Raises DuplicateKey when
+        two rows of `df` share a key.
         """
         keys = list(on or self.info.primary_keys)
         if not keys:
@@ -142,7 +145,7 @@ class Table:
         making = Making(origin_of(df), sources)
         rows = batches(df).read_all()
         _check_keys(rows, keys, self.name)
-        return self._write(lambda: self._folder.merge(rows, keys, evolve, update), making)
+        return self._write(lambda: self._folder.merge(rows, keys, evolve, update, marks, dropping), making)
 
     def fill(self, df: Frame, on: Sequence[str], columns: Sequence[str], sources: Sources | None = None) -> Commit:
         """Set some columns of rows that are there; nothing is inserted. `sources` as for `append`."""

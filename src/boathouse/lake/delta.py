@@ -197,17 +197,34 @@ class DeltaFolder:
             "OVERWRITE", rows,
         )  # fmt: skip
 
-    def merge(self, frame: Any, on: Sequence[str], evolve: bool = False, update: bool = True) -> Commit:
-        """Update rows with equal keys, insert the others; `update=False` leaves existing rows alone."""
-        rows = self._repeatable(frame, evolve)
-        predicate = " AND ".join(f"target.`{key}` = source.`{key}`" for key in on)
+    def merge(self, frame: Any, on: Sequence[str], evolve: bool = False, update: bool = True,
+              marks: Mapping[str, int] | None = None, dropping: str | None = None) -> Commit:  # fmt: skip
+        """Update rows with equal keys, insert the others; `update=False` leaves existing rows alone.
 
-        def write(table: DeltaTable, marked: Marked) -> None:
+        `dropping` names a Boolean column of the frame, not of the table: where it is true, the row with its keys goes, and
+        has to be there (delta-rs would write nulls for a row of the source that no clause takes).
+        With `marks` (application id -> number) nothing is written when all stand at their numbers already, or beyond,
+        and else they stand there with the rows.
+        """
+        rows = batches(frame).read_all() if dropping else self._repeatable(frame, evolve)
+        predicate = " AND ".join(f"target.`{key}` = source.`{key}`" for key in on)
+        taken = {f"`{c}`": f"source.`{c}`" for c in (rows.column_names if dropping else ()) if c != dropping}
+
+        def write(table: DeltaTable, marked: Marked) -> bool:
+            if marks and all((table.transaction_version(a) or -1) >= number for a, number in marks.items()):
+                return False
             merger = table.merge(
                 rows.to_reader(), predicate, source_alias="source", target_alias="target", merge_schema=evolve,
-                commit_properties=marked.properties(),
-            ).when_not_matched_insert_all()  # fmt: skip
-            (merger.when_matched_update_all() if update else merger).execute()
+                commit_properties=marked.properties(app_transactions=[Transaction(*m) for m in (marks or {}).items()] or None),
+            )  # fmt: skip
+            if dropping:
+                merger = merger.when_matched_delete(f"source.`{dropping}`").when_matched_update(taken)
+                merger = merger.when_not_matched_insert(taken, f"NOT source.`{dropping}`")
+            else:
+                merger = merger.when_not_matched_insert_all()
+                merger = merger.when_matched_update_all() if update else merger
+            merger.execute()
+            return True
 
         return self._retried(write, "MERGE", rows)
 

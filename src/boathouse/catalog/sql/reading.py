@@ -81,6 +81,12 @@ def check_expression(tree: bytes, kinds: list[str]) -> None:
         raise InvalidInput("a mask or filter is one expression over the columns of its row, without a subquery")
 
 
+def check_rowwise(tree: bytes, kinds: list[str], relation: str) -> None:
+    """Accept a query over the rows of one relation and nothing else. Raises InvalidInput."""
+    if any(table.path != (relation,) for table in read(tree, kinds).tables):
+        raise InvalidInput("only columns of the source's own rows can be read here, by allowed functions")
+
+
 class _Walk:
     def __init__(self) -> None:
         self.tables: list[TableRead] = []

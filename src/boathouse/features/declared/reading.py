@@ -1,0 +1,98 @@
+"""Rows of the sources of declared features, as SQL on the caller's engine, within what the caller was granted."""
+
+import re
+from collections.abc import Sequence
+
+import duckdb
+
+from boathouse.catalog import check_rowwise
+from boathouse.context import Context
+from boathouse.errors import InvalidInput
+from boathouse.features.declared.feature import Feature
+from boathouse.features.declared.sources import DataFrameSource, DeltaTableSource
+from boathouse.features.point_in_time import quote
+from boathouse.lake import Engine, batches, normalised, origin_of, tagged
+
+_ROWS = "source_rows"
+
+
+def grouped(features: Sequence[Feature]) -> list[list[Feature]]:
+    """Features that are computed together: of one source, entity and time."""
+    groups: dict[object, list[Feature]] = {}
+    for feature in features:
+        source = feature.source
+        key = (repr(source) if isinstance(source, DeltaTableSource) else id(source), feature.entity, feature.timeseries_column)
+        groups.setdefault(key, []).append(feature)
+    return list(groups.values())
+
+
+def source_sql(context: Context, feature: Feature, where: str | None = None) -> str:
+    """The rows of a feature's source. Files without a row for `where`, on the time column, may be left out.
+
+    Raises NotFound, NotPermitted, InvalidInput for a condition or transformation that reads more than its row.
+    """
+    source = feature.source
+    if isinstance(source, DataFrameSource):
+        rows = batches(source.dataframe).read_all()
+        return context.engine.register(tagged(rows.cast(normalised(rows.schema)), origin_of(source.dataframe)))
+    assert isinstance(source, DeltaTableSource)
+    table = context.table(source.full_name)
+    return shaped(context.engine, feature, table.scan(where=where if _is_column(feature) else None))
+
+
+def shaped(engine: Engine, feature: Feature, relation: str) -> str:
+    """Rows of a source's table, filtered and transformed as the source says."""
+    source = feature.source
+    if not isinstance(source, DeltaTableSource) or not (source.transformation_sql or source.filter_condition):
+        return relation
+    columns = source.transformation_sql or "*"
+    condition = f" WHERE ({source.filter_condition}\n)" if source.filter_condition else ""
+    _check(engine, f"SELECT {columns}\nFROM {_ROWS}{condition}", feature)
+    return f"(SELECT {columns}\nFROM {relation} AS {_ROWS}{condition})"
+
+
+def check_columns(engine: Engine, features: Sequence[Feature], relation: str) -> None:
+    """Raises InvalidInput naming a column that the source has not."""
+    columns = engine.relation(f"SELECT * FROM {relation} LIMIT 0").columns
+    for feature in features:
+        for name in (*feature.entity, feature.timeseries_column, feature.operator.input):
+            if name is not None and name not in columns:
+                raise InvalidInput(f"{feature.name}: the source has no column {name!r}; it has {', '.join(columns)}")
+
+
+def within(feature: Feature, intervals: Sequence[tuple[int | None, int | None]]) -> str | None:
+    """A condition on the source's time that names these stretches, both ends in; None where one has no start."""
+    if feature.timeseries_column is None:
+        return None
+    column, parts = quote(feature.timeseries_column), []
+    for low, high in intervals:
+        bounds = [f"{column} {sign} '{_text(value)}'::TIMESTAMPTZ" for sign, value in ((">=", low), ("<=", high)) if value is not None]
+        if not bounds:
+            return None
+        parts.append(f"({' AND '.join(bounds)})")
+    return " OR ".join(parts) or None
+
+
+def _text(microseconds: int) -> str:
+    found = duckdb.execute("SELECT strftime(make_timestamp(?), '%Y-%m-%d %H:%M:%S.%f+00')", [microseconds]).fetchall()
+    return str(found[0][0])
+
+
+def _is_column(feature: Feature) -> bool:
+    """Whether the feature's time is a column of the table as it is."""
+    source, time = feature.source, feature.timeseries_column
+    transformed = source.transformation_sql if isinstance(source, DeltaTableSource) else None
+    if time is None or not transformed:
+        return time is not None
+    star, _, rest = transformed.strip().partition(",")
+    return star.strip() == "*" and not re.search(rf"\b{re.escape(time)}\b", rest, re.IGNORECASE)
+
+
+def _check(engine: Engine, query: str, feature: Feature) -> None:
+    try:
+        with engine.connection.cursor() as parser:
+            kinds = [str(s.type).rpartition(".")[2] for s in parser.extract_statements(query)]
+            [(tree,)] = parser.execute("SELECT json_serialize_sql(?)", [query]).fetchall()
+        check_rowwise(str(tree).encode(), kinds, _ROWS)
+    except (duckdb.Error, InvalidInput) as error:
+        raise InvalidInput(f"the source of {feature.name} cannot be read: {str(error).splitlines()[0]}") from error

@@ -1,0 +1,80 @@
+"""Materialized features after random batches are what computing them anew gives."""
+
+import random
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from boathouse.client import Lake
+from boathouse.features.declared import AggregationFunction, DeltaTableSource, Feature
+from boathouse.features.declared import operators as ops
+from boathouse.features.declared import windows as w
+from boathouse.features.declared.materialize import backfill, create, refresh
+
+START = datetime(2024, 1, 1, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+WINDOWS = {
+    "rolling": (ops.Sum("value"), w.RollingWindow(window_duration=6 * HOUR)),
+    "delayed": (ops.Count(), w.RollingWindow(window_duration=9 * HOUR, delay=2 * HOUR)),
+    "tumbling": (ops.Max("value"), w.TumblingWindow(window_duration=8 * HOUR)),
+    "sliding": (ops.LastDistinct("value", n=2), w.SlidingWindow(window_duration=24 * HOUR, slide_duration=4 * HOUR)),
+    "ever": (ops.Avg("value"), w.RollingWindow()),
+}
+
+
+def declared(source: str, names: list[str]) -> list[Feature]:
+    table = DeltaTableSource(schema_name="raw", table_name=source, filter_condition="value >= 0")
+    return [
+        Feature(source=table, entity="user", timeseries_column="at", name=name, function=AggregationFunction(*WINDOWS[name]))
+        for name in names
+    ]
+
+
+def change(lake: Lake, source: str, rng: random.Random, now: int) -> None:
+    """New rows, late ones among them, corrections and deletes."""
+    table = lake.table(f"raw.{source}")
+    rows = [
+        {"id": rng.randrange(200), "user": rng.randrange(5), "value": rng.randrange(-1, 9),
+         "at": START + (rng.randrange(now) if rng.random() < 0.5 else now) * HOUR}
+        for _ in range(rng.randrange(1, 8))
+    ]  # fmt: skip
+    table.merge(list({r["id"]: r for r in rows}.values()))
+    if rng.random() < 0.4:
+        table.delete(f"id % 7 = {rng.randrange(7)}")
+
+
+@pytest.mark.parametrize("names", [["rolling", "tumbling", "sliding"], ["delayed"], ["rolling", "ever"]])
+def test_a_refresh_of_what_changed_equals_a_full_one(lake: Lake, names: list[str]) -> None:
+    rng, source = random.Random(sum(map(ord, names[0]))), f"events_{names[0]}_{len(names)}"
+    lake.create_table(f"raw.{source}", {"id": "bigint", "user": "bigint", "value": "bigint", "at": "timestamp"}, primary_keys=["id"])
+    features = declared(source, names)
+    create(lake, f"features.{source}", features, {})
+    kinds = []
+    for step in range(1, 9):
+        change(lake, source, rng, step * 5)
+        until = START + (step * 5 + rng.randrange(8)) * HOUR
+        kinds.append(refresh(lake, f"features.{source}", features, until).kind)
+        reached = max(until, START)
+        create(lake, f"features.{source}_{step}", features, {})
+        refresh(lake, f"features.{source}_{step}", features, reached)
+        incremental, full = (sorted_rows(lake, f"features.{source}{end}") for end in ("", f"_{step}"))
+        if reached == max([reached]):
+            assert [r for r in incremental if r["at"] <= reached] == full
+    assert kinds == ["full", *["incremental"] * 7]
+
+
+def sorted_rows(lake: Lake, name: str) -> list[dict[str, object]]:
+    return lake.engine.relation(f'SELECT * FROM {lake.table(name).scan()} ORDER BY "user", "at"').to_dicts()
+
+
+def test_a_range_is_recomputed_by_itself(lake: Lake) -> None:
+    lake.create_table("raw.ranged", {"id": "bigint", "user": "bigint", "value": "bigint", "at": "timestamp"}, primary_keys=["id"])
+    lake.table("raw.ranged").append([{"id": i, "user": i % 2, "value": i, "at": START + i * HOUR} for i in range(40)])
+    features = declared("ranged", ["rolling"])
+    create(lake, "features.ranged", features, {})
+    refresh(lake, "features.ranged", features, START + 100 * HOUR)
+    before = sorted_rows(lake, "features.ranged")
+    lake.table("features.ranged").delete(f"at >= '{(START + 5 * HOUR).isoformat()}' AND at < '{(START + 9 * HOUR).isoformat()}'")
+    assert sorted_rows(lake, "features.ranged") != before
+    backfill(lake, "features.ranged", features, START + 5 * HOUR, START + 9 * HOUR)
+    assert sorted_rows(lake, "features.ranged") == before
