@@ -10,6 +10,7 @@ import typer
 from boathouse.cli import (
     code,
     data,
+    declared,
     demo,
     feature_reports,
     functions,
@@ -53,7 +54,7 @@ Start with `boathouse demo`, which does all of that on real flight data.
 app = typer.Typer(help=_HELP, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
 for room in (
     starter, serve, login, code, jobs, sql, data, tables, imports, volumes, locations, functions, lineage, people, governance,
-    shares, models, feature_reports, monitors, demo,
+    shares, models, feature_reports, declared, monitors, demo,
 ):  # fmt: skip
     room.register(app)
 

@@ -8,10 +8,12 @@ from boathouse import context as contexts
 from boathouse.catalog import TableInfo
 from boathouse.context import Context
 from boathouse.errors import InvalidInput
-from boathouse.feature_engineering import packaging, serving
+from boathouse.feature_engineering import materialized, packaging, serving
+from boathouse.feature_engineering.declared import DeclaredFeatures
 from boathouse.feature_engineering.entities import EndpointCoreConfig, FeatureServingEndpoint
 from boathouse.feature_engineering.leaks import leaks_of_model
 from boathouse.features import FeatureFunction, FeatureLookup, FeatureSpecInfo, LeakReport, publish
+from boathouse.features.declared import Feature
 from boathouse.lake import Frame, Origin, Relation, origin_of, tagged
 from boathouse.scoring import Model, complete, load
 from boathouse.serving import log_predictions
@@ -50,7 +52,7 @@ class PublishedTable:
     version: int
 
 
-class FeatureEngineeringClient:
+class FeatureEngineeringClient(DeclaredFeatures):
     """The published client's methods. Connects by itself; works in a shell, a notebook and a task alike."""
 
     def __init__(self, *, model_registry_uri: str | None = None, context: Context | None = None) -> None:
@@ -127,20 +129,24 @@ class FeatureEngineeringClient:
         self._context.describe_table(name, tags=tags)
 
     def create_training_set(self, *, df: Frame, feature_lookups: Sequence[FeatureLookup | FeatureFunction] | None = None,
-                            feature_spec: str | None = None, label: str | Sequence[str] | None,
-                            exclude_columns: Sequence[str] = (), **_options: Any) -> TrainingSet:  # fmt: skip
+                            feature_spec: str | None = None, features: Sequence[Feature] | None = None,
+                            label: str | Sequence[str] | None, exclude_columns: Sequence[str] = (),
+                            **_options: Any) -> TrainingSet:  # fmt: skip
         """Examples with the features that were known at each row's time.
 
-        What to look up is given as lookups and functions, or as the name of a registered feature spec.
+        What to look up is given as lookups and functions, as the name of a registered feature spec, or as
+        declared `features`, which are computed from their sources.
         Raises InvalidInput for a lookup key that is no column, NotFound for an unknown table or feature,
         DuplicateKey when a feature table holds one key, event time and known time twice.
         """
-        if feature_spec is not None and feature_lookups is not None:
-            raise InvalidInput("give feature_lookups or feature_spec, not both")
+        if sum(given is not None for given in (feature_lookups, feature_spec, features)) > 1:
+            raise InvalidInput("give one of feature_lookups, feature_spec and features")
+        if features is not None:
+            return materialized.training_set(self._context, df, features, label, exclude_columns)
         if feature_spec is None:
             return make_training_set(self._context, df, list(feature_lookups or ()), label, exclude_columns)
-        features, excluded = serving.features_of(self._context, feature_spec)
-        return make_training_set(self._context, df, features, label, [*excluded, *exclude_columns])
+        asked, excluded = serving.features_of(self._context, feature_spec)
+        return make_training_set(self._context, df, asked, label, [*excluded, *exclude_columns])
 
     def leaks(self, training_set: TrainingSet | None = None, *, df: Frame | None = None, feature_spec: str | None = None,
               model_uri: str | None = None, label: str | None = None, time: str | None = None, estimator: Any = None,

@@ -17,6 +17,7 @@ from boathouse.features.leaks import (
 from boathouse.features.lookups import FeatureFunction, FeatureLookup
 from boathouse.features.online import OnlineReader, OnlineSnapshot, OnlineTable, publish, withdraw
 from boathouse.features.point_in_time import AsOf, FeatureSide, as_of_join_sql, check_duplicates, quote
+from boathouse.features.registered_features import RegisteredFeatures
 from boathouse.features.registered_specs import FeatureSpecInfo, FeatureSpecs
 from boathouse.features.resolution import as_asked, resolve, resolve_alone
 from boathouse.features.specs import (
@@ -49,6 +50,7 @@ __all__ = [
     "OnlineSnapshot",
     "OnlineTable",
     "Reading",
+    "RegisteredFeatures",
     "Retrained",
     "Source",
     "TableFacts",

@@ -120,6 +120,8 @@ class FeatureSpec:
     label: tuple[str, ...] = ()
     spine: tuple[str, ...] = ()
     function_facts: Mapping[str, FunctionFacts] = field(default_factory=dict)
+    declared: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Features that are computed from their sources for rows that lack them: name -> definition."""
 
     @property
     def model_columns(self) -> tuple[str, ...]:
@@ -144,7 +146,7 @@ class FeatureSpec:
         """
         times = self._times_only()
         given = (c.name for c in self.input_columns if c.source is Source.TRAINING_DATA)
-        return tuple(name for name in given if name not in times)
+        return tuple(name for name in given if name not in times and name not in self.declared)
 
     @property
     def spine_inputs(self) -> tuple[str, ...]:
@@ -171,7 +173,7 @@ class FeatureSpec:
 
     def to_yaml(self) -> str:
         """The text of `feature_spec.yaml`: the published keys, and ours (keys, times, versions of tables)."""
-        document = {
+        document: dict[str, Any] = {
             "input_columns": [{c.name: _entry(c, i)} for i, c in enumerate(self.input_columns)],
             "input_tables": [{name: self._table_entry(name)} for name in self.tables],
             "input_functions": [
@@ -182,6 +184,8 @@ class FeatureSpec:
             "spine_columns": list(self.spine),
             "serialization_version": SERIALIZATION_VERSION,
         }
+        if self.declared:
+            document["declared_features"] = [dict(definition) for definition in self.declared.values()]
         return yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
 
     @classmethod
@@ -200,6 +204,7 @@ class FeatureSpec:
                 tuple(document["label_columns"]),
                 tuple(document["spine_columns"]),
                 {n: _function(e) for entry in document.get("input_functions") or () for n, e in entry.items() if e},
+                {d["name"]: d for d in document.get("declared_features") or ()},
             )
         except (yaml.YAMLError, KeyError, TypeError, ValueError, AttributeError) as error:
             raise InvalidInput(f"this is no feature spec that Boathouse wrote: {error!r}") from error

@@ -12,3 +12,11 @@ feature_specs = sa.Table(
     sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
     sa.Column("created_by", sa.String(255), nullable=False),
 )  # fmt: skip
+
+declared_features = sa.Table(
+    "bh_declared_features", metadata,
+    sa.Column("name", sa.String(512), primary_key=True),
+    sa.Column("definition", sa.Text, nullable=False),
+    sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("created_by", sa.String(255), nullable=False),
+)  # fmt: skip

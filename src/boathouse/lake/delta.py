@@ -206,9 +206,10 @@ class DeltaFolder:
         With `marks` (application id -> number) nothing is written when all stand at their numbers already, or beyond,
         and else they stand there with the rows.
         """
-        rows = batches(frame).read_all() if dropping else self._repeatable(frame, evolve)
+        whole = batches(frame).read_all() if dropping else None
+        rows = self._repeatable(frame, evolve) if whole is None else whole
         predicate = " AND ".join(f"target.`{key}` = source.`{key}`" for key in on)
-        taken = {f"`{c}`": f"source.`{c}`" for c in (rows.column_names if dropping else ()) if c != dropping}
+        taken = {f"`{c}`": f"source.`{c}`" for c in (whole.column_names if whole is not None else ()) if c != dropping}
 
         def write(table: DeltaTable, marked: Marked) -> bool:
             if marks and all((table.transaction_version(a) or -1) >= number for a, number in marks.items()):

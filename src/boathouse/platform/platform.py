@@ -38,7 +38,7 @@ from boathouse.delivery import Delivery
 from boathouse.environments import DEPLOYMENTS, ENVIRONMENTS, Deployments, Projects, service_principal, set_up, share
 from boathouse.errors import Conflict, InvalidInput, NotFound, Unauthenticated
 from boathouse.events import Event, Outbox
-from boathouse.features import FeatureSpecs
+from boathouse.features import FeatureSpecs, RegisteredFeatures
 from boathouse.identity import Identities, Identity
 from boathouse.jobs import JOB_RUNS, Hooks, Run, Runner, RunRequest, Schedules, TaskIdentity
 from boathouse.lake import WorkerPool, storages
@@ -97,6 +97,7 @@ class Platform:
         self.functions = Functions(self.database, self.catalog)
         self.volumes = Volumes(self.database, self.catalog)
         self.feature_specs = FeatureSpecs(self.database, self.catalog)
+        self.declared_features = RegisteredFeatures(self.database, self.catalog)
         workers = WorkerPool(settings.path("sql"), settings.number("sql_workers", 1), settings.size("sql_memory"))
         seconds = settings.span("sql_timeout").total_seconds()
         self.sql = SqlDesk(self.catalog, workers, seconds, identify=self._person)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from boathouse.context import Context
 from boathouse.features import FeatureSpec, complete_sql, with_functions_sql
+from boathouse.features.declared import Feature, complete_declared
 from boathouse.lake import Frame, Relation, batches, normalised, origin_of, tagged
 from boathouse.training import relations_of
 
@@ -16,8 +17,14 @@ def complete(context: Context, spec: FeatureSpec, df: Frame) -> tuple[Relation, 
     """
     origin = origin_of(df)
     rows = batches(df).read_all()
-    wanted = spec.without(frozenset(rows.column_names))
     spine = context.engine.register(tagged(rows.cast(normalised(rows.schema)), origin))
+    columns = list(rows.column_names)
+    declared = [Feature.from_dict(dict(d)) for name, d in spec.declared.items() if name not in columns]
+    computed: Mapping[str, int] = {}
+    if declared:
+        query, computed = complete_declared(context, declared, spine, columns)
+        spine, columns = f"({query})", [*columns, *(f.name for f in declared)]
+    wanted = spec.without(frozenset(columns))
     relations, versions = relations_of(context, wanted)
-    completed = complete_sql(spec, spine, relations, rows.column_names)
-    return context.engine.relation(with_functions_sql(context.engine, wanted, completed)), versions
+    completed = complete_sql(spec, spine, relations, columns)
+    return context.engine.relation(with_functions_sql(context.engine, wanted, completed)), {**computed, **versions}

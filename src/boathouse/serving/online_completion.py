@@ -21,6 +21,8 @@ def complete_online(spec: FeatureSpec, rows: "pd.DataFrame", online: OnlineReade
     wanted = spec.without(frozenset(rows.columns))
     if missing := [c for c in wanted.required_inputs if c not in rows]:
         raise InvalidInput(f"the rows lack {missing[0]!r}; a request carries {', '.join(wanted.required_inputs)}")
+    if absent := [name for name in spec.declared if name not in rows]:
+        raise InvalidInput(f"{absent[0]} was in no table when the model was logged: send it, or materialize it and log again")
     found = rows.copy()
     versions: dict[str, int] = {}
     for lookup in wanted.lookups():

@@ -35,7 +35,8 @@ starts = st.sampled_from([None, None, START + 2 * HOUR])
 shifts = st.sampled_from([None, None, -HOUR, -3 * HOUR])
 rolling = st.builds(w.RollingWindow, window_duration=st.one_of(st.none(), lengths), delay=lags, offset=shifts, start_time=starts)
 tumbling = st.builds(w.TumblingWindow, window_duration=lengths, delay=lags, offset=shifts, start_time=starts)
-sliding = st.builds(w.SlidingWindow, window_duration=lengths, slide_duration=lengths, delay=lags, offset=shifts, start_time=starts)
+common = {"delay": lags, "offset": shifts, "start_time": starts}
+sliding = st.builds(w.SlidingWindow, window_duration=lengths, slide_duration=lengths, **common)
 windows = st.one_of(rolling, tumbling, sliding)
 
 
@@ -131,7 +132,7 @@ def test_every_operator_over_every_window_gives_what_its_definition_says(con, gi
 def test_a_column_selection_is_the_newest_row_up_to_the_moment(con, given, spine) -> None:  # type: ignore[no-untyped-def]
     feature = Feature(source=DataFrameSource(None), entity="key", timeseries_column="at", function=ops.ColumnSelection("value"))
     for (key, hour), answer in zip(spine, computed(con, [feature], given, spine), strict=True):
-        seen = [r for r in given if key is not None and hour is not None and r.key == key and r.hour is not None and r.hour <= hour]
+        seen = [] if None in (key, hour) else [r for r in given if r.key == key and r.hour is not None and r.hour <= hour]
         newest = max(seen, key=lambda r: (r.hour, -1 if r.value is None else r.value), default=None)
         assert answer[2] == (newest.value if newest else None)
 

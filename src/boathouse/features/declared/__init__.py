@@ -1,35 +1,28 @@
-"""Declared features: windows, operators, sources, and the SQL that computes them."""
+"""Declared features: windows, operators, sources, what computes them, and tables that keep them."""
 
-from boathouse.features.declared.compute import (
-    TIME,
-    check_names,
-    complete_sql,
-    keys,
-    lead,
-    moments_sql,
-    reach,
-    rows_sql,
-    touched_sql,
-    values_sql,
-)
+from boathouse.features.declared.completion import complete_declared
+from boathouse.features.declared.compute import check_names, complete_sql
 from boathouse.features.declared.feature import AggregationFunction, Feature
-from boathouse.features.declared.sources import DataFrameSource, DeltaTableSource, RequestSource, SourceLateness
+from boathouse.features.declared.materialize import Refreshed, backfill, computed, create, refresh, standing
+from boathouse.features.declared.reading import grouped
+from boathouse.features.declared.sources import DataFrameSource, DeltaTableSource, RequestSource, Source, SourceLateness
 
 __all__ = [
-    "TIME",
     "AggregationFunction",
     "DataFrameSource",
     "DeltaTableSource",
     "Feature",
+    "Refreshed",
     "RequestSource",
+    "Source",
     "SourceLateness",
+    "backfill",
     "check_names",
+    "complete_declared",
     "complete_sql",
-    "keys",
-    "lead",
-    "moments_sql",
-    "reach",
-    "rows_sql",
-    "touched_sql",
-    "values_sql",
+    "computed",
+    "create",
+    "grouped",
+    "refresh",
+    "standing",
 ]

@@ -47,7 +47,7 @@ class Feature:
         if not isinstance(source, DeltaTableSource | DataFrameSource | RequestSource):
             raise InvalidInput(f"{type(source).__name__} is no source; use DeltaTableSource, DataFrameSource or RequestSource")
         if not isinstance(function, AggregationFunction | Operator):
-            raise InvalidInput(f"{type(function).__name__} is no function of a feature; use AggregationFunction or ColumnSelection")
+            raise InvalidInput(f"{type(function).__name__} is no function; use AggregationFunction or ColumnSelection")
         if isinstance(function, Operator) and not isinstance(function, ColumnSelection):
             function = AggregationFunction(function)
         keys = (entity,) if isinstance(entity, str) else tuple(entity or ())

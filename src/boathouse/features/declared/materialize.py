@@ -18,7 +18,17 @@ from boathouse import clock
 from boathouse.catalog import Table
 from boathouse.context import Context
 from boathouse.errors import InvalidInput, NotPermitted
-from boathouse.features.declared.compute import TIME, finite_reach, keys, lead, moments_sql, reach, rows_sql, touched_sql, values_sql
+from boathouse.features.declared.compute import (
+    TIME,
+    finite_reach,
+    keys,
+    lead,
+    moments_sql,
+    reach,
+    rows_sql,
+    touched_sql,
+    values_sql,
+)
 from boathouse.features.declared.feature import Feature
 from boathouse.features.declared.reading import check_columns, shaped, source_sql, within
 from boathouse.features.declared.sources import DeltaTableSource
@@ -66,7 +76,8 @@ def create(context: Context, name: str, features: Sequence[Feature], tags: dict[
     relation = source_sql(context, first)
     check_columns(context.engine, features, relation)
     rows = f"(FROM {rows_sql(features, relation)} LIMIT 0)"
-    schema = typed(context.engine.relation(_named(features, values_sql(features, rows, rows, _carried(features))))).to_arrow().schema
+    empty = context.engine.relation(_named(features, values_sql(features, rows, rows, _carried(features))))
+    schema = typed(empty).to_arrow().schema
     keyed = [*first.entity, *([first.timeseries_column] if first.timeseries_column else [])]
     return context.create_table(
         name, schema, primary_keys=keyed, event_time=first.timeseries_column, tags=tags, description=description,
@@ -108,6 +119,15 @@ def backfill(context: Context, name: str, features: Sequence[Feature], start: da
     return _write(context, target, features, _Span(_micros(start) - 1, last), None, {}, "backfill")
 
 
+def computed(context: Context, features: Sequence[Feature], until: datetime) -> Relation:
+    """What a table of one group of features would hold at a moment. Raises NotFound, NotPermitted, InvalidInput."""
+    relation = source_sql(context, features[0])
+    check_columns(context.engine, features, relation)
+    rows = rows_sql(features, relation)
+    points = f"({_points(features, rows, '', _Span(None, _micros(until)))})"
+    return typed(context.engine.relation(_named(features, values_sql(features, points, rows, _carried(features)))))
+
+
 def standing(table: Table) -> tuple[int | None, datetime | None]:
     """The source's version and the moment that a materialized table stands at."""
     reached = table.transaction_version(_UNTIL)
@@ -125,12 +145,12 @@ def _write(context: Context, target: Table, features: Sequence[Feature], span: _
     """Compute a span's moments, and those that `changed` rows (a table of keys and times) touch, and merge them."""
     engine, con = context.engine, context.engine.connection
     source = context.complete(_source(features).full_name)
-    with _scratch(engine, 3) as (touched, events, points):
+    with _scratch(engine, 3) as (stretches, events, points):
+        touched = stretches if changed else ""
         if changed:
             con.execute(f"CREATE TEMP TABLE {touched} AS {touched_sql(features, changed)}")
-        else:
-            touched = ""
-        rows = rows_sql(features, source_sql(context, features[0], within(features[0], _needed(engine, features, touched, span))))
+        where = within(features[0], _needed(engine, features, touched, span))
+        rows = rows_sql(features, source_sql(context, features[0], where))
         version = context.reads()[source]
         con.execute(f"CREATE TEMP TABLE {events} AS SELECT r.* FROM {rows} r WHERE {_wanted(features, rows, touched, span)}")
         con.execute(f"CREATE TEMP TABLE {points} AS {_points(features, events, touched, span)}")

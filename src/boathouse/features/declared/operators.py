@@ -33,7 +33,7 @@ class Operator:
 
 def _simple(kind: str, function: str, about: str) -> type[Operator]:
     name = "".join(part.capitalize() for part in kind.split("_"))
-    made = dataclass(frozen=True)(type(name, (Operator,), {"kind": kind, "function": function, "__doc__": about}))
+    made: type[Operator] = dataclass(frozen=True)(type(name, (Operator,), {"kind": kind, "function": function, "__doc__": about}))
     made.__module__ = __name__
     return made
 

@@ -66,7 +66,8 @@ def within(feature: Feature, intervals: Sequence[tuple[int | None, int | None]])
         return None
     column, parts = quote(feature.timeseries_column), []
     for low, high in intervals:
-        bounds = [f"{column} {sign} '{_text(value)}'::TIMESTAMPTZ" for sign, value in ((">=", low), ("<=", high)) if value is not None]
+        ends = ((">=", low), ("<=", high))
+        bounds = [f"{column} {sign} '{_text(end)}'::TIMESTAMPTZ" for sign, end in ends if end is not None]
         if not bounds:
             return None
         parts.append(f"({' AND '.join(bounds)})")

@@ -38,8 +38,10 @@ class DeltaTableSource:
                  lateness: SourceLateness | None = None, dataframe_schema: Any = None) -> None:  # fmt: skip
         if not schema_name or not table_name:
             raise InvalidInput("a DeltaTableSource needs schema_name and table_name")
-        given = {"table_name": table_name, "schema_name": schema_name, "catalog_name": catalog_name,
-                 "filter_condition": filter_condition, "transformation_sql": transformation_sql, "lateness": lateness}  # fmt: skip
+        given = {
+            "table_name": table_name, "schema_name": schema_name, "catalog_name": catalog_name,
+            "filter_condition": filter_condition, "transformation_sql": transformation_sql, "lateness": lateness,
+        }  # fmt: skip
         for name, value in given.items():
             object.__setattr__(self, name, value)
 

@@ -1,0 +1,216 @@
+"""The client's methods for declared features: declaring, computing, keeping them in tables, filling ranges again."""
+
+import warnings
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal
+from uuid import uuid4
+
+from boathouse import clock
+from boathouse.context import Context
+from boathouse.errors import Conflict, InvalidInput, NotFound
+from boathouse.feature_engineering import materialized
+from boathouse.features.declared import Feature, Source, backfill, computed, create, refresh, standing
+from boathouse.lake import Relation
+
+
+@dataclass(frozen=True)
+class OfflineStoreConfig:
+    """Where tables of features are kept; names without a catalog are the environment's."""
+
+    catalog_name: str | None = None
+    schema_name: str = "features"
+    table_name_prefix: str | None = None
+
+
+@dataclass(frozen=True)
+class OnlineStoreConfig:
+    """That tables of features are published online, too; the other fields name what this lakehouse has by itself."""
+
+    catalog_name: str | None = None
+    schema_name: str | None = None
+    table_name_prefix: str | None = None
+    online_store_name: str | None = None
+
+
+@dataclass(frozen=True)
+class CronSchedule:
+    """When to refresh: a Quartz expression and a time zone."""
+
+    quartz_cron_expression: str = ""
+    timezone_id: str = "UTC"
+
+
+@dataclass(frozen=True)
+class TableTrigger:
+    """Refresh when the source has new rows."""
+
+
+class StreamingMode:
+    """Continuous materialization from Kafka: refused, naming what to do instead."""
+
+    def __init__(self, *_given: Any, **_named: Any) -> None:
+        raise InvalidInput("StreamingMode (Kafka) is not supported; use TableTrigger, or stream into the source table")
+
+
+@dataclass(frozen=True)
+class MaterializedFeature:
+    """One feature and the table that keeps it, standing at a version of its source and at a moment."""
+
+    feature_name: str
+    table_name: str
+    source_version: int | None = None
+    until: datetime | None = None
+    online: bool = False
+
+    @property
+    def materialized_feature_id(self) -> str:
+        """`table.feature`."""
+        return f"{self.table_name}.{self.feature_name}"
+
+
+@dataclass(frozen=True)
+class Backfill:
+    """A range that was computed again; `rows` were set or removed."""
+
+    backfill_id: str
+    tables: list[str]
+    start_time: datetime
+    end_time: datetime
+    rows: int
+    state: Literal["SUCCEEDED"] = "SUCCEEDED"
+
+
+class DeclaredFeatures(ABC):
+    """Methods of the client; see FeatureEngineeringClient."""
+
+    _context: Context
+
+    def create_feature(self, *, source: Source, function: Any, catalog_name: str | None = None, schema_name: str,
+                       entity: str | Sequence[str] | None = None, timeseries_column: str | None = None,
+                       name: str | None = None, description: str | None = None) -> Feature:  # fmt: skip
+        """Declare a feature and register it. Raises AlreadyExists, InvalidInput, NotFound, NotPermitted."""
+        keys = entity if isinstance(entity, str) else list(entity or ())
+        feature = Feature(source=source, function=function, entity=keys, timeseries_column=timeseries_column,
+                          name=name, description=description)  # fmt: skip
+        return self.register_feature(feature=feature, catalog_name=catalog_name, schema_name=schema_name)
+
+    def register_feature(self, *, feature: Feature, catalog_name: str | None = None, schema_name: str) -> Feature:
+        """Register a feature under its name. Raises AlreadyExists, InvalidInput for columns that the source lacks."""
+        computed(self._context, [feature], clock.now())
+        full = self._context.complete(".".join(p for p in (catalog_name, schema_name, feature.name) if p))
+        return Feature.from_dict(self._context.call("POST", f"/api/v1/declared-features/{full}", feature.to_dict()))
+
+    def get_feature(self, full_name: str) -> Feature:
+        """A registered feature. Raises NotFound."""
+        return Feature.from_dict(self._context.call("GET", f"/api/v1/declared-features/{self._context.complete(full_name)}"))
+
+    def list_features(self, *, catalog_name: str | None = None, schema_name: str, max_results: int = 100) -> list[Feature]:
+        """Registered features of a schema, by name."""
+        schema = f"{catalog_name or self._context.environment}.{schema_name}"
+        rows = self._context.call("GET", f"/api/v1/declared-features?schema={schema}")
+        return [Feature.from_dict(row) for row in rows[:max_results]]
+
+    def delete_feature(self, full_name: str) -> None:
+        """Forget a registered feature; tables that keep its values stay."""
+        self._context.call("DELETE", f"/api/v1/declared-features/{self._context.complete(full_name)}")
+
+    def compute_features(self, features: Sequence[Feature]) -> Relation:
+        """The features of one source and entity, at every moment up to now at which one changes: to look at, nothing is kept."""
+        groups = materialized.split(features)
+        if len(groups) != 1:
+            raise InvalidInput("compute_features takes features of one source, entity and time at a time")
+        return computed(self._context, groups[0], clock.now())
+
+    def materialize_features(self, *, features: Sequence[Feature], offline_config: OfflineStoreConfig | None = None,
+                             online_config: OnlineStoreConfig | None = None,
+                             trigger: CronSchedule | TableTrigger | None = None, tags: dict[str, str] | None = None,
+                             **_options: Any) -> list[MaterializedFeature]:  # fmt: skip
+        """Keep features in tables, one for each source and entity, filled now; later calls bring what is new.
+
+        With `online_config` the tables are published too. Nothing runs by itself: a `trigger` belongs to a job of the
+        bundle that runs `boathouse features materialize`, and a warning says so. Raises InvalidInput, NotPermitted.
+        """
+        if trigger is not None:
+            warnings.warn("materialize_features starts no schedule: give the trigger to a job that runs "
+                          "`boathouse features materialize`", UserWarning, stacklevel=2)  # fmt: skip
+        config, found = offline_config or OfflineStoreConfig(), list[MaterializedFeature]()
+        for group in materialized.split(features):
+            parts = (config.catalog_name, config.schema_name, materialized.group_name(group, config.table_name_prefix))
+            found += self._materialize(".".join(p for p in parts if p), group, tags or {}, online_config is not None)
+        return found
+
+    def list_materialized_features(self, **_options: Any) -> list[MaterializedFeature]:
+        """What is kept in this environment, and how far it is."""
+        return [
+            MaterializedFeature(f.name, info.name, *standing(self._context.table(info.name)))
+            for info, features in materialized.kept_tables(self._context) for f in features
+        ]  # fmt: skip
+
+    def delete_materialized_feature(self, materialized_feature: MaterializedFeature | str) -> None:
+        """Stop keeping a feature; with its last feature the table goes. Raises NotFound."""
+        given = materialized_feature
+        table, _, name = (given if isinstance(given, str) else given.materialized_feature_id).rpartition(".")
+        info = self._context.table_info(table)
+        features = materialized.features_in(info)
+        if name not in [f.name for f in features]:
+            raise NotFound(f"{info.name} keeps no feature {name!r}")
+        left = [f for f in features if f.name != name]
+        self._context.drop_table(info.name)
+        if left:
+            self._materialize(info.name, left, {k: v for k, v in info.tags.items() if k != materialized.TAG}, False)
+
+    def backfill_features(self, *, features: Sequence[Feature], start_time: datetime, end_time: datetime) -> Backfill:
+        """Compute the rows of [start_time, end_time) again, here and now. Raises NotFound when no table keeps them."""
+        wanted = {f.name for f in features}
+        kept = [(i, inside) for i, inside in materialized.kept_tables(self._context) if wanted & {f.name for f in inside}]
+        if not kept:
+            raise NotFound(f"{', '.join(sorted(wanted))} is kept in no table; call materialize_features first")
+        start, end = (m if m.tzinfo else m.replace(tzinfo=UTC) for m in (start_time, end_time))
+        rows = sum(backfill(self._context, info.name, inside, start, end).rows for info, inside in kept)
+        made = Backfill(uuid4().hex[:12], [info.name for info, _ in kept], start, end, rows)
+        _backfills[made.backfill_id] = made
+        return made
+
+    def get_backfill(self, backfill_id: str) -> Backfill:
+        """A backfill of this process. Raises NotFound."""
+        if backfill_id not in _backfills:
+            raise NotFound(f"this process has run no backfill {backfill_id}")
+        return _backfills[backfill_id]
+
+    def wait_for_backfill(self, backfill_id: str, **_options: Any) -> Backfill:
+        """The backfill, which has ended: `backfill_features` waits for it."""
+        return self.get_backfill(backfill_id)
+
+    def cancel_backfill(self, backfill_id: str) -> None:
+        """Raises Conflict: a backfill that has an id has ended."""
+        raise Conflict(f"the backfill {self.get_backfill(backfill_id).backfill_id} has ended already")
+
+    def _materialize(self, table: str, group: list[Feature], tags: dict[str, str], online: bool) -> list[MaterializedFeature]:
+        if self._context.table_exists(table):
+            info = self._context.table_info(table)
+            known = {f.name: f for f in materialized.features_in(info)}
+            changed = [f.name for f in group if f.name in known and not materialized.same(f, known[f.name])]
+            if changed:
+                raise InvalidInput(f"{info.name} keeps a {changed[0]!r} that is declared otherwise; drop that table, or rename")
+            if {f.name for f in group} - set(known):  # its rows are made anew, with all columns
+                group = [*known.values(), *(f for f in group if f.name not in known)]
+                tags = {**info.tags, **tags}
+                self._context.drop_table(table)
+            else:
+                group = list(known.values())
+        if not self._context.table_exists(table):
+            create(self._context, table, group, {**tags, **materialized.tag_of(group)})
+        done = refresh(self._context, table, group)
+        if online:
+            self.publish_table(source_table_name=table)
+        return [MaterializedFeature(f.name, done.table, done.source_version, done.until, online) for f in group]
+
+    @abstractmethod
+    def publish_table(self, *, source_table_name: str) -> Any:
+        """Copy a table's newest rows into the online store."""
+
+
+_backfills: dict[str, Backfill] = {}
