@@ -21,7 +21,7 @@ from boathouse.features.declared import (
     refresh,
 )
 from boathouse.lake import Frame, batches, normalised, origin_of, tagged
-from boathouse.training import TrainingSet, table_facts
+from boathouse.training import TrainingSet, relations_of, table_facts
 
 TAG = "boathouse.declared_features"
 
@@ -64,7 +64,10 @@ def training_set(context: Context, df: Frame, features: Sequence[Feature], label
     kept = _kept(context, features)
     spec = _spec(context, features, {c: types[c] for c in rows.column_names}, types, kept, labels, exclude)
     columns = ", ".join(f'"{c}"' for c in types if c not in set(exclude))
-    return TrainingSet(spec, labels, f"SELECT {columns} FROM ({query})", versions, context)
+    direct = [f for f in features if f.name not in kept]
+    looked_up_for = f"({complete_declared(context, direct, spine, rows.column_names)[0]})" if direct else spine
+    relations, _ = relations_of(context, spec)
+    return TrainingSet(spec, labels, f"SELECT {columns} FROM ({query})", versions, context, looked_up_for, relations)
 
 
 def _spec(context: Context, features: Sequence[Feature], spine: dict[str, str], types: dict[str, str],

@@ -96,8 +96,9 @@ class Platform:
         self.locations = Locations(self.catalog)
         self.functions = Functions(self.database, self.catalog)
         self.volumes = Volumes(self.database, self.catalog)
-        self.feature_specs = FeatureSpecs(self.database, self.catalog)
-        self.declared_features = RegisteredFeatures(self.database, self.catalog)
+        self.feature_specs, self.declared_features = FeatureSpecs(self.database, self.catalog), RegisteredFeatures(
+            self.database, self.catalog
+        )
         workers = WorkerPool(settings.path("sql"), settings.number("sql_workers", 1), settings.size("sql_memory"))
         seconds = settings.span("sql_timeout").total_seconds()
         self.sql = SqlDesk(self.catalog, workers, seconds, identify=self._person)
