@@ -47,7 +47,7 @@ def reach(wanted: settings.Settings) -> tuple[Http, Callable[[], None] | None]:
         return Http(address.url, wanted.token or home.operator_token()), None
     from boathouse.server import Server
 
-    platform = Platform(wanted)
+    platform = Platform(wanted, session=True)
     try:
         server = Server(platform)
         url = server.start()

@@ -1,5 +1,6 @@
 """Jobs and runs."""
 
+from itertools import islice
 from pathlib import Path
 
 import typer
@@ -50,8 +51,8 @@ def run(
 def list_runs(job: str = "", state: str = "", limit: int = 20, as_json: bool = JSON) -> None:
     """Runs, newest first."""
     with connected() as lake:
-        where = {"environment": options.env, "job": job or None, "state": state or None, "limit": limit}
-        rows = lake.http.call("GET", "/api/v1/runs", params=where)
+        where = {"environment": options.env, "job": job or None, "state": state or None}
+        rows = list(islice(lake.http.pages("/api/v1/runs", where, min(limit, 500)), limit))
         show(rows, ["id", "environment", "job", "state", "trigger", "submitted_at", "seconds", "commit_id"], as_json,
              empty="no runs yet; `boathouse run JOB` starts one")  # fmt: skip
 
@@ -111,3 +112,47 @@ def show_job(name: str, as_json: bool = JSON) -> None:
     """One job with its definition."""
     with connected() as lake:
         facts(lake.call("GET", f"/api/v1/jobs/{lake.environment}/{name}"), as_json)
+
+
+@jobs.command("pause")
+def pause(name: str) -> None:
+    """Let a job start by hand only, until it is resumed: no schedule, no trigger."""
+    with connected() as lake:
+        lake.call("POST", f"/api/v1/jobs/{lake.environment}/{name}/pause")
+        say(f"{name} in {lake.environment} is paused; `boathouse jobs resume {name}` ends that")
+
+
+@jobs.command("resume")
+def resume(name: str) -> None:
+    """Let a paused job start by itself again; what was due meanwhile is not made up for."""
+    with connected() as lake:
+        lake.call("POST", f"/api/v1/jobs/{lake.environment}/{name}/resume")
+        say(f"{name} in {lake.environment} starts by itself again")
+
+
+@jobs.command("backfill")
+def backfill(
+    name: str,
+    start: str = typer.Option(..., "--from", help="the first logical time, such as 2013-01-01"),
+    end: str = typer.Option(..., "--to", help="runs are for times before this one"),
+    every: str = typer.Option("", "--every", help="so far apart, such as 1d; without it the schedule's due times"),
+    param: list[str] = typer.Option([], "--param", "-p", help="NAME=VALUE"),
+    detach: bool = typer.Option(False, "--detach", help="do not wait for the end"),
+) -> None:
+    """Run a job for logical times of the past, oldest first: `jobs backfill features --from 2013-01-01 --to 2013-02-01`.
+
+    Each run has its time as {{job.as_of}}. As many run at once as the job's max_concurrent_runs allows.
+    """
+    with connected() as lake:
+        body = {"start": start, "end": end, "every": every or None, "parameters": pairs(param, "parameter")}
+        found = lake.call("POST", f"/api/v1/jobs/{lake.environment}/{name}/backfill", body)["run_ids"]
+        say(f"{len(found)} runs of {name} in {lake.environment}")
+        if detach:
+            if lake.owns_home:
+                raise RunFailed("--detach needs a server that outlives this command: run `boathouse up` first")
+            return
+        ended = [lake.jobs.wait(run_id, 86_400) for run_id in found]
+    for run in ended:
+        say(f"{run['parameters']['as_of']}  {run['id']}  {run['state']}")
+    if failed := [run for run in ended if run["state"] != "SUCCESS"]:
+        raise RunFailed(f"{len(failed)} of {len(ended)} runs did not succeed; first run {failed[0]['id']}: {failed[0]['reason']}")

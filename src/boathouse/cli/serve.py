@@ -60,6 +60,8 @@ def up(
             if flight:
                 flight.stop()
             server.stop()
+            if going := platform.runner.detach():
+                say(f"{going} runs go on by themselves; the next `boathouse up` takes them up")
 
 
 def _flight(platform: "Platform", port: int | None) -> "FlightSql | None":

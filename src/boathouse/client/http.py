@@ -1,5 +1,6 @@
 """Requests to a Boathouse server; an error it answers is raised here as the class it was there."""
 
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -11,12 +12,15 @@ from boathouse.lake import Frame, packed, unpacked
 
 _ARROW = "application/vnd.apache.arrow.stream"
 _PATIENCE = 600.0
+_AGAIN_SECONDS = 0.5
 
 
 class Http:
     """A connection that carries one token."""
 
-    def __init__(self, url: str, token: str | None) -> None:
+    def __init__(self, url: str, token: str | None, wait: float = 0) -> None:
+        """`wait`: for so many seconds a server that does not answer is asked again, as it may be starting."""
+        self._wait = wait
         self.url = url.rstrip("/")
         self.token = token
         headers = {"Authorization": f"Bearer {token}"} if token else {}
@@ -100,8 +104,16 @@ class Http:
         self._client.close()
 
     def _send(self, method: str, path: str, **arguments: Any) -> httpx.Response:
+        limit = time.monotonic() + self._wait
         try:
-            response = self._client.request(method, path, **arguments)
+            while True:
+                try:
+                    response = self._client.request(method, path, **arguments)
+                    break
+                except httpx.ConnectError:  # nothing was sent, so that it can be sent again
+                    if time.monotonic() >= limit:
+                        raise
+                    time.sleep(_AGAIN_SECONDS)
         except httpx.TransportError as error:
             raise errors.Unavailable(f"no answer from {self.url} ({error}); is `boathouse up` running?") from error
         if response.is_success:

@@ -12,6 +12,9 @@ from boathouse.client.lake import Lake
 from boathouse.context import RunFacts
 from boathouse.errors import BoathouseError, InvalidInput, NotFound
 
+_SERVER_AWAY = 300.0
+"""Seconds that a task waits for a server that is started again."""
+
 
 def connect() -> Lake:
     """The lakehouse as this task may see it. The token came through a pipe and is gone from there now."""
@@ -23,7 +26,7 @@ def connect() -> Lake:
         commit=os.environ.get("BOATHOUSE_COMMIT"), dirty=os.environ.get("BOATHOUSE_DIRTY") == "true",
         lock_hash=os.environ.get("BOATHOUSE_LOCK_HASH"), project=os.environ.get("BOATHOUSE_PROJECT"),
     )  # fmt: skip
-    lake = Lake(Http(os.environ["BOATHOUSE_URL"], token), os.environ["BOATHOUSE_ENV"], facts)
+    lake = Lake(Http(os.environ["BOATHOUSE_URL"], token, wait=_SERVER_AWAY), os.environ["BOATHOUSE_ENV"], facts)
     context.use(lake)
     lake.point_mlflow_here()
     return lake

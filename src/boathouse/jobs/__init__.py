@@ -5,11 +5,12 @@ from boathouse.jobs.exported import JOB_RUNS
 from boathouse.jobs.requests import Hooks, RunRequest
 from boathouse.jobs.runner import Runner
 from boathouse.jobs.runs import Run, Runs, TaskRun
-from boathouse.jobs.schedule import Schedules, next_due
+from boathouse.jobs.schedule import dues, next_due
+from boathouse.jobs.starts import Ports, Startable, Starts, Submit
 from boathouse.jobs.task_process import TaskIdentity, inherited, process_started
 from boathouse.jobs.task_process import end as end_process
 
 __all__ = [
-    "JOB_RUNS", "Hooks", "JobDefinition", "Run", "RunRequest", "Runner", "Runs", "Schedules", "TaskDefinition", "TaskIdentity",
-    "TaskRun", "end_process", "inherited", "next_due", "process_started",
+    "JOB_RUNS", "Hooks", "JobDefinition", "Ports", "Run", "RunRequest", "Runner", "Runs", "Startable", "Starts", "Submit",
+    "TaskDefinition", "TaskIdentity", "TaskRun", "dues", "end_process", "inherited", "next_due", "process_started",
 ]  # fmt: skip

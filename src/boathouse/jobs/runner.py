@@ -18,16 +18,21 @@ from boathouse.jobs.runs import Run, Runs
 _POLL_SECONDS = 0.02
 _END_SECONDS = 15.0
 _SLOTS = 8
+_SESSION = "-session"
+"""Marks the runs of processes that own a home for as long as a command takes."""
 
 
 class Runner:
     """The runs of one server."""
 
-    def __init__(self, database: Database, executor: str, folder: Path, hooks: Hooks, slots: int = _SLOTS) -> None:
+    def __init__(self, database: Database, executor: str, folder: Path, hooks: Hooks, slots: int = _SLOTS,
+                 session: bool = False) -> None:  # fmt: skip
         self.runs = Runs(database)
         self.queue = Queue(database)
-        self._executor = executor
-        self._executors = Executors(database, executor, folder)
+        self._server, self._session = executor, session
+        self._executor = executor + _SESSION if session else executor
+        self._stopped = False
+        self._executors = Executors(database, self._executor, folder)
         self._engine = Engine(self.runs, self.queue, self._executors, hooks, slots)
 
     def submit(self, request: RunRequest) -> str:
@@ -79,22 +84,36 @@ class Runner:
         return run
 
     def recover(self) -> list[str]:
-        """At start: end processes that no run waits for, and go on with the runs that were cut off; their ids."""
+        """At start: end processes that no run waits for, and go on with the runs that were cut off; their ids.
+
+        A session leaves a server's runs alone, and ends those of a session before it, which nobody waits for any more.
+        """
+        if self._session:
+            for run_id in self.queue.open_of(self._executor):
+                words = f"what ran it ended before it did; `boathouse runs repair {run_id}` runs the rest"
+                self.runs.request_end(run_id, "LOST", words)
         self._engine.start()
-        found = self._engine.take_up([self._executor])
-        self._engine.end_strays()
+        found = self._engine.take_up([self._executor] if self._session else [self._server, self._server + _SESSION])
+        if not self._session:
+            self._engine.end_strays()
         return found
 
-    def stop(self, cancel: bool = True) -> None:
-        """Stop. Without `cancel`, processes go on by themselves, and the next server on this home takes them up."""
-        if cancel:
-            going = self.queue.open_of(self._executor)
-            for run_id in going:
-                self.cancel(run_id, "canceled: the server was stopped")
-            limit = time.monotonic() + _END_SECONDS
-            while self.queue.open_of(self._executor) and time.monotonic() < limit:
-                time.sleep(_POLL_SECONDS)
+    def stop(self) -> None:
+        """End the runs that go on here, and stop."""
+        if self._stopped:
+            return
+        for run_id in self.queue.open_of(self._executor):
+            self.cancel(run_id, "canceled: the server was stopped")
+        limit = time.monotonic() + _END_SECONDS
+        while self.queue.open_of(self._executor) and time.monotonic() < limit:
+            time.sleep(_POLL_SECONDS)
+        self.detach()
+
+    def detach(self) -> int:
+        """Stop, and leave tasks going by themselves: the next server on this home takes them up. How many runs go on."""
+        self._stopped = True
         self._engine.stop()
+        return len(self.queue.open_of(self._executor))
 
     def log(self, run: Run, task_key: str) -> Path:
         """Where a task's words are kept. Raises NotFound for a task that the run has not."""

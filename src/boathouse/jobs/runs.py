@@ -217,11 +217,6 @@ class Runs:
                 )
             return [Run(**row) for row in connection.execute(query).mappings()]
 
-    def unfinished(self) -> int:
-        """How many runs wait or go on."""
-        with self._database.reading() as connection:
-            return int(connection.execute(sa.select(sa.func.count()).where(runs.c.state.in_(OPEN))).scalar_one())
-
 
 def _task(row: Any) -> TaskRun:
     return TaskRun(**{name: row[name] for name in _TASK_COLUMNS})

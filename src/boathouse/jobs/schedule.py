@@ -1,9 +1,8 @@
 """Schedules: cron and Quartz expressions in a time zone, right over daylight saving."""
 
-import logging
-import threading
-from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime
+from collections import deque
+from collections.abc import Mapping
+from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -12,8 +11,8 @@ from cronsim import CronSim, CronSimError
 from boathouse import clock
 from boathouse.errors import InvalidInput
 
-_log = logging.getLogger(__name__)
 _QUARTZ_FIELDS = (6, 7)
+_ON_TIME = timedelta(minutes=1)
 
 
 def next_due(schedule: Mapping[str, Any], after: datetime) -> datetime:
@@ -38,44 +37,23 @@ def as_cron(expression: str) -> str:
     return " ".join(["*" if f == "?" else f for f in (minute, hour, day, month)] + ["*" if weekday == "?" else numbers])
 
 
-class Schedules:
-    """Starts jobs when they are due; what was missed while nothing ran is not made up for."""
+def dues(schedule: Mapping[str, Any], since: datetime, until: datetime, most: int = 1_000) -> list[datetime]:
+    """Due times after `since`, up to and with `until`, oldest first; the newest `most` of them. Raises InvalidInput."""
+    found: deque[datetime] = deque(maxlen=most)
+    moment = since
+    while (moment := next_due(schedule, moment)) <= until:
+        found.append(moment)
+    return list(found)
 
-    def __init__(
-        self, jobs: Callable[[], Iterable[tuple[str, Mapping[str, Any]]]], start: Callable[[str, datetime], None]
-    ) -> None:
-        self._jobs = jobs
-        self._start = start
-        self._due: dict[tuple[str, str], datetime] = {}
-        self._stop = threading.Event()
 
-    def start(self) -> None:
-        """Watch the clock in the background."""
-        threading.Thread(target=self._watch, name="schedules", daemon=True).start()
+def missed(schedule: Mapping[str, Any], first: datetime, now: datetime) -> list[datetime]:
+    """Of the due times from `first` (one itself) to now, those that start a run.
 
-    def stop(self) -> None:
-        """Stop watching."""
-        self._stop.set()
-
-    def tick(self, now: datetime) -> None:
-        """Start what fell due since the last tick."""
-        wanted = {}
-        for name, schedule in self._jobs():
-            if str(schedule.get("pause_status", "UNPAUSED")).upper() == "PAUSED":
-                continue
-            key = (name, str(sorted(schedule.items())))
-            try:
-                due = self._due.get(key) or next_due(schedule, now)
-                wanted[key] = next_due(schedule, now) if due <= now else due
-                if due <= now:
-                    self._start(name, due)
-            except Exception:
-                _log.exception("%s could not be started by its schedule", name)
-        self._due = wanted
-
-    def _watch(self) -> None:
-        while not self._stop.wait(1.0):
-            try:
-                self.tick(clock.now())
-            except Exception:
-                _log.exception("a schedule could not be followed")
+    `missed_runs` decides where several fell due while no server ran: `latest` (the default) starts the last of them,
+    `all` each, `skip` none that is older than a minute.
+    """
+    policy = str(schedule.get("missed_runs") or "latest")
+    found = [first, *dues(schedule, first, now)]
+    if policy == "all":
+        return found
+    return [due for due in found[-1:] if policy == "latest" or now - due <= _ON_TIME]

@@ -62,3 +62,24 @@ executors = sa.Table(
     sa.Column("folder", sa.Text, nullable=False),
     sa.Column("beats", sa.BigInteger, nullable=False),
 )  # fmt: skip
+
+starts = sa.Table(
+    "bh_job_starts", metadata,
+    sa.Column("environment", sa.String(255), primary_key=True),
+    sa.Column("project", sa.String(255), primary_key=True),
+    sa.Column("job", sa.String(255), primary_key=True),
+    sa.Column("cause", sa.String(32), primary_key=True),
+    sa.Column("fingerprint", sa.Text, nullable=False),
+    sa.Column("next_due", sa.DateTime(timezone=True)),
+    sa.Column("seen", Json, nullable=False),
+    sa.Column("error", sa.Text),
+)  # fmt: skip
+
+pauses = sa.Table(
+    "bh_job_pauses", metadata,
+    sa.Column("environment", sa.String(255), primary_key=True),
+    sa.Column("project", sa.String(255), primary_key=True),
+    sa.Column("job", sa.String(255), primary_key=True),
+    sa.Column("paused_by", sa.String(255), nullable=False),
+    sa.Column("paused_at", sa.DateTime(timezone=True), nullable=False),
+)  # fmt: skip

@@ -40,7 +40,7 @@ from boathouse.errors import Conflict, InvalidInput, NotFound, Unauthenticated
 from boathouse.events import Event, Outbox
 from boathouse.features import FeatureSpecs, RegisteredFeatures
 from boathouse.identity import Identities, Identity
-from boathouse.jobs import JOB_RUNS, Hooks, Run, Runner, RunRequest, Schedules, TaskIdentity
+from boathouse.jobs import JOB_RUNS, Hooks, Run, Runner, RunRequest, Startable, Starts, TaskIdentity
 from boathouse.lake import WorkerPool, storages
 from boathouse.monitoring import completed, parse_granularity
 from boathouse.platform.code import CodeDelivery
@@ -52,6 +52,7 @@ from boathouse.platform.lineage import ServedLineage
 from boathouse.platform.openlineage import Feed, Teller, sender
 from boathouse.platform.seen_lineage import SeenLineage
 from boathouse.platform.sharing import Sharing
+from boathouse.platform.starting import Surroundings, logical_times
 from boathouse.platform.told_models import ToldModels
 from boathouse.platform.touched import Touched
 from boathouse.platform.trace import Tracer
@@ -65,10 +66,15 @@ _RUN_TOKEN_LIFETIME = timedelta(days=2)
 
 
 class Platform:
-    """One lakehouse, opened by the process that owns its home. Close it, or use it as a context manager."""
+    """One lakehouse, opened by the process that owns its home. Close it, or use it as a context manager.
 
-    def __init__(self, settings: Settings) -> None:
+    A `session` is a command or a notebook that works without a server: no job starts by the clock in it, runs that a
+    server left are left to the next server, and its own end with it.
+    """
+
+    def __init__(self, settings: Settings, session: bool = False) -> None:
         self.settings = settings
+        self._session = session
         _check_supported(settings)
         self.home = Home(settings)
         self.home.acquire()
@@ -115,9 +121,7 @@ class Platform:
         self.sharing = Sharing(Shares(self.database, self.catalog), self.people, self.identities)
         self.deployments = Deployments(self.database, self.catalog)
         self.projects = Projects(self.database, self.audit, settings.path("code"), settings.path("checkouts"))
-        hooks = Hooks(self._identify, self._check_launch, self._submit_child, self._run_ended)
-        self.runner = Runner(self.database, self.home.executor(), settings.path("runs"), hooks,
-                             settings.number("parallel_tasks", 1))  # fmt: skip
+        self.runner = self._make_runner()
         self.runs = self.runner.runs
         self.seen_lineage = SeenLineage(self.catalog, self.lineage, self.runs)
         words = Vocabulary(settings.openlineage_namespace)
@@ -135,11 +139,17 @@ class Platform:
                                    ServedLineage(self.lineage).note)  # fmt: skip
         self.alerts = Alerts(self.database, self.outbox, self.audit)
         self.inference = InferenceFlush(self.catalog, self.deployments, self.service_identity, settings.path("spool"))
-        self.schedules = Schedules(self._scheduled, self._start_due)
+        around = Surroundings(self.deployments, self.projects, self.volumes, self.identities)
+        self.starts = Starts(self.database, self.runs, self.runner.queue, around.ports(self._start_job))
         self.housekeeping = Housekeeping(
             self.audit, SystemTables(self.database, self.catalog, ENVIRONMENTS, self.service_identity,
                                      (AUDIT, LINEAGE, JOB_RUNS, DEPLOYMENTS))
         )  # fmt: skip
+
+    def _make_runner(self) -> Runner:
+        hooks = Hooks(self._identify, self._check_launch, self._submit_child, self._run_ended)
+        slots = self.settings.number("parallel_tasks", 1)
+        return Runner(self.database, self.home.executor(), self.settings.path("runs"), hooks, slots, self._session)
 
     def start(self, url: str, lazily: bool = False) -> None:
         """Begin to work: the address is known, so runs can reach it. Earlier runs that were cut off go on.
@@ -155,7 +165,7 @@ class Platform:
         self.outbox.subscribe("model_version.", self.delivery.on_event)
         self.outbox.subscribe("model", lambda _event: self.endpoints.wake())
         self.outbox.subscribe("alert.fired", self._answer_alert)
-        self.outbox.subscribe("table.updated", self._on_table_updated)
+        self.outbox.subscribe("", lambda e: self.starts.on_event(e.id, e.kind, e.subject, e.data, clock.parse_instant(e.at)))
         if self.feed:
             self.outbox.subscribe("", lambda _event: self.feed.wake() if self.feed else None)
             self.feed.start()
@@ -164,22 +174,23 @@ class Platform:
         if not lazily:
             self.sql.warm()
         self.inference.start()
-        self.schedules.start()
+        if not self._session:
+            self.starts.start()
         self.housekeeping.start()
 
     def take_up(self) -> None:
         """Go on with the runs that an earlier owner of this home left when it ended, and end what else it left running."""
         for run_id in self.runner.recover():
-            _log.warning("run %s goes on: an earlier server ended before it did", run_id)
+            _log.warning("run %s was cut off: %s", run_id, "it ends" if self._session else "it goes on")
         self.endpoints.end_orphans()
 
-    def close(self, leave_tasks: bool = False) -> None:
-        """End all work and give the home back. `leave_tasks`: tasks go on, and the next owner of the home takes them up."""
-        self.schedules.stop()
+    def close(self) -> None:
+        """End all work and give the home back."""
+        self.starts.stop()
         self.endpoints.stop()
         self.inference.stop()
         self.sql.close()
-        self.runner.stop(cancel=not leave_tasks)
+        self.runner.stop()
         self.outbox.stop()
         if self.feed:
             self.feed.stop()
@@ -235,6 +246,28 @@ class Platform:
                 trigger=trigger, only_task=task, start_key=start_key, parent_run=parent_run,
             )
         )  # fmt: skip
+
+    def pause_job(self, identity: Identity, environment: str, job: str, pause: bool) -> None:
+        """Let a job start by hand only, or by itself again; needs RUN on it."""
+        self.access.authorize(identity, "RUN", "job", f"{environment}.{job}")
+        key = (environment, self.deployments.resource("job", environment, job).project, job)
+        if pause:
+            self.starts.pause(key, identity.principal)
+        else:
+            self.starts.resume(key)
+        self.audit.record(identity.principal, "pause job" if pause else "resume job", f"{environment}.{job}")
+
+    def backfill(self, identity: Identity, environment: str, job: str, since: datetime, until: datetime,
+                 parameters: Mapping[str, str], every: str | None = None) -> list[str]:  # fmt: skip
+        """Runs of a job for logical times of the past, all or none; needs RUN. Raises InvalidInput."""
+        self.access.authorize(identity, "RUN", "job", f"{environment}.{job}")
+        definition = self.deployments.resource("job", environment, job).definition
+        with self.database.writing():
+            return [
+                self.submit_job(identity, environment, job, trigger="backfill",
+                                parameters={**parameters, "as_of": at.isoformat()})
+                for at in logical_times(definition, since, until, every)
+            ]  # fmt: skip
 
     def cancel_run(self, identity: Identity, run: Run) -> None:
         """Kill a run; needs RUN on its job, its project or its environment."""
@@ -402,27 +435,9 @@ class Platform:
         return self.submit_job(identity, parent.environment, job, parameters=parameters, scratch=parent.scratch,
                                trigger=f"run {parent.id}", start_key=start_key, parent_run=parent.id)  # fmt: skip
 
-    def _scheduled(self) -> list[tuple[str, Mapping[str, Any]]]:
-        jobs = self.deployments.resources("job")
-        return [(f"{j.environment}.{j.name}", j.definition["schedule"]) for j in jobs if j.definition.get("schedule")]
-
-    def _start_due(self, name: str, due: datetime) -> None:
-        environment, _, job = name.partition(".")
-        self.submit_job(self.service_identity(environment), environment, job, trigger="schedule",
-                        parameters={"as_of": due.isoformat()})  # fmt: skip
-
-    def _on_table_updated(self, event: Event) -> None:
-        """Start the jobs whose trigger names the table."""
-        environment = event.subject.partition(".")[0]
-        for job in self.deployments.resources("job", environment):
-            trigger = job.definition.get("trigger") or {}
-            if str(trigger.get("pause_status") or "UNPAUSED").upper() == "PAUSED":
-                continue
-            tables = [f"{environment}.{t}" if t.count(".") == 1 else t
-                      for t in (trigger.get("table_update") or {}).get("table_names") or ()]  # fmt: skip
-            if event.subject in tables:
-                self.submit_job(self.service_identity(environment), environment, job.name, parameters={},
-                                trigger=f"table {event.subject}")  # fmt: skip
+    def _start_job(self, job: Startable, parameters: Mapping[str, str], trigger: str, start_key: str) -> str:
+        return self.submit_job(self.service_identity(job.environment), job.environment, job.name, parameters=parameters,
+                               trigger=trigger, start_key=start_key)  # fmt: skip
 
 
 def _secured(run: Run) -> tuple[SecurableKind, str]:

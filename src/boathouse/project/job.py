@@ -191,6 +191,7 @@ class Schedule(Shape):
     quartz_cron_expression: Word | None = None
     cron: Word | None = None
     timezone_id: Word = "UTC"
+    missed_runs: Literal["latest", "all", "skip"] = "latest"
     pause_status: PauseStatus | None = None
 
     @model_validator(mode="after")
@@ -235,6 +236,12 @@ class Periodic(Shape):
     unit: Literal["MINUTES", "HOURS", "DAYS", "WEEKS"]
 
 
+class GitPush(Shape):
+    """New commits on a branch of the project."""
+
+    branch: Word = "main"
+
+
 class Trigger(Shape):
     """What starts a job besides the clock: `alert` names an alert, `release` is a release of this project."""
 
@@ -242,6 +249,7 @@ class Trigger(Shape):
     file_arrival: FileArrival | None = None
     model: ModelTrigger | None = None
     periodic: Periodic | None = None
+    git_push: GitPush | None = None
     alert: Word | None = None
     release: bool = False
     pause_status: PauseStatus | None = None
@@ -249,9 +257,9 @@ class Trigger(Shape):
 
     @model_validator(mode="after")
     def _something(self) -> Self:
-        causes = (self.table_update, self.file_arrival, self.model, self.periodic, self.alert, self.release)
+        causes = (self.table_update, self.file_arrival, self.model, self.periodic, self.git_push, self.alert, self.release)
         if not any(causes):
-            raise ValueError("a trigger needs table_update, file_arrival, model, periodic, alert or release")
+            raise ValueError("a trigger needs table_update, file_arrival, model, periodic, git_push, alert or release")
         return self
 
 

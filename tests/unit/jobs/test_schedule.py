@@ -1,6 +1,5 @@
 """When a job is due."""
 
-import logging
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -8,8 +7,8 @@ from typing import Any
 import pytest
 
 from boathouse.errors import InvalidInput
-from boathouse.jobs import Schedules, next_due
-from boathouse.jobs.schedule import as_cron
+from boathouse.jobs import dues, next_due
+from boathouse.jobs.schedule import as_cron, missed
 
 
 def at(text: str) -> datetime:
@@ -61,44 +60,17 @@ def test_what_is_no_schedule_is_refused(schedule: Mapping[str, Any], reason: str
         next_due(schedule, at("2013-07-01 00:00"))
 
 
-def test_a_job_starts_once_when_due_and_what_was_missed_is_not_made_up_for() -> None:
-    started: list[tuple[str, datetime]] = []
-    schedules = Schedules(
-        lambda: [("dev.a", {"cron": "0 * * * *"})], lambda job, due: started.append((job, due))
-    )
-    for moment in ("06:59", "07:00", "07:00", "07:30", "10:10", "10:20"):
-        schedules.tick(at(f"2013-07-01 {moment}"))
-    assert started == [("dev.a", at("2013-07-01 07:00")), ("dev.a", at("2013-07-01 08:00"))]
+def test_due_times_of_a_range_are_listed_with_its_end() -> None:
+    hourly = {"cron": "0 * * * *"}
+    assert dues(hourly, at("2013-07-01 06:00"), at("2013-07-01 08:00")) == [at("2013-07-01 07:00"), at("2013-07-01 08:00")]
+    assert dues(hourly, at("2013-07-01 06:00"), at("2014-07-01 08:00"), most=1) == [at("2014-07-01 08:00")]
 
 
-def test_a_paused_job_does_not_start_and_a_changed_schedule_counts_at_once() -> None:
-    jobs: list[tuple[str, Mapping[str, Any]]] = [("dev.a", {"cron": "0 * * * *", "pause_status": "PAUSED"})]
-    started: list[str] = []
-    schedules = Schedules(lambda: jobs, lambda job, _: started.append(job))
-    schedules.tick(at("2013-07-01 06:30"))
-    schedules.tick(at("2013-07-01 07:30"))
-    jobs[0] = ("dev.a", {"cron": "40 * * * *"})
-    schedules.tick(at("2013-07-01 07:31"))
-    schedules.tick(at("2013-07-01 07:40"))
-    assert started == ["dev.a"]
-
-
-def test_one_wrong_schedule_keeps_no_other_job_from_starting(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.CRITICAL)
-    started: list[str] = []
-
-    def start(job: str, _due: datetime) -> None:
-        if job == "dev.b":
-            raise RuntimeError("cannot start")
-        started.append(job)
-
-    jobs = [
-        ("dev.a", {"cron": "nonsense"}),
-        ("dev.b", {"cron": "0 * * * *"}),
-        ("dev.c", {"cron": "0 * * * *"}),
-    ]
-    schedules = Schedules(lambda: jobs, start)
-    schedules.tick(at("2013-07-01 06:59"))
-    schedules.tick(at("2013-07-01 07:00"))
-    schedules.tick(at("2013-07-01 07:01"))
-    assert started == ["dev.c"]
+@pytest.mark.parametrize(
+    ("policy", "hours"), [(None, [9]), ("latest", [9]), ("all", [7, 8, 9]), ("skip", [])]
+)
+def test_what_was_missed_is_made_up_for_as_the_schedule_says(policy: str | None, hours: list[int]) -> None:
+    schedule = {"cron": "0 * * * *", "missed_runs": policy}
+    found = missed(schedule, at("2013-07-01 07:00"), at("2013-07-01 09:30"))
+    assert [due.hour for due in found] == hours
+    assert missed(schedule, at("2013-07-01 07:00"), at("2013-07-01 07:00")) == [at("2013-07-01 07:00")]

@@ -1,17 +1,20 @@
 """Jobs and runs."""
 
-from typing import Any
+from datetime import datetime
+from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 from pydantic import BaseModel
 
+from boathouse.clock import parse_instant
 from boathouse.environments import Resource
 from boathouse.errors import NotFound
 from boathouse.identity import Identity
 from boathouse.jobs import Run, next_due
 from boathouse.platform import Platform
 from boathouse.server.auth import Caller, Served
+from boathouse.server.paging import gathered, lead_on
 
 router = APIRouter(prefix="/api/v1", tags=["jobs"])
 
@@ -22,6 +25,15 @@ class Submission(BaseModel):
     parameters: dict[str, str] = {}
     task: str | None = None
     scratch: str | None = None
+
+
+class Backfill(BaseModel):
+    """Logical times of the past, from `start` to before `end`: the schedule's due times, or `every` so often."""
+
+    start: datetime
+    end: datetime
+    every: str | None = None
+    parameters: dict[str, str] = {}
 
 
 class Result(BaseModel):
@@ -58,12 +70,33 @@ def submit(environment: str, name: str, body: Submission, who: Caller, platform:
     return {"run_id": run_id}
 
 
+@router.post("/jobs/{environment}/{name}/pause")
+def pause(environment: str, name: str, who: Caller, platform: Served) -> None:
+    """Let a job start by hand only; needs RUN."""
+    platform.pause_job(who, environment, name, True)
+
+
+@router.post("/jobs/{environment}/{name}/resume")
+def resume(environment: str, name: str, who: Caller, platform: Served) -> None:
+    """Let a paused job start by itself again; needs RUN."""
+    platform.pause_job(who, environment, name, False)
+
+
+@router.post("/jobs/{environment}/{name}/backfill")
+def backfill(environment: str, name: str, body: Backfill, who: Caller, platform: Served) -> dict[str, list[str]]:
+    """Runs for logical times of the past, all or none; needs RUN."""
+    since, until = parse_instant(body.start), parse_instant(body.end)
+    return {"run_ids": platform.backfill(who, environment, name, since, until, body.parameters, body.every)}
+
+
 @router.get("/runs")
-def runs(who: Caller, platform: Served, environment: str | None = None, job: str | None = None, state: str | None = None,
-         limit: int = 50) -> list[dict[str, Any]]:  # fmt: skip
-    """Runs, newest first."""
-    found = platform.runs.newest(environment, job, state, min(limit, 500))
-    return [_run(r) for r in found if platform.sees_run(who, r)]
+def runs(request: Request, response: Response, who: Caller, platform: Served, environment: str | None = None,
+         job: str | None = None, state: str | None = None, limit: Annotated[int, Query(ge=1, le=500)] = 50,
+         after: str | None = None) -> list[dict[str, Any]]:  # fmt: skip
+    """Runs, newest first; those that follow the run `after`. A Link header leads to the next page."""
+    found = gathered(lambda last, n: platform.runs.newest(environment, job, state, n or limit, last),
+                     lambda r: platform.sees_run(who, r), lambda r: r.id, limit, after)  # fmt: skip
+    return [_run(r) for r in lead_on(request, response, found, limit, lambda r: r.id)]
 
 
 @router.get("/runs/{run_id}")
@@ -122,14 +155,17 @@ def _run(found: Run) -> dict[str, Any]:
 
 
 def _job(platform: Platform, resource: Any) -> dict[str, Any]:
-    newest = platform.runs.newest(resource.environment, resource.name, limit=1)
+    newest = platform.runs.newest(resource.environment, resource.name, limit=1, project=resource.project)
     schedule = resource.definition.get("schedule")
+    key = (resource.environment, resource.project, resource.name)
+    paused = platform.starts.is_paused(key)
     deployment = platform.deployments.deployment(resource.deployment)
     return {
         "environment": resource.environment, "name": resource.name, "project": resource.project,
         "commit": deployment.commit_id, "dirty": deployment.dirty,
         "tasks": [t["task_key"] for t in resource.definition.get("tasks") or ()],
         "schedule": schedule, "trigger": resource.definition.get("trigger"),
-        "next_due": next_due(schedule, platform.now()) if schedule else None,
+        "continuous": resource.definition.get("continuous"), "paused": paused, "start_error": platform.starts.error(key),
+        "next_due": next_due(schedule, platform.now()) if schedule and not paused else None,
         "last_run": _run(newest[0]) if newest else None,
     }  # fmt: skip

@@ -1,0 +1,87 @@
+"""What starts jobs by itself, as the platform's rooms tell it."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from boathouse import clock
+from boathouse.catalog import Volumes
+from boathouse.environments import Deployments, Projects, service_principal
+from boathouse.errors import InvalidInput, NotFound
+from boathouse.identity import Identities, Identity
+from boathouse.jobs import Ports, Startable, Submit, dues
+
+_MOST_RUNS = 1_000
+
+
+class Surroundings:
+    """Answers of the rooms to what `Starts` asks."""
+
+    def __init__(self, deployments: Deployments, projects: Projects, volumes: Volumes, identities: Identities) -> None:
+        self._deployments = deployments
+        self._projects = projects
+        self._volumes = volumes
+        self._identities = identities
+
+    def ports(self, submit: Submit) -> Ports:
+        """What `Starts` is given."""
+        return Ports(self.jobs, submit, self.files, self.head, self.release)
+
+    def jobs(self) -> Iterator[Startable]:
+        """Deployed jobs that may start by themselves."""
+        for job in self._deployments.resources("job"):
+            if any(job.definition.get(how) is not None for how in ("schedule", "trigger", "continuous")):
+                released = (job.definition.get("trigger") or {}).get("release") and job.environment == "prod"
+                commit = self._deployments.deployment(job.deployment).commit_id if released else None
+                yield Startable(job.environment, job.project, job.name, job.definition, commit)
+
+    def files(self, environment: str, place: str) -> tuple[str, int]:
+        """When the newest file below a volume's path was written, and how many there are. Raises InvalidInput, NotFound."""
+        parts = place.removeprefix("dbfs:").strip("/").split("/")
+        if parts[0] != "Volumes" or len(parts) < 4:
+            raise InvalidInput(f"file_arrival watches a volume: write /Volumes/{environment}/SCHEMA/VOLUME, not {place!r}")
+        principal = service_principal(environment)
+        who = Identity(principal, self._identities.groups_of(principal), environment)
+        newest, count, after = "", 0, None
+        while True:
+            page = self._volumes.files(who, ".".join(parts[1:4]), "/".join(parts[4:]), after)
+            newest = max([newest, *(f.modified_at.isoformat() for f in page.files)])
+            count += len(page.files)
+            if (after := page.after) is None:
+                return newest, count
+
+    def head(self, project: str, branch: str) -> str | None:
+        """The commit at the head of a branch in the server's copy."""
+        try:
+            return self._projects.repository(project).branches().get(branch)
+        except NotFound:
+            return None
+
+    def release(self, project: str, commit: str) -> str | None:
+        """The release that is a commit."""
+        return next((r.version for r in self._projects.releases(project) if r.commit_id == commit), None)
+
+
+def logical_times(definition: dict[str, object], since: datetime, until: datetime, every: str | None) -> list[datetime]:
+    """The times that a backfill covers: the schedule's due times, or every so often; from `since` to before `until`.
+
+    Raises InvalidInput.
+    """
+    if until <= since:
+        raise InvalidInput(f"a backfill ends after it begins: {until.isoformat()} is not after {since.isoformat()}")
+    schedule = definition.get("schedule")
+    if every is None and not isinstance(schedule, dict):
+        raise InvalidInput("the job has no schedule: say how far apart its runs are, with --every 1d for example")
+    if every is None:
+        assert isinstance(schedule, dict)
+        found = dues(schedule, since - timedelta(microseconds=1), until - timedelta(microseconds=1), _MOST_RUNS + 1)
+    else:
+        try:
+            step = clock.parse_span(every)
+        except ValueError as error:
+            raise InvalidInput(str(error)) from error
+        if not step:
+            raise InvalidInput("the runs of a backfill are more than no time apart")
+        found = [since + i * step for i in range(min(-(-(until - since) // step), _MOST_RUNS + 1))]
+    if len(found) > _MOST_RUNS:
+        raise InvalidInput(f"a backfill makes {_MOST_RUNS:,} runs at most: take a shorter range")
+    return found
