@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from boathouse.cli.output import JSON, facts, pairs, say, show
+from boathouse.cli.output import JSON, dump, facts, pairs, say, show
 from boathouse.cli.session import connected, options
 from boathouse.errors import InvalidInput, RunFailed
 
@@ -40,16 +40,28 @@ def validate(target: str = TARGET, var: list[str] = VAR, as_json: bool = JSON) -
     counted: dict[str, int] = {}
     for kind, _, _ in bundle.resources_list():
         counted[kind] = counted.get(kind, 0) + 1
-    facts({"project": bundle.name, "target": bundle.target, "environment": bundle.environment,
-           "files": list(bundle.files), "resources": counted, "ignored": bundle.ignored}, as_json)  # fmt: skip
+    about = {"project": bundle.name, "target": bundle.target, "environment": bundle.environment,
+             "files": list(bundle.files), "resources": counted}  # fmt: skip
+    if as_json:
+        dump({**about, "ignored": bundle.ignored})
+        return
+    facts(about, as_json)
+    for line in bundle.ignored:
+        say(line)
 
 
 def plan(target: str = TARGET, ref: str = typer.Option("", "--ref"), var: list[str] = VAR, as_json: bool = JSON) -> None:
     """What `deploy` would create, change and delete."""
     with connected() as lake:
         changes = lake.call("POST", "/api/v1/deployments/plan", _source(lake, target, ref, var))
-    shown = [c for c in changes if as_json or c["action"] != "same"]
-    show(shown, ["action", "kind", "key", "fields"], as_json, empty="nothing to do: what is deployed is what the bundle says")
+    if as_json:
+        dump(changes)
+    elif all(change["action"] == "same" for change in changes):
+        say("nothing to do: what is deployed is what the bundle says")
+    else:
+        from boathouse.project import Change, FieldChange, render
+
+        say(render(Change(**{**change, "fields": tuple(FieldChange(*f) for f in change["fields"])}) for change in changes))
 
 
 def deploy(
