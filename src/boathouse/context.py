@@ -44,6 +44,9 @@ class Context(Protocol):
     def engine(self) -> Engine:
         """The engine that computes in this process."""
 
+    def beside(self) -> "Context":
+        """The same connection with an engine of its own, for another thread."""
+
     def complete(self, name: str) -> str:
         """A two-level name with the environment put before it."""
 

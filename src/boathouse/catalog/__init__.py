@@ -48,6 +48,7 @@ from boathouse.catalog.spec import TableSpec
 from boathouse.catalog.sql import Query, QueryResult, RowStream, SqlDesk, check_rowwise, tables_of
 from boathouse.catalog.system_tables import AUDIT, LINEAGE, Exported, SystemTables
 from boathouse.catalog.table import Table, TablePort
+from boathouse.catalog.table_stream import COMMITTED, TableStream
 from boathouse.catalog.values import (
     AuditEntry,
     Column,
@@ -65,6 +66,7 @@ from boathouse.catalog.work import work
 __all__ = [
     "ALL_COLUMNS",
     "AUDIT",
+    "COMMITTED",
     "KINDS",
     "LINEAGE",
     "METASTORE",
@@ -122,6 +124,7 @@ __all__ = [
     "TableInfo",
     "TablePort",
     "TableSpec",
+    "TableStream",
     "Vocabulary",
     "VolumeAccess",
     "VolumeInfo",

@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from boathouse import clock
 from boathouse.catalog.served import ServedFolder
+from boathouse.catalog.table_stream import TableStream
 from boathouse.catalog.values import Making, Sources, TableAccess, TableInfo
 from boathouse.errors import DuplicateKey, InvalidInput
 from boathouse.lake import (
@@ -198,6 +199,10 @@ class Table:
         self._port.note_read(self.name, read)
         scan = self._engine.remember(rows, Origin(inputs={"rows": Origin(self.name, str(read))}))
         return self._engine.relation(f"SELECT * FROM {scan}")
+
+    def stream(self, where: str | None = None) -> TableStream:
+        """The rows, and then those that come: for `write_table` and `score_stream`."""
+        return TableStream(self.name, where)
 
     def transaction_version(self, application: str) -> int | None:
         """The newest number that an application committed here, for incremental work."""

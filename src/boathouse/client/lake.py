@@ -2,6 +2,7 @@
 
 import base64
 import contextlib
+import copy
 import json
 import os
 import time
@@ -77,6 +78,12 @@ class Lake(Loading):
     def engine(self) -> Engine:
         """The DuckDB engine that computes in this process; made when first needed."""
         return Engine()
+
+    def beside(self) -> "Lake":
+        """The same connection with an engine of its own, for another thread."""
+        other = copy.copy(self)
+        other.__dict__["engine"] = Engine()
+        return other
 
     def complete(self, name: str) -> str:
         """A two-level name with the environment put before it. Raises InvalidName."""

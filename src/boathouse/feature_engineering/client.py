@@ -5,18 +5,21 @@ from dataclasses import dataclass
 from typing import Any
 
 from boathouse import context as contexts
-from boathouse.catalog import TableInfo
+from boathouse.catalog import COMMITTED, TableInfo, TableStream
 from boathouse.context import Context
 from boathouse.errors import InvalidInput
-from boathouse.feature_engineering import materialized, packaging, serving
+from boathouse.feature_engineering import materialized, packaging, serving, streaming
 from boathouse.feature_engineering.declared import DeclaredFeatures
 from boathouse.feature_engineering.entities import EndpointCoreConfig, FeatureServingEndpoint
 from boathouse.feature_engineering.leaks import leaks_of_model
+from boathouse.feature_engineering.scored import scored, typed
+from boathouse.feature_engineering.streaming import StreamingQuery
 from boathouse.features import FeatureFunction, FeatureLookup, FeatureSpecInfo, LeakReport, publish
 from boathouse.features.declared import Feature
-from boathouse.lake import Frame, Origin, Relation, origin_of, tagged
-from boathouse.scoring import Model, complete, load
+from boathouse.lake import Frame, Relation
+from boathouse.scoring import load
 from boathouse.serving import log_predictions
+from boathouse.serving import table_name as inference_table
 from boathouse.training import TrainingSet, make_training_set
 
 _RESULTS = {"double": "DOUBLE", "float": "FLOAT", "int": "INTEGER", "long": "BIGINT", "string": "VARCHAR", "boolean": "BOOLEAN"}
@@ -80,21 +83,33 @@ class FeatureEngineeringClient(DeclaredFeatures):
             table.merge(df)
         return FeatureTable.of(self._context.table_info(name))
 
-    def write_table(self, *, name: str, df: Frame, mode: str = "merge", checkpoint_location: str | None = None,
-                    trigger: Mapping[str, str] | None = None) -> None:  # fmt: skip
+    def write_table(self, *, name: str, df: Frame | TableStream, mode: str = "merge", checkpoint_location: str | None = None,
+                    trigger: Mapping[str, Any] | None = None) -> StreamingQuery | None:  # fmt: skip
         """Upsert rows on the primary keys; columns new in `df` become new features.
+
+        A stream (`lake.table(…).stream()`) is followed, each row exactly once, by a query that goes on where it ended
+        when it is started again with its `checkpoint_location`. `trigger` is `{"processingTime": "5 seconds"}`,
+        `{"availableNow": True}` or `{"once": True}`.
 
         Raises InvalidInput for another mode, DuplicateKey when two rows share a key.
         """
         if mode not in ("merge", "overwrite"):
             raise InvalidInput(f"write_table knows mode 'merge' (and 'overwrite'), not {mode!r}")
         table = self._context.table(name)
+        if isinstance(df, TableStream):
+            if mode != "merge":
+                raise InvalidInput("a stream is merged: leave mode out")
+            return streaming.start(
+                self._context, df, name, checkpoint_location, trigger,
+                lambda context, rows, transaction: streaming.upsert(context.table(name), rows, transaction),
+            )  # fmt: skip
         if mode == "overwrite":
             table.overwrite(df)
-            return
+            return None
         known = {c.name for c in table.info.columns}
         rows = contexts.arrow(df)
         table.merge(rows, evolve=not set(rows.column_names) <= known)
+        return None
 
     def read_table(self, *, name: str) -> Relation:
         """The rows, each key's newest known version only."""
@@ -219,22 +234,39 @@ class FeatureEngineeringClient(DeclaredFeatures):
         if result_type not in _RESULTS:
             raise InvalidInput(f"result_type {result_type!r} is unknown; use one of {', '.join(_RESULTS)}")
         model = load(self._context, model_uri)
-        versions: Mapping[str, int] = {}
-        if model.spec:
-            completed, versions = complete(self._context, model.spec, df)
-            rows, origin = completed.to_pandas(), completed.origin
-        else:
-            rows, origin = contexts.arrow(df).to_pandas(), origin_of(df)
-        answer = model.predict(rows)
-        rows["prediction"] = answer.values
-        if answer.probabilities is not None:
-            rows["prediction_probability"] = answer.probabilities
-        frame = tagged(contexts.arrow(rows), _scored(origin, model))
+        frame, versions = scored(self._context, model, df)
         if log_to:
             log_predictions(self._context, self._context.complete(log_to), model.version, frame, mode, versions)
-        scored = self._context.engine.register(frame)
-        typed = f"prediction::{_RESULTS[result_type]} AS prediction"
-        return self._context.engine.relation(f"SELECT * REPLACE ({typed}) FROM {scored}")
+        return typed(self._context, frame, _RESULTS[result_type])
+
+    def score_stream(self, *, model_uri: str, df: TableStream, checkpoint_location: str, log_to: str | None = None,
+                     output_table: str | None = None, trigger: Mapping[str, Any] | None = None,
+                     result_type: str = "double") -> StreamingQuery:  # fmt: skip
+        """Score the rows of a stream as they come, each exactly once, with the features that `score_batch` would give.
+
+        They go into the inference table of the model `log_to`, or are appended to `output_table`. Each batch takes the
+        version that `model_uri` names then. Checkpoint and trigger as for `write_table`.
+        Raises InvalidInput, NotFound, NotPermitted.
+        """
+        if result_type not in _RESULTS:
+            raise InvalidInput(f"result_type {result_type!r} is unknown; use one of {', '.join(_RESULTS)}")
+        if not isinstance(df, TableStream):
+            raise InvalidInput("score_stream follows a table: give lake.table(…).stream()")
+        if (log_to is None) == (output_table is None):
+            raise InvalidInput("say where the predictions go: log_to= a model, or output_table=")
+        target = str(output_table or inference_table(log_to or ""))
+
+        def take(context: Context, rows: Relation, transaction: tuple[str, int]) -> None:
+            model = load(context, model_uri)
+            frame, versions = scored(context, model, rows.select(f"* EXCLUDE ({COMMITTED})").to_arrow())
+            if log_to:
+                log_predictions(context, context.complete(log_to), model.version, frame, "stream", versions, transaction)
+                return
+            answers = typed(context, frame, _RESULTS[result_type]).to_arrow()
+            context.create_table(target, answers.schema, exists_ok=True).append(answers, transaction, evolve=True)
+
+        load(self._context, model_uri)  # the caller hears of a model that is not there
+        return streaming.start(self._context, df, target, checkpoint_location, trigger, take)
 
     def publish_table(self, *, source_table_name: str, online_table_name: str | None = None, online_store: Any = None,
                       publish_mode: str = "SNAPSHOT", **_options: Any) -> PublishedTable:  # fmt: skip
@@ -250,12 +282,6 @@ class FeatureEngineeringClient(DeclaredFeatures):
         name = online_table_name or source_table_name
         rows = publish(self._context.online_folder(), name, newest.duckdb().to_arrow_reader(50_000), list(info.keys), version)
         return PublishedTable(self._context.complete(name), rows, version)
-
-
-def _scored(rows: Origin, model: Model) -> Origin:
-    """What scored rows are made of: the rows as they were, and what the model says of them."""
-    query = "SELECT r.*, m.prediction, m.prediction_probability FROM rows AS r, model AS m"
-    return Origin(query=query, inputs={"rows": rows, "model": Origin(f"model:{model.name}", model.version)})
 
 
 def _newest_sql(scan: str, info: TableInfo) -> str:

@@ -30,11 +30,13 @@ def table_name(model: str) -> str:
 
 
 def log_predictions(context: Context, model: str, version: str, scored: pa.Table, mode: str,
-                    feature_versions: Mapping[str, int]) -> Commit | None:  # fmt: skip
+                    feature_versions: Mapping[str, int],
+                    transaction: tuple[str, int] | None = None) -> Commit | None:  # fmt: skip
     """Log scored rows; the table is made at the first, and gains columns when a model brings new features.
 
     Columns `request_id` and `request_time` (UTC) of the rows are kept. A request that brings its id and
-    was logged before is logged once only, so a job that is run again doubles nothing.
+    was logged before is logged once only, so a job that is run again doubles nothing. Nothing is logged under a
+    `transaction` (application, number) that was committed before.
     """
     if not scored.num_rows:
         return None
@@ -46,8 +48,9 @@ def log_predictions(context: Context, model: str, version: str, scored: pa.Table
     known = {c.name for c in table.info.columns}
     evolve = not set(rows.column_names) <= known
     if named and table.version > 0:
-        return table.merge(rows, [REQUEST_ID, "row"], evolve=evolve, update=False)
-    return table.append(rows, evolve=evolve)
+        marks = dict([transaction]) if transaction else None
+        return table.merge(rows, [REQUEST_ID, "row"], evolve=evolve, update=False, marks=marks)
+    return table.append(rows, transaction, evolve)
 
 
 def silver_rows(scored: pa.Table, *, version: str, mode: str, source: str,
