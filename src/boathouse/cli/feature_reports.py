@@ -1,4 +1,4 @@
-"""Reports on features: leaks."""
+"""Reports on features: leaks and skew."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ from boathouse.errors import Conflict
 
 if TYPE_CHECKING:
     from boathouse.client import Lake
-    from boathouse.features import LeakReport
+    from boathouse.features import LeakReport, SkewReport
 
 _FILES = {".csv", ".json", ".jsonl", ".ndjson", ".parquet"}
 
@@ -20,6 +20,7 @@ _FILES = {".csv", ".json", ".jsonl", ".ndjson", ".parquet"}
 def register(_: typer.Typer) -> None:
     """Add this room's commands to `features`."""
     features.command("leaks")(leaks)
+    features.command("skew")(skew)
 
 
 def leaks(
@@ -49,6 +50,30 @@ def leaks(
         _print_leaks(found)
     if fail_over is not None and found.percent > fail_over:
         raise Conflict(f"{found.percent:.2f} % of the rows leak, more than the {fail_over:g} % that --fail-over allows")
+
+
+def skew(
+    table: str = typer.Argument("", help="a published feature table"),
+    model: str = typer.Option("", "--model", help="instead: what this model's endpoints served, from the log"),
+    sample: int | None = typer.Option(None, "--sample", min=1, help="so many keys of the table instead of all"),
+    requests: int = typer.Option(10_000, "--requests", min=1, help="so many of the newest logged requests"),
+    fail_over: float | None = typer.Option(None, "--fail-over", help="exit 1 when more percent of the values mismatch"),
+    as_json: bool = JSON,
+) -> None:
+    """Where online values are others than the lakehouse's, counted by feature and reason.
+
+    For example `boathouse features skew features.weather`, or `boathouse features skew --model flights.delay`.
+    """
+    from boathouse.feature_engineering import FeatureEngineeringClient
+
+    with connected() as lake:
+        found = FeatureEngineeringClient(context=lake).skew(table or None, model=model or None, sample=sample, requests=requests)
+    if as_json:
+        dump(found.to_dict())
+    else:
+        _print_skew(found)
+    if fail_over is not None and found.percent > fail_over:
+        raise Conflict(f"{found.percent:.2f} % of the values mismatch, more than the {fail_over:g} % that --fail-over allows")
 
 
 def rows_of(lake: "Lake", given: str) -> Any:
@@ -81,6 +106,19 @@ def _print_leaks(found: "LeakReport") -> None:
     for line in [*(f"{t.table}: {t.note}" for t in found.tables if t.note), *([found.note] if found.note else []),
                  *found.advice()]:  # fmt: skip
         say(f"- {line}")
+
+
+def _print_skew(found: "SkewReport") -> None:
+    say(f"{found.of}: {found.rows:,} rows compared, {found.percent:.2f} % of the values mismatch")
+    if found.online_version is not None:
+        say(f"online is version {found.online_version}, the table is at {found.table_version}; "
+            f"{found.only_lakehouse:,} keys are not online, {found.only_online:,} are online alone")  # fmt: skip
+    rows = [{"feature": f.feature, "from": f.table, "values": f.values, "mismatches": f.mismatched,
+             **f.mismatches} for f in found.features]  # fmt: skip
+    reasons = list(found.features[0].mismatches) if found.features else []
+    show(rows, ["feature", "from", "values", "mismatches", *reasons], False, empty="nothing was compared")
+    for note in found.notes:
+        say(f"- {note}")
 
 
 def _share(count: int, rows: int) -> str:

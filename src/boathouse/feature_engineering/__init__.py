@@ -49,7 +49,7 @@ from boathouse.feature_engineering.entities import (
     VolumeSource,
 )
 from boathouse.feature_engineering.materialized import backfill_table, kept_tables, refresh_table
-from boathouse.features import FeatureFunction, FeatureLookup, FeatureSpec, FeatureSpecInfo, LeakReport
+from boathouse.features import FeatureFunction, FeatureLookup, FeatureSpec, FeatureSpecInfo, LeakReport, SkewReport
 from boathouse.training import TrainingSet
 
 __all__ = [
@@ -92,6 +92,7 @@ __all__ = [
     "RollingWindow",
     "SawtoothWindow",
     "ServedEntity",
+    "SkewReport",
     "SlidingWindow",
     "SourceLateness",
     "StddevPop",

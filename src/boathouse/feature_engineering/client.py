@@ -13,8 +13,9 @@ from boathouse.feature_engineering.declared import DeclaredFeatures
 from boathouse.feature_engineering.entities import EndpointCoreConfig, FeatureServingEndpoint
 from boathouse.feature_engineering.leaks import leaks_of_model
 from boathouse.feature_engineering.scored import scored, typed
+from boathouse.feature_engineering.skew import newest_sql, online_skew, served_skew
 from boathouse.feature_engineering.streaming import StreamingQuery
-from boathouse.features import FeatureFunction, FeatureLookup, FeatureSpecInfo, LeakReport, publish
+from boathouse.features import FeatureFunction, FeatureLookup, FeatureSpecInfo, LeakReport, SkewReport, publish
 from boathouse.features.declared import Feature
 from boathouse.lake import Frame, Relation
 from boathouse.scoring import load
@@ -182,6 +183,19 @@ class FeatureEngineeringClient(DeclaredFeatures):
         made = self.create_training_set(df=df, feature_spec=feature_spec, label=label)
         return made.leaks(estimator, time=time)
 
+    def skew(self, table: str | None = None, *, model: str | None = None, sample: int | None = None,
+             requests: int = 10_000) -> SkewReport:  # fmt: skip
+        """Where online values are others than the lakehouse's, each mismatch with its reason.
+
+        Of a published `table`: every key, or a `sample`, against a point-in-time read of now. Of a `model`: what its newest
+        `requests` were answered from, against reads at their own times. Raises InvalidInput, NotFound.
+        """
+        if (table is None) == (model is None):
+            raise InvalidInput("give one of table, model")
+        if table is not None:
+            return online_skew(self._context, table, sample)
+        return served_skew(self._context, str(model), requests)
+
     def create_feature_spec(self, *, name: str, features: Sequence[FeatureLookup | FeatureFunction],
                             exclude_columns: Sequence[str] | None = None, **_options: Any) -> FeatureSpecInfo:  # fmt: skip
         """Register lookups and functions under a name. Raises AlreadyExists, InvalidInput, NotFound."""
@@ -277,19 +291,11 @@ class FeatureEngineeringClient(DeclaredFeatures):
         info = table.info
         if not info.keys:
             raise InvalidInput(f"{info.name} has no primary keys besides its event time, so nothing can look it up")
-        newest = self._context.engine.relation(_newest_sql(table.scan(), info))
+        newest = self._context.engine.relation(newest_sql(table.scan(), info))
         version = self._context.reads()[info.name]
         name = online_table_name or source_table_name
         rows = publish(self._context.online_folder(), name, newest.duckdb().to_arrow_reader(50_000), list(info.keys), version)
         return PublishedTable(self._context.complete(name), rows, version)
-
-
-def _newest_sql(scan: str, info: TableInfo) -> str:
-    keys = ", ".join(f'"{k}"' for k in info.keys)
-    order = ", ".join(f'"{t}" DESC' for t in (info.event_time, info.known_time) if t)
-    if not order:
-        return f"SELECT * FROM {scan}"
-    return f"SELECT * FROM {scan} QUALIFY row_number() OVER (PARTITION BY {keys} ORDER BY {order}) = 1"
 
 
 def _names(given: str | Sequence[str] | None) -> list[str]:

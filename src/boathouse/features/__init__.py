@@ -20,6 +20,8 @@ from boathouse.features.point_in_time import AsOf, FeatureSide, as_of_join_sql, 
 from boathouse.features.registered_features import RegisteredFeatures
 from boathouse.features.registered_specs import FeatureSpecInfo, FeatureSpecs
 from boathouse.features.resolution import as_asked, resolve, resolve_alone
+from boathouse.features.served_skew import GIVEN, TIME, ServedQuestion
+from boathouse.features.skew import FeatureSkew, Reason, SkewReport, online_skew_sql, skews
 from boathouse.features.specs import (
     FeatureSpec,
     FunctionFacts,
@@ -32,11 +34,14 @@ from boathouse.features.specs import (
 
 __all__ = [
     "COMMITTED",
+    "GIVEN",
+    "TIME",
     "AsOf",
     "FeatureFunction",
     "FeatureLeak",
     "FeatureLookup",
     "FeatureSide",
+    "FeatureSkew",
     "FeatureSpec",
     "FeatureSpecInfo",
     "FeatureSpecs",
@@ -50,8 +55,11 @@ __all__ = [
     "OnlineSnapshot",
     "OnlineTable",
     "Reading",
+    "Reason",
     "RegisteredFeatures",
     "Retrained",
+    "ServedQuestion",
+    "SkewReport",
     "Source",
     "TableFacts",
     "TableLeak",
@@ -61,12 +69,14 @@ __all__ = [
     "check_duplicates",
     "complete_sql",
     "listed",
+    "online_skew_sql",
     "publish",
     "quote",
     "read_as",
     "resolve",
     "resolve_alone",
     "row_key",
+    "skews",
     "training_set_sql",
     "with_functions_sql",
     "withdraw",

@@ -3,10 +3,11 @@
 from boathouse.serving.endpoints import Endpoints, EndpointState, Launch, served_entity
 from boathouse.serving.inference_log import META, ensure_silver, log_predictions, table_name
 from boathouse.serving.model_server import ModelServer
+from boathouse.serving.payload import parse as parse_request
 from boathouse.serving.spool import SCHEMA as PAYLOAD_SCHEMA
 from boathouse.serving.spool import Spool, flush
 
 __all__ = [
     "META", "PAYLOAD_SCHEMA", "EndpointState", "Endpoints", "Launch", "ModelServer", "Spool", "ensure_silver", "flush",
-    "log_predictions", "served_entity", "table_name",
+    "log_predictions", "parse_request", "served_entity", "table_name",
 ]  # fmt: skip

@@ -1,6 +1,6 @@
 """The leak report of a spec over a spine: tables read as they were, commits from their history, a model trained each way."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -12,7 +12,6 @@ from boathouse.errors import InvalidInput, NotPermitted
 from boathouse.features import (
     COMMITTED,
     FeatureSpec,
-    InputTable,
     LeakQuestion,
     LeakReport,
     Reading,
@@ -73,24 +72,28 @@ def _commits(context: Context, spec: FeatureSpec) -> tuple[dict[str, str], dict[
     for name, table in spec.tables.items():
         if table.known_time is None:
             try:
-                found[name] = _commits_of(context, name, table)
+                found[name] = commits_of(context, name, row_key(table), table.version)
             except (InvalidInput, NotPermitted) as error:
                 notes[name] = f"commit times are not known: {error}"
     return found, notes
 
 
-def _commits_of(context: Context, name: str, table: InputTable) -> str:
+def commits_of(context: Context, name: str, keys: Sequence[str], version: int | None = None) -> str:
+    """SQL of (keys, `COMMITTED`): when each row of a table, told apart by `keys`, was committed as it is.
+
+    Raises InvalidInput where the table keeps no changes, NotPermitted where masks withhold them.
+    """
     opened = context.table(name)
     times = context.engine.register(_commit_times(opened.history()))
-    keys = listed(row_key(table))
+    by = listed(keys)
     newest = (
-        opened.changes(-1, table.version).duckdb()
+        opened.changes(-1, version).duckdb()
         .filter("_change_type IN ('insert', 'update_postimage')")
-        .aggregate(f"{keys}, max(_commit_version) AS version", keys)
+        .aggregate(f"{by}, max(_commit_version) AS version", by)
     )  # fmt: skip
     kept = f"commits_{uuid4().hex}"
     newest.create(kept)  # a table, for it spills to disk and is read three times
-    return f'(SELECT {keys}, committed_at AS "{COMMITTED}" FROM {kept} JOIN {times} USING (version))'
+    return f'(SELECT {by}, committed_at AS "{COMMITTED}" FROM {kept} JOIN {times} USING (version))'
 
 
 def _commit_times(history: list[dict[str, Any]]) -> pa.Table:

@@ -1,0 +1,201 @@
+"""The skew report: what is online, and what was served, beside what the lakehouse says."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+from uuid import uuid4
+
+import pyarrow as pa
+
+from boathouse.catalog import TableInfo
+from boathouse.context import Context
+from boathouse.errors import InvalidInput, NotFound, NotPermitted
+from boathouse.features import (
+    GIVEN,
+    TIME,
+    FeatureSkew,
+    FeatureSpec,
+    OnlineFunctions,
+    OnlineReader,
+    OnlineSnapshot,
+    Reason,
+    ServedQuestion,
+    SkewReport,
+    listed,
+    online_skew_sql,
+    quote,
+    row_key,
+    skews,
+)
+from boathouse.scoring import load
+from boathouse.serving import parse_request
+from boathouse.training import commits_of, function_facts
+
+_BATCH = 20_000
+
+
+def newest_sql(scan: str, info: TableInfo) -> str:
+    """Each key's newest known row."""
+    order = ", ".join(f"{quote(t)} DESC" for t in (info.event_time, info.known_time) if t)
+    if not order:
+        return f"SELECT * FROM {scan}"
+    return f"SELECT * FROM {scan} QUALIFY row_number() OVER (PARTITION BY {listed(info.keys)} ORDER BY {order}) = 1"
+
+
+def online_skew(context: Context, name: str, sample: int | None) -> SkewReport:
+    """A published table against a point-in-time read of now: every key, or a sample of them.
+
+    Raises NotFound for a table that is not published.
+    """
+    table, engine = context.table(name), context.engine
+    info = table.info
+    published = next((n for n in (name, info.name) if n in OnlineReader(context.online_folder()).tables()), name)
+    snapshot = OnlineReader(context.online_folder()).snapshot(published)
+    described = snapshot.table
+    made = f"skew_{uuid4().hex}"
+    some = f" ORDER BY hash({listed(info.keys)}) LIMIT {sample}" if sample is not None else ""
+    present = " AND ".join(f"{quote(key)} IS NOT NULL" for key in info.keys)
+    engine.connection.execute(
+        f"CREATE TABLE {made}_now AS SELECT * FROM ({newest_sql(table.scan(), info)}) WHERE {present}{some}"
+    )
+    types = engine.relation(f"SELECT * FROM {made}_now").types
+    columns = {c: types[c] for c in described.columns if c in types and c not in info.keys}
+    _fetch_online(context, snapshot, f"{made}_now", f"{made}_online", list(columns))
+    before = f"({newest_sql(table.scan(described.version), info)})"
+    query = online_skew_sql(columns, info.keys, info.event_time, f"{made}_now", before, f"{made}_online")
+    ((found, missing, *counts),) = engine.connection.sql(query).fetchall()
+    for part in ("now", "online"):
+        engine.connection.execute(f"DROP TABLE {made}_{part}")
+    of_table = dict.fromkeys(columns, info.name)
+    gone = 0 if sample is not None else max(0, described.rows - found)
+    return SkewReport(info.name, found + missing, skews(of_table, found, counts), gone, missing, described.version,
+                      context.reads().get(info.name), _unpublished(types, described.columns, info))  # fmt: skip
+
+
+def _unpublished(types: dict[str, str], published: Sequence[str], info: TableInfo) -> tuple[str, ...]:
+    lacking = [name for name in types if name not in published and name not in info.keys]
+    return (f"not published yet: {', '.join(lacking)}",) if lacking else ()
+
+
+def _fetch_online(context: Context, snapshot: OnlineSnapshot, keys_of: str, into: str, columns: list[str]) -> None:
+    """A table of the values online for the keys of another."""
+    connection, described = context.engine.connection, snapshot.table
+    shape = f"SELECT {listed([*described.keys, *columns])}, false AS __found FROM {keys_of} LIMIT 0"
+    connection.execute(f"CREATE TABLE {into} AS {shape}")
+    schema = connection.sql(f"SELECT * FROM {into}").to_arrow_table().schema
+    at = [described.columns.index(name) for name in columns]
+    for batch in _batches(connection.cursor(), f"SELECT {listed(described.keys)} FROM {keys_of}"):
+        keys = list(zip(*(column.to_pylist() for column in batch.columns), strict=True))
+        rows = snapshot.lookup(keys)
+        values = [[None if row is None else row[i] for row in rows] for i in at]
+        filled = [*batch.columns, *values, [row is not None for row in rows]]
+        arrays = [pa.array(c.to_pylist() if isinstance(c, pa.Array) else c, f.type) for c, f in zip(filled, schema, strict=True)]
+        name = context.engine.register(pa.table(arrays, schema=schema))
+        connection.execute(f"INSERT INTO {into} SELECT * FROM {name}")
+
+
+def _batches(cursor: Any, query: str) -> Iterator[pa.RecordBatch]:
+    yield from cursor.sql(query).to_arrow_reader(_BATCH)
+
+
+def served_skew(context: Context, model: str, requests: int) -> SkewReport:
+    """The newest `requests` that a model answered online, beside point-in-time reads at their times.
+
+    Raises NotFound where nothing was logged, InvalidInput for a model that looks nothing up.
+    """
+    name = context.complete(model)
+    newest = f'SELECT * FROM {context.table(f"{name}_payload").scan()} WHERE status_code = 200 ORDER BY request_time DESC'
+    logged = context.engine.relation(f"{newest} LIMIT {requests:d}").to_arrow().to_pylist()
+    groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for request in logged:
+        key = (request["model_version"], request["feature_versions"] or "{}")
+        groups.setdefault(key, []).extend(_served_rows(request))
+    found: list[FeatureSkew] = []
+    notes: dict[str, None] = {}
+    for (version, versions), rows in groups.items():
+        spec = load(context, f"models:/{name}/{version}").spec
+        if spec is None:
+            raise InvalidInput(f"{name} version {version} looks nothing up, so nothing can be skewed")
+        found += _served(context, spec, rows, json.loads(versions), notes)
+    return SkewReport(name, sum(map(len, groups.values())), _summed(found), notes=tuple(notes))
+
+
+def _served_rows(request: dict[str, Any]) -> list[dict[str, Any]]:
+    given = _given(request["request"])
+    return [{**row, TIME: request["request_time"], GIVEN: given} for row in json.loads(request["features"] or "[]")]
+
+
+def _given(body: str) -> list[str]:
+    """The columns that a request brought, whatever its form."""
+    for kind in ("application/json", "text/csv"):
+        try:
+            return [str(column) for column in parse_request(kind, body.encode(), ()).rows.columns]
+        except InvalidInput:
+            continue
+    return []
+
+
+def _served(context: Context, spec: FeatureSpec, rows: list[dict[str, Any]], versions: dict[str, int],
+            notes: dict[str, None]) -> list[FeatureSkew]:  # fmt: skip
+    relations, published, commits = {}, {}, {}
+    kinds: dict[str, str] = {}
+    for name, table in spec.tables.items():
+        opened = context.table(name)
+        relations[name] = opened.scan()
+        if name in versions:
+            published[name] = f"({newest_sql(opened.scan(versions[name]), opened.info)})"
+        else:  # the request gave all of its features
+            published[name] = f"({newest_sql(relations[name], opened.info)})"
+        try:
+            keys = [*row_key(table), *([table.known_time] if table.known_time else [])]
+            commits[name] = commits_of(context, name, keys)
+        except (InvalidInput, NotPermitted) as error:
+            notes[f"{name}: late data cannot be told from a stale publish: {error}"] = None
+        types = context.engine.relation(f"SELECT * FROM {relations[name]}").types
+        for lookup in (found for found in spec.lookups() if found.table.name == name):
+            kinds |= {on: types[key] for on, key in zip(lookup.on, table.keys, strict=True)}
+            kinds |= {output: types[feature] for feature, output in lookup.columns if feature in types}
+    asked = ServedQuestion(spec, relations, published, commits, kinds)
+    # a key of one request may be no column of the next, so every row is given all columns
+    columns = {name: [row.get(name) for row in rows] for name in (*kinds, TIME, GIVEN)}
+    ((count, *counts),) = context.engine.connection.sql(asked.sql(context.engine.register(pa.table(columns)))).fetchall()
+    tables = {output: lookup.table.name for lookup in spec.lookups() for _, output in lookup.columns}
+    return [*skews(tables, count, counts), *_functions(context, spec, rows, notes)]
+
+
+def _functions(context: Context, spec: FeatureSpec, rows: list[dict[str, Any]], notes: dict[str, None]) -> Iterator[FeatureSkew]:
+    """On-demand features computed again from the served inputs, by today's code and by the code that the model carries."""
+    for column in spec.functions:
+        try:
+            today = replace(spec, function_facts={column.udf_name: function_facts(context, column.udf_name)})
+        except NotFound:
+            notes[f"{column.name}: the function {column.udf_name} was dropped, so that only the packaged code is compared"] = None
+            today = spec
+        inputs = {name: [row.get(name) for row in rows] for name in column.input_bindings.values()}
+        now = OnlineFunctions(today).compute(column, inputs).to_pylist()
+        packaged = OnlineFunctions(spec).compute(column, inputs).to_pylist()
+        counts = dict.fromkeys(Reason, 0)
+        for row, fresh, carried in zip(rows, now, packaged, strict=True):
+            served = row.get(column.name)
+            if not _near(served, fresh):
+                given = column.name in row[GIVEN]
+                changed = Reason.CHANGED_FUNCTION if _near(served, carried) else Reason.UNEXPLAINED
+                counts[Reason.OVERRIDE if given else changed] += 1
+        yield FeatureSkew(column.name, column.udf_name, len(rows), {str(reason): n for reason, n in counts.items()})
+
+
+def _near(one: Any, other: Any) -> bool:
+    if isinstance(one, float | int) and isinstance(other, float | int):
+        return abs(one - other) <= 1e-9 * max(1.0, abs(other))
+    return bool(one == other)
+
+
+def _summed(found: Sequence[FeatureSkew]) -> tuple[FeatureSkew, ...]:
+    """One entry a feature, over all versions that were served."""
+    whole: dict[tuple[str, str], FeatureSkew] = {}
+    for skew in found:
+        before = whole.get((skew.feature, skew.table), FeatureSkew(skew.feature, skew.table, 0))
+        mismatches = {r: n + before.mismatches.get(r, 0) for r, n in skew.mismatches.items()}
+        whole[skew.feature, skew.table] = FeatureSkew(skew.feature, skew.table, before.values + skew.values, mismatches)
+    return tuple(whole.values())

@@ -1,0 +1,101 @@
+"""Skew between the online store and the lakehouse, and between the inference log and the lakehouse."""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import mlflow.sklearn
+import pandas as pd
+import pyarrow as pa
+import pytest
+from sklearn.linear_model import LogisticRegression
+
+from boathouse import clock
+from boathouse.client import Lake
+from boathouse.feature_engineering import FeatureEngineeringClient, FeatureFunction, FeatureLookup, SkewReport
+from boathouse.serving import PAYLOAD_SCHEMA
+
+pytestmark = pytest.mark.xdist_group("skew")
+HOUR = datetime(2024, 1, 1, tzinfo=UTC)
+
+
+def rows(hour: int, **temps: float | None) -> pd.DataFrame:
+    at = HOUR + timedelta(hours=hour)
+    return pd.DataFrame({"origin": list(temps), "hour": at, "temp": pd.Series(list(temps.values()), dtype="float64")})
+
+
+def mismatches(found: SkewReport) -> dict[str, dict[str, int]]:
+    return {f.feature: {reason: n for reason, n in f.mismatches.items() if n} for f in found.features}
+
+
+@pytest.fixture(scope="module")
+def fe(lake: Lake) -> FeatureEngineeringClient:
+    client = FeatureEngineeringClient()
+    client.create_table(name="features.weather", primary_keys=["origin", "hour"], timeseries_column="hour",
+                        df=rows(0, JFK=1.0, LGA=2.0, EWR=None))  # fmt: skip
+    client.publish_table(source_table_name="features.weather")
+    return client
+
+
+def test_what_was_just_published_has_no_skew(fe: FeatureEngineeringClient) -> None:
+    found = fe.skew("features.weather")
+    assert (found.rows, found.percent, found.only_online, found.only_lakehouse) == (3, 0.0, 0, 0)
+    assert mismatches(found) == {"hour": {}, "temp": {}}
+
+
+def test_newer_rows_corrections_and_new_keys_are_told_apart(fe: FeatureEngineeringClient) -> None:
+    fe.write_table(name="features.weather", df=rows(1, JFK=5.0))  # an event since the publish
+    fe.write_table(name="features.weather", df=rows(0, LGA=2.5, PHL=9.0))  # a correction, and a key
+    found = fe.skew("features.weather")
+    assert mismatches(found) == {"hour": {"stale_publish": 1}, "temp": {"stale_publish": 1, "late_data": 1}}
+    assert (found.rows, found.only_lakehouse) == (4, 1)
+    assert fe.skew("features.weather", sample=2).rows == 2
+
+
+def test_the_command_fails_over_a_limit(fe: FeatureEngineeringClient, command: Callable[..., tuple[int, str]]) -> None:
+    code, said = command("features", "skew", "features.weather", "--fail-over", "1")
+    assert (code, "of the values mismatch, more than the 1 %" in said) == (1, True)
+    fe.publish_table(source_table_name="features.weather")
+    code, said = command("features", "skew", "features.weather", "--fail-over", "0")
+    assert (code, "0.00 % of the values mismatch" in said) == (0, True)
+
+
+def double(temp: float | None) -> float:
+    return 2 * (temp or 0.0)
+
+
+def triple(temp: float | None) -> float:
+    return 3 * (temp or 0.0)
+
+
+def test_served_vectors_are_read_again_at_their_own_times(lake: Lake, fe: FeatureEngineeringClient) -> None:
+    lake.functions.create("features.more", double)
+    lookups: list[FeatureLookup | FeatureFunction] = [
+        FeatureLookup("features.weather", "origin", feature_names="temp", timestamp_lookup_key="at"),
+        FeatureFunction(udf_name="features.more", output_name="more"),
+    ]
+    spine = pd.DataFrame({"origin": ["JFK", "LGA"] * 3, "at": [HOUR + timedelta(hours=2)] * 6, "late": [0, 1] * 3})
+    made = fe.create_training_set(df=spine, feature_lookups=lookups, label="late", exclude_columns=["origin", "at"])
+    examples = made.load_df().to_pandas()
+    fe.log_model(model=LogisticRegression().fit(examples[["temp", "more"]], examples["late"]), artifact_path="model",
+                 flavor=mlflow.sklearn, training_set=made, registered_model_name="flights.skewed",
+                 pip_requirements=["scikit-learn", "pandas", "skops"])  # fmt: skip
+    version = lake.table("features.weather").version
+    asked = clock.now()
+    served = [  # origin, temp, more, and whether the request gave temp
+        ("JFK", 5.0, 10.0, False), ("LGA", 2.5, 5.0, False), ("PHL", 9.0, 18.0, False), ("JFK", 7.0, 14.0, True),
+        ("JFK", 6.0, 12.0, False),
+    ]  # fmt: skip
+    log = [
+        {"request_id": str(i), "request_time": asked, "request_date": asked.date(), "model_version": "1", "status_code": 200,
+         "endpoint": "skewed", "request": json.dumps({"dataframe_records": [{"origin": o} | ({"temp": t} if given else {})]}),
+         "response": "{}", "features": json.dumps([{"origin": o, "temp": t, "more": m}]),
+         "feature_versions": json.dumps({} if given else {"features.weather": version})}
+        for i, (o, t, m, given) in enumerate(served)
+    ]  # fmt: skip
+    lake.create_table("flights.skewed_payload", pa.Table.from_pylist(log, PAYLOAD_SCHEMA))
+    assert mismatches(fe.skew(model="flights.skewed")) == {"temp": {"override": 1, "unexplained": 1}, "more": {}}
+    fe.write_table(name="features.weather", df=rows(0, LGA=3.5))  # committed after the requests
+    lake.functions.create("features.more", triple, replace=True)
+    found = mismatches(fe.skew(model="flights.skewed"))
+    assert found == {"temp": {"override": 1, "unexplained": 1, "late_data": 1}, "more": {"changed_function": 5}}
