@@ -1,4 +1,4 @@
-"""Reports on features: leaks and skew."""
+"""Finding features, and reports on them: leaks and skew."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from boathouse.cli.models import features
-from boathouse.cli.output import JSON, dump, say, show
+from boathouse.cli.output import JSON, dump, facts, pairs, say, show
 from boathouse.cli.session import connected
 from boathouse.errors import Conflict
 
@@ -19,8 +19,41 @@ _FILES = {".csv", ".json", ".jsonl", ".ndjson", ".parquet"}
 
 def register(_: typer.Typer) -> None:
     """Add this room's commands to `features`."""
+    features.command("list")(list_features)
+    features.command("show")(show_features)
     features.command("leaks")(leaks)
     features.command("skew")(skew)
+
+
+def list_features(
+    search: str = typer.Option("", "--search", help="words of name, features, comments, tags or description"),
+    tag: list[str] = typer.Option([], "--tag", help="NAME=VALUE; may be repeated"),
+    owner: str | None = typer.Option(None, "--owner", help="tables of this owner"),
+    as_json: bool = JSON,
+) -> None:
+    """Feature tables: tables with primary keys. For example `boathouse features list --search "wind" --tag team=ops`."""
+    from boathouse.feature_engineering import discovery
+
+    with connected() as lake:
+        rows = [t.to_dict() for t in discovery.matching(lake.tables(), search, pairs(tag, "tag"), owner)]
+        shown = ["name", "primary_keys", "event_time", "known_time", "owner", "description"]
+        show(rows, shown, as_json, empty="no feature tables")
+
+
+def show_features(name: str = typer.Argument(help="TABLE or TABLE.COLUMN"), as_json: bool = JSON) -> None:
+    """A feature table or one feature: what it means, what it is made from, who uses it, how fresh it is."""
+    from boathouse.feature_engineering import discovery
+
+    with connected() as lake:
+        info, column = discovery.located(lake, name)
+        found = {**info.to_dict(), "column": column, "uses": discovery.uses(lake, info, column),
+                 "freshness": discovery.freshness(lake, info)}  # fmt: skip
+    if as_json:
+        dump(found)
+        return
+    told = ("name", "description", "primary_keys", "event_time", "known_time", "owner", "tags")
+    facts({**{k: found[k] for k in told}, **found["freshness"], **found["uses"]}, False)
+    show([c for c in found["columns"] if column in (None, c["name"])], ["name", "type", "comment"], False)
 
 
 def leaks(

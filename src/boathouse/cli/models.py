@@ -109,27 +109,6 @@ def rollback(name: str, reason: str = "rolled back by hand") -> None:
         say(f"{lake.complete(name)} version {done['version']} is Production again")
 
 
-@features.command("list")
-def list_features(as_json: bool = JSON) -> None:
-    """Feature tables: tables with primary keys."""
-    with connected() as lake:
-        rows = [t.to_dict() for t in lake.tables() if t.is_feature_table]
-        show(rows, ["name", "primary_keys", "event_time", "known_time", "description"], as_json, empty="no feature tables")
-
-
-@features.command("show")
-def show_features(name: str, as_json: bool = JSON) -> None:
-    """A feature table: keys, times, features and what they mean."""
-    with connected() as lake:
-        info = lake.table_info(name).to_dict()
-    if as_json:
-        dump(info)
-        return
-    columns = info.pop("columns")
-    facts({k: info[k] for k in ("name", "description", "primary_keys", "event_time", "known_time", "version", "owner")}, False)
-    show(columns, ["name", "type", "comment"], False)
-
-
 @features.command("specs")
 def list_specs(as_json: bool = JSON) -> None:
     """Registered feature specs: what `create_feature_spec` made."""
