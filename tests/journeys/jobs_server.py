@@ -1,0 +1,39 @@
+"""A server of jobs alone, for tests that kill it: the real rows, shims and processes, with tasks that are shell scripts.
+
+Run as `python jobs_server.py DATABASE_URL EXECUTOR FOLDER [SILENCE]`.
+"""
+
+import sys
+import time
+from pathlib import Path
+
+from boathouse.database import Database
+from boathouse.jobs import Hooks, Run, Runner, TaskIdentity, task_process
+
+
+def script(_kind: str, body: dict[str, str]) -> list[str]:
+    return ["/bin/sh", "-c", body["python_file"]]
+
+
+def identify(run: Run, _task: str) -> TaskIdentity:
+    return TaskIdentity("http://127.0.0.1:9", "token", run.environment, {})
+
+
+def refuse(*_: object) -> str:
+    raise NotImplementedError
+
+
+def main(url: str, executor: str, folder: str, silence: str = "15") -> None:
+    task_process.command = script  # type: ignore[assignment]
+    database = Database(url)
+    database.create_tables()
+    hooks = Hooks(identify, lambda _run: None, refuse, lambda _run: None)
+    runner = Runner(database, executor, Path(folder), hooks, slots=4)
+    runner._executors._silence = float(silence)
+    runner.recover()
+    print("up", flush=True)
+    time.sleep(600)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
