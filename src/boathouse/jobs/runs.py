@@ -212,9 +212,7 @@ class Runs:
                 last = connection.execute(sa.select(runs.c.submitted_at).where(runs.c.id == after)).scalar()
                 if last is None:
                     raise NotFound(f"no run has the id {after!r}; begin with the first page again")
-                query = query.where(
-                    (runs.c.submitted_at < last) | ((runs.c.submitted_at == last) & (runs.c.id < after))
-                )
+                query = query.where(sa.tuple_(runs.c.submitted_at, runs.c.id) < sa.tuple_(last, after))
             return [Run(**row) for row in connection.execute(query).mappings()]
 
 

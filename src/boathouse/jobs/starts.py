@@ -141,9 +141,11 @@ class Starts:
         looking = time.monotonic() - self._looked >= _LOOK_SECONDS
         if looking:
             self._looked = time.monotonic()
+        later = self._later(now)
         for job in self._awake():
             try:
-                self._tick(job, now, looking)
+                if not _only_scheduled(job) or (*job.key, _print(job.definition["schedule"])) not in later:
+                    self._tick(job, now, looking)
             except Exception:
                 _log.exception("%s.%s could not be started by itself", job.environment, job.name)
 
@@ -266,6 +268,14 @@ class Starts:
         with self._database.writing() as connection:
             connection.execute(starts.update().where(*_here(starts, job.key), starts.c.cause == cause).values(error=error))
 
+    def _later(self, now: datetime) -> set[tuple[str, str, str, str]]:
+        """Schedules whose time has not come, with their jobs: one question for all of them."""
+        query = sa.select(starts.c.environment, starts.c.project, starts.c.job, starts.c.fingerprint).where(
+            starts.c.cause == "schedule", starts.c.next_due > now
+        )
+        with self._database.reading() as connection:
+            return {(r[0], r[1], r[2], r[3]) for r in connection.execute(query)}
+
     def _row(self, job: Startable, cause: str, rule: Mapping[str, Any]) -> Any:
         """What is kept for a cause, unless its rule has changed since."""
         query = sa.select(starts).where(*_here(starts, job.key), starts.c.cause == cause, starts.c.fingerprint == _print(rule))
@@ -302,6 +312,12 @@ class Starts:
 
 def _here(table: sa.Table, job: tuple[str, str, str]) -> tuple[sa.ColumnElement[bool], ...]:
     return tuple(table.c[name] == value for name, value in zip(("environment", "project", "job"), job, strict=True))
+
+
+def _only_scheduled(job: Startable) -> bool:
+    """Whether a running clock alone starts it."""
+    schedule, others = job.definition.get("schedule"), ("trigger", "continuous")
+    return bool(schedule) and not causes.paused(schedule) and not any(job.definition.get(o) is not None for o in others)
 
 
 def _print(rule: Mapping[str, Any]) -> str:

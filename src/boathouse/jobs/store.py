@@ -32,6 +32,7 @@ runs = sa.Table(
     sa.Column("ending_reason", sa.Text),
     sa.Column("told", sa.Boolean),
     sa.Index("bh_runs_by_state", "state", "submitted_at"),
+    sa.Index("bh_runs_by_time", "submitted_at", "id"),
     sa.Index("bh_runs_by_environment", "environment", "submitted_at", "id"),
     sa.Index("bh_runs_by_job", "environment", "job", "submitted_at", "id"),
     sa.Index("bh_runs_start_key", "start_key", unique=True),
