@@ -88,6 +88,7 @@ def test(
     unit: bool = typer.Option(False, "--unit", help="unit tests only: no data, no services"),
     integration: bool = typer.Option(False, "--integration", help="integration tests only"),
     target: str = typer.Option("staging", "-t", "--target"),
+    branch: str = typer.Option("", help="branch for the integration tests; default: the one checked out"),
 ) -> None:
     """What CI runs: unit tests here, then integration tests of the committed code in a throw-away place of staging."""
     bundle = _bundle(target)
@@ -97,7 +98,7 @@ def test(
             raise RunFailed("the unit tests did not pass")
     if integration or not unit:
         with connected() as lake:
-            request = _open(lake, bundle.name, _branch(), "boathouse test")
+            request = _open(lake, bundle.name, branch or _branch(), "boathouse test")
             _follow(lake, request)
 
 

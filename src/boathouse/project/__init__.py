@@ -7,10 +7,11 @@ from boathouse.project.monitor import Alert, InferenceLog, Labels, Monitor
 from boathouse.project.plan import Change, FieldChange, ResourceState, plan, render
 from boathouse.project.resources import Experiment, Resources, Schema, Volume, definition, parse_resource
 from boathouse.project.shape import Resource
-from boathouse.project.starter import create_project, templates
+from boathouse.project.starter import CI, create_project, templates
 from boathouse.project.target import Target
 
 __all__ = [
+    "CI",
     "Alert",
     "Bundle",
     "Change",

@@ -8,6 +8,9 @@ from pathlib import Path
 from boathouse.errors import AlreadyExists, InvalidInput
 
 _PACKAGED = Path(__file__).parent / "templates"
+_WORKFLOWS = Path(__file__).parent / "workflows"
+CI = {"github": ".github/workflows/boathouse.yml", "gitlab": ".gitlab-ci.yml", "azure": "azure-pipelines.yml"}
+"""Host of a project's CI -> the file that the host reads."""
 _EXAMPLES = Path(__file__).parents[3] / "examples"
 _CACHES = (".mypy_cache", ".pytest_cache", ".ruff_cache", ".venv", "__pycache__")
 _IDENTITY = ("-c", "user.name=boathouse", "-c", "user.email=boathouse@localhost")
@@ -20,11 +23,13 @@ def templates() -> dict[str, Path]:
     return dict(sorted((path.name, path) for path in folders if (path / "boathouse.yml").is_file()))
 
 
-def create_project(directory: Path, template: str = "default") -> list[str]:
-    """Fill a new folder from a template and commit it to `main`; the files.
+def create_project(directory: Path, template: str = "default", ci: str = "none") -> list[str]:
+    """Fill a new folder from a template and commit it to `main`; the files. `ci` adds a workflow for that host.
 
-    Raises InvalidInput for an unknown template, AlreadyExists when the folder holds something.
+    Raises InvalidInput for an unknown template or host, AlreadyExists when the folder holds something.
     """
+    if ci != "none" and ci not in CI:
+        raise InvalidInput(f"there is no workflow for {ci!r}; there are {', '.join((*CI, 'none'))}")
     known = templates()
     if template not in known:
         raise InvalidInput(f"there is no template {template!r}; there are {', '.join(known)}")
@@ -34,6 +39,9 @@ def create_project(directory: Path, template: str = "default") -> list[str]:
         raise InvalidInput("a project is a Git repository, and there is no git: install git 2.38 or newer")
     shutil.copytree(known[template], directory, ignore=shutil.ignore_patterns(*_CACHES), dirs_exist_ok=True)
     (directory / ".gitignore").write_text("".join(f"{name}/\n" for name in _CACHES))
+    if ci in CI:
+        (directory / CI[ci]).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(_WORKFLOWS / f"{ci}.yml", directory / CI[ci])
     _git(directory, "init", "--quiet", "--initial-branch=main")
     _git(directory, "add", "--all")
     who = () if _git(directory, "config", "user.email", check=False).strip() else _IDENTITY
