@@ -28,7 +28,8 @@ class Actor:
     """A principal inside an environment; `allow(privilege, name)` answers for a catalog, schema or model.
 
     A bound actor (a task, a token made for one environment) changes nothing in other environments, whatever
-    its grants; for a person the environment only completes names. `denied` hears of every refusal.
+    its grants; for a person the environment only completes names. `denied` hears of every refusal. `environments` are
+    all that there are.
     """
 
     principal: str
@@ -37,6 +38,19 @@ class Actor:
     scratch: str | None = None
     bound: bool = True
     denied: Denied = unheard
+    environments: tuple[str, ...] = ()
+
+    def readable(self) -> tuple[str, ...]:
+        """Environments whose runs and experiments this actor may see: its own, and those where it may work or read."""
+        return self._where(MAY_READ, self.environments)
+
+    def writable(self) -> tuple[str, ...]:
+        """Environments whose runs and experiments this actor may change."""
+        return self._where(MAY_LOG, () if self.bound else self.environments)
+
+    def _where(self, privileges: tuple[str, ...], others: tuple[str, ...]) -> tuple[str, ...]:
+        own = (self.environment,) if self.environment else ()
+        return (*own, *(e for e in others if e not in own and self.allow("USE CATALOG", e) and self.may(privileges, e)))
 
     def full(self, name: str) -> str:
         """A model's full name: two levels mean this actor's environment. Raises InvalidName."""

@@ -4,14 +4,17 @@
 
 from typing import Any
 
-from mlflow.entities import ExperimentTag, LoggedModelTag, RunTag
+from mlflow.entities import ExperimentTag, LoggedModelTag, RunTag, ViewType
+from mlflow.store.tracking import SEARCH_MAX_RESULTS_DEFAULT
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from mlflow.utils.mlflow_tags import MLFLOW_USER
 
 from boathouse.database import Database
-from boathouse.errors import InvalidInput
-from boathouse.registry.actor import Actor, actor
+from boathouse.errors import InvalidInput, NotPermitted
+from boathouse.registry.actor import MAY_LOG, Actor, actor
+from boathouse.registry.experiment_name import completed_filter, environment_of, full_experiment
 from boathouse.registry.mlflow_sessions import Sessions, managed, speaks_mlflow
+from boathouse.registry.mlflow_sight import guarded
 from boathouse.registry.ownership import ENVIRONMENT_TAG, PRINCIPAL_TAG, check_owner
 
 _KIND = "mlflow.experimentKind"
@@ -25,22 +28,38 @@ class TrackingStore(SqlAlchemyStore):
         self._database = database
         self._default = default
         super().__init__(database.url, artifact_root)
-        self.ManagedSessionMaker: Sessions = managed(database, self.ManagedSessionMaker)
+        sessions = managed(database, self.ManagedSessionMaker)
+        self.ManagedSessionMaker: Sessions = guarded(sessions, lambda: actor(default))
 
     @speaks_mlflow
     def create_experiment(self, name: str, artifact_location: Any = None, tags: Any = None) -> Any:
         if artifact_location:  # the server would read any file or bucket on the client's behalf
             raise InvalidInput("leave artifact_location out: artifacts are kept by Boathouse")
+        full, where = self._named(name)
         others = _others(tags)
-        marks = [ExperimentTag(key, value) for key, value in self._marks()]
+        marks = [ExperimentTag(key, value) for key, value in self._marks(where)]
         if all(tag.key != _KIND for tag in others):  # MLflow's pages open on runs instead of language models' traces
             marks.append(ExperimentTag(_KIND, "custom_model_development"))
-        return super().create_experiment(name, None, [*others, *marks])
+        return super().create_experiment(full, None, [*others, *marks])
+
+    @speaks_mlflow
+    def get_experiment_by_name(self, experiment_name: str) -> Any:
+        full = full_experiment(experiment_name, self._actor)
+        named = super().get_experiment_by_name
+        return named(full) or (named(experiment_name) if full != experiment_name else None)  # one of before names were full
+
+    @speaks_mlflow
+    def search_experiments(
+        self, view_type: Any = ViewType.ACTIVE_ONLY, max_results: Any = SEARCH_MAX_RESULTS_DEFAULT, filter_string: Any = None,
+        order_by: Any = None, page_token: Any = None,
+    ) -> Any:  # fmt: skip
+        where = completed_filter(filter_string, self._actor)
+        return super().search_experiments(view_type, max_results, where, order_by, page_token)
 
     @speaks_mlflow
     def rename_experiment(self, experiment_id: Any, new_name: str) -> None:
         self._owned(experiment_id)
-        super().rename_experiment(experiment_id, new_name)
+        super().rename_experiment(experiment_id, self._named(new_name)[0])
 
     @speaks_mlflow
     def delete_experiment(self, experiment_id: Any) -> None:
@@ -136,6 +155,60 @@ class TrackingStore(SqlAlchemyStore):
         super().delete_logged_model_tag(model_id, key)
 
     @speaks_mlflow
+    def set_trace_tag(self, trace_id: str, key: str, value: str) -> None:
+        self._owned(trace_id)  # MLflow writes it without a look at the trace
+        _check_key(key)
+        super().set_trace_tag(trace_id, key, value)
+
+    @speaks_mlflow
+    def delete_trace_tag(self, trace_id: str, key: str) -> None:
+        self._owned(trace_id)
+        _check_key(key)
+        super().delete_trace_tag(trace_id, key)
+
+    @speaks_mlflow
+    def create_assessment(self, assessment: Any) -> Any:
+        self._owned(assessment.trace_id)
+        return super().create_assessment(assessment)
+
+    @speaks_mlflow
+    def update_assessment(self, trace_id: str, *args: Any, **kwargs: Any) -> Any:
+        self._owned(trace_id)
+        return super().update_assessment(trace_id, *args, **kwargs)
+
+    @speaks_mlflow
+    def delete_assessment(self, trace_id: str, assessment_id: str) -> None:
+        self._owned(trace_id)
+        super().delete_assessment(trace_id, assessment_id)
+
+    @speaks_mlflow
+    def link_traces_to_run(self, trace_ids: Any, run_id: str) -> None:
+        for owner in (run_id, *trace_ids):
+            self._owned(owner)
+        super().link_traces_to_run(trace_ids, run_id)
+
+    @speaks_mlflow
+    def link_prompts_to_trace(self, trace_id: str, prompt_versions: Any) -> None:
+        self._owned(trace_id)
+        super().link_prompts_to_trace(trace_id, prompt_versions)
+
+    @speaks_mlflow
+    def create_dataset(self, name: str, tags: Any = None, experiment_ids: Any = None) -> Any:
+        others = {key: value for key, value in (tags or {}).items() if key not in _OURS}
+        return super().create_dataset(name, {**others, **dict(self._marks())}, experiment_ids)
+
+    @speaks_mlflow
+    def set_dataset_tags(self, dataset_id: str, tags: Any) -> None:
+        for key in tags:
+            _check_key(key)
+        super().set_dataset_tags(dataset_id, tags)
+
+    @speaks_mlflow
+    def delete_dataset_tag(self, dataset_id: str, key: str) -> None:
+        _check_key(key)
+        super().delete_dataset_tag(dataset_id, key)
+
+    @speaks_mlflow
     def set_model_versions_tags(self, name: str, version: Any, model_id: str) -> None:
         super().set_model_versions_tags(actor(self._default).full(name), version, model_id)
 
@@ -147,10 +220,26 @@ class TrackingStore(SqlAlchemyStore):
     def _owned(self, owner: Any) -> None:
         check_owner(self._database, actor(self._default), str(owner))
 
-    def _marks(self) -> list[tuple[str, str]]:
-        who = actor(self._default)
+    @property
+    def _actor(self) -> Actor:
+        return actor(self._default)
+
+    def _named(self, name: str) -> tuple[str, str | None]:
+        """An experiment's full name, and the environment that it will belong to. Raises NotPermitted."""
+        who = self._actor
+        full = full_experiment(name, who)
+        where = environment_of(full, who) or who.environment
+        if where not in (None, *who.writable()):
+            who.denied(who.principal, MAY_LOG[0], str(where))
+            raise NotPermitted(f"{who.principal} works in {who.environment} and makes no experiments in {where}",
+                               missing={"environment": where, "on": full})  # fmt: skip
+        return full, where
+
+    def _marks(self, environment: str | None = None) -> list[tuple[str, str]]:
+        who = self._actor
+        where = environment or who.environment
         marks = [(PRINCIPAL_TAG, who.principal)]
-        return [*marks, (ENVIRONMENT_TAG, who.environment)] if who.environment else marks
+        return [*marks, (ENVIRONMENT_TAG, where)] if where else marks
 
 
 def _others(tags: Any) -> list[Any]:

@@ -10,15 +10,17 @@ from boathouse.registry.actor import MAY_LOG, Actor
 ENVIRONMENT_TAG, PRINCIPAL_TAG = "boathouse.environment", "boathouse.principal"
 
 # where MLflow keeps what belongs to a run and to a logged model, below an experiment
-_FILES = re.compile(r"^\d+/(?:(?P<run>[0-9a-f]{32})|models/(?P<model>m-[0-9a-f]+)|traces/[^/]+)/artifacts(?:/|$)")
+_FILES = re.compile(r"^\d+/(?:(?P<run>[0-9a-f]{32})|models/(?P<model>m-[0-9a-f]+)|traces/(?P<trace>[^/]+))/artifacts(?:/|$)")
 
 
 def check_owner(database: Database, who: Actor, owner: str) -> None:
-    """Pass unless the run, logged model or experiment belongs to another environment. Raises NotPermitted."""
-    with database.reading() as connection:
-        environment = store.tag_of(connection, owner, ENVIRONMENT_TAG)
-    if environment in (None, who.environment) or (not who.bound and who.may(MAY_LOG, str(environment))):
+    """Pass unless the run, logged model or experiment belongs to another environment. Raises NotFound, NotPermitted."""
+    environment = _environment(database, owner)
+    if environment in (None, *who.writable()):
         return
+    if environment not in who.readable():
+        raise NotFound(f"there is no {owner} that {who.principal} may see")
+    who.denied(who.principal, MAY_LOG[0], str(environment))
     raise NotPermitted(
         f"{owner} was made in {environment}, {who.principal} works in {who.environment or 'none'}: log into a run of your own",
         missing={"environment": environment, "on": owner},
@@ -31,13 +33,17 @@ def check_files(database: Database, who: Actor, path: str, *, write: bool) -> No
     Raises InvalidInput for a write that belongs to nothing, NotPermitted, NotFound.
     """
     found = _FILES.match(path)
-    owner = (found["run"] or found["model"] or "") if found else ""
+    if not found:
+        verb = "written" if write else "read"
+        raise InvalidInput(f"artifacts are {verb} below a run, a logged model or a trace, not at {path!r}")
+    owner = found["run"] or found["model"] or found["trace"]
     if write:
-        if not found:
-            raise InvalidInput(f"artifacts are written below a run or a logged model, not at {path!r}")
         check_owner(database, who, owner)
         return
-    with database.reading() as connection:
-        environment = store.tag_of(connection, owner, ENVIRONMENT_TAG)
-    if environment not in (None, who.environment) and not who.allow("USE CATALOG", str(environment)):
+    if _environment(database, owner) not in (None, *who.readable()):
         raise NotFound(f"there are no artifacts at {path} that {who.principal} may see")
+
+
+def _environment(database: Database, owner: str) -> str | None:
+    with database.reading() as connection:
+        return store.tag_of(connection, owner, ENVIRONMENT_TAG)

@@ -68,6 +68,7 @@ _run_tags = sa.Table("tags", _mlflow, sa.Column("run_uuid", sa.Text), sa.Column(
 _experiment_tags = sa.Table(
     "experiment_tags", _mlflow, sa.Column("experiment_id", sa.Integer), sa.Column("key"), sa.Column("value")
 )
+_trace_tags = sa.Table("trace_tags", _mlflow, sa.Column("request_id", sa.Text), sa.Column("key"), sa.Column("value"))
 _logged = sa.Table(
     "logged_models", _mlflow,
     sa.Column("model_id"), sa.Column("artifact_location", sa.Text), sa.Column("source_run_id", sa.Text),
@@ -259,11 +260,13 @@ def erase(connection: sa.Connection, name: str) -> None:
 
 
 def tag_of(connection: sa.Connection, owner: str, key: str) -> str | None:
-    """A tag's value on a run, a logged model (`m-…`) or an experiment (a number)."""
+    """A tag's value on a run, a logged model (`m-…`), a trace (`tr-…`) or an experiment (a number)."""
     if owner.startswith("m-"):
         table, is_owner, name, value = _logged_tags, _logged_tags.c.model_id == owner, "tag_key", "tag_value"
     elif owner.isdigit() and len(owner) < 20:
         table, is_owner, name, value = _experiment_tags, _experiment_tags.c.experiment_id == int(owner), "key", "value"
+    elif owner.startswith("tr-"):
+        table, is_owner, name, value = _trace_tags, _trace_tags.c.request_id == owner, "key", "value"
     else:
         table, is_owner, name, value = _run_tags, _run_tags.c.run_uuid == owner, "key", "value"
     found = connection.execute(sa.select(table.c[value]).where(is_owner, table.c[name] == key)).scalar()

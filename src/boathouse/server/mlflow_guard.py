@@ -10,7 +10,7 @@ import re
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Sequence
 from http.cookies import CookieError, SimpleCookie
 from typing import Any, Protocol
-from urllib.parse import quote
+from urllib.parse import parse_qs, quote
 
 import anyio.to_thread
 
@@ -101,7 +101,8 @@ class Guard:
             if kind == "open":
                 await self._app(_passed(scope, path), receive, send)
                 return
-            actor = await anyio.to_thread.run_sync(self._admit, kind, path, headers)
+            query = scope.get("query_string", b"").decode("latin-1")
+            actor = await anyio.to_thread.run_sync(self._admit, kind, path, headers, query)
         except Unauthenticated as error:
             if self._login_url and "text/html" in headers.get("accept", ""):
                 await _redirect(send, f"{self._login_url}?next={quote(scope['path'])}")
@@ -113,7 +114,7 @@ class Guard:
             with acting_as(actor):
                 await self._app(_passed(scope, path), receive, _fenced(send) if kind == "page" else _sandboxed(send))
 
-    def _admit(self, kind: str, path: str, headers: dict[str, str]) -> Actor:
+    def _admit(self, kind: str, path: str, headers: dict[str, str], query: str) -> Actor:
         token, asked = credentials(headers, self._cookie)
         known_by = self._authenticate if "authorization" in headers or not token else self._session
         identity = known_by(token)
@@ -130,7 +131,8 @@ class Guard:
             raise NotPermitted(f"{identity.principal} lacks USE CATALOG on {wanted or ' and '.join(self._environments)}")
         environment = usable[0]
         bound = identity.environment is not None
-        actor = Actor(identity.principal, allow, environment, getattr(identity, "scratch", None), bound, self._denied)
+        scratch, known = getattr(identity, "scratch", None), tuple(self._environments)
+        actor = Actor(identity.principal, allow, environment, scratch, bound, self._denied, known)
         writes = kind in ("write", "files-write")
         a_task = getattr(identity, "run_id", None) or actor.scratch
         if writes and not a_task and not actor.may(MAY_LOG, environment):
@@ -140,7 +142,7 @@ class Guard:
             self._denied(actor.principal, MAY_READ[0], environment)
             raise NotPermitted(f"{actor.principal} lacks {' or '.join(MAY_READ)} on {environment}, which MLflow's runs take")
         if kind.startswith("files"):
-            check_files(self._database, actor, path.partition(FILES)[2].partition("/")[2], write=writes)
+            check_files(self._database, actor, file_path(path, query), write=writes)
         return actor
 
 
@@ -151,9 +153,24 @@ def canonical(path: str) -> str:
     return path.removeprefix(UI) if path.startswith(f"{UI}/") else path
 
 
+def file_path(path: str, query: str) -> str:
+    """The artifact that a request to MLflow's files means, whether the path or the query names it. Raises InvalidInput."""
+    verb, _, rest = _plain(path).removeprefix(FILES).partition("/")
+    named = parse_qs(query, keep_blank_values=True).get("path", [])
+    if rest and not named:
+        return rest
+    if rest or len(named) != 1 or verb != "artifacts" or _TWISTED.search(f"/{named[0]}"):
+        raise InvalidInput("name one artifact, written plainly, below a run, a logged model or a trace")
+    return named[0]
+
+
+def _plain(path: str) -> str:
+    return re.sub("^/ajax-api/", "/api/", path)
+
+
 def route(path: str, method: str) -> str:
     """What a request needs, after the table. Raises NotFound."""
-    plain = re.sub("^/ajax-api/", "/api/", path)
+    plain = _plain(path)
     method = "GET" if method == "HEAD" else method
     found = _EXACT.get((plain, method)) or next((k for shape, m, k in _SHAPED if m == method and shape.fullmatch(plain)), None)
     if found in (None, "refused"):

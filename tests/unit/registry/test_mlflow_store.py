@@ -186,7 +186,7 @@ def test_a_run_belongs_to_the_environment_that_made_it(tracking: Any, run: str) 
     assert tracking.get_run(run).data.tags["boathouse.environment"] == "dev"
     with acting_as(actor({("EXECUTE", "dev")}, "bob", "prod")):
         log = lambda: tracking.log_metric(run, Metric("auc", 0.9, 2, 0))  # noqa: E731
-        refused(log, "PERMISSION_DENIED", "was made in dev")
+        refused(log, "RESOURCE_DOES_NOT_EXIST", "not found")
     claim = lambda: tracking.set_tag(run, RunTag("boathouse.environment", "prod"))  # noqa: E731
     refused(claim, "INVALID_PARAMETER_VALUE", "cannot be changed")
 
