@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from difflib import get_close_matches
 
+from boathouse.project.circle import circle
+from boathouse.project.job import Job
 from boathouse.project.located import Step
 from boathouse.project.resources import Resources
 
@@ -10,7 +12,8 @@ Loose = tuple[tuple[Step, ...], str]
 
 
 def loose_ends(resources: Resources) -> Iterator[Loose]:
-    """(path, sentence) of every name that names nothing. A dotted name may belong to another project."""
+    """(path, sentence) of every name that names nothing, and of jobs that run themselves. A dotted name may belong to
+    another project."""
     jobs, alerts = list(resources.jobs), list(resources.alerts)
     for key, alert in resources.alerts.items():
         yield from _check(
@@ -28,6 +31,17 @@ def loose_ends(resources: Resources) -> Iterator[Loose]:
         for position, entity in enumerate(endpoint.config.served_entities):
             spot = ("model_serving_endpoints", key, "config", "served_entities", position, "entity_name")
             yield from _check(spot, entity.entity_name, _models(resources), "registered model")
+    if found := circle({key: [run for _, run in _runs(job)] for key, job in resources.jobs.items()}):
+        place = next(position for position, run in _runs(resources.jobs[found[0]]) if run == found[1])
+        yield ("jobs", found[0], "tasks", place), f"a job that runs itself never ends: {' -> '.join(found)}"
+
+
+def _runs(job: Job) -> Iterator[tuple[int, str]]:
+    """(position of the task, the job that it runs)."""
+    for position, task in enumerate(job.tasks):
+        inner = task.for_each_task.task if task.for_each_task else task
+        if inner.run_job_task:
+            yield position, inner.run_job_task.job
 
 
 def model_name(resources: Resources, reference: str) -> str:

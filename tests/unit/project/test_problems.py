@@ -113,6 +113,21 @@ def test_a_circle_of_tasks_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("run_job_task: {job_name: a}", "resources.jobs.a.tasks[t]: a job that runs itself never ends: a -> a"),
+        ("run_job_task: {job_id: '${resources.jobs.b.id}'}", "never ends: a -> b -> a"),
+        ("for_each_task: {inputs: [1], task: {task_key: i, run_job_task: {job_name: a}}}", "never ends: a -> a"),
+    ],
+)
+def test_a_job_that_runs_itself_is_refused(tmp_path: Path, body: str, said: str) -> None:
+    jobs = f"a: {{tasks: [{{task_key: t, {body}}}]}}\n  b: {{tasks: [{{task_key: t, run_job_task: {{job_name: a}}}}]}}"
+    text = problem(tmp_path, resources(f"jobs:\n  {jobs}"))
+    assert re.match(r"boathouse\.yml:\d+: resources\.jobs\.a\.tasks", text)
+    assert said in text
+
+
+@pytest.mark.parametrize(
     ("text", "said"),
     [
         ("alerts: {a: {monitor: delya, condition: x < 1}}\nquality_monitors: {delay: {model: m.n}}",
