@@ -63,8 +63,9 @@ class Context(Protocol):
                      event_time: str | None = None, known_time: str | None = None,
                      partition_by: Sequence[str] = (), description: str = "",
                      tags: Mapping[str, str] | None = None, column_comments: Mapping[str, str] | None = None,
-                     constraints: Mapping[str, str] | None = None, exists_ok: bool = False) -> Table:  # fmt: skip
-        """A new table. Raises AlreadyExists, InvalidInput."""
+                     constraints: Mapping[str, str] | None = None, properties: Mapping[str, str] | None = None,
+                     exists_ok: bool = False) -> Table:  # fmt: skip
+        """A new table; `properties` are Delta's. Raises AlreadyExists, InvalidInput."""
 
     def drop_table(self, name: str) -> None:
         """Remove a table."""

@@ -88,7 +88,22 @@ def test_the_command_reports_a_model_and_fails_over_a_limit(
     code, said = command(*words)
     assert (code, "keep known as its known time" in said, "claimed too much" in said) == (0, True, True)
     code, said = command(*words, "--no-retrain", "--json", "--fail-over", "99")
-    assert (code, '"naive_rows": 400' in said, "100.00 % of the rows leak" in said) == (1, True, True)
+    assert (code, '"naive_rows": 400' in said, "100.00 % of the rows would have other features" in said) == (1, True, True)
+
+
+def test_a_backfilled_table_fails_over_its_own_limit_alone(
+    training_set: TrainingSet, command: Callable[..., tuple[int, str]], tmp_path: Path
+) -> None:
+    fe = FeatureEngineeringClient()
+    past = pd.DataFrame({"origin": ["JFK"], "at": [datetime(2020, 1, 1, tzinfo=UTC)], "runways": [4]})
+    fe.create_table(name="features.filled", primary_keys=["origin", "at"], timeseries_column="at", df=past)
+    lookup = FeatureLookup("features.filled", "origin", timestamp_lookup_key="at")
+    fe.create_feature_spec(name="features.runways", features=[lookup])
+    past[["origin", "at"]].to_parquet(tmp_path / "past.parquet")
+    words = ["features", "leaks", "features.runways", "--spine", str(tmp_path / "past.parquet"), "--fail-over", "0"]
+    assert command(*words)[0] == 0
+    code, said = command(*words, "--fail-committed-after", "50")
+    assert (code, "100.00 % of the rows read values committed after their own time" in said) == (1, True)
 
 
 def test_a_spine_without_a_key_is_refused_by_name(training_set: TrainingSet) -> None:

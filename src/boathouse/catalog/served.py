@@ -35,9 +35,10 @@ class ServedFolder:
         """Add rows; a transaction or mark that was committed before adds nothing."""
         return self._commit("append", frame, transaction=transaction, evolve=evolve, marks=dict(marks or {}))
 
-    def overwrite(self, frame: Frame, where: str | None = None, evolve: bool = False) -> Commit:
-        """Replace all rows, or those a predicate names."""
-        return self._commit("overwrite", frame, where=where, evolve=evolve)
+    def overwrite(self, frame: Frame, where: str | None = None, evolve: bool = False,
+                  marks: Mapping[str, int] | None = None) -> Commit:  # fmt: skip
+        """Replace all rows, or those a predicate names; marks that were committed before replace nothing."""
+        return self._commit("overwrite", frame, where=where, evolve=evolve, marks=dict(marks or {}))
 
     def merge(self, frame: Frame, on: Sequence[str], evolve: bool = False, update: bool = True,
               marks: Mapping[str, int] | None = None, dropping: str | None = None) -> Commit:  # fmt: skip

@@ -122,10 +122,10 @@ class Table:
         return self._write(lambda: self._folder.append(df, transaction, evolve, marks), making)
 
     def overwrite(self, df: Frame, where: str | None = None, evolve: bool = False,
-                  sources: Sources | None = None) -> Commit:  # fmt: skip
-        """Replace all rows, or those that `where` names; `sources` as for `append`."""
+                  sources: Sources | None = None, marks: Mapping[str, int] | None = None) -> Commit:  # fmt: skip
+        """Replace all rows, or those that `where` names; `sources` as for `append`, `marks` as for `merge`."""
         making = Making(origin_of(df), sources, replaces=where is None)
-        return self._write(lambda: self._folder.overwrite(df, where, evolve), making)
+        return self._write(lambda: self._folder.overwrite(df, where, evolve, marks), making)
 
     def merge(self, df: Frame, on: Sequence[str] | None = None, evolve: bool = False, update: bool = True,
               sources: Sources | None = None, marks: Mapping[str, int] | None = None,

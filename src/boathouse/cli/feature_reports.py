@@ -1,5 +1,6 @@
 """Finding features, and reports on them: leaks and skew."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -62,7 +63,10 @@ def leaks(
     time: str | None = typer.Option(None, "--time", help="the spine's column that commits are compared with, of several"),
     label: str | None = typer.Option(None, "--label", help="the spine's label column, for a spec"),
     retrain: bool = typer.Option(True, "--retrain/--no-retrain", help="train a model's estimator each way and compare"),
-    fail_over: float | None = typer.Option(None, "--fail-over", help="exit 1 when more percent of the rows leak"),
+    fail_over: float | None = typer.Option(
+        None, "--fail-over", help="exit 1 when a join by event time alone would change more percent of the rows"),
+    fail_committed_after: float | None = typer.Option(
+        None, "--fail-committed-after", help="exit 1 when more percent of the rows read values committed after their own time"),
     as_json: bool = JSON,
 ) -> None:
     """What naive joins would have leaked into a training set, from which table, and what it does to the metric.
@@ -81,8 +85,17 @@ def leaks(
         dump(found.to_dict())
     else:
         _print_leaks(found)
-    if fail_over is not None and found.percent > fail_over:
-        raise Conflict(f"{found.percent:.2f} % of the rows leak, more than the {fail_over:g} % that --fail-over allows")
+    if broken := list(_exceeded(found, fail_over, fail_committed_after)):
+        raise Conflict("; ".join(broken))
+
+
+def _exceeded(found: "LeakReport", naive: float | None, committed: float | None) -> Iterator[str]:
+    if naive is not None and found.percent > naive:
+        yield (f"{found.percent:.2f} % of the rows would have other features in a join by event time alone, more than the "
+               f"{naive:g} % that --fail-over allows")  # fmt: skip
+    if committed is not None and found.committed_after_percent > committed:
+        yield (f"{found.committed_after_percent:.2f} % of the rows read values committed after their own time, more than the "
+               f"{committed:g} % that --fail-committed-after allows")  # fmt: skip
 
 
 def skew(

@@ -84,12 +84,17 @@ class LeakReport:
 
     @property
     def percent(self) -> float:
-        """The larger share, in percent: rows that the naive join changes, or rows committed after their time."""
-        return 100.0 * max(self.naive_rows, self.committed_after_rows) / self.rows if self.rows else 0.0
+        """Of the rows, in percent: those that a join by event time alone would change."""
+        return 100.0 * self.naive_rows / self.rows if self.rows else 0.0
+
+    @property
+    def committed_after_percent(self) -> float:
+        """Of the rows, in percent: those that read a value committed after their own time, as a backfill's are."""
+        return 100.0 * self.committed_after_rows / self.rows if self.rows else 0.0
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON."""
-        return {**asdict(self), "percent": self.percent}
+        return {**asdict(self), "percent": self.percent, "committed_after_percent": self.committed_after_percent}
 
     def advice(self) -> list[str]:
         """What to do about it, a sentence a table."""

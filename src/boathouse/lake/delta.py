@@ -17,6 +17,7 @@ from boathouse.lake.frames import Fitting, Stream, batches, conform, normalised
 from boathouse.lake.log import commits
 from boathouse.lake.relation import Relation
 from boathouse.lake.storage import Storage, local_path, store_trouble
+from boathouse.lake.stretches import near
 from boathouse.lake.vacuum import Vacuumed, vacuum
 
 _COMMITS_CARRIED = 20
@@ -184,18 +185,26 @@ class DeltaFolder:
         compact_if_due(self.held())
         return commit
 
-    def overwrite(self, frame: Any, where: str | None = None, evolve: bool = False) -> Commit:
-        """Replace all rows, or those a predicate names; `evolve` replaces the columns too, or adds some."""
+    def overwrite(self, frame: Any, where: str | None = None, evolve: bool = False,
+                  marks: Mapping[str, int] | None = None) -> Commit:  # fmt: skip
+        """Replace all rows, or those a predicate names; `evolve` replaces the columns too, or adds some.
+
+        `marks` as for `merge`.
+        """
         renewed = evolve and not where
         rows = self._renewed(frame) if renewed else self._repeatable(frame, evolve)
         mode: Literal["overwrite", "merge"] | None = "overwrite" if renewed else "merge" if evolve else None
-        return self._retried(
-            lambda table, marked: write_deltalake(
+
+        def write(table: DeltaTable, marked: Marked) -> bool:
+            if _passed(table, marks or {}):
+                return False
+            write_deltalake(
                 table, rows.to_reader(), mode="overwrite", predicate=where, schema_mode=mode,
-                commit_properties=marked.properties(),
-            ),
-            "OVERWRITE", rows,
-        )  # fmt: skip
+                commit_properties=marked.properties(**_marking(marks or {}, retries=0)),
+            )  # fmt: skip
+            return True
+
+        return self._retried(write, "OVERWRITE", rows)
 
     def merge(self, frame: Any, on: Sequence[str], evolve: bool = False, update: bool = True,
               marks: Mapping[str, int] | None = None, dropping: str | None = None) -> Commit:  # fmt: skip
@@ -209,14 +218,16 @@ class DeltaFolder:
         whole = batches(frame).read_all() if dropping else None
         rows = self._repeatable(frame, evolve) if whole is None else whole
         predicate = " AND ".join(f"target.`{key}` = source.`{key}`" for key in on)
+        if isinstance(rows, pa.Table) and (close := near(rows, on, "target")):
+            predicate += f" AND {close}"
         taken = {f"`{c}`": f"source.`{c}`" for c in (whole.column_names if whole is not None else ()) if c != dropping}
 
         def write(table: DeltaTable, marked: Marked) -> bool:
-            if marks and all((table.transaction_version(a) or -1) >= number for a, number in marks.items()):
+            if _passed(table, marks or {}):
                 return False
             merger = table.merge(
                 rows.to_reader(), predicate, source_alias="source", target_alias="target", merge_schema=evolve,
-                commit_properties=marked.properties(app_transactions=[Transaction(*m) for m in (marks or {}).items()] or None),
+                commit_properties=marked.properties(**_marking(marks or {})),
             )  # fmt: skip
             if dropping:
                 merger = merger.when_matched_delete(f"source.`{dropping}`").when_matched_update(taken)
@@ -388,6 +399,18 @@ def _fitting(frame: Any, schema: pa.Schema, name: str) -> pa.Table | Fitting:
 
 def _taken_in(table: DeltaTable, marks: Mapping[str, int]) -> bool:
     return any(table.transaction_version(application) == number for application, number in marks.items())
+
+
+def _passed(table: DeltaTable, marks: Mapping[str, int]) -> bool:
+    return bool(marks) and all((table.transaction_version(a) or -1) >= number for a, number in marks.items())
+
+
+def _marking(marks: Mapping[str, int], retries: int | None = None) -> dict[str, Any]:
+    """Commit properties that keep marks; `retries` 0 leaves a try after another's commit to a fresh snapshot."""
+    if not marks:
+        return {}
+    more = {} if retries is None else {"max_commit_retries": retries}
+    return {"app_transactions": [Transaction(*mark) for mark in marks.items()], **more}
 
 
 def _first_line(error: BaseException) -> str:

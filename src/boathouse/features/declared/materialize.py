@@ -39,6 +39,9 @@ _SOURCE = "boathouse.materialize.source"
 _UNTIL = "boathouse.materialize.until"
 _DROPPED = "__dropped"
 _MOST_STRETCHES = 16
+_FILE_BYTES = 2 << 20
+"""What a file holds about: little, so that a refresh rewrites little besides the rows that it changes."""
+
 _DAY = 86_400_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -82,6 +85,7 @@ def create(context: Context, name: str, features: Sequence[Feature], tags: dict[
     return context.create_table(
         name, schema, primary_keys=keyed, event_time=first.timeseries_column, tags=tags, description=description,
         column_comments={f.name: f.description for f in features if f.description},
+        properties={"delta.targetFileSize": str(_FILE_BYTES)},
     )  # fmt: skip
 
 
@@ -154,7 +158,11 @@ def _write(context: Context, target: Table, features: Sequence[Feature], span: _
         version = context.reads()[source]
         con.execute(f"CREATE TEMP TABLE {events} AS SELECT r.* FROM {rows} r WHERE {_wanted(features, rows, touched, span)}")
         con.execute(f"CREATE TEMP TABLE {points} AS {_points(features, events, touched, span)}")
-        made = typed(engine.relation(_named(features, values_sql(features, points, events, _carried(features)))))
+        named = _named(features, values_sql(features, points, events, _carried(features)))
+        if kind == "full":
+            made = typed(engine.relation(f"{named} ORDER BY {', '.join([TIME, *keys(features)])}"))
+            return _renew(target, made, marks, (source, version), _instant(span.high))
+        made = typed(engine.relation(named))
         stale = moments_sql(features, changed) if changed else _held(features, target, span)
         gone = engine.relation(_named(features, _gone(features, stale, points, _earliest(engine, touched), target, span)))
         result = _flagged(made.to_arrow(), gone.to_arrow(), target.schema())
@@ -163,6 +171,13 @@ def _write(context: Context, target: Table, features: Sequence[Feature], span: _
         commit = target.merge(result, dropping=_DROPPED, marks=marks or None, sources=[(source, version)])
         rows_written, at = (0 if commit.operation == UNCHANGED else rows_written), commit.version
     return Refreshed(target.name, rows_written, kind, version, _instant(span.high), at)
+
+
+def _renew(target: Table, made: Relation, marks: dict[str, int], source: tuple[str, int], until: datetime) -> Refreshed:
+    """Replace everything, in files that each hold a stretch of time."""
+    commit = target.overwrite(made, marks=marks, sources=[source])
+    rows = 0 if commit.operation == UNCHANGED else commit.rows or 0
+    return Refreshed(target.name, rows, "full", source[1], until, commit.version)
 
 
 def _needed(engine: Engine, features: Sequence[Feature], touched: str, span: _Span) -> list[tuple[int | None, int | None]]:
