@@ -85,6 +85,9 @@ class Context(Protocol):
     def online_folder(self) -> Path:
         """Where this environment's embedded online store lies."""
 
+    def online_location(self, table: str, write: bool = False) -> str:
+        """Where the online store of a table is, for whoever may read it or (`write`) publish it. Raises NotPermitted."""
+
     @property
     def tracking_uri(self) -> str:
         """Where MLflow answers."""

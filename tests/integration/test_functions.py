@@ -14,7 +14,7 @@ from boathouse.feature_engineering import (
     FeatureLookup,
     ServedEntity,
 )
-from boathouse.features import FeatureSpec, OnlineReader
+from boathouse.features import FeatureSpec, open_online_store
 from boathouse.scoring import complete
 from boathouse.serving.online_completion import complete_online
 
@@ -66,7 +66,8 @@ def test_batch_and_online_compute_what_training_computed_from_the_spec_alone(lak
     made = fe.create_training_set(df=SPINE, feature_lookups=FEATURES, label="late", exclude_columns=["at"])
     spec = FeatureSpec.from_yaml(made.feature_spec.to_yaml())
     batch = complete(lake, spec, SPINE)[0].to_pandas()
-    online, _ = complete_online(spec, SPINE.drop(columns=["at", "late"]), OnlineReader(lake.online_folder()))
+    store = open_online_store(str(lake.online_folder()), lake.environment)
+    online, _ = complete_online(spec, SPINE.drop(columns=["at", "late"]), store)
     assert batch["left"].tolist() == online["left"].tolist() == LEFT
     assert batch["tag"].tolist() == online["tag"].tolist() == TAGS
 
@@ -75,7 +76,7 @@ def test_a_value_given_for_a_function_overrides_it_in_batch_and_online(lake: Lak
     spec = fe.create_training_set(df=SPINE, feature_lookups=FEATURES, label="late").feature_spec
     given = SPINE.assign(left=1.0)
     assert complete(lake, spec, given)[0].to_pandas()["tag"].tolist() == ["AA:1", "UA:1", "DL:1"]
-    online, _ = complete_online(spec, given, OnlineReader(lake.online_folder()))
+    online, _ = complete_online(spec, given, open_online_store(str(lake.online_folder()), lake.environment))
     assert online["tag"].tolist() == ["AA:1", "UA:1", "DL:1"]
 
 

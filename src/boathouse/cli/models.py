@@ -5,6 +5,7 @@ from pathlib import Path
 
 import typer
 
+from boathouse.cli import online
 from boathouse.cli.output import JSON, dump, facts, say, show
 from boathouse.cli.session import connected
 
@@ -16,6 +17,7 @@ experiments = typer.Typer(help="Experiments and their MLflow runs.", no_args_is_
 
 def register(app: typer.Typer) -> None:
     """Add this room's commands."""
+    online.register(features)
     for group, name in ((features, "features"), (experiments, "experiments"), (models, "models"), (endpoints, "endpoints")):
         app.add_typer(group, name=name)
     app.command()(score)
@@ -115,16 +117,6 @@ def list_specs(as_json: bool = JSON) -> None:
     with connected() as lake:
         rows = lake.http.call("GET", "/api/v1/feature-specs", params={"environment": lake.environment})
         show(rows, ["name", "owner", "created_at"], as_json, empty="no feature specs")
-
-
-@features.command("publish")
-def publish(name: str) -> None:
-    """Copy each key's newest known row into the online store."""
-    from boathouse.feature_engineering import FeatureEngineeringClient
-
-    with connected() as lake:
-        done = FeatureEngineeringClient(context=lake).publish_table(source_table_name=name)
-        say(f"{done.rows} keys of {done.online_table_name} version {done.version} are online")
 
 
 @experiments.command("list")

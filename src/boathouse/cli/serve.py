@@ -86,6 +86,7 @@ def doctor(as_json: bool = JSON) -> None:
         _disk(home),
         *_home(home),
         *_stores(wanted),
+        *_online(wanted),
     ]
     show(checks, ["check", "ok", "found", "mend"], as_json)
     if not all(c["ok"] for c in checks if c["needed"]):
@@ -134,6 +135,23 @@ def _stores(wanted: "Settings") -> list[dict[str, object]]:
     except BoathouseError as error:
         return [_check("storage", False, wanted.storage, str(error))]
     return [_check("storage", True, ", ".join(root.url for root in found.roots()))]
+
+
+def _online(wanted: "Settings") -> list[dict[str, object]]:
+    """Whether each environment's online store answers and keeps what it is given."""
+    from boathouse.environments import ENVIRONMENTS
+    from boathouse.errors import BoathouseError
+    from boathouse.features import open_online_store
+
+    found = []
+    for environment in ENVIRONMENTS:
+        embedded = wanted.online_store == "embedded"
+        location = str(wanted.path("online", environment)) if embedded else wanted.online_store
+        try:
+            found.append(_check(f"online store of {environment}", True, open_online_store(location, environment).check()))
+        except BoathouseError as error:
+            found.append(_check(f"online store of {environment}", False, "-", str(error)))
+    return found
 
 
 def _home(home: Path) -> list[dict[str, object]]:

@@ -297,6 +297,11 @@ class Lake(Loading):
         """Where this environment's embedded online store lies."""
         return Path(self.http.call("GET", f"/api/v1/environments/{self._environment}")["online_folder"])
 
+    def online_location(self, table: str, write: bool = False) -> str:
+        """Where the online store of a table is, for whoever may read it or (`write`) publish it. Raises NotPermitted."""
+        address = f"/api/v1/online-tables/{self.complete(table)}/location"
+        return str(self.http.call("GET", address, params={"write": write})["location"])
+
     def monitor(self, name: str) -> dict[str, Any]:
         """A deployed monitor's definition."""
         found: dict[str, Any] = self.http.call("GET", f"/api/v1/monitors/{self._environment}/{name}")

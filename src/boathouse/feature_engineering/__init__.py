@@ -1,6 +1,6 @@
 """The published feature-engineering client's names, over this lakehouse."""
 
-from boathouse.feature_engineering.client import FeatureEngineeringClient, FeatureTable, PublishedTable
+from boathouse.feature_engineering.client import FeatureEngineeringClient, FeatureTable
 from boathouse.feature_engineering.declared import (
     Backfill,
     CronSchedule,
@@ -49,6 +49,7 @@ from boathouse.feature_engineering.entities import (
     VolumeSource,
 )
 from boathouse.feature_engineering.materialized import backfill_table, kept_tables, refresh_table
+from boathouse.feature_engineering.publishing import PublishedTable, PublishingQuery
 from boathouse.features import FeatureFunction, FeatureLookup, FeatureSpec, FeatureSpecInfo, LeakReport, SkewReport
 from boathouse.training import TrainingSet
 
@@ -88,6 +89,7 @@ __all__ = [
     "OfflineStoreConfig",
     "OnlineStoreConfig",
     "PublishedTable",
+    "PublishingQuery",
     "RequestSource",
     "RollingWindow",
     "SawtoothWindow",

@@ -2,20 +2,22 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from boathouse import context as contexts
 from boathouse.catalog import COMMITTED, TableInfo, TableStream
 from boathouse.context import Context
 from boathouse.errors import InvalidInput
-from boathouse.feature_engineering import materialized, packaging, serving, streaming
+from boathouse.feature_engineering import materialized, packaging, publishing, serving, streaming
 from boathouse.feature_engineering.declared import DeclaredFeatures
 from boathouse.feature_engineering.entities import EndpointCoreConfig, FeatureServingEndpoint
 from boathouse.feature_engineering.leaks import leaks_of_model
+from boathouse.feature_engineering.publishing import CONTINUOUS, MODES, PublishedTable, PublishingQuery
 from boathouse.feature_engineering.scored import scored, typed
-from boathouse.feature_engineering.skew import newest_sql, online_skew, served_skew
+from boathouse.feature_engineering.skew import online_skew, served_skew
 from boathouse.feature_engineering.streaming import StreamingQuery
-from boathouse.features import FeatureFunction, FeatureLookup, FeatureSpecInfo, LeakReport, SkewReport, publish
+from boathouse.features import FeatureFunction, FeatureLookup, FeatureSpecInfo, LeakReport, SkewReport
 from boathouse.features.declared import Feature
 from boathouse.lake import Frame, Relation
 from boathouse.scoring import load
@@ -45,15 +47,6 @@ class FeatureTable:
         features = [c.name for c in info.columns if c.name not in keys]
         return cls(info.name, list(info.keys), [info.event_time] if info.event_time else [], features,
                    info.description, dict(info.tags), info.known_time)  # fmt: skip
-
-
-@dataclass(frozen=True)
-class PublishedTable:
-    """What a publish left in the online store."""
-
-    online_table_name: str
-    rows: int
-    version: int
 
 
 class FeatureEngineeringClient(DeclaredFeatures):
@@ -283,19 +276,39 @@ class FeatureEngineeringClient(DeclaredFeatures):
         return streaming.start(self._context, df, target, checkpoint_location, trigger, take)
 
     def publish_table(self, *, source_table_name: str, online_table_name: str | None = None, online_store: Any = None,
-                      publish_mode: str = "SNAPSHOT", **_options: Any) -> PublishedTable:  # fmt: skip
-        """Copy each key's newest known row into the environment's online store; readers switch at once."""
-        if publish_mode != "SNAPSHOT":
-            raise InvalidInput(f"publish_mode {publish_mode!r} is not there yet; use SNAPSHOT")
-        table = self._context.table(source_table_name)
-        info = table.info
-        if not info.keys:
-            raise InvalidInput(f"{info.name} has no primary keys besides its event time, so nothing can look it up")
-        newest = self._context.engine.relation(newest_sql(table.scan(), info))
-        version = self._context.reads()[info.name]
-        name = online_table_name or source_table_name
-        rows = publish(self._context.online_folder(), name, newest.duckdb().to_arrow_reader(50_000), list(info.keys), version)
-        return PublishedTable(self._context.complete(name), rows, version)
+                      publish_mode: str | None = None, filter_condition: str | None = None, mode: str = "merge",
+                      streaming: bool = False, checkpoint_location: str | None = None,
+                      trigger: Mapping[str, Any] | None = None, features: str | Sequence[str] | None = None,
+                      ttl: timedelta | None = None) -> PublishedTable | PublishingQuery:  # fmt: skip
+        """Serve each key's newest known row from the environment's online store; readers switch at once.
+
+        `publish_mode` SNAPSHOT publishes all rows; TRIGGERED (the default) only the keys that changed since, where that is
+        known; CONTINUOUS, or `streaming`, gives a query that follows the table until it is stopped. It needs no
+        `checkpoint_location`: its position stands in the store. `filter_condition` is SQL on the newest rows. A row whose
+        event time is longer ago than `ttl` is not served; without an event time, the table as of its last publish.
+        Needs MODIFY on the source. Raises InvalidInput, NotFound, NotPermitted, DuplicateKey, Conflict, Unavailable.
+        """
+        if mode not in ("merge", "overwrite"):
+            raise InvalidInput(f"publish_table knows the modes merge and overwrite, not {mode!r}")
+        how = (publish_mode or (CONTINUOUS if streaming else "SNAPSHOT" if mode == "overwrite" else "TRIGGERED")).upper()
+        if how not in MODES:
+            raise InvalidInput(f"publish_mode {publish_mode!r} is unknown; use one of {', '.join(MODES)}")
+        wish = publishing.wish_of(source_table_name, online_table_name, features, filter_condition, ttl, online_store)
+        if how == CONTINUOUS:
+            return publishing.follow(self._context, wish, trigger)
+        return publishing.publish(self._context, wish, how)
+
+    def drop_online_table(self, name: str, online_store: Any = None) -> None:
+        """End serving a table. Raises NotFound, NotPermitted."""
+        publishing.withdraw(self._context, name)
+
+    def published_tables(self) -> list[dict[str, Any]]:
+        """Which version of which table is online since when: `table`, `source`, `version`, `published_at`, `rows`, …"""
+        return publishing.published(self._context)
+
+    def published_table(self, name: str) -> dict[str, Any]:
+        """One of `published_tables`, under its own name or its source's. Raises NotFound."""
+        return publishing.one_published(self._context, name)
 
 
 def _names(given: str | Sequence[str] | None) -> list[str]:

@@ -8,7 +8,8 @@ from boathouse import clock
 from boathouse.catalog import TableInfo
 from boathouse.context import Context
 from boathouse.errors import NotFound, NotPermitted
-from boathouse.features import FeatureSpec, OnlineReader, quote
+from boathouse.feature_engineering.publishing import published
+from boathouse.features import FeatureSpec, quote
 
 
 def matching(tables: Iterable[TableInfo], text: str, tags: Mapping[str, str], owner: str | None) -> list[TableInfo]:
@@ -77,11 +78,9 @@ def freshness(context: Context, info: TableInfo) -> dict[str, Any]:
 
 
 def _online(context: Context, info: TableInfo) -> int | None:
-    reader = OnlineReader(context.online_folder())
-    for name in (info.name, info.name.partition(".")[2]):
-        if name in reader.tables():
-            return reader.describe(name).version
-    return None
+    online = [t for t in published(context) if info.name in (t["table"], t["source"])]
+    newest = max(online, key=lambda t: str(t["published_at"]), default=None)
+    return int(newest["version"]) if newest else None
 
 
 def _edges(context: Context, node: str, way: str) -> list[dict[str, Any]]:

@@ -10,15 +10,16 @@ import pyarrow as pa
 
 from boathouse.catalog import TableInfo
 from boathouse.context import Context
-from boathouse.errors import InvalidInput, NotFound, NotPermitted
+from boathouse.errors import Conflict, InvalidInput, NotFound, NotPermitted
+from boathouse.feature_engineering.publishing import newest_sql, store_for
 from boathouse.features import (
     GIVEN,
     TIME,
     FeatureSkew,
     FeatureSpec,
     OnlineFunctions,
-    OnlineReader,
-    OnlineSnapshot,
+    OnlineStore,
+    OnlineTable,
     Reason,
     ServedQuestion,
     SkewReport,
@@ -35,14 +36,6 @@ from boathouse.training import commits_of, function_facts
 _BATCH = 20_000
 
 
-def newest_sql(scan: str, info: TableInfo) -> str:
-    """Each key's newest known row."""
-    order = ", ".join(f"{quote(t)} DESC" for t in (info.event_time, info.known_time) if t)
-    if not order:
-        return f"SELECT * FROM {scan}"
-    return f"SELECT * FROM {scan} QUALIFY row_number() OVER (PARTITION BY {listed(info.keys)} ORDER BY {order}) = 1"
-
-
 def online_skew(context: Context, name: str, sample: int | None) -> SkewReport:
     """A published table against a point-in-time read of now: every key, or a sample of them.
 
@@ -50,9 +43,8 @@ def online_skew(context: Context, name: str, sample: int | None) -> SkewReport:
     """
     table, engine = context.table(name), context.engine
     info = table.info
-    published = next((n for n in (name, info.name) if n in OnlineReader(context.online_folder()).tables()), name)
-    snapshot = OnlineReader(context.online_folder()).snapshot(published)
-    described = snapshot.table
+    store = store_for(context, info.name, write=False)
+    described = store.describe(name)
     made = f"skew_{uuid4().hex}"
     some = f" ORDER BY hash({listed(info.keys)}) LIMIT {sample}" if sample is not None else ""
     present = " AND ".join(f"{quote(key)} IS NOT NULL" for key in info.keys)
@@ -61,7 +53,7 @@ def online_skew(context: Context, name: str, sample: int | None) -> SkewReport:
     )
     types = engine.relation(f"SELECT * FROM {made}_now").types
     columns = {c: types[c] for c in described.columns if c in types and c not in info.keys}
-    _fetch_online(context, snapshot, f"{made}_now", f"{made}_online", list(columns))
+    _fetch_online(context, store, described, f"{made}_now", f"{made}_online", list(columns))
     before = f"({newest_sql(table.scan(described.version), info)})"
     query = online_skew_sql(columns, info.keys, info.event_time, f"{made}_now", before, f"{made}_online")
     ((found, missing, *counts),) = engine.connection.sql(query).fetchall()
@@ -78,16 +70,19 @@ def _unpublished(types: dict[str, str], published: Sequence[str], info: TableInf
     return (f"not published yet: {', '.join(lacking)}",) if lacking else ()
 
 
-def _fetch_online(context: Context, snapshot: OnlineSnapshot, keys_of: str, into: str, columns: list[str]) -> None:
+def _fetch_online(context: Context, store: OnlineStore, described: OnlineTable, keys_of: str, into: str,
+                  columns: list[str]) -> None:  # fmt: skip
     """A table of the values online for the keys of another."""
-    connection, described = context.engine.connection, snapshot.table
+    connection = context.engine.connection
     shape = f"SELECT {listed([*described.keys, *columns])}, false AS __found FROM {keys_of} LIMIT 0"
     connection.execute(f"CREATE TABLE {into} AS {shape}")
     schema = connection.sql(f"SELECT * FROM {into}").to_arrow_table().schema
     at = [described.columns.index(name) for name in columns]
     for batch in _batches(connection.cursor(), f"SELECT {listed(described.keys)} FROM {keys_of}"):
         keys = list(zip(*(column.to_pylist() for column in batch.columns), strict=True))
-        rows = snapshot.lookup(keys)
+        now, rows = store.lookup(described.table, keys)
+        if now != described:
+            raise Conflict(f"{described.table} was published meanwhile: measure again")
         values = [[None if row is None else row[i] for row in rows] for i in at]
         filled = [*batch.columns, *values, [row is not None for row in rows]]
         arrays = [pa.array(c.to_pylist() if isinstance(c, pa.Array) else c, f.type) for c, f in zip(filled, schema, strict=True)]

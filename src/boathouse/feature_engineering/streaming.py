@@ -9,6 +9,7 @@ import os
 import re
 import threading
 import uuid
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -26,19 +27,17 @@ Take = Callable[[Context, Relation, tuple[str, int]], None]
 """Commits a batch under (application, number), which must be one transaction with the rows."""
 
 
-class StreamingQuery:
+class Query(ABC):
     """A query that runs in a thread of this process; it may be stopped, killed and started again."""
 
-    def __init__(self, context: Context, stream: TableStream, target: str, application: str, pause: float | None,
-                 take: Take) -> None:  # fmt: skip
-        self.id = application
+    def __init__(self, context: Context, source: str, target: str, pause: float | None) -> None:
         self._context = context.beside()
-        self._stream, self._target, self._pause, self._take = stream, context.complete(target), pause, take
+        self._pause = pause
         self._stop = threading.Event()
         self._error: BaseException | None = None
         self._busy = False
         self.lastProgress: dict[str, Any] | None = None
-        self._thread = threading.Thread(target=self._run, name=f"stream {stream.name} -> {target}", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=f"{source} -> {target}", daemon=True)
         self._thread.start()
 
     @property
@@ -76,8 +75,21 @@ class StreamingQuery:
         except Exception as error:
             self._error = error
 
+    @abstractmethod
     def _batch(self) -> None:
-        """All that came since the position of the target."""
+        """All that came since the one before."""
+
+
+class StreamingQuery(Query):
+    """A query from a table's new rows into another table."""
+
+    def __init__(self, context: Context, stream: TableStream, target: str, application: str, pause: float | None,
+                 take: Take) -> None:  # fmt: skip
+        self.id = application
+        self._stream, self._target, self._take = stream, context.complete(target), take
+        super().__init__(context, f"stream {stream.name}", target, pause)
+
+    def _batch(self) -> None:
         source = self._context.table(self._stream.name)
         until, position = source.version, self._position()
         if position is not None and position > until:
@@ -100,7 +112,7 @@ class StreamingQuery:
 def start(context: Context, stream: TableStream, target: str, checkpoint: str | None, trigger: Mapping[str, Any] | None,
           take: Take) -> StreamingQuery:  # fmt: skip
     """Start a query. Raises InvalidInput for a trigger or checkpoint that cannot be used, Conflict for another's checkpoint."""
-    pause = _pause(trigger or {"processingTime": "5 seconds"})
+    pause = pause_of(trigger or {"processingTime": "5 seconds"})
     context.table(stream.name)  # the caller hears of what may not be read
     application = _application(checkpoint, context.complete(stream.name), context.complete(target))
     return StreamingQuery(context, stream, target, application, pause, take)
@@ -119,7 +131,7 @@ def upsert(table: Table, rows: Relation, transaction: tuple[str, int]) -> None:
     table.merge(latest, evolve=not set(latest.column_names) <= known, marks=dict([transaction]))
 
 
-def _pause(trigger: Mapping[str, Any]) -> float | None:
+def pause_of(trigger: Mapping[str, Any]) -> float | None:
     """Seconds between batches; None for one only."""
     if trigger.get("availableNow") or trigger.get("once"):
         return None

@@ -1,4 +1,4 @@
-"""Feature lookups: specs, point-in-time joins and the embedded online store."""
+"""Feature lookups: specs, point-in-time joins and online stores."""
 
 from boathouse.features.completion import complete_sql, training_set_sql
 from boathouse.features.functions import OnlineFunctions, with_functions_sql
@@ -15,7 +15,7 @@ from boathouse.features.leaks import (
     row_key,
 )
 from boathouse.features.lookups import FeatureFunction, FeatureLookup
-from boathouse.features.online import OnlineReader, OnlineSnapshot, OnlineTable, publish, withdraw
+from boathouse.features.online import EmbeddedStore, OnlineStore, OnlineTable, Publication, RedisStore, open_online_store
 from boathouse.features.point_in_time import AsOf, FeatureSide, as_of_join_sql, check_duplicates, quote
 from boathouse.features.registered_features import RegisteredFeatures
 from boathouse.features.registered_specs import FeatureSpecInfo, FeatureSpecs
@@ -37,6 +37,7 @@ __all__ = [
     "GIVEN",
     "TIME",
     "AsOf",
+    "EmbeddedStore",
     "FeatureFunction",
     "FeatureLeak",
     "FeatureLookup",
@@ -51,11 +52,12 @@ __all__ = [
     "LeakQuestion",
     "LeakReport",
     "OnlineFunctions",
-    "OnlineReader",
-    "OnlineSnapshot",
+    "OnlineStore",
     "OnlineTable",
+    "Publication",
     "Reading",
     "Reason",
+    "RedisStore",
     "RegisteredFeatures",
     "Retrained",
     "ServedQuestion",
@@ -70,7 +72,7 @@ __all__ = [
     "complete_sql",
     "listed",
     "online_skew_sql",
-    "publish",
+    "open_online_store",
     "quote",
     "read_as",
     "resolve",
@@ -79,5 +81,4 @@ __all__ = [
     "skews",
     "training_set_sql",
     "with_functions_sql",
-    "withdraw",
 ]

@@ -38,7 +38,7 @@ from boathouse.delivery import Delivery
 from boathouse.environments import DEPLOYMENTS, ENVIRONMENTS, Deployments, Projects, service_principal, set_up, share
 from boathouse.errors import Conflict, InvalidInput, NotFound, Unauthenticated
 from boathouse.events import Event, Outbox
-from boathouse.features import FeatureSpecs, RegisteredFeatures
+from boathouse.features import FeatureSpecs, OnlineStore, RegisteredFeatures, open_online_store
 from boathouse.identity import Identities, Identity
 from boathouse.jobs import JOB_RUNS, Hooks, Run, Runner, RunRequest, Startable, Starts, TaskIdentity
 from boathouse.lake import WorkerPool, storages
@@ -214,6 +214,15 @@ class Platform:
         """Where an environment's embedded online store lies."""
         return self.settings.path("online", environment)
 
+    def online_location(self, environment: str) -> str:
+        """Where an environment's online store is: the address of a Redis server, or a folder. Secret where it has a password."""
+        given = self.settings.online_store
+        return str(self.online_folder(environment)) if given == "embedded" else given
+
+    def online_store(self, environment: str) -> OnlineStore:
+        """An environment's online store. Raises InvalidInput for a setting that names none, MissingExtra."""
+        return open_online_store(self.online_location(environment), environment)
+
     def operator_link(self) -> str:
         """A path that opens the UI as the operator, once: for the terminal of whoever owns this process."""
         return self.logins.make_link(Identity(self.operator, self.identities.groups_of(self.operator)))
@@ -362,7 +371,7 @@ class Platform:
         token = self.identities.issue(
             service_principal(environment), comment=f"endpoint {endpoint}", environment=environment, run_id=f"endpoint:{name}"
         )
-        return Launch(self.url, token, environment, self.online_folder(environment),
+        return Launch(self.url, token, environment, self.online_location(environment),
                       self.settings.path("spool", name), self.settings.path("logs", f"{name}.log"))  # fmt: skip
 
     def _know_model(self, event: Event) -> None:

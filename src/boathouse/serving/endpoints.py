@@ -56,7 +56,7 @@ class Launch:
     url: str
     token: str
     environment: str
-    online_folder: Path
+    online: str
     spool: Path
     log: Path
 
@@ -196,10 +196,10 @@ class Endpoints:
         listener.listen(1024)
         port = int(listener.getsockname()[1])
         read_end, write_end = os.pipe()
-        os.write(write_end, f"{launch.token}\n{self.key}".encode())
+        os.write(write_end, f"{launch.token}\n{self.key}\n{launch.online}".encode())
         os.close(write_end)
         words = ["--endpoint", name, "--model", model, "--environment", environment, "--url", launch.url,
-                 "--online", str(launch.online_folder), "--spool", str(launch.spool), "--socket", str(listener.fileno()),
+                 "--spool", str(launch.spool), "--socket", str(listener.fileno()),
                  "--secrets", str(read_end), *(["--features-only"] if alone else [])]  # fmt: skip
         launch.log.parent.mkdir(parents=True, exist_ok=True)
         with launch.log.open("ab") as output:

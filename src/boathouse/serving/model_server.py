@@ -6,14 +6,13 @@ import uuid
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from boathouse import clock
 from boathouse.errors import BoathouseError, InvalidInput, NotFound, Unavailable
-from boathouse.features import FeatureSpec, OnlineReader, Source
+from boathouse.features import FeatureSpec, OnlineStore, Source
 from boathouse.scoring import Model
 from boathouse.serving.online_completion import complete_online
 from boathouse.serving.payload import parse, plain
@@ -40,10 +39,10 @@ class Answer:
 class ModelServer:
     """Answers `/invocations` with the loaded version; `/load` brings another, which takes over when it is warm."""
 
-    def __init__(self, endpoint: str, load: Callable[[int], Model], online: Path, spool: Spool, key: str) -> None:
+    def __init__(self, endpoint: str, load: Callable[[int], Model], online: OnlineStore, spool: Spool, key: str) -> None:
         self._endpoint = endpoint
         self._load = load
-        self._online = OnlineReader(online)
+        self._online = online
         self._spool = spool
         self._key = key
         self._model: Model | None = None

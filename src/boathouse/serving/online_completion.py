@@ -1,16 +1,18 @@
 """Online completion: features looked up by key; a value given in the request overrides the stored one."""
 
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from boathouse import clock
 from boathouse.errors import InvalidInput, NotFound
-from boathouse.features import FeatureSpec, OnlineFunctions, OnlineReader
+from boathouse.features import FeatureSpec, OnlineFunctions, OnlineStore, TableLookup
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-def complete_online(spec: FeatureSpec, rows: "pd.DataFrame", online: OnlineReader,
+def complete_online(spec: FeatureSpec, rows: "pd.DataFrame", online: OnlineStore,
                     functions: OnlineFunctions | None = None) -> tuple["pd.DataFrame", Mapping[str, int]]:  # fmt: skip
     """The rows with their features, and the Delta version that each table's values were published from.
 
@@ -25,26 +27,42 @@ def complete_online(spec: FeatureSpec, rows: "pd.DataFrame", online: OnlineReade
         raise InvalidInput(f"{absent[0]} was in no table when the model was logged: send it, or materialize it and log again")
     found = rows.copy()
     versions: dict[str, int] = {}
-    for lookup in wanted.lookups():
+    lookups = wanted.lookups()
+    asked = [(lookup.table.name, _keys(lookup, found)) for lookup in lookups]
+    for lookup, (described, stored) in zip(lookups, online.lookup_many(asked) if asked else [], strict=True):
         table = lookup.table
-        snapshot = online.snapshot(table.name)  # one: its columns may differ from the next one's
-        described = snapshot.table
         versions[table.name] = described.version
         position = {column: i for i, column in enumerate(described.columns)}
-        order = [lookup.on[table.keys.index(key)] for key in described.keys]
-        keys = list(zip(*(_values(found[column]) for column in order), strict=True))
-        stored = snapshot.lookup(keys)
+        if described.keys != table.keys:
+            raise NotFound(f"{table.name} was published with the keys {', '.join(described.keys)}: publish it again")
         if lacking := [feature for feature, _ in lookup.columns if feature not in position]:
             raise NotFound(f"{table.name} was published without {lacking[0]!r}: publish it again")
+        rows_found = _recent(stored, position.get(described.time or ""), lookup.lookback)
         for feature, output in lookup.columns:
             at, default = position[feature], lookup.defaults.get(output)
-            found[output] = [default if row is None or row[at] is None else row[at] for row in stored]
+            found[output] = [default if row is None or row[at] is None else row[at] for row in rows_found]
     if wanted.functions:
         loaded = functions or OnlineFunctions(spec)
         for column in wanted.functions:
             inputs = {name: found[name].tolist() for name in column.input_bindings.values()}
             found[column.name] = loaded.compute(column, inputs).to_pylist()
     return found, versions
+
+
+def _keys(lookup: TableLookup, rows: "pd.DataFrame") -> list[tuple[Any, ...]]:
+    return list(zip(*(_values(rows[column]) for column in lookup.on), strict=True))
+
+
+def _recent(rows: list[Any], time: int | None, lookback: timedelta | None) -> list[Any]:
+    """Without rows that a point-in-time read of now would not see any more."""
+    if lookback is None or time is None:
+        return rows
+    limit = clock.now() - lookback
+    return [row if row is not None and _utc(row[time]) >= limit else None for row in rows]
+
+
+def _utc(moment: datetime) -> datetime:
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _values(keys: "pd.Series[Any]") -> list[Any]:

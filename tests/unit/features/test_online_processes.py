@@ -10,14 +10,14 @@ import pytest
 from filelock import FileLock
 
 from boathouse.errors import Conflict
-from boathouse.features import OnlineReader, publish
+from boathouse.features import EmbeddedStore, Publication
 
 TABLE = "prod.features.planes"
 PUBLISHER = """
 import sys, time
 from pathlib import Path
 import pyarrow as pa
-from boathouse.features import publish
+from boathouse.features import EmbeddedStore, Publication
 
 directory, version, rows, pause = Path(sys.argv[1]), *map(int, sys.argv[2:])
 
@@ -28,7 +28,7 @@ def batches():
         print("half" if start else "begun", flush=True)
         time.sleep(pause)
 
-publish(directory, "prod.features.planes", batches(), ["key"], version)
+EmbeddedStore(directory).publish(Publication(table="prod.features.planes", keys=("key",), version=version), batches())
 print("published", flush=True)
 """
 
@@ -44,51 +44,53 @@ def wait_for(process: subprocess.Popen[str], word: str) -> None:
     assert any(line.strip() == word for line in process.stdout), f"the publisher never said {word}"
 
 
+def version(number: int) -> Publication:
+    return Publication(table=TABLE, keys=("key",), version=number)
+
+
 def first(version: int) -> pa.RecordBatch:
     return pa.RecordBatch.from_pydict({"key": list(range(100)), "version": [version] * 100})
 
 
 def test_a_reader_sees_what_another_process_publishes(tmp_path: Path) -> None:
-    publish(tmp_path, TABLE, [first(1)], ["key"], 1)
-    reader = OnlineReader(tmp_path)
-    assert reader.lookup(TABLE, [(5,), (1500,)]) == [(1,), None]
+    EmbeddedStore(tmp_path).publish(version(1), [first(1)])
+    reader = EmbeddedStore(tmp_path)
+    assert reader.lookup(TABLE, [(5,), (1500,)]).rows == [(1,), None]
     with publisher(tmp_path, 2, 2000) as process:
         wait_for(process, "published")
-    assert reader.lookup(TABLE, [(5,), (1500,)]) == [(2,), (2,)]
+    assert reader.lookup(TABLE, [(5,), (1500,)]).rows == [(2,), (2,)]
 
 
 def test_a_publisher_killed_halfway_leaves_the_old_rows_and_no_lock(tmp_path: Path) -> None:
-    publish(tmp_path, TABLE, [first(1)], ["key"], 1)
+    EmbeddedStore(tmp_path).publish(version(1), [first(1)])
     with publisher(tmp_path, 2, 3000, pause=60) as process:
         wait_for(process, "begun")
         process.kill()
-    reader = OnlineReader(tmp_path)
-    assert (reader.describe(TABLE).version, reader.lookup(TABLE, [(5,)])) == (1, [(1,)])
-    publish(tmp_path, TABLE, [first(3)], ["key"], 3)
-    assert reader.lookup(TABLE, [(5,)]) == [(3,)]
-    left = {path.name.split("-")[0] for path in (tmp_path / TABLE).iterdir() if path.is_dir()}
-    assert left == {"1", "3"}
+    reader = EmbeddedStore(tmp_path)
+    assert (reader.describe(TABLE).version, reader.lookup(TABLE, [(5,)]).rows) == (1, [(1,)])
+    EmbeddedStore(tmp_path).publish(version(3), [first(3)])
+    assert reader.lookup(TABLE, [(5,)]).rows == [(3,)]
 
 
 @pytest.mark.parametrize("after", [0.0, 0.02, 0.05, 0.1])
 def test_a_publisher_killed_at_any_moment_leaves_one_whole_version(tmp_path: Path, after: float) -> None:
-    publish(tmp_path, TABLE, [first(1)], ["key"], 1)
+    EmbeddedStore(tmp_path).publish(version(1), [first(1)])
     with publisher(tmp_path, 2, 20_000) as process:
         wait_for(process, "half")
         time.sleep(after)
         process.kill()
-    reader = OnlineReader(tmp_path)
-    version = reader.describe(TABLE).version
-    assert reader.lookup(TABLE, [(key,) for key in range(100)]) == [(version,)] * 100
-    assert reader.lookup(TABLE, [(19_999,)]) == [(2,) if version == 2 else None]
+    reader = EmbeddedStore(tmp_path)
+    served = reader.describe(TABLE).version
+    assert reader.lookup(TABLE, [(key,) for key in range(100)]).rows == [(served,)] * 100
+    assert reader.lookup(TABLE, [(19_999,)]).rows == [(2,) if served == 2 else None]
 
 
 def test_a_second_publisher_waits_then_gives_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("boathouse.features.online.publisher._PATIENCE", 0.05)
-    publish(tmp_path, TABLE, [first(1)], ["key"], 1)
+    monkeypatch.setattr("boathouse.features.online.embedded._PATIENCE", 0.05)
+    EmbeddedStore(tmp_path).publish(version(1), [first(1)])
     with (
-        FileLock(tmp_path / ".locks" / TABLE),
+        FileLock(tmp_path / "publisher.lock"),
         pytest.raises(Conflict, match="another process is publishing"),
     ):
-        publish(tmp_path, TABLE, [first(2)], ["key"], 2)
-    assert OnlineReader(tmp_path).describe(TABLE).version == 1
+        EmbeddedStore(tmp_path).publish(version(2), [first(2)])
+    assert EmbeddedStore(tmp_path).describe(TABLE).version == 1

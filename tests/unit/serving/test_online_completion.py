@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from boathouse.errors import InvalidInput, NotFound
-from boathouse.features import FeatureLookup, FeatureSpec, OnlineReader, TableFacts, publish, resolve
+from boathouse.features import EmbeddedStore, FeatureLookup, FeatureSpec, Publication, TableFacts, resolve
 from boathouse.serving.online_completion import complete_online
 
 WEATHER, PLANES = "dev.features.weather", "dev.features.planes"
@@ -30,13 +30,14 @@ def spec() -> FeatureSpec:
 
 
 @pytest.fixture
-def online(tmp_path: Path) -> OnlineReader:
-    publish(tmp_path, WEATHER, [pa.record_batch({"origin": ["JFK"], "temp": [18.0]})], ["origin"], 4)
+def online(tmp_path: Path) -> EmbeddedStore:
+    store = EmbeddedStore(tmp_path)
+    store.publish(Publication(table=WEATHER, keys=("origin",), version=4), [pa.record_batch({"origin": ["JFK"], "temp": [18.0]})])
     planes = pa.record_batch(
         {"year": [1999, 2001], "tail": ["N1", "N2"], "seats": pa.array([100, None], pa.int32())}
     )
-    publish(tmp_path, PLANES, [planes], ["year", "tail"], 7)
-    return OnlineReader(tmp_path)
+    store.publish(Publication(table=PLANES, keys=("tail", "year"), version=7), [planes])
+    return store
 
 
 def asked(**columns: list[object]) -> pd.DataFrame:
@@ -44,37 +45,37 @@ def asked(**columns: list[object]) -> pd.DataFrame:
 
 
 def test_features_are_looked_up_by_key_under_their_output_names(
-    spec: FeatureSpec, online: OnlineReader
+    spec: FeatureSpec, online: EmbeddedStore
 ) -> None:
     rows, versions = complete_online(spec, asked(), online)
     assert rows[["warmth", "seats"]].values.tolist() == [[18.0, 100]]
     assert versions == {WEATHER: 4, PLANES: 7}
 
 
-def test_a_value_of_the_request_overrides_the_stored_one(spec: FeatureSpec, online: OnlineReader) -> None:
+def test_a_value_of_the_request_overrides_the_stored_one(spec: FeatureSpec, online: EmbeddedStore) -> None:
     rows, versions = complete_online(spec, asked(warmth=[30.0]).drop(columns="origin"), online)
     assert rows["warmth"].tolist() == [30.0]
     assert versions == {PLANES: 7}
 
 
-def test_an_unknown_key_gives_nothing_or_the_default(spec: FeatureSpec, online: OnlineReader) -> None:
+def test_an_unknown_key_gives_nothing_or_the_default(spec: FeatureSpec, online: EmbeddedStore) -> None:
     rows, _ = complete_online(spec, asked(origin=["XXX"], plane=["N9"]), online)
     assert rows["warmth"].tolist() == [None]
     assert rows["seats"].tolist() == [50]
 
 
-def test_a_stored_null_and_a_null_key_give_the_default(spec: FeatureSpec, online: OnlineReader) -> None:
+def test_a_stored_null_and_a_null_key_give_the_default(spec: FeatureSpec, online: EmbeddedStore) -> None:
     rows = pd.DataFrame({"origin": ["JFK", None], "plane": ["N2", None], "built": [2001, None]})
     completed, _ = complete_online(spec, rows, online)
     assert completed["seats"].tolist() == [50, 50]
 
 
-def test_a_missing_lookup_key_is_named(spec: FeatureSpec, online: OnlineReader) -> None:
+def test_a_missing_lookup_key_is_named(spec: FeatureSpec, online: EmbeddedStore) -> None:
     with pytest.raises(InvalidInput, match="the rows lack 'plane'; a request carries origin, plane, built"):
         complete_online(spec, asked().drop(columns="plane"), online)
 
 
-def test_no_time_is_needed_and_rows_are_not_changed(spec: FeatureSpec, online: OnlineReader) -> None:
+def test_no_time_is_needed_and_rows_are_not_changed(spec: FeatureSpec, online: EmbeddedStore) -> None:
     rows = asked()
     complete_online(spec, rows, online)
     assert list(rows.columns) == ["origin", "plane", "built"]
@@ -82,17 +83,17 @@ def test_no_time_is_needed_and_rows_are_not_changed(spec: FeatureSpec, online: O
 
 def test_a_table_that_was_never_published_is_named(spec: FeatureSpec, tmp_path: Path) -> None:
     with pytest.raises(NotFound, match=f"{WEATHER} is not published"):
-        complete_online(spec, asked(), OnlineReader(tmp_path / "empty"))
+        complete_online(spec, asked(), EmbeddedStore(tmp_path / "empty"))
 
 
 def test_a_feature_that_was_not_published_is_named(
-    spec: FeatureSpec, online: OnlineReader, tmp_path: Path
+    spec: FeatureSpec, online: EmbeddedStore
 ) -> None:
-    publish(tmp_path, WEATHER, [pa.record_batch({"origin": ["JFK"], "wind": [3.0]})], ["origin"], 5)
+    online.publish(Publication(table=WEATHER, keys=("origin",), version=5), [pa.record_batch({"origin": ["JFK"], "wind": [3.0]})])
     with pytest.raises(NotFound, match=f"{WEATHER} was published without 'temp'"):
         complete_online(spec, asked(), online)
 
 
-def test_a_model_without_features_takes_the_rows_as_they_are(online: OnlineReader) -> None:
+def test_a_model_without_features_takes_the_rows_as_they_are(online: EmbeddedStore) -> None:
     rows, versions = complete_online(FeatureSpec(()), asked(), online)
     assert (rows.equals(asked()), versions) == (True, {})

@@ -1,17 +1,19 @@
-"""The embedded online store: each table an immutable LMDB snapshot, which a pointer file names.
-
-    <directory>/<table>/current.json        the description of the snapshot that is served
-    <directory>/<table>/<version>-<id>/     data.mdb; the current one and the one before it
-    <directory>/.locks/<table>              held by the one publisher
-
-A snapshot is written in one durable transaction and never changed, so readers need no lock and no place in
-a reader table; they see a new one when the pointer file is another. A publisher that dies leaves a folder
-that no pointer names, which the next publisher removes.
-"""
+"""Online stores: the newest known row of each key, for endpoints; embedded (LMDB) or over the network (Redis)."""
 
 from boathouse.features.online.codec import Row
-from boathouse.features.online.publisher import publish, withdraw
-from boathouse.features.online.reader import OnlineReader, OnlineSnapshot
-from boathouse.features.online.table import OnlineTable
+from boathouse.features.online.embedded import EmbeddedStore
+from boathouse.features.online.redis_store import RedisStore
+from boathouse.features.online.store import OnlineStore, open_online_store
+from boathouse.features.online.table import DEFAULT_STORE, Found, OnlineTable, Publication
 
-__all__ = ["OnlineReader", "OnlineSnapshot", "OnlineTable", "Row", "publish", "withdraw"]
+__all__ = [
+    "DEFAULT_STORE",
+    "EmbeddedStore",
+    "Found",
+    "OnlineStore",
+    "OnlineTable",
+    "Publication",
+    "RedisStore",
+    "Row",
+    "open_online_store",
+]

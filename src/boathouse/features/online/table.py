@@ -1,74 +1,91 @@
-"""The description of a published table, and the pointer file that keeps it."""
+"""What a published table is, and how its rows are read: the same in every store."""
 
-import os
-import re
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from pathlib import Path
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import NamedTuple
 
 import msgspec
 
-from boathouse.errors import InvalidInput
+from boathouse import clock
+from boathouse.features.online.codec import KeyCodec, Row, row_decoder
 
-POINTER = "current.json"
-_NAME = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")
-Stamp = tuple[int, int, int]
+Key = Sequence[object]
+DEFAULT_STORE = "default"
 
 
-@dataclass(frozen=True)
-class OnlineTable:
-    """A published table: Delta `version`, key columns, value columns, their Arrow types, number of rows."""
+@dataclass(frozen=True, kw_only=True)
+class Publication:
+    """What to publish: rows of `source` at Delta `version`, one for each of `keys`, under the name `table`.
+
+    With `ttl` (seconds) a row whose `time` column is older is not served; without such a column, a table that was
+    published longer ago. `as_of` is the instant at which the rows were the newest known.
+    """
 
     table: str
-    version: int
     keys: tuple[str, ...]
+    version: int
+    source: str = ""
+    source_id: str = ""
+    time: str | None = None
+    ttl: float | None = None
+    mode: str = "SNAPSHOT"
+    store: str = DEFAULT_STORE
+    condition: str | None = None
+    as_of: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class OnlineTable(Publication):
+    """A published table: its value columns and their Arrow types, number of rows, and when it was published."""
+
     key_types: tuple[str, ...]
     columns: tuple[str, ...]
     types: tuple[str, ...]
     rows: int
     published_at: datetime
-    snapshot: str
+    generation: str
 
 
-def folder_of(directory: Path, table: str) -> Path:
-    """Where a table's snapshots are. Raises InvalidInput for a name that is no plain file name."""
-    if not _NAME.match(table):
-        raise InvalidInput(
-            f"{table!r} cannot name an online table: use letters, digits, dots and underscores"
-        )
-    return Path(directory) / table
+class Found(NamedTuple):
+    """The rows of one table, in the order of the keys asked for; None where there is none. Values as `table.columns`."""
+
+    table: OnlineTable
+    rows: list[Row | None]
 
 
-def stamp_of(pointer: str) -> Stamp:
-    """What changes whenever the pointer file does. Raises FileNotFoundError."""
-    return _stamp(os.stat(pointer))
+class Layout:
+    """How the keys and rows of one description are spelled."""
+
+    def __init__(self, table: OnlineTable) -> None:
+        self.table = table
+        self.spell = KeyCodec(table.keys, table.key_types).encode
+        self._decode = row_decoder(table.types)
+        self._time = table.columns.index(table.time) if table.ttl is not None and table.time in table.columns else None
+
+    def found(self, values: Sequence[bytes | None]) -> Found:
+        """Stored values as rows, without what is past its time to live."""
+        decode = self._decode
+        rows = [None if value is None else decode(value) for value in values]
+        if self.table.ttl is not None:
+            limit = clock.now() - timedelta(seconds=self.table.ttl)
+            rows = [row if row is not None and self._said(row) >= limit else None for row in rows]
+        return Found(self.table, rows)
+
+    def _said(self, row: Row) -> datetime:
+        moment: datetime | None = self.table.published_at if self._time is None else row[self._time]
+        if moment is None:
+            return datetime.min.replace(tzinfo=UTC)
+        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def read_pointer(folder: Path) -> tuple[Stamp, OnlineTable]:
-    """The table that is served now, and the stamp of the very file read. Raises FileNotFoundError."""
-    with (folder / POINTER).open("rb") as file:
-        return _stamp(os.fstat(file.fileno())), msgspec.json.decode(file.read(), type=OnlineTable)
+def described(table: OnlineTable) -> bytes:
+    """A description as it is kept."""
+    return msgspec.json.encode(table)
 
 
-def write_pointer(folder: Path, table: OnlineTable) -> None:
-    """Serve another snapshot from now on: one atomic, durable step."""
-    fresh = folder / f".{POINTER}"
-    with fresh.open("wb") as file:
-        file.write(msgspec.json.format(msgspec.json.encode(table)))
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(folder / POINTER)
-    sync_folder(folder)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the entries of a folder durable."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _stamp(status: os.stat_result) -> Stamp:
-    return status.st_mtime_ns, status.st_ino, status.st_size
+@lru_cache(1024)
+def layout_of(description: bytes) -> Layout:
+    """From a kept description to the layout of its rows."""
+    return Layout(msgspec.json.decode(description, type=OnlineTable))
