@@ -67,8 +67,8 @@ class Context(Protocol):
                      exists_ok: bool = False) -> Table:  # fmt: skip
         """A new table; `properties` are Delta's. Raises AlreadyExists, InvalidInput."""
 
-    def drop_table(self, name: str) -> None:
-        """Remove a table."""
+    def drop_table(self, name: str, *, force: bool = False) -> None:
+        """Remove a table. Raises Conflict while something uses it, unless forced."""
 
     def describe_table(self, name: str, **changes: Any) -> TableInfo:
         """Change a table's description or tags."""

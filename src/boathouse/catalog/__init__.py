@@ -40,6 +40,7 @@ from boathouse.catalog.locations import (
 from boathouse.catalog.openlineage import PRODUCER, Receiver, Vocabulary
 from boathouse.catalog.ownership import Ownership
 from boathouse.catalog.privileges import METASTORE, PRIVILEGES, chain
+from boathouse.catalog.protection import User
 from boathouse.catalog.search import SEARCHED, Found, Match, Search
 from boathouse.catalog.securables import Securables
 from boathouse.catalog.service import Catalog
@@ -125,6 +126,7 @@ __all__ = [
     "TablePort",
     "TableSpec",
     "TableStream",
+    "User",
     "Vocabulary",
     "VolumeAccess",
     "VolumeInfo",

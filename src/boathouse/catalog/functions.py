@@ -59,10 +59,11 @@ class Functions:
         self._database = database
         self._catalog = catalog
 
-    def create(self, identity: Identity, function: FunctionInfo, or_replace: bool = False) -> FunctionInfo:
+    def create(self, identity: Identity, function: FunctionInfo, or_replace: bool = False,
+               force: bool = False) -> FunctionInfo:  # fmt: skip
         """Register a function, or a new version of it. Needs CREATE FUNCTION on the schema, MANAGE to replace.
 
-        Raises AlreadyExists, InvalidInput.
+        Raises AlreadyExists, InvalidInput, and Conflict when one in use would be replaced, unless forced.
         """
         function = replace(function, name=str(names.parse(function.name)))
         function.check()
@@ -71,6 +72,8 @@ class Functions:
             if not or_replace:
                 raise AlreadyExists(f"the function {function.name} exists already; replace it with --replace")
             self._catalog.access.authorize(identity, "MANAGE", "function", function.name)
+            if not _same(newest["definition"], function):
+                self._catalog.protection.check(identity, "replace function", "function", function.name, force=force)
         with self._database.writing() as connection:
             self._catalog.register(identity, "function", function.name, "CREATE FUNCTION", function.comment)
             made = replace(function, version=newest["version"] + 1 if newest else 1)
@@ -99,10 +102,11 @@ class Functions:
         wanted = [name for name in known if environment in (None, name.partition(".")[0])]
         return [self.function(identity, n) for n in wanted if self._catalog.access.allows(identity, "EXECUTE", "function", n)]
 
-    def drop(self, identity: Identity, name: str) -> None:
-        """Forget a function; models that carry its code keep working. Needs MANAGE."""
+    def drop(self, identity: Identity, name: str, force: bool = False) -> None:
+        """Forget a function; needs MANAGE. Raises Conflict for one in use, unless forced: models that carry its code work on."""
         self._catalog.require("function", name)
         self._catalog.access.authorize(identity, "MANAGE", "function", name)
+        self._catalog.protection.check(identity, "drop function", "function", name, force=force)
         with self._database.writing() as connection:
             self._catalog.unregister(identity, "function", name)
             connection.execute(kept.delete().where(kept.c.name == name))
@@ -113,3 +117,9 @@ class Functions:
             query = query.where(kept.c.version == version)
         with self._database.reading() as connection:
             return connection.execute(query).mappings().first()
+
+
+def _same(definition: Mapping[str, Any], function: FunctionInfo) -> bool:
+    """Whether it computes what it did: a comment changes nothing for those who use it."""
+    known = FunctionInfo.from_dict(definition)
+    return replace(known, comment="", version=1, owner="") == replace(function, comment="", version=1, owner="")

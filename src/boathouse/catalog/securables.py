@@ -30,7 +30,7 @@ class Securables:
         self._catalog.access.authorize(identity, "CREATE CATALOG", "metastore", METASTORE)
         return self._catalog.create_catalog(name, identity.principal, comment)
 
-    def drop_catalog(self, identity: Identity, name: str, cascade: bool = False) -> None:
+    def drop_catalog(self, identity: Identity, name: str, cascade: bool = False, force: bool = False) -> None:
         """Remove a catalog, with `cascade` its schemas and all in them; needs MANAGE.
 
         Raises Conflict for an environment's catalog, and for one that is not empty.
@@ -43,7 +43,7 @@ class Securables:
         if inside and not cascade:
             raise Conflict(f"{name} holds {len(inside)} schemas, {inside[0].name} among them; drop them first")
         for schema in inside:
-            self._catalog.drop_schema(identity, schema.name, cascade=True)
+            self._catalog.drop_schema(identity, schema.name, cascade=True, force=force)
         self._catalog.unregister(identity, "catalog", name)
 
     def find(self, identity: Identity, name: str, kind: SecurableKind | None = None) -> Securable:

@@ -21,6 +21,7 @@ from boathouse.catalog.listing import Listing
 from boathouse.catalog.new_table import columns_of, new_table, table_of
 from boathouse.catalog.opening import Opening
 from boathouse.catalog.places import Places
+from boathouse.catalog.protection import Protection
 from boathouse.catalog.spec import TableSpec
 from boathouse.catalog.store import grants, pins, securables, share_tables
 from boathouse.catalog.values import Securable, SecurableKind, TableAccess, TableInfo
@@ -44,6 +45,7 @@ class Catalog:
         self.access = access
         self.audit = audit
         self.lineage = lineage
+        self.protection = Protection(access, audit)
         self._outbox = outbox
         self._listing = Listing(database, access)
         self.places = Places(database, storages, kept_from)
@@ -81,8 +83,11 @@ class Catalog:
                               name if identity.scratch else catalog)  # fmt: skip
         return self._add("schema", name, catalog, identity.principal, comment, {})
 
-    def drop_schema(self, identity: Identity, name: str, cascade: bool = False) -> None:
-        """Remove a schema; with `cascade` all that is in it. Raises Conflict when it is not empty, or pinned."""
+    def drop_schema(self, identity: Identity, name: str, cascade: bool = False, force: bool = False) -> None:
+        """Remove a schema; with `cascade` all that is in it.
+
+        Raises Conflict when it is not empty, when a model's record pins it, and unless forced when a table is in use.
+        """
         self.require("schema", name)
         self.access.authorize(identity, "MANAGE", "schema", name)
         inside = [s for kind in _INSIDE for s in self.securables(kind, parent=name)]
@@ -90,6 +95,8 @@ class Catalog:
             raise Conflict(f"{name} holds {len(inside)} objects, {inside[0].name} among them; drop them, or use --cascade")
         for securable in inside:
             self._check_unpinned(securable.name)
+        tables = [s.name for s in inside if s.kind == "table"]
+        self.protection.check(identity, "drop table", "table", *tables, force=force)
         for securable in inside:
             self._remove(identity, securable.kind, securable.name)
         self._remove(identity, "schema", name)
@@ -126,11 +133,15 @@ class Catalog:
         self._change(identity, spec.name, {"view": spec.view, "columns": columns_of(spec)}, "replace view")
         return self.table(spec.name)
 
-    def drop_table(self, identity: Identity, name: str) -> None:
-        """Remove a table, with its files unless they lie outside. Raises Conflict while a model's record pins a version."""
+    def drop_table(self, identity: Identity, name: str, force: bool = False) -> None:
+        """Remove a table, with its files unless they lie outside.
+
+        Raises Conflict while a model's record pins a version, and unless forced while something uses it.
+        """
         self.require("table", name)
         self.access.authorize(identity, "MANAGE", "table", name)
         self._check_unpinned(name)
+        self.protection.check(identity, "drop table", "table", name, force=force)
         self._remove(identity, "table", name)
 
     def table(self, name: str) -> TableInfo:
@@ -188,19 +199,27 @@ class Catalog:
         with self._database.reading() as connection:
             return connection.execute(sa.select(sa.func.count()).where(securables.c.kind == kind, inside)).scalar_one()
 
-    def describe(self, identity: Identity, name: str, changes: Mapping[str, Any]) -> TableInfo:
+    def describe(self, identity: Identity, name: str, changes: Mapping[str, Any], force: bool = False) -> TableInfo:
         """Change a table's description, tags, masks, row filter, columns or Delta properties.
 
-        It needs MANAGE, for columns alone MODIFY. Raises NotFound, NotPermitted, InvalidInput.
+        It needs MANAGE, for columns alone MODIFY. Raises NotFound, NotPermitted, InvalidInput, and Conflict for
+        columns in use that would go or have another type, unless forced.
         """
         allowed = {"description", "tags", "masks", "row_filter", "columns", "properties"}
         if unknown := set(changes) - allowed:
             raise InvalidInput(f"a table has no {sorted(unknown)[0]!r}; change one of {', '.join(sorted(allowed))}")
         self.access.authorize(identity, "MODIFY" if set(changes) <= {"columns"} else "MANAGE", "table", name)
+        if "columns" in changes:
+            self.check_columns(identity, name, {c["name"]: c["type"] for c in changes["columns"]}, force)
         if changes.get("properties"):
             self.folder(name).set_properties(changes["properties"])
         self._change(identity, name, {k: v for k, v in changes.items() if k != "properties"}, "alter table")
         return self.table(name)
+
+    def check_columns(self, identity: Identity, name: str, columns: Mapping[str, str], force: bool = False) -> None:
+        """Before a table has these columns (name -> type). Raises Conflict for one in use that goes or changes, unless forced."""
+        if changed := [c.name for c in self.table(name).columns if columns.get(c.name) != c.type]:
+            self.protection.check(identity, "change columns of", "table", name, columns=changed, force=force)
 
     def _change(self, identity: Identity, name: str, changes: Mapping[str, Any], action: str) -> None:
         this = (securables.c.kind == "table", securables.c.name == name)
@@ -304,7 +323,7 @@ class Catalog:
         if columns and [(c.name, c.type) for c in info.columns] != list(columns):
             comments = {c.name: c.comment for c in info.columns}
             fields = [{"name": n, "type": t, "comment": comments.get(n, "")} for n, t in columns]
-            self.describe(identity, name, {"columns": fields})
+            self._change(identity, name, {"columns": fields}, "alter table")  # committed: too late to refuse
 
     def note_lineage(self, identity: Identity, target: tuple[str, str | None],
                      sources: Sequence[Source | tuple[str, str | None]], origin: Origin = UNKNOWN,

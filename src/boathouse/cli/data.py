@@ -2,7 +2,7 @@
 
 import typer
 
-from boathouse.cli.output import JSON, say, show
+from boathouse.cli.output import FORCE, JSON, say, show
 from boathouse.cli.session import connected
 
 schemas = typer.Typer(help="Schemas: the second level of every name.", no_args_is_help=True)
@@ -31,10 +31,11 @@ def create_catalog(name: str, comment: str = "") -> None:
 
 
 @catalogs.command("drop")
-def drop_catalog(name: str, cascade: bool = typer.Option(False, "--cascade", help="and all that is in it")) -> None:
+def drop_catalog(name: str, cascade: bool = typer.Option(False, "--cascade", help="and all that is in it"),
+                 force: bool = FORCE) -> None:  # fmt: skip
     """Remove a catalog that is no environment's."""
     with connected() as lake:
-        lake.http.call("DELETE", f"/api/v1/catalogs/{name}", params={"cascade": cascade})
+        lake.http.call("DELETE", f"/api/v1/catalogs/{name}", params={"cascade": cascade, "force": force})
         say(f"dropped {name}")
 
 
@@ -56,9 +57,10 @@ def create_schema(name: str, comment: str = "") -> None:
 
 
 @schemas.command("drop")
-def drop_schema(name: str, cascade: bool = typer.Option(False, "--cascade", help="and all that is in it")) -> None:
+def drop_schema(name: str, cascade: bool = typer.Option(False, "--cascade", help="and all that is in it"),
+                 force: bool = FORCE) -> None:  # fmt: skip
     """Remove a schema."""
     with connected() as lake:
         full = name if "." in name else f"{lake.environment}.{name}"
-        lake.http.call("DELETE", f"/api/v1/schemas/{full}", params={"cascade": cascade})
+        lake.http.call("DELETE", f"/api/v1/schemas/{full}", params={"cascade": cascade, "force": force})
         say(f"dropped {full}")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import typer
 
-from boathouse.cli.output import JSON, facts, say, show
+from boathouse.cli.output import FORCE, JSON, facts, say, show
 from boathouse.cli.session import connected
 from boathouse.errors import InvalidInput, NotFound
 
@@ -47,6 +47,7 @@ def show_function(name: str, as_json: bool = JSON) -> None:
 @functions.command("create")
 def create_function(
     file: Path = typer.Argument(help="a .sql file with CREATE FUNCTION … LANGUAGE PYTHON AS $$ … $$"),
+    force: bool = FORCE,
 ) -> None:
     """Register the function that a file describes; CREATE OR REPLACE makes a new version of one."""
     if not file.is_file():
@@ -54,13 +55,13 @@ def create_function(
     if file.suffix != ".sql":
         raise InvalidInput(f"{file.name}: a .sql file is expected; from Python call lake.functions.create(name, function)")
     with connected() as lake:
-        made = lake.functions.execute(file.read_text())
+        made = lake.functions.execute(file.read_text(), force)
         say(f"{made.name} version {made.version} is registered")
 
 
 @functions.command("drop")
-def drop_function(name: str) -> None:
-    """Forget a function; models that carry its code keep working."""
+def drop_function(name: str, force: bool = FORCE) -> None:
+    """Forget a function; models that carry its code keep working. Refused while something uses it: add `--force`."""
     with connected() as lake:
-        lake.functions.drop(name)
+        lake.functions.drop(name, force)
         say(f"dropped {lake.complete(name)}")

@@ -16,6 +16,7 @@ from boathouse.errors import BoathouseError
 
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d")
 JSON = typer.Option(False, "--json", help="print JSON")
+FORCE = typer.Option(False, "--force", help="even though something uses it; kept in the audit log")
 console = Console(highlight=False)
 
 

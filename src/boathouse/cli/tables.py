@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from boathouse.cli.output import JSON, dump, facts, pairs, say, show
+from boathouse.cli.output import FORCE, JSON, dump, facts, pairs, say, show
 from boathouse.cli.session import connected
 from boathouse.errors import InvalidInput
 
@@ -226,12 +226,12 @@ def row_filter(name: str, condition: str = typer.Argument(help="SQL condition; '
 
 
 @tables.command("drop")
-def drop(name: str, yes: bool = typer.Option(False, "--yes", help="do not ask")) -> None:
-    """Remove a table and its files."""
+def drop(name: str, yes: bool = typer.Option(False, "--yes", help="do not ask"), force: bool = FORCE) -> None:
+    """Remove a table and its files. Refused while something uses it: `boathouse tables drop features.weather --force`."""
     with connected() as lake:
         if not yes:
             typer.confirm(f"Remove {lake.complete(name)} and its files?", abort=True)
-        lake.drop_table(name)
+        lake.drop_table(name, force=force)
         say(f"dropped {lake.complete(name)}")
 
 

@@ -34,28 +34,30 @@ class Functions:
         return FunctionInfo.from_dict(self._http.call("GET", f"/api/v1/functions/{self._complete(name)}"))
 
     def create(self, name: str, function: Callable[..., Any], *, parameters: Mapping[str, str] | None = None,
-               returns: str | None = None, comment: str = "", replace: bool = False) -> FunctionInfo:  # fmt: skip
+               returns: str | None = None, comment: str = "", replace: bool = False,
+               force: bool = False) -> FunctionInfo:  # fmt: skip
         """Register a Python function. Its types come from hints, or from `parameters` and `returns` (SQL types).
 
-        Its code travels alone, so imports stand inside it. Raises InvalidInput, AlreadyExists unless `replace`.
+        Its code travels alone, so imports stand inside it. Raises InvalidInput, AlreadyExists unless
+        `replace`, and Conflict when one in use would be replaced, unless `force`.
         """
         described = described_by(name, function, parameters, returns, comment or inspect.getdoc(function) or "")
-        return self.put(described, replace)
+        return self.put(described, replace, force)
 
-    def execute(self, statement: str) -> FunctionInfo:
-        """Register what a CREATE FUNCTION statement describes."""
-        return self.put(*parse_create_function(statement))
+    def execute(self, statement: str, force: bool = False) -> FunctionInfo:
+        """Register what a CREATE FUNCTION statement describes; OR REPLACE of one in use needs `force`."""
+        return self.put(*parse_create_function(statement), force=force)
 
-    def put(self, function: FunctionInfo, replace: bool = False) -> FunctionInfo:
+    def put(self, function: FunctionInfo, replace: bool = False, force: bool = False) -> FunctionInfo:
         """Register a function that is described already."""
         full = self._complete(function.name)
         body = {**function.to_dict(), "name": full}
-        made = self._http.call("PUT", f"/api/v1/functions/{full}", body, params={"replace": str(replace).lower()})
+        made = self._http.call("PUT", f"/api/v1/functions/{full}", body, params={"replace": replace, "force": force})
         return FunctionInfo.from_dict(made)
 
-    def drop(self, name: str) -> None:
-        """Forget a function; models that carry its code keep working."""
-        self._http.call("DELETE", f"/api/v1/functions/{self._complete(name)}")
+    def drop(self, name: str, force: bool = False) -> None:
+        """Forget a function; models that carry its code keep working. Raises Conflict for one in use, unless `force`."""
+        self._http.call("DELETE", f"/api/v1/functions/{self._complete(name)}", params={"force": force})
 
 
 def described_by(name: str, function: Callable[..., Any], parameters: Mapping[str, str] | None = None,

@@ -208,9 +208,9 @@ class Lake(Loading):
         """A volume of files. Raises NotFound, NotPermitted."""
         return self.volumes.get(name)
 
-    def drop_table(self, name: str) -> None:
-        """Remove a table and its files."""
-        self.http.call("DELETE", f"/api/v1/tables/{self.complete(name)}")
+    def drop_table(self, name: str, *, force: bool = False) -> None:
+        """Remove a table and its files. Raises Conflict, naming them, while models, endpoints or specs use it, unless forced."""
+        self.http.call("DELETE", f"/api/v1/tables/{self.complete(name)}", params={"force": force})
 
     def describe_table(self, name: str, **changes: Any) -> TableInfo:
         """Change a table's description, tags, masks or row filter."""

@@ -123,9 +123,9 @@ class FeatureEngineeringClient(DeclaredFeatures):
             raise InvalidInput(f"{info.name} has no primary keys, so it is no feature table")
         return FeatureTable.of(info)
 
-    def drop_table(self, *, name: str) -> None:
-        """Remove a feature table."""
-        self._context.drop_table(name)
+    def drop_table(self, *, name: str, force: bool = False) -> None:
+        """Remove a feature table. Raises Conflict, naming them, while models, endpoints or specs use it, unless forced."""
+        self._context.drop_table(name, force=force)
 
     def set_feature_table_tag(self, *, name: str, key: str, value: str) -> None:
         """Set one tag."""
@@ -199,9 +199,9 @@ class FeatureEngineeringClient(DeclaredFeatures):
         address = f"/api/v1/feature-specs/{self._context.complete(name)}"
         return FeatureSpecInfo.from_dict(self._context.call("PATCH", address, {"owner": owner}))
 
-    def delete_feature_spec(self, *, name: str) -> None:
-        """Forget a feature spec."""
-        self._context.call("DELETE", f"/api/v1/feature-specs/{self._context.complete(name)}")
+    def delete_feature_spec(self, *, name: str, force: bool = False) -> None:
+        """Forget a feature spec. Raises Conflict while an endpoint serves it, unless forced."""
+        self._context.call("DELETE", f"/api/v1/feature-specs/{self._context.complete(name)}?force={str(force).lower()}")
 
     def create_feature_serving_endpoint(self, *, name: str, config: EndpointCoreConfig) -> FeatureServingEndpoint:
         """An endpoint of this environment that answers with the features of a spec, without a model."""

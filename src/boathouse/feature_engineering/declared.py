@@ -113,9 +113,10 @@ class DeclaredFeatures(ABC):
         rows = self._context.call("GET", f"/api/v1/declared-features?schema={schema}")
         return [Feature.from_dict(row) for row in rows[:max_results]]
 
-    def delete_feature(self, full_name: str) -> None:
-        """Forget a registered feature; tables that keep its values stay."""
-        self._context.call("DELETE", f"/api/v1/declared-features/{self._context.complete(full_name)}")
+    def delete_feature(self, full_name: str, *, force: bool = False) -> None:
+        """Forget a registered feature; tables that keep its values stay. Raises Conflict while models use it, unless forced."""
+        name = self._context.complete(full_name)
+        self._context.call("DELETE", f"/api/v1/declared-features/{name}?force={str(force).lower()}")
 
     def compute_features(self, features: Sequence[Feature]) -> Relation:
         """The features of one source and entity, at every moment up to now at which one changes: to look at, nothing is kept."""
@@ -198,7 +199,7 @@ class DeclaredFeatures(ABC):
             if {f.name for f in group} - set(known):  # its rows are made anew, with all columns
                 group = [*known.values(), *(f for f in group if f.name not in known)]
                 tags = {**info.tags, **tags}
-                self._context.drop_table(table)
+                self._context.drop_table(table, force=True)  # nobody loses a column
             else:
                 group = list(known.values())
         if not self._context.table_exists(table):

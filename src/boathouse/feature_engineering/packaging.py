@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from boathouse.context import Context
-from boathouse.features import FeatureSpec
+from boathouse.features import USES, FeatureSpec, uses_of
 from boathouse.scoring import predict_raw
 from boathouse.training import TrainingSet, record_of, tags
 from boathouse.training import pip_requirements as installed
@@ -41,7 +41,7 @@ def log_model(context: Context, model: Any, artifact_path: str, flavor: Any, tra
         (data / "feature_store").mkdir(parents=True)
         (data / "feature_store" / "feature_spec.yaml").write_text(spec.to_yaml())
         flavor.save_model(model, str(data / "raw_model"), pip_requirements=requirements, **_trusting(flavor, options))
-        mlflow.set_tags(tags(record))
+        mlflow.set_tags({**tags(record), USES: uses_of(spec).to_tag()})
         mlflow.log_text(training_set.query, "training_set.sql")
         info = mlflow.pyfunc.log_model(
             name=artifact_path, loader_module=_LOADER, data_path=str(data), pip_requirements=requirements,

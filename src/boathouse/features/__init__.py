@@ -31,11 +31,13 @@ from boathouse.features.specs import (
     TableFacts,
     TableLookup,
 )
+from boathouse.features.uses import USES, Uses, source_of, uses_of
 
 __all__ = [
     "COMMITTED",
     "GIVEN",
     "TIME",
+    "USES",
     "AsOf",
     "EmbeddedStore",
     "FeatureFunction",
@@ -66,6 +68,7 @@ __all__ = [
     "TableFacts",
     "TableLeak",
     "TableLookup",
+    "Uses",
     "as_asked",
     "as_of_join_sql",
     "check_duplicates",
@@ -79,6 +82,8 @@ __all__ = [
     "resolve_alone",
     "row_key",
     "skews",
+    "source_of",
     "training_set_sql",
+    "uses_of",
     "with_functions_sql",
 ]

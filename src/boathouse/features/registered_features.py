@@ -61,10 +61,17 @@ class RegisteredFeatures:
             if self._catalog.access.allows(identity, "EXECUTE", "function", row["name"])
         ]  # fmt: skip
 
-    def drop(self, identity: Identity, name: str) -> None:
-        """Forget a feature; needs MANAGE. Tables that hold its values stay."""
+    def everyone(self) -> list[tuple[str, dict[str, Any]]]:
+        """Names and definitions of all features, for the platform's own use."""
+        with self._database.reading() as connection:
+            rows = connection.execute(sa.select(declared_features).order_by(declared_features.c.name)).all()
+        return [(row.name, json.loads(row.definition)) for row in rows]
+
+    def drop(self, identity: Identity, name: str, force: bool = False) -> None:
+        """Forget a feature; needs MANAGE. Tables that hold its values stay. Raises Conflict for one in use, unless forced."""
         self._catalog.access.authorize(identity, "MANAGE", "function", name)
         self.feature(identity, name)
+        self._catalog.protection.check(identity, "drop feature", "function", name, force=force)
         with self._database.writing() as connection:
             self._catalog.unregister(identity, "function", name)
             connection.execute(declared_features.delete().where(declared_features.c.name == name))

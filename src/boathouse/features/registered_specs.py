@@ -71,6 +71,12 @@ class FeatureSpecs:
             row = connection.execute(sa.select(feature_specs).where(feature_specs.c.name == name)).mappings().first()
         return self._info(row) if row else None
 
+    def everyone(self) -> list[FeatureSpecInfo]:
+        """All specs, for the platform's own use."""
+        with self._database.reading() as connection:
+            rows = connection.execute(sa.select(feature_specs).order_by(feature_specs.c.name)).mappings().all()
+        return [self._info(row) for row in rows]
+
     def specs(self, identity: Identity, environment: str | None = None) -> list[FeatureSpecInfo]:
         """The specs that the identity may use, by name."""
         with self._database.reading() as connection:
@@ -81,10 +87,11 @@ class FeatureSpecs:
             and self._catalog.access.allows(identity, "EXECUTE", "function", row["name"])
         ]  # fmt: skip
 
-    def drop(self, identity: Identity, name: str) -> None:
-        """Forget a spec; needs MANAGE."""
+    def drop(self, identity: Identity, name: str, force: bool = False) -> None:
+        """Forget a spec; needs MANAGE. Raises Conflict for one in use, unless forced."""
         self._catalog.access.authorize(identity, "MANAGE", "function", name)
         self.spec(identity, name)
+        self._catalog.protection.check(identity, "drop feature spec", "function", name, force=force)
         with self._database.writing() as connection:
             self._catalog.unregister(identity, "function", name)
             connection.execute(feature_specs.delete().where(feature_specs.c.name == name))

@@ -56,6 +56,7 @@ from boathouse.platform.starting import Surroundings, logical_times
 from boathouse.platform.told_models import ToldModels
 from boathouse.platform.touched import Touched
 from boathouse.platform.trace import Tracer
+from boathouse.platform.users import FeatureUsers
 from boathouse.project import definition, parse_resource
 from boathouse.registry import Registry
 from boathouse.serving import Endpoints, Launch, served_entity
@@ -134,9 +135,10 @@ class Platform:
         self.search = Search(self.database, self.access, ToldModels(self.registry, self.lineage))
         self.code = CodeDelivery(self.catalog, self.identities, self.deployments, self.projects, self.runner, self.registry)
         self.delivery = Delivery(self.registry, self.deployments, self.access, self.audit, self._submit_test)
-        key = self.home.secret("endpoints.key")
-        self.endpoints = Endpoints(self.database, self.deployments, self.registry, self.feature_specs, self._launch, key,
-                                   ServedLineage(self.lineage).note)  # fmt: skip
+        self.endpoints = self._make_endpoints()
+        self.catalog.protection.users = FeatureUsers(
+            self.lineage, self.registry, self.feature_specs, self.declared_features, self.deployments, self.endpoints
+        )
         self.alerts = Alerts(self.database, self.outbox, self.audit)
         self.inference = InferenceFlush(self.catalog, self.deployments, self.service_identity, settings.path("spool"))
         around = Surroundings(self.deployments, self.projects, self.volumes, self.identities)
@@ -150,6 +152,11 @@ class Platform:
         hooks = Hooks(self._identify, self._check_launch, self._submit_child, self._run_ended)
         slots = self.settings.number("parallel_tasks", 1)
         return Runner(self.database, self.home.executor(), self.settings.path("runs"), hooks, slots, self._session)
+
+    def _make_endpoints(self) -> Endpoints:
+        key = self.home.secret("endpoints.key")
+        return Endpoints(self.database, self.deployments, self.registry, self.feature_specs, self._launch, key,
+                         ServedLineage(self.lineage).note)  # fmt: skip
 
     def start(self, url: str, lazily: bool = False) -> None:
         """Begin to work: the address is known, so runs can reach it. Earlier runs that were cut off go on.

@@ -1,6 +1,6 @@
 """The registry: what is registered, and the one way in which its pointers move."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -16,6 +16,7 @@ from boathouse.registry.values import (
     PRODUCTION,
     STAGES,
     STAGING,
+    InUse,
     ModelInfo,
     StageChange,
     Verdict,
@@ -215,6 +216,11 @@ class Registry:
         with self.database.reading() as connection:
             found = {key: store.tag_of(connection, run_id, key) for key in keys}
         return {key: value for key, value in found.items() if value is not None}
+
+    def in_use(self, served: Collection[tuple[str, int]], keys: Collection[str]) -> list[InUse]:
+        """Versions in Production or Staging, and those `served`, with tags of their runs, for the platform's own use."""
+        with self.database.reading() as connection:
+            return store.list_in_use(connection, served, keys) if self._has_tables(connection) else []
 
     def note(self, connection: sa.Connection, kind: str, name: str, principal: str, details: dict[str, Any]) -> None:
         """Tell of a change that MLflow's own code made in this transaction: one event, one audit entry."""

@@ -1,6 +1,6 @@
 """Tables of the room beside MLflow's own, and the statements on both; MLflow is never imported here."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from boathouse import clock
 from boathouse.database import Json, metadata
-from boathouse.registry.values import PRODUCTION, ModelInfo, StageChange, Verdict, VersionInfo
+from boathouse.registry.values import PRODUCTION, STAGING, InUse, ModelInfo, StageChange, Verdict, VersionInfo
 
 WORKSPACE = "default"  # MLflow's one workspace while its workspaces are off
 _DELETED = "Deleted_Internal"  # MLflow keeps the rows of deleted versions under this stage
@@ -174,6 +174,25 @@ def list_versions(
         )
         for r in rows
     ]  # fmt: skip
+
+
+def list_in_use(
+    connection: sa.Connection, served: Collection[tuple[str, int]], keys: Collection[str]
+) -> list[InUse]:
+    """Versions in Production or Staging and those served, by name, with the tags `keys` of their runs."""
+    staged = versions.c.current_stage.in_((PRODUCTION, STAGING))
+    also = [sa.and_(versions.c.name == name, versions.c.version == version) for name, version in served]
+    tagged = sa.and_(_run_tags.c.run_uuid == versions.c.run_id, _run_tags.c.key.in_(list(keys)))
+    query = (
+        sa.select(versions.c.name, versions.c.version, versions.c.current_stage, _run_tags.c.key, _run_tags.c.value)
+        .outerjoin_from(versions, _run_tags, tagged)
+        .where(versions.c.workspace == WORKSPACE, sa.or_(staged, *also), versions.c.current_stage != _DELETED)
+        .order_by(versions.c.name, versions.c.version)
+    )  # fmt: skip
+    found: dict[tuple[str, int, str], dict[str, str]] = {}
+    for name, version, stage, key, value in connection.execute(query):
+        found.setdefault((name, version, stage), {}).update({key: value} if key else {})
+    return [InUse(*which, record) for which, record in found.items()]
 
 
 def aliases_of(connection: sa.Connection, name: str) -> dict[str, int]:

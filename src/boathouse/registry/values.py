@@ -45,6 +45,16 @@ class VersionInfo:
 
 
 @dataclass(frozen=True)
+class InUse:
+    """A version that somebody counts on; `record` holds tags of the run that made it."""
+
+    model: str
+    version: int
+    stage: str
+    record: Mapping[str, str]
+
+
+@dataclass(frozen=True)
 class StageChange:
     """One step of a version's life; `action` is transition, promote, supersede or rollback."""
 

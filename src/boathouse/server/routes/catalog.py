@@ -71,9 +71,9 @@ def create_catalog(name: str, who: Caller, platform: Served, comment: str = "") 
 
 
 @router.delete("/catalogs/{name}")
-def drop_catalog(name: str, who: Caller, platform: Served, cascade: bool = False) -> None:
+def drop_catalog(name: str, who: Caller, platform: Served, cascade: bool = False, force: bool = False) -> None:
     """Remove a catalog that is no environment's."""
-    platform.securables.drop_catalog(who, name, cascade)
+    platform.securables.drop_catalog(who, name, cascade, force)
 
 
 @router.get("/schemas")
@@ -91,9 +91,9 @@ def create_schema(name: str, who: Caller, platform: Served, comment: str = "") -
 
 
 @router.delete("/schemas/{name}")
-def drop_schema(name: str, who: Caller, platform: Served, cascade: bool = False) -> None:
+def drop_schema(name: str, who: Caller, platform: Served, cascade: bool = False, force: bool = False) -> None:
     """Remove a schema."""
-    platform.catalog.drop_schema(who, name, cascade)
+    platform.catalog.drop_schema(who, name, cascade, force)
 
 
 @router.get("/tables")
@@ -133,15 +133,15 @@ def table(name: str, who: Caller, platform: Served) -> dict[str, Any]:
 
 
 @router.patch("/tables/{name}")
-def alter_table(name: str, body: dict[str, Any], who: Caller, platform: Served) -> dict[str, Any]:
-    """Change description, tags, masks or row filter."""
-    return platform.catalog.describe(who, name, body).to_dict()
+def alter_table(name: str, body: dict[str, Any], who: Caller, platform: Served, force: bool = False) -> dict[str, Any]:
+    """Change description, tags, masks or row filter; `force` changes columns that are in use."""
+    return platform.catalog.describe(who, name, body, force).to_dict()
 
 
 @router.delete("/tables/{name}")
-def drop_table(name: str, who: Caller, platform: Served) -> None:
-    """Remove a table and its files."""
-    platform.catalog.drop_table(who, name)
+def drop_table(name: str, who: Caller, platform: Served, force: bool = False) -> None:
+    """Remove a table and its files; one in use is kept unless `force` is said."""
+    platform.catalog.drop_table(who, name, force)
 
 
 @router.post("/tables/{name}/open")

@@ -28,6 +28,6 @@ def create_declared_feature(name: str, body: dict[str, Any], who: Caller, platfo
 
 
 @router.delete("/{name}")
-def drop_declared_feature(name: str, who: Caller, platform: Served) -> None:
+def drop_declared_feature(name: str, who: Caller, platform: Served, force: bool = False) -> None:
     """Forget a declared feature; needs MANAGE."""
-    platform.declared_features.drop(who, name)
+    platform.declared_features.drop(who, name, force)

@@ -52,6 +52,6 @@ def give_feature_spec(name: str, body: NewOwner, who: Caller, platform: Served) 
 
 
 @router.delete("/feature-specs/{name}")
-def drop_feature_spec(name: str, who: Caller, platform: Served) -> None:
+def drop_feature_spec(name: str, who: Caller, platform: Served, force: bool = False) -> None:
     """Forget a feature spec; needs MANAGE."""
-    platform.feature_specs.drop(who, name)
+    platform.feature_specs.drop(who, name, force)

@@ -24,16 +24,17 @@ def function(name: str, who: Caller, platform: Served, version: int | None = Non
 
 
 @router.put("/functions/{name}")
-def create_function(name: str, body: dict[str, Any], who: Caller, platform: Served, replace: bool = False) -> dict[str, Any]:
+def create_function(name: str, body: dict[str, Any], who: Caller, platform: Served, replace: bool = False,
+                    force: bool = False) -> dict[str, Any]:  # fmt: skip
     """Register a function; needs CREATE FUNCTION on the schema, and MANAGE to replace one."""
     try:
         described = FunctionInfo.from_dict({**body, "name": name})
     except (KeyError, TypeError) as error:
         raise InvalidInput(f"a function has name, parameters, returns, source and entry: {error}") from error
-    return platform.functions.create(who, described, or_replace=replace).to_dict()
+    return platform.functions.create(who, described, or_replace=replace, force=force).to_dict()
 
 
 @router.delete("/functions/{name}")
-def drop_function(name: str, who: Caller, platform: Served) -> None:
+def drop_function(name: str, who: Caller, platform: Served, force: bool = False) -> None:
     """Forget a function; needs MANAGE."""
-    platform.functions.drop(who, name)
+    platform.functions.drop(who, name, force)

@@ -1,0 +1,78 @@
+"""What a feature spec uses, short enough for a tag of the run that made a model."""
+
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+
+from boathouse.errors import InvalidName
+from boathouse.features.specs import FeatureSpec
+from boathouse.names import parse
+
+USES = "boathouse.features"
+"""The run's tag."""
+_LONGEST = 6_000
+
+
+@dataclass(frozen=True)
+class Uses:
+    """Tables with their columns, as written, where none is named all of them; and functions."""
+
+    tables: Mapping[str, Collection[str]] = field(default_factory=dict)
+    functions: Collection[str] = ()
+
+    def of_table(self, name: str, environment: str, columns: Collection[str] = ()) -> bool:
+        """Whether it uses the table, and where `columns` are given one of those, seen from an environment."""
+        return any(
+            _full(written, environment) == name and (not columns or not used or not set(columns).isdisjoint(used))
+            for written, used in self.tables.items()
+        )
+
+    def of_function(self, name: str, environment: str) -> bool:
+        """Whether it uses the function, or declared feature, seen from an environment."""
+        return any(_full(written, environment) == name for written in self.functions)
+
+    def to_tag(self) -> str:
+        """As JSON that MLflow does not cut; where there are too many columns for it, the tables alone."""
+        body = {"tables": {t: sorted(c) for t, c in self.tables.items()}, "functions": sorted(self.functions)}
+        text = json.dumps(body)
+        if len(text) > _LONGEST:
+            text = json.dumps({**body, "tables": dict.fromkeys(self.tables, ())})
+        return text
+
+    @classmethod
+    def from_tag(cls, text: str) -> "Uses":
+        """From `to_tag`; of what cannot be read, nothing."""
+        try:
+            body = json.loads(text)
+            return cls({str(t): [str(c) for c in columns] for t, columns in body["tables"].items()}, list(body["functions"]))
+        except (ValueError, TypeError, KeyError, AttributeError):
+            return cls()
+
+
+def uses_of(spec: FeatureSpec) -> Uses:
+    """Tables with the columns that are looked up and their keys, functions, and the sources of declared features."""
+    tables: dict[str, set[str]] = {
+        name: {*t.keys, *filter(None, (t.event_time, t.known_time))} for name, t in spec.tables.items()
+    }
+    for column in spec.input_columns:
+        if column.table_name:
+            tables.setdefault(column.table_name, set()).add(column.feature_name)
+    functions = {column.udf_name for column in spec.functions}
+    for name, definition in spec.declared.items():
+        tables[source_of(definition)] = set()
+        functions.add(str(definition.get("full_name") or name))
+    return Uses(tables, functions)
+
+
+def source_of(definition: Mapping[str, object]) -> str:
+    """The table that a declared feature is computed from, as written."""
+    source = definition["source"]
+    assert isinstance(source, Mapping)
+    return ".".join(str(source[k]) for k in ("catalog_name", "schema_name", "table_name") if source.get(k))
+
+
+def _full(written: str, environment: str) -> str:
+    try:
+        return str(parse(written, environment))
+    except InvalidName:
+        return written

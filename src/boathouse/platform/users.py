@@ -1,0 +1,84 @@
+"""Who uses a table, a function or a feature spec: models, endpoints, feature specs, declared features."""
+
+import json
+from collections.abc import Collection, Iterable, Iterator, Mapping
+
+from boathouse.catalog import Lineage, SecurableKind, User, inside, kind_of, name_of
+from boathouse.environments import Deployments
+from boathouse.features import USES, FeatureSpec, FeatureSpecs, RegisteredFeatures, Uses, source_of, uses_of
+from boathouse.registry import InUse, Registry
+from boathouse.serving import Endpoints, served_entity
+
+_TABLES = "boathouse.tables"
+
+
+class FeatureUsers:
+    """Answers who would miss something: models that are Production, Staging or served, and what is registered or deployed."""
+
+    def __init__(self, lineage: Lineage, registry: Registry, specs: FeatureSpecs, declared: RegisteredFeatures,
+                 deployments: Deployments, endpoints: Endpoints) -> None:  # fmt: skip
+        self._lineage = lineage
+        self._registry = registry
+        self._specs = specs
+        self._declared = declared
+        self._deployments = deployments
+        self._endpoints = endpoints
+
+    def __call__(self, kind: SecurableKind, name: str, columns: Collection[str] = ()) -> list[User]:
+        """The users of a table, or of its `columns`; of a function, a declared feature or a feature spec."""
+        specs = {text.name for text in self._specs.everyone() if self._spec_uses(text.name, text.spec, kind, name, columns)}
+        models = list(self._models(kind, name, columns))
+        found = [User("function", spec, "feature spec") for spec in specs]
+        if kind == "table":
+            found += self._declared_on(name, columns)
+        found += [User("model", m.model, "model", f"version {m.version} ({m.stage})") for m in models]
+        return [*found, *self._serving({*specs, name} if kind == "function" else specs, models)]
+
+    def _spec_uses(self, spec: str, text: str, kind: SecurableKind, name: str, columns: Collection[str]) -> bool:
+        return _uses(uses_of(FeatureSpec.from_yaml(text)), kind, name, spec.partition(".")[0], columns)
+
+    def _declared_on(self, table: str, columns: Collection[str]) -> Iterator[User]:
+        for feature, definition in self._declared.everyone():
+            uses = Uses({source_of(definition): ()})
+            if uses.of_table(table, feature.partition(".")[0], columns):
+                yield User("function", feature, "declared feature")
+
+    def _models(self, kind: SecurableKind, name: str, columns: Collection[str]) -> Iterable[InUse]:
+        served = {(s.model, v) for s in self._endpoints.states() for v in (s.served_version, s.wanted_version) if v}
+        spans = self._lineage.walk(name, "down", None, 1).spans if kind == "table" else {}
+        trained = {name_of(node): of for node, of in spans.items() if kind_of(node) == "model"}
+        for found in self._registry.in_use(served, (USES, _TABLES)):
+            environment = found.model.partition(".")[0]
+            if told := found.record.get(USES):
+                if _uses(Uses.from_tag(told), kind, name, environment, columns):
+                    yield found
+                    continue
+                if columns:
+                    continue
+            if kind == "table" and (
+                Uses(_recorded(found.record)).of_table(name, environment)
+                or (found.model in trained and inside(found.version, trained[found.model]))
+            ):
+                yield found
+
+    def _serving(self, specs: Collection[str], models: Iterable[InUse]) -> Iterator[User]:
+        states = {(s.environment, s.name): s for s in self._endpoints.states()}
+        using = {(m.model, m.version) for m in models}
+        for resource in self._deployments.resources("model_serving_endpoint"):
+            entity, _ = served_entity(resource.environment, resource.definition)
+            state = states.get((resource.environment, resource.name))
+            versions = {state.served_version, state.wanted_version} if state else {v for m, v in using if m == entity}
+            if entity in specs or any((entity, version) in using for version in versions):
+                yield User("endpoint", f"{resource.environment}.{resource.name}", "endpoint")
+
+
+def _uses(uses: Uses, kind: SecurableKind, name: str, environment: str, columns: Collection[str]) -> bool:
+    return uses.of_table(name, environment, columns) if kind == "table" else uses.of_function(name, environment)
+
+
+def _recorded(record: Mapping[str, str]) -> Mapping[str, Collection[str]]:
+    """The tables of a training record."""
+    try:
+        return dict.fromkeys(json.loads(record.get(_TABLES, "{}")), ())
+    except (ValueError, TypeError):
+        return {}
