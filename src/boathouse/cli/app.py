@@ -23,6 +23,7 @@ from boathouse.cli import (
     models,
     monitors,
     people,
+    projects,
     serve,
     shares,
     sql,
@@ -53,8 +54,8 @@ Start with `boathouse demo`, which does all of that on real flight data.
 
 app = typer.Typer(help=_HELP, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
 for room in (
-    starter, serve, login, code, jobs, sql, data, tables, imports, volumes, locations, functions, lineage, people, governance,
-    shares, models, feature_reports, declared, monitors, demo,
+    starter, serve, login, code, projects, jobs, sql, data, tables, imports, volumes, locations, functions, lineage, people,
+    governance, shares, models, feature_reports, declared, monitors, demo,
 ):  # fmt: skip
     room.register(app)
 

@@ -233,7 +233,8 @@ def _source(lake: "Lake", target: str, ref: str, var: list[str]) -> dict[str, An
     body: dict[str, Any] = {"target": bundle.target, "variables": pairs(var, "variable")}
     if bundle.environment == "dev" and not ref:
         return {**body, "path": str(Path.cwd())}
-    lake.call("PUT", f"/api/v1/projects/{bundle.name}")
+    if lake.call("PUT", f"/api/v1/projects/{bundle.name}")["origin"]:
+        lake.call("POST", f"/api/v1/projects/{bundle.name}/fetch")
     return {**body, "project": bundle.name, "ref": ref or ("main" if bundle.environment == "staging" else _branch())}
 
 
@@ -247,12 +248,24 @@ def _branch() -> str:
 
 
 def _open(lake: "Lake", project: str, branch: str, title: str) -> Any:
+    _hand_over(lake, project, branch)
+    return lake.call("POST", "/api/v1/requests", {"project": project, "branch": branch, "title": title or branch})
+
+
+def _hand_over(lake: "Lake", project: str, branch: str) -> None:
+    """Let the server's copy have a branch: from the project's origin, else by a push on this machine."""
     from boathouse.environments import push
 
-    repository = Path(lake.call("PUT", f"/api/v1/projects/{project}")["repository"])
+    known = lake.call("PUT", f"/api/v1/projects/{project}")
+    if known["origin"]:
+        lake.call("POST", f"/api/v1/projects/{project}/fetch")
+        return
+    repository = Path(known["repository"])
+    if not repository.is_dir():
+        raise InvalidInput(f"the server is on another machine and {project} has no origin there: an admin gives it one with "
+                           f"`boathouse projects remote {project} URL`")  # fmt: skip
     push(Path.cwd(), repository, f"refs/heads/{branch}:refs/heads/{branch}")
     _seed_main(repository)
-    return lake.call("POST", "/api/v1/requests", {"project": project, "branch": branch, "title": title or branch})
 
 
 def _seed_main(repository: Path) -> None:

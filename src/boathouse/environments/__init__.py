@@ -4,8 +4,10 @@ from boathouse.environments.deployments import Deployment, Deployments, Resource
 from boathouse.environments.entrusted import of_data_alone
 from boathouse.environments.exported import DEPLOYMENTS
 from boathouse.environments.git import Commit, FileChange, Repository
+from boathouse.environments.origin import Origin, parse_origin
 from boathouse.environments.policy import RULES, EnvironmentKind, Rule, check, matches
-from boathouse.environments.projects import MergeRequest, Project, Projects, Release
+from boathouse.environments.projects import MAIN, RELEASE_PATTERN, MergeRequest, Project, Projects, Release
+from boathouse.environments.remotes import Remotes
 from boathouse.environments.setup import ENVIRONMENTS, GROUPS, service_principal, set_up, share, share_project
 from boathouse.environments.working_tree import GitFacts, push, working_tree_facts
 
@@ -13,6 +15,8 @@ __all__ = [
     "DEPLOYMENTS",
     "ENVIRONMENTS",
     "GROUPS",
+    "MAIN",
+    "RELEASE_PATTERN",
     "RULES",
     "Commit",
     "Deployment",
@@ -21,15 +25,18 @@ __all__ = [
     "FileChange",
     "GitFacts",
     "MergeRequest",
+    "Origin",
     "Project",
     "Projects",
     "Release",
+    "Remotes",
     "Repository",
     "Resource",
     "Rule",
     "check",
     "matches",
     "of_data_alone",
+    "parse_origin",
     "push",
     "service_principal",
     "set_up",

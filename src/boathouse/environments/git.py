@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import tarfile
 import tempfile
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -80,15 +80,18 @@ class Repository:
         pairs = (line.split("\0") for line in lines.splitlines())
         return {name.removeprefix("refs/heads/"): sha for name, sha in pairs}
 
-    def fetch(self, remote: str, *, transports: Collection[str] = ("file",)) -> None:
+    def fetch(self, remote: str, *, transports: Collection[str] = ("file",),
+              extra: Mapping[str, str] | None = None) -> None:  # fmt: skip
         """Take over every branch and tag of `remote`, a local path, or a URL of an allowed transport.
+
+        `extra` is added to git's environment. No redirect is followed.
 
         Raises InvalidInput with git's words when the remote cannot be read or its transport is not allowed.
         """
         git(
-            self.path, "fetch", "--quiet", "--no-write-fetch-head", "--no-recurse-submodules",
+            self.path, "-c", "http.followRedirects=false", "fetch", "--quiet", "--no-write-fetch-head", "--no-recurse-submodules",
             "--end-of-options", remote, "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*",
-            transports=transports, timeout=900,
+            transports=transports, extra=extra, timeout=900,
         )  # fmt: skip
 
     def export(self, commit: str, directory: Path) -> Path:

@@ -13,7 +13,7 @@ from boathouse.catalog import Audit
 from boathouse.database import Database
 from boathouse.environments import policy
 from boathouse.environments.git import Repository
-from boathouse.environments.store import projects, releases, requests
+from boathouse.environments.store import branch_heads, projects, releases, requests
 from boathouse.errors import AlreadyExists, Conflict, NotFound
 from boathouse.identity import Identity
 
@@ -127,19 +127,25 @@ class Projects:
             return str(self.checkout(name, commit))
         return folder
 
-    def check_policy(self, name: str, environment: str, commit: str, *, dirty: bool) -> None:
+    def check_policy(self, name: str, environment: str, commit: str, *, dirty: bool,
+                     release_pattern: str = RELEASE_PATTERN) -> None:  # fmt: skip
         """Whether a commit may run in an environment. Raises NotReleased."""
         repository = self.repository(name)
-        heads = (
-            {branch: repository.head(branch) for branch in repository.branches()}
-            if repository.path.exists()
-            else {}
-        )
-        allowed = [r.commit_id for r in self.releases(name)] if environment == "prod" else []
+        heads = repository.branches() if repository.path.exists() else {}
+        allowed = []
+        if environment == "prod":
+            allowed = [r.commit_id for r in self.releases(name)]
+            allowed += [head for branch, head in self.recorded_heads(name) if policy.matches(branch, release_pattern)]
         if environment == "staging":
             allowed = [r.merge_commit for r in self.requests(name) if r.state in ("open", "merged")]
         policy.check(policy.kind_of(environment), commit, dirty=dirty, released=allowed, branch_heads=heads,
-                     pattern=RELEASE_PATTERN if environment == "prod" else MAIN)  # fmt: skip
+                     pattern=release_pattern if environment == "prod" else MAIN)  # fmt: skip
+
+    def recorded_heads(self, name: str) -> list[tuple[str, str]]:
+        """(branch, commit) of every head that a fetch found here."""
+        query = sa.select(branch_heads.c.branch, branch_heads.c.commit_id).where(branch_heads.c.project == name)
+        with self._database.reading() as connection:
+            return [(r[0], r[1]) for r in connection.execute(query)]
 
     def open_request(self, identity: Identity, name: str, branch: str, title: str) -> MergeRequest:
         """A merge request for a branch that was pushed here. Raises Conflict naming files that clash."""
@@ -193,6 +199,8 @@ class Projects:
         request = self.request(number)
         if request.state != "open":
             raise Conflict(f"merge request {number} is {request.state}")
+        if origin := self.get(request.project).origin:
+            raise Conflict(f"{request.project} comes from {origin}: merge there, and its main is fetched")
         needed = {"unit", "integration"}
         if short := sorted(c for c in needed if request.checks.get(c, {}).get("state") != "success"):
             raise Conflict(

@@ -12,6 +12,21 @@ projects = sa.Table(
     sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
 )  # fmt: skip
 
+remotes = sa.Table(
+    "bh_project_remotes", metadata,
+    sa.Column("project", sa.String(255), primary_key=True),
+    sa.Column("token", sa.Text),
+    sa.Column("hook_secret", sa.Text),
+)  # fmt: skip
+
+branch_heads = sa.Table(
+    "bh_branch_heads", metadata,
+    sa.Column("project", sa.String(255), primary_key=True),
+    sa.Column("branch", sa.String(255), primary_key=True),
+    sa.Column("commit_id", sa.String(64), primary_key=True),
+    sa.Column("seen_at", sa.DateTime(timezone=True), nullable=False),
+)  # fmt: skip
+
 releases = sa.Table(
     "bh_releases", metadata,
     sa.Column("project", sa.String(255), primary_key=True),

@@ -2,12 +2,15 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from boathouse.catalog import Catalog
 from boathouse.environments import (
     ENVIRONMENTS,
+    MAIN,
+    RELEASE_PATTERN,
     Deployment,
     Deployments,
     GitFacts,
@@ -18,7 +21,7 @@ from boathouse.environments import (
     share_project,
     working_tree_facts,
 )
-from boathouse.errors import InvalidBundle, InvalidInput
+from boathouse.errors import InvalidBundle, InvalidInput, NotFound
 from boathouse.identity import Identities, Identity
 from boathouse.jobs import Run, Runner, RunRequest
 from boathouse.names import in_scratch, parse
@@ -138,6 +141,17 @@ class CodeDelivery:
         release = self._projects.cut_release(identity, project, version)
         return release, self.deploy(identity, "prod", project=project, ref=release.commit_id)
 
+    def check_policy(self, project: str, environment: str, commit: str, *, dirty: bool) -> None:
+        """Whether a commit may run in an environment, by the server's own copy. Raises NotReleased."""
+        pattern = self.release_pattern(project) if environment == "prod" else RELEASE_PATTERN
+        self._projects.check_policy(project, environment, commit, dirty=dirty, release_pattern=pattern)
+
+    def release_pattern(self, project: str) -> str:
+        """The branches whose heads prod runs, as main says: a commit cannot let itself in by naming its own branch."""
+        repository = self._projects.repository(project)
+        main = repository.branches().get(MAIN) if repository.path.exists() else None
+        return _pattern_of(self._projects.checkout(project, main)) if main else RELEASE_PATTERN
+
     def _read(self, identity: Identity, target: str, source: Mapping[str, Any]) -> tuple[Bundle, Source, str]:
         if not any(self._may_deploy(identity, e, source.get("project")) for e in ENVIRONMENTS):
             self._catalog.access.authorize(identity, "DEPLOY", "catalog", target if target in ENVIRONMENTS else "dev")
@@ -146,7 +160,7 @@ class CodeDelivery:
         environment = bundle.environment
         self._authorize(identity, environment, bundle.name, _kinds(bundle))
         if environment != "dev":
-            self._projects.check_policy(bundle.name, environment, code.commit or "", dirty=code.dirty)
+            self.check_policy(bundle.name, environment, code.commit or "", dirty=code.dirty)
             if source.get("path"):  # a working tree can change after this, a checkout of its commit cannot
                 return self._read(identity, target, {**source, "path": None, "project": bundle.name, "ref": code.commit})
         return bundle, code, environment
@@ -184,6 +198,16 @@ class CodeDelivery:
         if environment == "staging" and not scratch:
             share_project(self._catalog, bundle.name, _kinds(bundle))
         return deployed
+
+
+@lru_cache(maxsize=256)
+def _pattern_of(checkout: Path) -> str:
+    """What the target prod of a commit, which never changes, says; the usual pattern where it says nothing."""
+    try:
+        settings = load(checkout, "prod", git=GitFacts(checkout.name, MAIN, False), environ={}).settings
+    except (InvalidBundle, NotFound):
+        return RELEASE_PATTERN
+    return settings.git.branch or RELEASE_PATTERN
 
 
 def _kinds(bundle: Bundle) -> set[str]:

@@ -35,7 +35,7 @@ from boathouse.catalog import (
 )
 from boathouse.database import Database
 from boathouse.delivery import Delivery
-from boathouse.environments import DEPLOYMENTS, ENVIRONMENTS, Deployments, Projects, service_principal, set_up, share
+from boathouse.environments import DEPLOYMENTS, ENVIRONMENTS, Deployments, Projects, Remotes, service_principal, set_up, share
 from boathouse.errors import Conflict, InvalidInput, NotFound, Unauthenticated
 from boathouse.events import Event, Outbox
 from boathouse.features import FeatureSpecs, OnlineStore, RegisteredFeatures, open_online_store
@@ -122,6 +122,7 @@ class Platform:
         self.sharing = Sharing(Shares(self.database, self.catalog), self.people, self.identities)
         self.deployments = Deployments(self.database, self.catalog)
         self.projects = Projects(self.database, self.audit, settings.path("code"), settings.path("checkouts"))
+        self.remotes = Remotes(self.database, self.audit, self.projects, self.outbox.emit, self.home.secret("secrets.key"))
         self.runner = self._make_runner()
         self.runs = self.runner.runs
         self.seen_lineage = SeenLineage(self.catalog, self.lineage, self.runs)
@@ -141,8 +142,10 @@ class Platform:
         )
         self.alerts = Alerts(self.database, self.outbox, self.audit)
         self.inference = InferenceFlush(self.catalog, self.deployments, self.service_identity, settings.path("spool"))
-        around = Surroundings(self.deployments, self.projects, self.volumes, self.identities)
-        self.starts = Starts(self.database, self.runs, self.runner.queue, around.ports(self._start_job))
+        self.starts = Starts(
+            self.database, self.runs, self.runner.queue,
+            Surroundings(self.deployments, self.projects, self.volumes, self.identities).ports(self._start_job),
+        )  # fmt: skip
         self.housekeeping = Housekeeping(
             self.audit, SystemTables(self.database, self.catalog, ENVIRONMENTS, self.service_identity,
                                      (AUDIT, LINEAGE, JOB_RUNS, DEPLOYMENTS))
@@ -253,6 +256,7 @@ class Platform:
                               environment if scratch else f"{environment}.{job}")  # fmt: skip
         resource = self.deployments.resource("job", environment, job, scratch)
         deployment = self.deployments.deployment(resource.deployment)
+        self._check_code(resource.project, environment, deployment.commit_id, deployment.dirty)
         source = self.projects.code_at(resource.project, deployment.source, deployment.commit_id)
         return self.runner.submit(
             RunRequest(
@@ -437,13 +441,19 @@ class Platform:
 
     def _check_launch(self, run: Run) -> None:
         """Asked again at launch: between submit and launch a release may have been withdrawn."""
-        if run.project != "boathouse" and run.environment != "dev":
-            if run.dirty or not run.commit_id:
-                raise Conflict(f"{run.environment} runs committed code only; run {run.id} has none")
-            self.projects.check_policy(run.project, run.environment, run.commit_id, dirty=False)
+        if run.project != "boathouse":
+            self._check_code(run.project, run.environment, run.commit_id, run.dirty)
         with self.database.writing() as connection:
             self.outbox.emit(connection, "run.started", f"{run.environment}.{run.job}",
                              {"run_id": run.id, "project": run.project})  # fmt: skip
+
+    def _check_code(self, project: str, environment: str, commit: str | None, dirty: bool) -> None:
+        """Whether an environment may run a commit. Raises Conflict, NotReleased."""
+        if environment == "dev":
+            return
+        if dirty or not commit:
+            raise Conflict(f"{environment} runs committed code only, and {project} was deployed there without a commit")
+        self.code.check_policy(project, environment, commit, dirty=False)
 
     def _submit_child(self, parent: Run, job: str, parameters: Mapping[str, str], start_key: str) -> str:
         identity = Identity(parent.principal, self.identities.groups_of(parent.principal), parent.environment,

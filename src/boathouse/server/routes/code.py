@@ -6,7 +6,8 @@ from typing import Any
 from fastapi import APIRouter
 from pydantic import BaseModel
 
-from boathouse.environments import ENVIRONMENTS
+from boathouse.catalog import METASTORE
+from boathouse.environments import ENVIRONMENTS, parse_origin
 from boathouse.errors import NotFound
 from boathouse.server.auth import Caller, Served
 
@@ -29,6 +30,13 @@ class NewRequest(BaseModel):
     project: str
     branch: str
     title: str = ""
+
+
+class NewOrigin(BaseModel):
+    """Where a project comes from; without `url` from nowhere. `token` reads a private https remote."""
+
+    url: str | None = None
+    token: str | None = None
 
 
 class NewRelease(BaseModel):
@@ -108,6 +116,24 @@ def ensure_project(name: str, who: Caller, platform: Served) -> dict[str, Any]:
     platform.access.authorize(who, "DEPLOY", "catalog", "dev")
     project = platform.projects.ensure(who, name)
     return {**project.__dict__, "repository": str(platform.projects.repository(name).path)}
+
+
+@router.put("/projects/{name}/origin")
+def set_origin(name: str, body: NewOrigin, who: Caller, platform: Served) -> dict[str, Any]:
+    """Say where a project comes from; needs MANAGE on prod, and on the metastore for a path of the server's machine."""
+    platform.access.authorize(who, "MANAGE", "catalog", "prod")
+    origin = parse_origin(body.url) if body.url else None
+    if origin and origin.transport == "file":
+        platform.access.authorize(who, "MANAGE", "metastore", METASTORE)
+    platform.projects.ensure(who, name)
+    return platform.remotes.set_origin(who, name, origin, body.token).__dict__
+
+
+@router.post("/projects/{name}/fetch")
+def fetch(name: str, who: Caller, platform: Served) -> dict[str, Any]:
+    """Bring the server's copy up to its origin; needs DEPLOY in dev."""
+    platform.access.authorize(who, "DEPLOY", "catalog", "dev")
+    return {"moved": platform.remotes.fetch(name)}
 
 
 @router.get("/requests")

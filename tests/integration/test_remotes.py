@@ -1,0 +1,126 @@
+"""Projects that come from a remote: what is fetched, what is recorded, and what prod then runs."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from boathouse.environments import parse_origin
+from boathouse.environments.store import remotes
+from boathouse.errors import Conflict, InvalidInput, NotReleased
+from boathouse.identity import Identity
+from boathouse.platform import Platform
+
+ADMIN = Identity("admin", frozenset({"admins"}))
+BUNDLE = """
+bundle: {{name: shop}}
+targets:
+  dev: {{default: true, environment: dev}}
+  staging: {{environment: staging}}
+  prod: {{environment: prod, git: {{branch: "{pattern}"}}}}
+resources: {{jobs: {{load: {{tasks: [{{task_key: load, sql_task: {{query: "select 1"}}}}]}}}}}}
+"""
+
+
+class Host:
+    """A repository elsewhere, with a working tree to push from."""
+
+    def __init__(self, folder: Path) -> None:
+        self.tree = folder / "tree"
+        self.tree.mkdir()
+        self.git("init", "--quiet", "--initial-branch=main")
+        self.commit("release")
+
+    def git(self, *words: str) -> str:
+        who = ("-c", "user.name=Ann", "-c", "user.email=ann@example.org")
+        return subprocess.run(["git", *who, *words], cwd=self.tree, check=True, capture_output=True, text=True).stdout.strip()
+
+    def commit(self, pattern: str, note: str = "") -> str:
+        (self.tree / "boathouse.yml").write_text(BUNDLE.format(pattern=pattern) + f"# {note}\n")
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "--allow-empty", "-m", note or "Change")
+        return self.git("rev-parse", "HEAD")
+
+    def branch(self, name: str) -> None:
+        self.git("checkout", "--quiet", "-B", name)
+
+
+@pytest.fixture
+def host(platform: Platform, tmp_path: Path) -> Host:
+    made = Host(tmp_path)
+    platform.projects.ensure(ADMIN, "shop")
+    platform.remotes.set_origin(ADMIN, "shop", parse_origin(str(made.tree)))
+    return made
+
+
+def deploy(platform: Platform, commit: str) -> str | None:
+    return platform.code.deploy(ADMIN, "prod", project="shop", ref=commit).commit_id
+
+
+def test_a_fetch_tells_which_branches_moved(platform: Platform, host: Host) -> None:
+    head = host.git("rev-parse", "HEAD")
+    assert platform.remotes.fetch("shop") == {"main": head}
+    assert platform.remotes.fetch("shop") == {}
+    assert [e.data["commit"] for e in platform.outbox.recent() if e.kind == "git.pushed"] == [head]
+
+
+def test_prod_runs_heads_of_the_branch_that_its_target_names_and_no_ancestor(platform: Platform, host: Host) -> None:
+    host.branch("release")
+    skipped, head = host.commit("release", "one"), host.commit("release", "two")
+    platform.remotes.fetch("shop")
+    assert deploy(platform, head) == head
+    with pytest.raises(NotReleased, match="not released"):
+        deploy(platform, skipped)
+
+
+def test_a_head_that_was_fetched_may_run_after_its_branch_moved_on(platform: Platform, host: Host) -> None:
+    host.branch("release")
+    first = host.commit("release", "one")
+    platform.remotes.fetch("shop")
+    host.commit("release", "two")
+    platform.remotes.fetch("shop")
+    assert deploy(platform, first) == first
+
+
+def test_a_commit_cannot_let_itself_in_by_naming_its_own_branch(platform: Platform, host: Host) -> None:
+    host.branch("mine")
+    commit = host.commit("mine", "let me in")
+    platform.remotes.fetch("shop")
+    with pytest.raises(NotReleased):
+        deploy(platform, commit)
+
+
+def test_a_release_branch_of_the_usual_name_is_none_where_main_names_another(platform: Platform, host: Host) -> None:
+    host.branch("release/1.0")
+    commit = host.commit("release/*", "of the usual name")
+    platform.remotes.fetch("shop")
+    with pytest.raises(NotReleased):
+        deploy(platform, commit)
+
+
+def test_what_comes_from_a_remote_is_merged_there(platform: Platform, host: Host) -> None:
+    host.branch("work")
+    host.commit("release", "work")
+    platform.remotes.fetch("shop")
+    number = platform.projects.open_request(ADMIN, "shop", "work", "Work").id
+    for check in ("unit", "integration"):
+        platform.projects.report_check(number, check, {"state": "success"})
+    with pytest.raises(Conflict, match="merge there"):
+        platform.projects.merge(ADMIN, number)
+
+
+def test_a_project_without_a_remote_says_how_to_give_it_one(platform: Platform) -> None:
+    platform.projects.ensure(ADMIN, "lone")
+    with pytest.raises(InvalidInput, match="projects remote lone URL"):
+        platform.remotes.fetch("lone")
+
+
+def test_tokens_and_secrets_rest_encrypted(platform: Platform, host: Host) -> None:
+    platform.remotes.set_origin(ADMIN, "shop", parse_origin("https://host.example/shop.git"), token="t0ken")
+    platform.remotes.set_secret(ADMIN, "shop", "hush")
+    with platform.database.reading() as connection:
+        kept = str(connection.execute(sa.select(remotes)).all())
+    assert "t0ken" not in kept
+    assert "hush" not in kept
+    assert platform.remotes.secret("shop") == "hush"
