@@ -1,14 +1,18 @@
 """Projects that come from a remote: what is fetched, what is recorded, and what prod then runs."""
 
+import hashlib
+import hmac
+import json
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
 from boathouse.environments import parse_origin
 from boathouse.environments.store import remotes
-from boathouse.errors import Conflict, InvalidInput, NotReleased
+from boathouse.errors import Conflict, InvalidInput, NotReleased, Unauthenticated
 from boathouse.identity import Identity
 from boathouse.platform import Platform
 
@@ -124,3 +128,33 @@ def test_tokens_and_secrets_rest_encrypted(platform: Platform, host: Host) -> No
     assert "t0ken" not in kept
     assert "hush" not in kept
     assert platform.remotes.secret("shop") == "hush"
+
+
+def delivered(platform: Platform, action: str) -> dict[str, Any]:
+    own = {"full_name": "acme/shop"}
+    told = {"action": action, "pull_request": {"title": "Work", "head": {"ref": "work", "repo": own},
+                                              "base": {"ref": "main", "repo": own}}}  # fmt: skip
+    body = json.dumps(told).encode()
+    digest = hmac.new(b"hush", body, hashlib.sha256).hexdigest()
+    return platform.git_host.receive("shop", {"x-github-event": "pull_request", "x-hub-signature-256": f"sha256={digest}"}, body)
+
+
+def test_a_request_at_the_host_is_tested_once_for_each_commit_and_closed_there(platform: Platform, host: Host) -> None:
+    platform.remotes.set_secret(ADMIN, "shop", "hush")
+    host.branch("work")
+    host.commit("release", "work")
+    first = delivered(platform, "opened")["request"]
+    assert delivered(platform, "opened")["request"] == first
+    second_head = host.commit("release", "more work")
+    second = delivered(platform, "synchronize")["request"]
+    assert [(r.id, r.state) for r in platform.projects.requests("shop")] == [(second, "open"), (first, "closed")]
+    assert platform.projects.request(second).head == second_head
+    assert platform.projects.request(second).checks["unit"]["run"]
+    delivered(platform, "closed")
+    assert platform.projects.request(second).state == "closed"
+
+
+def test_a_delivery_for_another_or_no_project_is_refused_alike(platform: Platform, host: Host) -> None:
+    for project in ("shop", "nobody's"):
+        with pytest.raises(Unauthenticated, match="shares its secret"):
+            platform.git_host.receive(project, {"x-gitlab-event": "Push Hook", "x-gitlab-token": ""}, b"{}")

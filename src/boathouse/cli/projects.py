@@ -59,6 +59,16 @@ def fetch(name: str) -> None:
         _say_moved(lake.call("POST", f"/api/v1/projects/{name}/fetch")["moved"], name)
 
 
+@projects.command()
+def webhook(name: str) -> None:
+    """A new secret, shown this once, and the address for a Git host's webhooks. `boathouse projects webhook shop`."""
+    with connected() as lake:
+        made = lake.call("PUT", f"/api/v1/projects/{name}/webhook")
+        say(f"payload URL  {lake.http.url}{made['path']}")
+        say(f"secret       {made['secret']}")
+        say("events       pushes and pull (merge) requests, as application/json")
+
+
 def _say_moved(moved: dict[str, str], name: str) -> None:
     for branch, head in moved.items():
         say(f"{branch} is at {head[:12]}")

@@ -4,6 +4,7 @@ from boathouse.environments.deployments import Deployment, Deployments, Resource
 from boathouse.environments.entrusted import of_data_alone
 from boathouse.environments.exported import DEPLOYMENTS
 from boathouse.environments.git import Commit, FileChange, Repository
+from boathouse.environments.hosts import HostEvent, check_delivery, read_event
 from boathouse.environments.origin import Origin, parse_origin
 from boathouse.environments.policy import RULES, EnvironmentKind, Rule, check, matches
 from boathouse.environments.projects import MAIN, RELEASE_PATTERN, MergeRequest, Project, Projects, Release
@@ -24,6 +25,7 @@ __all__ = [
     "EnvironmentKind",
     "FileChange",
     "GitFacts",
+    "HostEvent",
     "MergeRequest",
     "Origin",
     "Project",
@@ -34,10 +36,12 @@ __all__ = [
     "Resource",
     "Rule",
     "check",
+    "check_delivery",
     "matches",
     "of_data_alone",
     "parse_origin",
     "push",
+    "read_event",
     "service_principal",
     "set_up",
     "share",

@@ -40,11 +40,12 @@ from boathouse.errors import Conflict, InvalidInput, NotFound, Unauthenticated
 from boathouse.events import Event, Outbox
 from boathouse.features import FeatureSpecs, OnlineStore, RegisteredFeatures, open_online_store
 from boathouse.identity import Identities, Identity
-from boathouse.jobs import JOB_RUNS, Hooks, Run, Runner, RunRequest, Startable, Starts, TaskIdentity
+from boathouse.jobs import JOB_RUNS, Hooks, Run, Runner, RunRequest, Runs, Startable, Starts, TaskIdentity
 from boathouse.lake import WorkerPool, storages
 from boathouse.monitoring import completed, parse_granularity
 from boathouse.platform.code import CodeDelivery
 from boathouse.platform.doors import doors
+from boathouse.platform.git_host import GitHost
 from boathouse.platform.home import Home
 from boathouse.platform.housekeeping import Housekeeping
 from boathouse.platform.inference import InferenceFlush
@@ -123,8 +124,7 @@ class Platform:
         self.deployments = Deployments(self.database, self.catalog)
         self.projects = Projects(self.database, self.audit, settings.path("code"), settings.path("checkouts"))
         self.remotes = Remotes(self.database, self.audit, self.projects, self.outbox.emit, self.home.secret("secrets.key"))
-        self.runner = self._make_runner()
-        self.runs = self.runner.runs
+        self.runner, self.runs = self._make_runner()
         self.seen_lineage = SeenLineage(self.catalog, self.lineage, self.runs)
         words = Vocabulary(settings.openlineage_namespace)
         self.openlineage = Receiver(self.database, self.catalog, self.lineage, words)
@@ -135,6 +135,7 @@ class Platform:
         self.registry = Registry(self.database, self.outbox.emit, self.audit.write)
         self.search = Search(self.database, self.access, ToldModels(self.registry, self.lineage))
         self.code = CodeDelivery(self.catalog, self.identities, self.deployments, self.projects, self.runner, self.registry)
+        self.git_host = GitHost(self.identities, self.projects, self.remotes, self.code)
         self.delivery = Delivery(self.registry, self.deployments, self.access, self.audit, self._submit_test)
         self.endpoints = self._make_endpoints()
         self.catalog.protection.users = FeatureUsers(
@@ -151,10 +152,11 @@ class Platform:
                                      (AUDIT, LINEAGE, JOB_RUNS, DEPLOYMENTS))
         )  # fmt: skip
 
-    def _make_runner(self) -> Runner:
+    def _make_runner(self) -> tuple[Runner, Runs]:
         hooks = Hooks(self._identify, self._check_launch, self._submit_child, self._run_ended)
         slots = self.settings.number("parallel_tasks", 1)
-        return Runner(self.database, self.home.executor(), self.settings.path("runs"), hooks, slots, self._session)
+        runner = Runner(self.database, self.home.executor(), self.settings.path("runs"), hooks, slots, self._session)
+        return runner, runner.runs
 
     def _make_endpoints(self) -> Endpoints:
         key = self.home.secret("endpoints.key")
