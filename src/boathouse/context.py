@@ -7,6 +7,7 @@ Context; `boathouse.connect()` makes it current. None of them knows whether a se
 from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -64,7 +65,8 @@ class Context(Protocol):
                      partition_by: Sequence[str] = (), description: str = "",
                      tags: Mapping[str, str] | None = None, column_comments: Mapping[str, str] | None = None,
                      constraints: Mapping[str, str] | None = None, properties: Mapping[str, str] | None = None,
-                     exists_ok: bool = False) -> Table:  # fmt: skip
+                     exists_ok: bool = False, expectations: Mapping[str, str | Mapping[str, str]] | None = None,
+                     freshness: timedelta | None = None) -> Table:  # fmt: skip
         """A new table; `properties` are Delta's. Raises AlreadyExists, InvalidInput."""
 
     def drop_table(self, name: str, *, force: bool = False) -> None:

@@ -6,6 +6,7 @@ BoathouseError
 │   ├── InvalidBundle
 │   ├── SchemaMismatch
 │   ├── DuplicateKey
+│   ├── ExpectationsFailed
 │   ├── LimitExceeded
 │   └── MissingExtra
 ├── Unauthenticated         401
@@ -72,6 +73,12 @@ class DuplicateKey(InvalidInput):
     """Two rows share one primary key."""
 
     error_code = "DUPLICATE_KEY"
+
+
+class ExpectationsFailed(InvalidInput):
+    """Rows are not what their table expects; `failed` counts them by expectation, `quarantine` names where they are."""
+
+    error_code = "EXPECTATIONS_FAILED"
 
 
 class LimitExceeded(InvalidInput):

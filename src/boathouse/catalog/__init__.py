@@ -3,6 +3,7 @@
 from boathouse.catalog.access import AccessControl
 from boathouse.catalog.audit import Audit
 from boathouse.catalog.cloning import Clone, Cloner, CloneSpec
+from boathouse.catalog.expectations import declared, without
 from boathouse.catalog.function_sql import creates_function, parse_create_function
 from boathouse.catalog.functions import FunctionInfo, Functions
 from boathouse.catalog.keys import PrimaryKeys
@@ -135,6 +136,7 @@ __all__ = [
     "chain",
     "check_rowwise",
     "creates_function",
+    "declared",
     "graph_of",
     "inside",
     "kind_of",
@@ -147,5 +149,6 @@ __all__ = [
     "tables_of",
     "veiled",
     "with_jobs",
+    "without",
     "work",
 ]

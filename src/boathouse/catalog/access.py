@@ -8,6 +8,7 @@ from boathouse.catalog import privileges
 from boathouse.catalog.audit import Audit
 from boathouse.catalog.held import HeldSecurables, Key, note_change
 from boathouse.catalog.privileges import METASTORE, Line, Reason, Step
+from boathouse.catalog.quarantine import guarded_alike
 from boathouse.catalog.read_counts import COUNTED
 from boathouse.catalog.store import grants
 from boathouse.catalog.values import Grant, SecurableKind
@@ -103,6 +104,11 @@ class AccessControl:
         rows = [(p, privileges.normal(w)) for p in principals for w in wanted]
         for _, privilege in rows:
             privileges.check_grantable(privilege, kind)
+        with self._database.writing():
+            for alike in guarded_alike(self._database, kind, name):
+                self._grant(by, rows, kind, alike)
+
+    def _grant(self, by: str, rows: list[tuple[str, str]], kind: str, name: str) -> None:
         with self._database.writing() as connection:
             held = {
                 (r.principal, r.privilege)
@@ -123,7 +129,11 @@ class AccessControl:
 
     def revoke(self, by: str, principal: str, privilege: str, kind: SecurableKind, name: str) -> None:
         """Take a privilege away; holds at once, in every process on the database."""
-        privilege = privileges.normal(privilege)
+        with self._database.writing():
+            for alike in guarded_alike(self._database, kind, name):
+                self._revoke(by, principal, privileges.normal(privilege), kind, alike)
+
+    def _revoke(self, by: str, principal: str, privilege: str, kind: str, name: str) -> None:
         with self._database.writing() as connection:
             connection.execute(
                 grants.delete().where(

@@ -37,7 +37,7 @@ def new_table(places: Places, access: AccessControl, identity: Identity, spec: T
         "location": location, "table_type": table_type, "columns": columns_of(spec), "primary_keys": list(spec.primary_keys),
         "event_time": spec.event_time, "known_time": spec.known_time,
         "partition_by": list(spec.partition_by), "tags": dict(spec.tags), "masks": {}, "row_filter": None,
-        "view": spec.view,
+        "view": spec.view, "expectations": {n: dict(e) for n, e in spec.expectations.items()}, "freshness": spec.freshness,
     }  # fmt: skip
 
 
@@ -120,5 +120,5 @@ def table_of(places: Places, row: Any) -> TableInfo:
         event_time=kept["event_time"], known_time=kept["known_time"], partition_by=tuple(kept["partition_by"]),
         description=row["comment"], tags=kept["tags"], created_at=row["created_at"], created_by=row["created_by"],
         masks=kept.get("masks") or {}, row_filter=kept.get("row_filter"), table_type=kept.get("table_type") or "MANAGED",
-        view=kept.get("view"),
+        view=kept.get("view"), expectations=kept.get("expectations") or {}, freshness=kept.get("freshness"),
     )  # fmt: skip

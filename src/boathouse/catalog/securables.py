@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from boathouse import names
 from boathouse.catalog.held import note_change
 from boathouse.catalog.privileges import METASTORE
+from boathouse.catalog.quarantine import guarded_alike
 from boathouse.catalog.service import Catalog
 from boathouse.catalog.store import securables
 from boathouse.catalog.values import Securable, SecurableKind
@@ -81,6 +82,11 @@ class Securables:
                 which = (securables.c.kind == kind, securables.c.name == name)
                 connection.execute(sa.update(securables).where(*which).values(**changes))
                 note_change(connection, kind, name)
+                beside = [n for n in guarded_alike(self._database, kind, name) if n != name and owner is not None]
+                for table in beside:
+                    same = (securables.c.kind == kind, securables.c.name == table)
+                    connection.execute(sa.update(securables).where(*same).values(owner=owner))
+                    note_change(connection, kind, table)
                 former = {f"former_{k}": getattr(found, k) for k in changes}
                 self._catalog.audit.write(connection, identity.principal, f"alter {kind}", name, {**changes, **former})
         return self._catalog.require(kind, name)

@@ -22,6 +22,7 @@ from boathouse.catalog.new_table import columns_of, new_table, table_of
 from boathouse.catalog.opening import Opening
 from boathouse.catalog.places import Places
 from boathouse.catalog.protection import Protection
+from boathouse.catalog.quarantine import Quarantine, guarded_alike, inherit, is_quarantine, quarantine_of
 from boathouse.catalog.spec import TableSpec
 from boathouse.catalog.store import grants, pins, securables, share_tables
 from boathouse.catalog.values import Securable, SecurableKind, TableAccess, TableInfo
@@ -51,6 +52,7 @@ class Catalog:
         self.places = Places(database, storages, kept_from)
         self._credentials = CredentialDesk(storages, audit, credential_lifetime)
         self._opening = Opening(access, self.places, self._credentials, self.table)
+        self.quarantine = Quarantine(self, database)
         self._making = threading.Lock()
         self.pinning = threading.Lock()
 
@@ -125,6 +127,20 @@ class Catalog:
                 self._outbox.emit(connection, "table.created", spec.name, {"principal": identity.principal})
         return self.table(spec.name)
 
+    def create_beside(self, identity: Identity, name: str, spec: TableSpec, properties: Mapping[str, Any]) -> None:
+        """A table of the same owner, grants, masks and filter as another; whoever calls has authorized. One there stays."""
+        with self._making:
+            if self._find("table", spec.name):
+                return
+            spec, made = new_table(self.places, self.access, identity, spec)
+            with self._database.writing() as connection:
+                info = self.table(name)
+                guards = {"masks": dict(info.masks), "row_filter": info.row_filter}
+                self._add("table", spec.name, names.parse(name).schema_name, info.owner, spec.description,
+                          {**made, **guards, **properties})  # fmt: skip
+                inherit(connection, name, spec.name)
+                self._outbox.emit(connection, "table.created", spec.name, {"principal": identity.principal})
+
     def replace_view(self, identity: Identity, spec: TableSpec) -> TableInfo:
         """A view that reads otherwise than before; its grants, masks and owner stay. Raises AlreadyExists for a table."""
         if self.table(spec.name).view is None:
@@ -140,9 +156,12 @@ class Catalog:
         """
         self.require("table", name)
         self.access.authorize(identity, "MANAGE", "table", name)
-        self._check_unpinned(name)
+        beside = [n for n in guarded_alike(self._database, "table", name) if n != name]
+        for table in (name, *beside):
+            self._check_unpinned(table)
         self.protection.check(identity, "drop table", "table", name, force=force)
-        self._remove(identity, "table", name)
+        for table in (*beside, name):
+            self._remove(identity, "table", table)
 
     def table(self, name: str) -> TableInfo:
         """A table's description. Raises NotFound."""
@@ -200,12 +219,12 @@ class Catalog:
             return connection.execute(sa.select(sa.func.count()).where(securables.c.kind == kind, inside)).scalar_one()
 
     def describe(self, identity: Identity, name: str, changes: Mapping[str, Any], force: bool = False) -> TableInfo:
-        """Change a table's description, tags, masks, row filter, columns or Delta properties.
+        """Change a table's description, tags, masks, row filter, columns, expectations, freshness or Delta properties.
 
         It needs MANAGE, for columns alone MODIFY. Raises NotFound, NotPermitted, InvalidInput, and Conflict for
         columns in use that would go or have another type, unless forced.
         """
-        allowed = {"description", "tags", "masks", "row_filter", "columns", "properties"}
+        allowed = {"description", "tags", "masks", "row_filter", "columns", "properties", "expectations", "freshness"}
         if unknown := set(changes) - allowed:
             raise InvalidInput(f"a table has no {sorted(unknown)[0]!r}; change one of {', '.join(sorted(allowed))}")
         self.access.authorize(identity, "MODIFY" if set(changes) <= {"columns"} else "MANAGE", "table", name)
@@ -213,6 +232,9 @@ class Catalog:
             self.check_columns(identity, name, {c["name"]: c["type"] for c in changes["columns"]}, force)
         if changes.get("properties"):
             self.folder(name).set_properties(changes["properties"])
+        guards = {k: v for k, v in changes.items() if k in ("masks", "row_filter")}
+        if guards and is_quarantine(self._database, quarantine_of(name)):
+            self._change(identity, quarantine_of(name), guards, "alter table")
         self._change(identity, name, {k: v for k, v in changes.items() if k != "properties"}, "alter table")
         return self.table(name)
 

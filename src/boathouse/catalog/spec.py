@@ -28,6 +28,8 @@ class TableSpec:
     properties: Mapping[str, str] = field(default_factory=dict)
     location: str | None = None
     view: str | None = None
+    expectations: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    freshness: float | None = None
 
     def check(self) -> None:
         """Raises InvalidInput when keys or times name no column or have a type that cannot serve."""

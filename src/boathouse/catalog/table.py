@@ -1,12 +1,14 @@
 """A table in a caller's hands: the catalog has said yes, and hears of every read and write."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 import pyarrow as pa
 
 from boathouse import clock
+from boathouse.catalog.expectations import Gate
 from boathouse.catalog.served import ServedFolder
 from boathouse.catalog.table_stream import TableStream
 from boathouse.catalog.values import Making, Sources, TableAccess, TableInfo
@@ -119,13 +121,18 @@ class Table:
         `sources` names what the rows were made out of, for the lineage, where the frame does not bring it along.
         """
         making = Making(origin_of(df), sources)
-        return self._write(lambda: self._folder.append(df, transaction, evolve, marks), making)
+        both = {**dict([transaction] if transaction else []), **(marks or {})}
+        return self._write(lambda: self._gate().write(
+            df, lambda rows: self._folder.append(rows, transaction, evolve, marks), both,
+        ), making)  # fmt: skip
 
     def overwrite(self, df: Frame, where: str | None = None, evolve: bool = False,
                   sources: Sources | None = None, marks: Mapping[str, int] | None = None) -> Commit:  # fmt: skip
         """Replace all rows, or those that `where` names; `sources` as for `append`, `marks` as for `merge`."""
         making = Making(origin_of(df), sources, replaces=where is None)
-        return self._write(lambda: self._folder.overwrite(df, where, evolve, marks), making)
+        return self._write(lambda: self._gate().write(
+            df, lambda rows: self._folder.overwrite(rows, where, evolve, marks), marks, renewed=evolve and not where,
+        ), making)  # fmt: skip
 
     def merge(self, df: Frame, on: Sequence[str] | None = None, evolve: bool = False, update: bool = True,
               sources: Sources | None = None, marks: Mapping[str, int] | None = None,
@@ -146,7 +153,9 @@ class Table:
         making = Making(origin_of(df), sources)
         rows = batches(df).read_all()
         _check_keys(rows, keys, self.name)
-        return self._write(lambda: self._folder.merge(rows, keys, evolve, update, marks, dropping), making)
+        return self._write(lambda: self._gate().write(
+            rows, lambda kept: self._folder.merge(kept, keys, evolve, update, marks, dropping), marks, dropping,
+        ), making)  # fmt: skip
 
     def fill(self, df: Frame, on: Sequence[str], columns: Sequence[str], sources: Sources | None = None) -> Commit:
         """Set some columns of rows that are there; nothing is inserted. `sources` as for `append`."""
@@ -216,6 +225,20 @@ class Table:
         columns = self._columns() if commit.operation in _MAY_CHANGE_COLUMNS else None
         self._port.note_write(self.name, commit, columns, making)
         return commit
+
+    def _gate(self) -> Gate:
+        """What rows pass on their way in; where the server writes them, it asks."""
+        info, folder = self.info, self._folder
+        if isinstance(folder, ServedFolder):
+            info = replace(info, expectations={})
+
+        def keep(rows: pa.Table, batch: str, number: int) -> None:
+            self._port.work(self.name, "quarantine", {"batch": batch, "number": number}, rows)
+
+        def note(result: Mapping[str, Any]) -> None:
+            self._port.work(self.name, "note_checks", {"result": dict(result)}, None)
+
+        return Gate(info, folder, keep, note)
 
     def _columns(self) -> Columns:
         folder = self._folder

@@ -38,7 +38,8 @@ class Column:
 class TableInfo:
     """A table as the catalog knows it. `primary_keys` holds the event time too, where there is one.
 
-    `version` and `properties`, Delta's own, are there where the table itself was asked, not in lists.
+    `version`, `properties` (Delta's own) and `checks` (what became of the newest batches) are there where the table
+    itself was asked, not in lists.
     """
 
     name: str
@@ -60,6 +61,11 @@ class TableInfo:
     view: str | None = None
     """The SQL that a view stands for, its tables by their full names."""
     properties: dict[str, str] = field(default_factory=dict)
+    expectations: dict[str, dict[str, str]] = field(default_factory=dict)
+    """Name -> `expr` and `action` (warn, drop, fail)."""
+    freshness: float | None = None
+    """Seconds that the newest event may lie back."""
+    checks: tuple[dict[str, Any], ...] = ()
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -86,6 +92,7 @@ class TableInfo:
             "columns": tuple(Column(**c) for c in body["columns"]),
             "primary_keys": tuple(body["primary_keys"]),
             "partition_by": tuple(body["partition_by"]),
+            "checks": tuple(body.get("checks") or ()),
             "created_at": datetime.fromisoformat(moment) if moment else None,
         })  # fmt: skip
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from boathouse.cli.expectations import print_expectations
 from boathouse.cli.models import features
 from boathouse.cli.output import JSON, dump, facts, pairs, say, show
 from boathouse.cli.session import connected
@@ -55,6 +56,7 @@ def show_features(name: str = typer.Argument(help="TABLE or TABLE.COLUMN"), as_j
     told = ("name", "description", "primary_keys", "event_time", "known_time", "owner", "tags")
     facts({**{k: found[k] for k in told}, **found["freshness"], **found["uses"]}, False)
     show([c for c in found["columns"] if column in (None, c["name"])], ["name", "type", "comment"], False)
+    print_expectations(info)
 
 
 def leaks(

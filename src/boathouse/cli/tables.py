@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from boathouse.cli.expectations import print_expectations
 from boathouse.cli.output import FORCE, JSON, dump, facts, pairs, say, show
 from boathouse.cli.session import connected
 from boathouse.errors import InvalidInput
@@ -53,14 +54,17 @@ def list_tables(schema: str = typer.Argument("", help="one schema only"), as_jso
 def show_table(name: str, as_json: bool = JSON) -> None:
     """Columns, keys, owner, version and properties of a table."""
     with connected() as lake:
-        info = lake.table_info(name).to_dict()
+        table = lake.table_info(name)
+        info = table.to_dict()
         if as_json:
             facts(info, True)
             return
         columns = info.pop("columns")
+        del info["expectations"], info["checks"]
         facts(info, False)
         say("")
         show(columns, ["name", "type", "comment"], False)
+        print_expectations(table)
 
 
 @tables.command("head")

@@ -7,6 +7,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
@@ -17,7 +18,7 @@ from urllib.parse import quote
 import pyarrow as pa
 
 from boathouse import context, names
-from boathouse.catalog import Clone, Making, Table, TableAccess, TableInfo
+from boathouse.catalog import Clone, Making, Table, TableAccess, TableInfo, without
 from boathouse.client.functions import Functions
 from boathouse.client.http import Http
 from boathouse.client.jobs import Jobs
@@ -142,12 +143,16 @@ class Lake(Loading):
                      partition_by: Sequence[str] = (), description: str = "",
                      tags: Mapping[str, str] | None = None, column_comments: Mapping[str, str] | None = None,
                      constraints: Mapping[str, str] | None = None, properties: Mapping[str, str] | None = None,
-                     exists_ok: bool = False, location: str | None = None) -> Table:  # fmt: skip
+                     exists_ok: bool = False, location: str | None = None,
+                     expectations: Mapping[str, str | Mapping[str, str]] | None = None,
+                     freshness: timedelta | None = None) -> Table:  # fmt: skip
         """A new table, empty or with the rows of a frame.
 
         `schema` is a frame, an Arrow schema or `{column: type}`. `primary_keys` includes the event time. `properties` are
         Delta's: `{"delta.autoOptimize.autoCompact": "true"}` joins small files as they come.
         `location` is a place inside an external location; a Delta table that lies there already must have these columns.
+        `expectations` (name -> `{"expr": "temp > -90", "action": "warn"}`, or `drop`, `fail`) are asked of every batch that
+        is written; `freshness` is how far the newest event may lie back.
         Raises AlreadyExists unless `exists_ok`, InvalidInput for keys or times that are no columns.
         """
         arrow = schema_of(schema)
@@ -158,6 +163,7 @@ class Lake(Loading):
             "partition_by": list(partition_by), "description": description, "tags": dict(tags or {}),
             "column_comments": dict(column_comments or {}), "constraints": dict(constraints or {}),
             "properties": dict(properties or {}), "exists_ok": exists_ok, "location": location,
+            "expectations": dict(expectations or {}), "freshness": freshness.total_seconds() if freshness else None,
         }  # fmt: skip
         self.http.call("POST", "/api/v1/tables", body)
         table = self.table(name)
@@ -213,8 +219,20 @@ class Lake(Loading):
         self.http.call("DELETE", f"/api/v1/tables/{self.complete(name)}", params={"force": force})
 
     def describe_table(self, name: str, **changes: Any) -> TableInfo:
-        """Change a table's description, tags, masks or row filter."""
+        """Change a table's description, tags, masks, row filter, expectations or freshness (seconds)."""
         return TableInfo.from_dict(self.http.call("PATCH", f"/api/v1/tables/{self.complete(name)}", changes))
+
+    def set_expectations(self, name: str, expectations: Mapping[str, str | Mapping[str, str]]) -> TableInfo:
+        """What rows of a table are expected to be, in place of what was; see `create_table`. Needs MANAGE.
+
+        Raises InvalidInput for one that the table's rows cannot be asked.
+        """
+        return self.describe_table(name, expectations=dict(expectations))
+
+    def remove_expectation(self, name: str, expectation: str) -> TableInfo:
+        """Expect one thing less. Raises InvalidInput where there is none of the name."""
+        info = self.table_info(name)
+        return self.describe_table(name, expectations=without(info.expectations, expectation, info.name))
 
     def search(self, text: str, kinds: Sequence[str] = (), environment: str | None = None,
                limit: int = 50) -> list[dict[str, Any]]:  # fmt: skip

@@ -59,11 +59,15 @@ class FeatureEngineeringClient(DeclaredFeatures):
                      timeseries_column: str | None = None, partition_columns: str | Sequence[str] | None = None,
                      schema: Any = None, description: str | None = None, tags: Mapping[str, str] | None = None,
                      known_time_column: str | None = None, feature_descriptions: Mapping[str, str] | None = None,
-                     exists_ok: bool = False) -> FeatureTable:  # fmt: skip
+                     exists_ok: bool = False, expectations: Mapping[str, str | Mapping[str, str]] | None = None,
+                     freshness: timedelta | None = None) -> FeatureTable:  # fmt: skip
         """A feature table, with rows where `df` is given, else of `schema`.
 
         `timeseries_column` is one of the primary keys. With `known_time_column` every version of a row is
-        kept and lookups see only what was known at their time. Raises AlreadyExists, InvalidInput.
+        kept and lookups see only what was known at their time. `expectations` are SQL on a row, asked of every batch:
+        `{"warm": {"expr": "temp > -90", "action": "fail"}}` writes nothing of a batch where one row fails, `drop` all but
+        such rows, `warn` counts them. `freshness` is how far the newest event may lie back.
+        Raises AlreadyExists, InvalidInput, and ExpectationsFailed for the rows of `df`.
         """
         if df is None and schema is None:
             raise InvalidInput(f"{name}: give `df` or `schema`, so that the columns are known")
@@ -72,6 +76,7 @@ class FeatureEngineeringClient(DeclaredFeatures):
             name, schema if df is None else _empty_like(df), primary_keys=keys, event_time=timeseries_column,
             known_time=known_time_column, partition_by=_names(partition_columns), description=description or "",
             tags=tags, column_comments=feature_descriptions, exists_ok=exists_ok,
+            expectations=expectations, freshness=freshness,
         )  # fmt: skip
         if df is not None:
             table.merge(df)
@@ -85,7 +90,8 @@ class FeatureEngineeringClient(DeclaredFeatures):
         when it is started again with its `checkpoint_location`. `trigger` is `{"processingTime": "5 seconds"}`,
         `{"availableNow": True}` or `{"once": True}`.
 
-        Raises InvalidInput for another mode, DuplicateKey when two rows share a key.
+        Raises InvalidInput for another mode, DuplicateKey when two rows share a key, ExpectationsFailed when rows fail
+        what the table expects.
         """
         if mode not in ("merge", "overwrite"):
             raise InvalidInput(f"write_table knows mode 'merge' (and 'overwrite'), not {mode!r}")

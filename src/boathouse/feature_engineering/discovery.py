@@ -60,7 +60,7 @@ def uses(context: Context, info: TableInfo, column: str | None) -> dict[str, Any
 
 
 def freshness(context: Context, info: TableInfo) -> dict[str, Any]:
-    """Last commit, newest event and its lag behind now in seconds, and the version that is online."""
+    """Last commit, newest event, its lag behind now in seconds (`late` beyond what is expected), and the version online."""
     table = context.table(info.name)
     committed = next((c["timestamp"] for c in table.history() if c.get("timestamp") is not None), None)
     newest = None
@@ -68,11 +68,14 @@ def freshness(context: Context, info: TableInfo) -> dict[str, Any]:
         at = quote(info.event_time)
         newest = context.engine.relation(f"SELECT epoch_us(max({at})) AS at FROM {table.scan()}").to_dicts()[0]["at"]
     event = None if newest is None else datetime.fromtimestamp(newest / 1_000_000, UTC)
+    lag = None if event is None else round((clock.now() - event).total_seconds())
     return {
         "version": table.version,
         "last_commit": None if committed is None else datetime.fromtimestamp(committed / 1000, UTC),
         "newest_event": event,
-        "lag_seconds": None if event is None else round((clock.now() - event).total_seconds()),
+        "lag_seconds": lag,
+        "expected_lag_seconds": info.freshness,
+        "state": None if info.freshness is None or lag is None else "late" if lag > info.freshness else "ok",
         "online_version": _online(context, info),
     }
 

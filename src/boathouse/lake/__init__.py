@@ -28,6 +28,7 @@ from boathouse.lake.origin import TAG, UNKNOWN, Origin, origin_of, tag_of, tagge
 from boathouse.lake.received import relation_over
 from boathouse.lake.relation import Relation
 from boathouse.lake.rows_out import write_rows
+from boathouse.lake.rowwise import met, parsed
 from boathouse.lake.snapshot import parquet_sql
 from boathouse.lake.storage import Storage, local_path, storage_at
 from boathouse.lake.storages import Storages, storages
@@ -88,11 +89,13 @@ __all__ = [
     "local_path",
     "manifest",
     "merge",
+    "met",
     "normalised",
     "origin_of",
     "overlap",
     "packed",
     "parquet_sql",
+    "parsed",
     "quoted",
     "relation_over",
     "schema_json",

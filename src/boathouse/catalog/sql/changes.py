@@ -20,6 +20,7 @@ from boathouse.catalog.sql.spool import spooled
 from boathouse.catalog.sql.subqueries import with_parameters, worked_out
 from boathouse.catalog.sql.views import ViewMaker
 from boathouse.catalog.values import TableInfo
+from boathouse.catalog.work import gate
 from boathouse.errors import AlreadyExists, InvalidInput, NotFound, NotPermitted
 from boathouse.identity import Identity
 from boathouse.lake import (
@@ -178,7 +179,8 @@ class Changes:
         casts = [f"{p}::{duckdb_type(schema.field(c).type)} AS {quoted(c)}" for p, c in zip(places, targets, strict=True)]
         cast = f"SELECT {', '.join(casts)} FROM ({query}\n) AS given({', '.join(places)})"
         with spooled(asking.stream(cast)) as (stream, origin):
-            commit = folder.append(stream)
+            info = self._catalog.table(name)
+            commit = gate(self._catalog, asking.identity, info, folder).write(stream, folder.append)
         self._note(asking, folder, commit, origin)
         return commit
 

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
 
 from boathouse import clock
-from boathouse.catalog import Source, TableSpec
+from boathouse.catalog import Source, TableSpec, declared
 from boathouse.lake import Origin, schema_of
 from boathouse.server.auth import Caller, Served, check_auditor
 from boathouse.server.paging import After, Limit, lead_on
@@ -38,6 +38,8 @@ class NewTable(BaseModel):
     properties: dict[str, str] = {}
     exists_ok: bool = False
     location: str | None = None
+    expectations: dict[str, Any] = {}
+    freshness: float | None = None
 
 
 class Opening(BaseModel):
@@ -115,7 +117,8 @@ def create_table(body: NewTable, who: Caller, platform: Served) -> dict[str, Any
         name=body.name, schema=schema, primary_keys=tuple(body.primary_keys), event_time=body.event_time,
         known_time=body.known_time, partition_by=tuple(body.partition_by), description=body.description,
         tags=body.tags, column_comments=body.column_comments, constraints=body.constraints, properties=body.properties,
-        location=body.location,
+        location=body.location, expectations=declared(body.expectations, schema, body.name) if body.expectations else {},
+        freshness=body.freshness,
     )  # fmt: skip
     return platform.catalog.create_table(who, spec, exists_ok=body.exists_ok).to_dict()
 
@@ -129,12 +132,16 @@ def table(name: str, who: Caller, platform: Served) -> dict[str, Any]:
     if info.view is not None:
         return {**info.to_dict(), "version": None}
     folder = platform.catalog.folder(info)
-    return {**info.to_dict(), "version": folder.version(), "properties": folder.properties()}
+    return {**info.to_dict(), "version": folder.version(), "properties": folder.properties(),
+            "checks": platform.catalog.quarantine.results(name) if info.expectations else []}  # fmt: skip
 
 
 @router.patch("/tables/{name}")
 def alter_table(name: str, body: dict[str, Any], who: Caller, platform: Served, force: bool = False) -> dict[str, Any]:
-    """Change description, tags, masks or row filter; `force` changes columns that are in use."""
+    """Change description, tags, masks, row filter, expectations or freshness; `force` changes columns that are in use."""
+    if body.get("expectations"):
+        platform.access.authorize(who, "MANAGE", "table", name)
+        body = {**body, "expectations": declared(body["expectations"], platform.catalog.folder(name).schema(), name)}
     return platform.catalog.describe(who, name, body, force).to_dict()
 
 

@@ -1,0 +1,164 @@
+"""What a table expects of its rows: counted, kept aside or refused, by whichever way they come."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from boathouse.cli.expectations import print_expectations
+from boathouse.client import Lake
+from boathouse.errors import Conflict, ExpectationsFailed, InvalidInput
+from boathouse.feature_engineering import FeatureEngineeringClient
+from boathouse.feature_engineering.discovery import freshness
+
+COLD = [{"id": 1, "temp": 10.0}, {"id": 2, "temp": -99.0}, {"id": 3, "temp": None}]
+
+
+@pytest.fixture(scope="module")
+def fe(lake: Lake) -> FeatureEngineeringClient:
+    return FeatureEngineeringClient(context=lake)
+
+
+def make(fe: FeatureEngineeringClient, name: str, action: str, **more: Any) -> None:
+    warm = {"warm": {"expr": "temp > -90", "action": action}}
+    fe.create_table(name=name, primary_keys="id", schema={"id": "bigint", "temp": "double"}, expectations=warm, **more)
+
+
+def ids(lake: Lake, name: str) -> list[int]:
+    return sorted(r["id"] for r in lake.table(name).read().to_dicts())
+
+
+def test_warn_writes_every_row_and_counts(fe: FeatureEngineeringClient, lake: Lake) -> None:
+    make(fe, "features.warned", "warn")
+    fe.write_table(name="features.warned", df=COLD)
+    assert ids(lake, "features.warned") == [1, 2, 3]
+    [check] = lake.table_info("features.warned").checks
+    assert (check["outcome"], check["rows"], check["written"], check["failed"]) == ("written", 3, 3, {"warm": 2})
+    assert not lake.table_exists("features.warned_quarantine")
+
+
+def test_drop_keeps_bad_rows_aside_and_writes_the_others(fe: FeatureEngineeringClient, lake: Lake) -> None:
+    make(fe, "features.dropped", "drop")
+    fe.write_table(name="features.dropped", df=COLD)
+    assert ids(lake, "features.dropped") == [1]
+    aside = sorted(lake.table("features.dropped_quarantine").read().to_dicts(), key=lambda r: r["id"])
+    assert [(r["id"], r["temp"], r["_failed"]) for r in aside] == [(2, -99.0, ["warm"]), (3, None, ["warm"])]
+    assert datetime.now(UTC) - aside[0]["_quarantined_at"] < timedelta(hours=1)
+
+
+def test_fail_writes_nothing_and_says_where_the_batch_is(fe: FeatureEngineeringClient, lake: Lake) -> None:
+    make(fe, "features.refused", "fail")
+    for _ in range(2):
+        with pytest.raises(ExpectationsFailed, match=r"warm \(2 rows\) of 3 rows .*features\.refused_quarantine") as raised:
+            fe.write_table(name="features.refused", df=COLD)
+    assert raised.value.details["failed"] == {"warm": 2}
+    assert ids(lake, "features.refused") == []
+    rows = lake.sql("select id, _failed from features.refused_quarantine order by id").to_dicts()
+    assert rows == [{"id": 1, "_failed": []}, {"id": 2, "_failed": ["warm"]}, {"id": 3, "_failed": ["warm"]}]
+    assert [c["outcome"] for c in lake.table_info("features.refused").checks] == ["refused", "refused"]
+
+
+def test_appends_overwrites_and_sql_are_asked_too(lake: Lake) -> None:
+    lake.create_table("raw.asked", {"id": "bigint"}, expectations={"positive": {"expr": "id > 0", "action": "drop"}})
+    lake.table("raw.asked").append([{"id": 1}, {"id": -1}])
+    lake.sql("insert into raw.asked values (2), (-2)")
+    assert ids(lake, "raw.asked") == [1, 2]
+    lake.table("raw.asked").overwrite([{"id": 3}, {"id": -3}])
+    assert (ids(lake, "raw.asked"), ids(lake, "raw.asked_quarantine")) == ([3], [-3, -2, -1])
+
+
+def test_a_stream_leaves_each_row_once_in_one_of_the_two(fe: FeatureEngineeringClient, lake: Lake, tmp_path: Path) -> None:
+    lake.create_table("raw.readings", COLD)
+    make(fe, "features.followed", "drop")
+
+    def follow() -> None:
+        query = fe.write_table(name="features.followed", df=lake.table("raw.readings").stream(),
+                               checkpoint_location=str(tmp_path), trigger={"availableNow": True})  # fmt: skip
+        assert query is not None
+        assert query.awaitTermination(60)
+
+    follow()
+    lake.table("raw.readings").append([{"id": 4, "temp": -100.0}])
+    follow()
+    version = lake.table("features.followed").version
+    follow()
+    assert (ids(lake, "features.followed"), ids(lake, "features.followed_quarantine")) == ([1], [2, 3, 4])
+    assert lake.table("features.followed").version == version
+
+
+def test_what_was_kept_aside_before_a_crash_is_kept_once(lake: Lake) -> None:
+    lake.create_table("raw.killed", {"id": "bigint"}, expectations={"positive": {"expr": "id > 0", "action": "drop"}})
+    table = lake.table("raw.killed")
+    whole = table._folder.append
+    table._folder.append = lambda *_: (_ for _ in ()).throw(KeyboardInterrupt)  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        table.append([{"id": 1}, {"id": -1}], transaction=("stream", 5))
+    table._folder.append = whole  # type: ignore[method-assign]
+    for _ in range(2):  # more came meanwhile, and the second time it was written
+        table.append([{"id": 1}, {"id": -1}, {"id": -2}], transaction=("stream", 8))
+    assert (ids(lake, "raw.killed"), ids(lake, "raw.killed_quarantine")) == ([1], [-2, -1])
+
+
+def test_expectations_are_set_and_removed(lake: Lake) -> None:
+    lake.create_table("raw.changed", {"id": "bigint"})
+    lake.set_expectations("raw.changed", {"positive": "id > 0", "small": {"expr": "id < 9", "action": "fail"}})
+    left = lake.remove_expectation("raw.changed", "small").expectations
+    assert left == {"positive": {"expr": "id > 0", "action": "warn"}}
+    with pytest.raises(InvalidInput, match="no expectation 'small'; it has positive"):
+        lake.remove_expectation("raw.changed", "small")
+
+
+@pytest.mark.parametrize("said", [
+    {"expr": "nothing > 1"}, {"expr": "id >"}, {"expr": "(select count(*) from raw.changed) > 1"}, {"action": "drop"},
+    {"expr": "getenv('HOME') = id"}, {"expr": "id > 0", "action": "explode"}, {"expr": "id > 0", "level": 1}, 7,
+])  # fmt: skip
+def test_an_expectation_that_cannot_be_asked_makes_no_table(lake: Lake, said: Any) -> None:
+    with pytest.raises(InvalidInput, match=r"raw\.never.*odd"):
+        lake.create_table("raw.never", {"id": "bigint"}, expectations={"odd": said})
+    assert not lake.table_exists("raw.never")
+
+
+def test_a_table_that_has_the_quarantines_name_is_not_touched(lake: Lake) -> None:
+    lake.create_table("raw.mine_quarantine", [{"id": 7}])
+    lake.create_table("raw.mine", {"id": "bigint"}, expectations={"positive": {"expr": "id > 0", "action": "drop"}})
+    with pytest.raises(Conflict, match=r"raw\.mine_quarantine"):
+        lake.table("raw.mine").append([{"id": -1}])
+    assert (ids(lake, "raw.mine"), ids(lake, "raw.mine_quarantine")) == ([], [7])
+
+
+def test_a_quarantine_has_the_grants_and_masks_of_its_table_and_goes_with_it(fe: FeatureEngineeringClient, lake: Lake) -> None:
+    make(fe, "features.guarded", "drop")
+    kept = "features.guarded_quarantine"
+
+    def change(verb: str, privilege: str) -> set[tuple[str, str]]:
+        body = {"principal": "business-analysts", "privilege": privilege, "kind": "table"}
+        lake.call("POST", f"/api/v1/grants{verb}", {**body, "securable": lake.complete("features.guarded")})
+        rows = lake.call("GET", f"/api/v1/grants?kind=table&name={lake.complete(kept)}")
+        return {(r["principal"], r["privilege"]) for r in rows}
+
+    change("", "SELECT")
+    fe.write_table(name="features.guarded", df=COLD)
+    assert change("", "MODIFY") == {("business-analysts", "SELECT"), ("business-analysts", "MODIFY")}
+    assert change("/revoke", "SELECT") == {("business-analysts", "MODIFY")}
+    lake.describe_table("features.guarded", masks={"temp": "0.0"})
+    assert {r["temp"] for r in lake.table(kept).read().to_dicts()} == {0.0}
+    fe.write_table(name="features.guarded", df=[{"id": 8, "temp": -95.0}])
+    assert ids(lake, kept) == [2, 3, 8]
+    lake.drop_table("features.guarded")
+    assert not lake.table_exists(kept)
+
+
+def test_show_prints_expectations_counts_and_freshness(fe: FeatureEngineeringClient, lake: Lake,
+                                                       capsys: pytest.CaptureFixture[str]) -> None:  # fmt: skip
+    schema = {"id": "bigint", "at": "timestamp"}
+    fe.create_table(name="features.fresh", primary_keys=["id", "at"], timeseries_column="at", schema=schema,
+                    freshness=timedelta(days=1), expectations={"positive": "id > 0"})  # fmt: skip
+    fe.write_table(name="features.fresh", df=[{"id": -1, "at": datetime.now(UTC) - timedelta(days=2)}])
+    assert freshness(lake, lake.table_info("features.fresh"))["state"] == "late"
+    fe.write_table(name="features.fresh", df=[{"id": 1, "at": datetime.now(UTC)}])
+    info = lake.table_info("features.fresh")
+    assert freshness(lake, info)["state"] == "ok"
+    assert [c["failed"]["positive"] for c in info.checks] == [0, 1]
+    print_expectations(info)
+    assert "positive: 1" in capsys.readouterr().out
