@@ -5,16 +5,19 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from boathouse.client import Lake
-from boathouse.errors import AlreadyExists, InvalidInput, NotFound
+from boathouse.errors import AlreadyExists, Conflict, InvalidInput, NotFound
 from boathouse.feature_engineering import (
+    Aggregation,
     AggregationFunction,
     DeltaTableSource,
     Feature,
+    FeatureAggregations,
     FeatureEngineeringClient,
+    FeatureLookup,
     OfflineStoreConfig,
     RollingWindow,
 )
-from boathouse.feature_engineering.entities import Count, KafkaSource, Sum
+from boathouse.feature_engineering.entities import Count, KafkaSource, Max, Sum
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -90,3 +93,45 @@ def test_what_cannot_be_done_is_named() -> None:
         KafkaSource(name="clicks")
     with pytest.raises(InvalidInput, match="timeseries_column"):
         Feature(source=spent().source, entity="user", function=AggregationFunction(Count()))
+
+
+def aggregations(**more: object) -> FeatureAggregations:
+    given = [
+        Aggregation(function="sum", time_window=3 * HOUR, column="amount", output_column="spent_3h"),
+        Aggregation(function="count", time_window=6 * HOUR, output_column="odd", filter_condition="amount % 2 = 1"),
+        Aggregation(function=Max(input="amount"), time_window=RollingWindow(window_duration=HOUR, delay=HOUR), column="amount"),
+    ]
+    return FeatureAggregations(source_table="shop.orders", lookup_key="user", timestamp_key="at", granularity=2 * HOUR,
+                               start_time=START + HOUR, aggregations=given, **more)  # fmt: skip
+
+
+def test_aggregations_change_at_the_steps_of_their_grid(fe: FeatureEngineeringClient) -> None:
+    spine = [{"user": "ann", "at": START + hours * HOUR} for hours in (3, 4, 5)]
+    made = fe.create_training_set(df=spine, feature_lookups=[aggregations()], label=None).load_df().to_dicts()
+    assert [(r["spent_3h"], r["odd"], r["amount_max_sliding_1h_2h"]) for r in made] == [(3, 1, 1), (3, 1, 1), (9, 2, 3)]
+    ended = fe.create_training_set(df=spine, features=[aggregations(end_time=START + 2 * HOUR)], label=None)
+    assert [r["spent_3h"] for r in ended.load_df().to_dicts()] == [1, 1, None]
+
+
+def test_aggregations_are_kept_and_looked_up(fe: FeatureEngineeringClient, lake: Lake) -> None:
+    config = OfflineStoreConfig(schema_name="shop", table_name_prefix="grid")
+    kept = fe.materialize_features(features=[aggregations()], offline_config=config)
+    assert {k.table_name for k in kept} == {"dev.shop.grid_orders_by_user"}
+    spine = [{"user": "ann", "at": START + hours * HOUR} for hours in (3, 4, 5)]
+    lookup = FeatureLookup("shop.grid_orders_by_user", "user", timestamp_lookup_key="at")
+    found = fe.create_training_set(df=spine, feature_lookups=[lookup], label=None).load_df().to_dicts()
+    assert [(r["spent_3h"], r["odd"]) for r in found] == [(3, 1), (3, 1), (9, 2)]
+    with pytest.raises(InvalidInput, match="FeatureLookup"):
+        fe.create_training_set(df=spine, feature_lookups=[lookup, aggregations()], label=None)
+    with pytest.raises(InvalidInput, match="table_name_prefix"):
+        fe.materialize_features(features=[aggregations(end_time=START + HOUR)], offline_config=config)
+
+
+def test_a_backfill_is_known_to_later_processes(fe: FeatureEngineeringClient, lake: Lake) -> None:
+    fe.materialize_features(features=[spent("again_2h")], offline_config=OfflineStoreConfig("dev", "shop", "again"))
+    made = fe.backfill_features(features=[spent("again_2h")], start_time=START, end_time=START + 3 * HOUR)
+    assert FeatureEngineeringClient(context=lake).get_backfill(made.backfill_id) == made
+    with pytest.raises(NotFound, match="no backfill"):
+        fe.get_backfill("gone")
+    with pytest.raises(Conflict, match="ended"):
+        fe.cancel_backfill(made.backfill_id)

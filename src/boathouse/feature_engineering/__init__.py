@@ -11,6 +11,7 @@ from boathouse.feature_engineering.declared import (
     TableTrigger,
 )
 from boathouse.feature_engineering.entities import (
+    Aggregation,
     AggregationFunction,
     ApproxCountDistinct,
     ApproxPercentile,
@@ -22,6 +23,7 @@ from boathouse.feature_engineering.entities import (
     DeltaTableSource,
     EndpointCoreConfig,
     Feature,
+    FeatureAggregations,
     FeatureServingEndpoint,
     FeatureViewSource,
     First,
@@ -54,6 +56,7 @@ from boathouse.features import FeatureFunction, FeatureLookup, FeatureSpec, Feat
 from boathouse.training import TrainingSet
 
 __all__ = [
+    "Aggregation",
     "AggregationFunction",
     "ApproxCountDistinct",
     "ApproxPercentile",
@@ -67,6 +70,7 @@ __all__ = [
     "DeltaTableSource",
     "EndpointCoreConfig",
     "Feature",
+    "FeatureAggregations",
     "FeatureEngineeringClient",
     "FeatureFunction",
     "FeatureLookup",

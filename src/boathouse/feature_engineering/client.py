@@ -18,7 +18,7 @@ from boathouse.feature_engineering.scored import scored, typed
 from boathouse.feature_engineering.skew import online_skew, served_skew
 from boathouse.feature_engineering.streaming import StreamingQuery
 from boathouse.features import FeatureFunction, FeatureLookup, FeatureSpecInfo, LeakReport, SkewReport
-from boathouse.features.declared import Feature
+from boathouse.features.declared import Feature, FeatureAggregations, expanded
 from boathouse.lake import Frame, Relation
 from boathouse.scoring import load
 from boathouse.serving import log_predictions
@@ -143,23 +143,29 @@ class FeatureEngineeringClient(DeclaredFeatures):
         tags = {k: v for k, v in self._context.table_info(name).tags.items() if k != key}
         self._context.describe_table(name, tags=tags)
 
-    def create_training_set(self, *, df: Frame, feature_lookups: Sequence[FeatureLookup | FeatureFunction] | None = None,
-                            feature_spec: str | None = None, features: Sequence[Feature] | None = None,
+    def create_training_set(self, *, df: Frame,
+                            feature_lookups: Sequence[FeatureLookup | FeatureFunction | FeatureAggregations] | None = None,
+                            feature_spec: str | None = None, features: Sequence[Feature | FeatureAggregations] | None = None,
                             label: str | Sequence[str] | None, exclude_columns: Sequence[str] = (),
                             **_options: Any) -> TrainingSet:  # fmt: skip
         """Examples with the features that were known at each row's time.
 
         What to look up is given as lookups and functions, as the name of a registered feature spec, or as
-        declared `features`, which are computed from their sources.
+        declared `features` and aggregations, which are computed from their sources.
         Raises InvalidInput for a lookup key that is no column, NotFound for an unknown table or feature,
         DuplicateKey when a feature table holds one key, event time and known time twice.
         """
         if sum(given is not None for given in (feature_lookups, feature_spec, features)) > 1:
             raise InvalidInput("give one of feature_lookups, feature_spec and features")
-        if features is not None:
-            return materialized.training_set(self._context, df, features, label, exclude_columns)
+        aggregated = [f for f in feature_lookups or () if isinstance(f, FeatureAggregations)]
+        looked_up = [f for f in feature_lookups or () if not isinstance(f, FeatureAggregations)]
+        if aggregated and looked_up:
+            raise InvalidInput("FeatureAggregations stand beside no lookups: keep them with materialize_features, and look that "
+                               "table up with a FeatureLookup")  # fmt: skip
+        if features is not None or aggregated:
+            return materialized.training_set(self._context, df, expanded(features or aggregated), label, exclude_columns)
         if feature_spec is None:
-            return make_training_set(self._context, df, list(feature_lookups or ()), label, exclude_columns)
+            return make_training_set(self._context, df, looked_up, label, exclude_columns)
         asked, excluded = serving.features_of(self._context, feature_spec)
         return make_training_set(self._context, df, asked, label, [*excluded, *exclude_columns])
 

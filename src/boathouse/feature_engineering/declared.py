@@ -3,7 +3,7 @@
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 from uuid import uuid4
@@ -12,7 +12,18 @@ from boathouse import clock
 from boathouse.context import Context
 from boathouse.errors import Conflict, InvalidInput, NotFound
 from boathouse.feature_engineering import materialized
-from boathouse.features.declared import Feature, Source, backfill, computed, create, refresh, standing
+from boathouse.features.declared import (
+    Feature,
+    FeatureAggregations,
+    Source,
+    backfill,
+    computed,
+    create,
+    expanded,
+    grouped,
+    refresh,
+    standing,
+)
 from boathouse.lake import Relation
 
 
@@ -82,6 +93,16 @@ class Backfill:
     rows: int
     state: Literal["SUCCEEDED"] = "SUCCEEDED"
 
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON."""
+        return {**asdict(self), "start_time": self.start_time.isoformat(), "end_time": self.end_time.isoformat()}
+
+    @classmethod
+    def from_dict(cls, body: dict[str, Any]) -> "Backfill":
+        """From `to_dict`."""
+        times = {name: datetime.fromisoformat(body[name]) for name in ("start_time", "end_time")}
+        return cls(**{**body, **times})
+
 
 class DeclaredFeatures(ABC):
     """Methods of the client; see FeatureEngineeringClient."""
@@ -118,14 +139,15 @@ class DeclaredFeatures(ABC):
         name = self._context.complete(full_name)
         self._context.call("DELETE", f"/api/v1/declared-features/{name}?force={str(force).lower()}")
 
-    def compute_features(self, features: Sequence[Feature]) -> Relation:
+    def compute_features(self, features: Sequence[Feature | FeatureAggregations]) -> Relation:
         """The features of one source and entity, at every moment up to now at which one changes: to look at, nothing is kept."""
-        groups = materialized.split(features)
+        groups = materialized.split(expanded(features))
         if len(groups) != 1:
             raise InvalidInput("compute_features takes features of one source, entity and time at a time")
         return computed(self._context, groups[0], clock.now())
 
-    def materialize_features(self, *, features: Sequence[Feature], offline_config: OfflineStoreConfig | None = None,
+    def materialize_features(self, *, features: Sequence[Feature | FeatureAggregations],
+                             offline_config: OfflineStoreConfig | None = None,
                              online_config: OnlineStoreConfig | None = None,
                              trigger: CronSchedule | TableTrigger | None = None, tags: dict[str, str] | None = None,
                              **_options: Any) -> list[MaterializedFeature]:  # fmt: skip
@@ -138,7 +160,7 @@ class DeclaredFeatures(ABC):
             warnings.warn("materialize_features starts no schedule: give the trigger to a job that runs "
                           "`boathouse features materialize`", UserWarning, stacklevel=2)  # fmt: skip
         config, found = offline_config or OfflineStoreConfig(), list[MaterializedFeature]()
-        for group in materialized.split(features):
+        for group in materialized.split(expanded(features)):
             parts = (config.catalog_name, config.schema_name, materialized.group_name(group, config.table_name_prefix))
             found += self._materialize(".".join(p for p in parts if p), group, tags or {}, online_config is not None)
         return found
@@ -163,36 +185,43 @@ class DeclaredFeatures(ABC):
         if left:
             self._materialize(info.name, left, {k: v for k, v in info.tags.items() if k != materialized.TAG}, False)
 
-    def backfill_features(self, *, features: Sequence[Feature], start_time: datetime, end_time: datetime) -> Backfill:
+    def backfill_features(self, *, features: Sequence[Feature | FeatureAggregations], start_time: datetime,
+                          end_time: datetime) -> Backfill:  # fmt: skip
         """Compute the rows of [start_time, end_time) again, here and now. Raises NotFound when no table keeps them."""
-        wanted = {f.name for f in features}
+        wanted = {f.name for f in expanded(features)}
         kept = [(i, inside) for i, inside in materialized.kept_tables(self._context) if wanted & {f.name for f in inside}]
         if not kept:
             raise NotFound(f"{', '.join(sorted(wanted))} is kept in no table; call materialize_features first")
         start, end = (m if m.tzinfo else m.replace(tzinfo=UTC) for m in (start_time, end_time))
         rows = sum(backfill(self._context, info.name, inside, start, end).rows for info, inside in kept)
         made = Backfill(uuid4().hex[:12], [info.name for info, _ in kept], start, end, rows)
-        _backfills[made.backfill_id] = made
+        for info, _ in kept:
+            materialized.note_backfill(self._context, info.name, made.to_dict())
         return made
 
     def get_backfill(self, backfill_id: str) -> Backfill:
-        """A backfill of this process. Raises NotFound."""
-        if backfill_id not in _backfills:
-            raise NotFound(f"this process has run no backfill {backfill_id}")
-        return _backfills[backfill_id]
+        """One of the newest twenty of a table, whatever process ran it. Raises NotFound."""
+        found = (noted for info, _ in materialized.kept_tables(self._context) for noted in materialized.backfills_of(info))
+        for noted in found:
+            if noted["backfill_id"] == backfill_id:
+                return Backfill.from_dict(noted)
+        raise NotFound(f"{self._context.environment} knows no backfill {backfill_id!r}; each table keeps its newest twenty")
 
     def wait_for_backfill(self, backfill_id: str, **_options: Any) -> Backfill:
         """The backfill, which has ended: `backfill_features` waits for it."""
         return self.get_backfill(backfill_id)
 
     def cancel_backfill(self, backfill_id: str) -> None:
-        """Raises Conflict: a backfill that has an id has ended."""
+        """Raises Conflict: a backfill runs in its caller, commits each table at once, and has its id when it has ended."""
         raise Conflict(f"the backfill {self.get_backfill(backfill_id).backfill_id} has ended already")
 
     def _materialize(self, table: str, group: list[Feature], tags: dict[str, str], online: bool) -> list[MaterializedFeature]:
         if self._context.table_exists(table):
             info = self._context.table_info(table)
             known = {f.name: f for f in materialized.features_in(info)}
+            if len(grouped([*known.values(), *group])) > 1:
+                raise InvalidInput(f"{info.name} keeps features of another source, entity or time; give the others a "
+                                   "table_name_prefix of their own")  # fmt: skip
             changed = [f.name for f in group if f.name in known and not materialized.same(f, known[f.name])]
             if changed:
                 raise InvalidInput(f"{info.name} keeps a {changed[0]!r} that is declared otherwise; drop that table, or rename")
@@ -212,6 +241,3 @@ class DeclaredFeatures(ABC):
     @abstractmethod
     def publish_table(self, *, source_table_name: str) -> Any:
         """Copy a table's newest rows into the online store."""
-
-
-_backfills: dict[str, Backfill] = {}

@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from boathouse.catalog import TableInfo
 from boathouse.context import Context
@@ -24,6 +25,8 @@ from boathouse.lake import Frame, batches, normalised, origin_of, tagged
 from boathouse.training import TrainingSet, relations_of, table_facts
 
 TAG = "boathouse.declared_features"
+_BACKFILLS = "boathouse.backfills"
+_REMEMBERED = 20
 
 
 def kept_tables(context: Context) -> list[tuple[TableInfo, list[Feature]]]:
@@ -47,6 +50,19 @@ def refresh_table(context: Context, name: str, full: bool = False) -> Refreshed:
 def backfill_table(context: Context, name: str, start: datetime, end: datetime) -> Refreshed:
     """Compute the rows of [start, end) again. Raises NotFound for a table that keeps no declared features."""
     return backfill(context, name, features_in(context.table_info(name)), start, end)
+
+
+def backfills_of(info: TableInfo) -> list[dict[str, Any]]:
+    """The newest backfills of a table, newest last, as JSON."""
+    found: list[dict[str, Any]] = json.loads(info.tags.get(_BACKFILLS, "[]"))
+    return found
+
+
+def note_backfill(context: Context, table: str, done: dict[str, Any]) -> None:
+    """Remember a backfill with the table that it filled."""
+    info = context.table_info(table)
+    newest = [*backfills_of(info), done][-_REMEMBERED:]
+    context.describe_table(table, tags={**info.tags, _BACKFILLS: json.dumps(newest)})
 
 
 def training_set(context: Context, df: Frame, features: Sequence[Feature], label: str | Sequence[str] | None,

@@ -1,6 +1,7 @@
 """The published client's value classes, under the names of its modules."""
 
 from boathouse.feature_engineering.entities.declared import (
+    Aggregation,
     AggregationFunction,
     ApproxCountDistinct,
     ApproxPercentile,
@@ -10,6 +11,7 @@ from boathouse.feature_engineering.entities.declared import (
     DataFrameSource,
     DeltaTableSource,
     Feature,
+    FeatureAggregations,
     FeatureViewSource,
     First,
     FirstDistinct,
@@ -43,6 +45,7 @@ from boathouse.feature_engineering.entities.feature_serving_endpoint import (
 from boathouse.features import FeatureFunction, FeatureLookup, FeatureSpecInfo
 
 __all__ = [
+    "Aggregation",
     "AggregationFunction",
     "ApproxCountDistinct",
     "ApproxPercentile",
@@ -54,6 +57,7 @@ __all__ = [
     "DeltaTableSource",
     "EndpointCoreConfig",
     "Feature",
+    "FeatureAggregations",
     "FeatureFunction",
     "FeatureLookup",
     "FeatureServingEndpoint",

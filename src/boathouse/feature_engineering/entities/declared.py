@@ -1,10 +1,12 @@
 """The published names of declared features."""
 
 from boathouse.features.declared import (
+    Aggregation,
     AggregationFunction,
     DataFrameSource,
     DeltaTableSource,
     Feature,
+    FeatureAggregations,
     RequestSource,
     SourceLateness,
 )
@@ -32,6 +34,7 @@ from boathouse.features.declared.sources import FeatureViewSource, KafkaSource, 
 from boathouse.features.declared.windows import RollingWindow, SawtoothWindow, SlidingWindow, TumblingWindow
 
 __all__ = [
+    "Aggregation",
     "AggregationFunction",
     "ApproxCountDistinct",
     "ApproxPercentile",
@@ -41,6 +44,7 @@ __all__ = [
     "DataFrameSource",
     "DeltaTableSource",
     "Feature",
+    "FeatureAggregations",
     "FeatureViewSource",
     "First",
     "FirstDistinct",

@@ -1,5 +1,6 @@
 """Declared features: windows, operators, sources, what computes them, and tables that keep them."""
 
+from boathouse.features.declared.aggregations import Aggregation, FeatureAggregations, expanded
 from boathouse.features.declared.completion import complete_declared
 from boathouse.features.declared.compute import check_names, complete_sql
 from boathouse.features.declared.feature import AggregationFunction, Feature
@@ -8,10 +9,12 @@ from boathouse.features.declared.reading import grouped
 from boathouse.features.declared.sources import DataFrameSource, DeltaTableSource, RequestSource, Source, SourceLateness
 
 __all__ = [
+    "Aggregation",
     "AggregationFunction",
     "DataFrameSource",
     "DeltaTableSource",
     "Feature",
+    "FeatureAggregations",
     "Refreshed",
     "RequestSource",
     "Source",
@@ -22,6 +25,7 @@ __all__ = [
     "complete_sql",
     "computed",
     "create",
+    "expanded",
     "grouped",
     "refresh",
     "standing",
