@@ -89,17 +89,19 @@ def test(
     integration: bool = typer.Option(False, "--integration", help="integration tests only"),
     target: str = typer.Option("staging", "-t", "--target"),
     branch: str = typer.Option("", help="branch for the integration tests; default: the one checked out"),
+    junit: Path | None = typer.Option(None, "--junit", metavar="DIR", help="write unit.xml and integration.xml there"),
 ) -> None:
     """What CI runs: unit tests here, then integration tests of the committed code in a throw-away place of staging."""
     bundle = _bundle(target)
     if unit or not integration:
         words = [sys.executable, "-m", "boathouse.client.task", "builtin", "unit-tests", bundle.tests.unit]
+        words += [str(junit.absolute() / "unit.xml")] if junit else []
         if subprocess.run(words, check=False).returncode:
             raise RunFailed("the unit tests did not pass")
     if integration or not unit:
         with connected() as lake:
             request = _open(lake, bundle.name, branch or _branch(), "boathouse test")
-            _follow(lake, request)
+            _follow(lake, request, junit)
 
 
 @requests.command("open")
@@ -276,10 +278,14 @@ def _seed_main(repository: Path) -> None:
         push(Path.cwd(), repository, "refs/heads/main:refs/heads/main")
 
 
-def _follow(lake: "Lake", request: Any) -> None:
+def _follow(lake: "Lake", request: Any, junit: Path | None = None) -> None:
     run_id = next(c["run"] for c in request["checks"].values() if c.get("run"))
     for key, line in lake.jobs.follow(run_id):
         print(f"{key} | {line}", flush=True)
     run = lake.jobs.get(run_id)
+    report = next((t["results"]["junit"] for t in run["tasks"] if "junit" in t["results"]), None)
+    if junit and report:
+        junit.mkdir(parents=True, exist_ok=True)
+        (junit / "integration.xml").write_text(report)
     if run["state"] != "SUCCESS":
         raise RunFailed(f"the tests of merge request {request['id']} did not pass: {run['reason']}")

@@ -2,7 +2,9 @@
 
 import os
 import sys
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from boathouse.client.lake import Lake
@@ -35,28 +37,37 @@ def refresh_monitor(lake: Lake, name: str, as_of: str = "") -> None:
         print(f"alert {alert['name']}: {verdict['state']}: {verdict['reason']}")
 
 
-def integration_tests(_lake: Lake, path: str) -> None:
-    """The project's integration tests, against this run's throw-away schemas."""
-    _pytest(path)
+def integration_tests(lake: Lake, path: str) -> None:
+    """The project's integration tests, against this run's throw-away schemas. The run keeps their report, as JUnit XML."""
+    run, task = os.environ["BOATHOUSE_RUN_ID"], os.environ["BOATHOUSE_TASK"]
+    with tempfile.TemporaryDirectory() as scratch:
+        report = Path(scratch, "junit.xml")
+        try:
+            _pytest(path, report)
+        finally:
+            if report.exists():
+                kept = {"task": task, "key": "junit", "value": report.read_text()}
+                lake.call("POST", f"/api/v1/runs/{run}/results", kept)
 
 
-def unit_tests(path: str) -> None:
-    """The project's unit tests: no token, no address, nothing of the platform."""
+def unit_tests(path: str, junit: Path | None = None) -> None:
+    """The project's unit tests: no token, no address, nothing of the platform. Their report goes to `junit`."""
     for name in [n for n in os.environ if n.startswith("BOATHOUSE_")]:
         if name == "BOATHOUSE_TOKEN_FD":
             os.close(int(os.environ[name]))
         del os.environ[name]
-    _pytest(path)
+    _pytest(path, junit)
 
 
-def _pytest(path: str) -> None:
+def _pytest(path: str, junit: Path | None) -> None:
     try:
         import pytest
     except ModuleNotFoundError as error:
         raise RunFailed("tests need pytest: run `pip install pytest`") from error
     sys.path.insert(0, os.getcwd())
     quiet = ["-W", "ignore::pytest.PytestAssertRewriteWarning"]  # plugins of what this process imported already
-    code = pytest.main(["-q", "-p", "no:cacheprovider", *quiet, "--rootdir", os.getcwd(), path])
+    report = [f"--junit-xml={junit}"] if junit else []
+    code = pytest.main(["-q", "-p", "no:cacheprovider", *quiet, *report, "--rootdir", os.getcwd(), path])
     if code != 0:
         raise RunFailed(f"tests in {path} did not pass (pytest exit code {int(code)})")
 

@@ -36,7 +36,7 @@ def main(arguments: list[str]) -> int:
     """Run what the words after the module name say; the exit code."""
     kind, what, *rest = arguments
     if (kind, what) == ("builtin", "unit-tests"):
-        return _isolated(rest[0])
+        return _isolated(*rest)
     lake = connect()
     try:
         _RUN[kind](lake, what, rest)
@@ -48,11 +48,11 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def _isolated(path: str) -> int:
+def _isolated(path: str, junit: str = "") -> int:
     from boathouse.client.builtin import unit_tests
 
     try:
-        unit_tests(path)
+        unit_tests(path, Path(junit) if junit else None)
     except BoathouseError as error:
         print(f"{error.error_code}: {error}", file=sys.stderr)
         return 1
