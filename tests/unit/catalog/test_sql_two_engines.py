@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 import sqlglot
 from deltalake import DeltaTable, QueryBuilder, write_deltalake
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from boathouse.catalog.sql.datafusion import Columns, NotAlike, condition, value
@@ -85,6 +85,7 @@ def reader() -> Any:
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(written=conditions())
+@example(written="(n = 1 AND 1 = n)")
 def test_the_same_rows_are_chosen(table: DeltaTable, reader: Any, written: str) -> None:
     tree = sqlglot.parse_one(written, dialect="duckdb")
     try:
