@@ -52,7 +52,7 @@ bench: $(STAMP)  ## the figures of benchmarks/, with ratios
 	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
 
 lock: $(STAMP)  ## write the locks anew
-	UV_SYSTEM_CERTS=1 $(BIN)/uv pip compile pyproject.toml --extra demo --extra postgres --extra redis --extra s3 --group dev --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header --quiet --output-file requirements.lock
+	UV_SYSTEM_CERTS=1 $(BIN)/uv pip compile pyproject.toml --extra demo --extra postgres --extra redis --extra s3 --extra notebooks --group dev --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header --quiet --output-file requirements.lock
 	UV_SYSTEM_CERTS=1 $(BIN)/uv pip compile --group emulators --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header --quiet --output-file requirements-emulators.lock
 	UV_SYSTEM_CERTS=1 $(BIN)/uv pip compile tests/compat/requirements.in --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header --quiet --output-file tests/compat/requirements.lock
 	echo "uv" | UV_SYSTEM_CERTS=1 $(BIN)/uv pip compile - --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet --output-file requirements-uv.lock
