@@ -10,7 +10,7 @@ from boathouse import context
 from boathouse.client.http import Http
 from boathouse.client.lake import Lake
 from boathouse.context import RunFacts
-from boathouse.errors import BoathouseError, InvalidInput, NotFound
+from boathouse.errors import BoathouseError, NotFound
 
 _SERVER_AWAY = 300.0
 """Seconds that a task waits for a server that is started again."""
@@ -68,9 +68,9 @@ def _file(_lake: Lake, path: str, rest: list[str]) -> None:
 
 
 def _notebook(lake: Lake, path: str, rest: list[str]) -> None:
-    if path.endswith(".ipynb"):
-        raise InvalidInput(f"{path}: .ipynb tasks are not run yet; save it as a .py notebook")
-    _file(lake, path if path.endswith(".py") else f"{path}.py", rest)
+    from boathouse.client.notebook import run_notebook
+
+    run_notebook(lake, path, rest)
 
 
 def _entry(_lake: Lake, what: str, rest: list[str]) -> None:

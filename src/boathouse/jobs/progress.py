@@ -78,10 +78,10 @@ class Progress:
         except BoathouseError as error:
             self._finish(run, "FAILED", str(error))
 
-    def log(self, run: Run, task_key: str) -> Path:
-        """Where a task's words are kept."""
+    def kept(self, run: Run, task_key: str, ending: str) -> Path:
+        """Where a file of a task is kept: what it said (`log`), its notebook (`ipynb`, `html`)."""
         executor = next((t.executor for t in run.tasks if t.task_key == task_key), None)
-        return self._executors.place(executor)[0] / run.id / f"{task_key}.log"
+        return self._executors.place(executor)[0] / run.id / f"{task_key}.{ending}"
 
     # what goes on
 

@@ -117,6 +117,13 @@ class Runner:
 
     def log(self, run: Run, task_key: str) -> Path:
         """Where a task's words are kept. Raises NotFound for a task that the run has not."""
+        return self._kept(run, task_key, "log")
+
+    def notebook(self, run: Run, task_key: str, form: str) -> Path:
+        """Where a task's executed notebook is kept, as `ipynb` or `html`. Raises NotFound for a task that the run has not."""
+        return self._kept(run, task_key, form)
+
+    def _kept(self, run: Run, task_key: str, ending: str) -> Path:
         if all(t.task_key != task_key for t in run.tasks):
             raise NotFound(f"run {run.id} has no task {task_key!r}; it has {', '.join(t.task_key for t in run.tasks)}")
-        return self._engine.progress.log(run, task_key)
+        return self._engine.progress.kept(run, task_key, ending)

@@ -1,22 +1,34 @@
 """Jobs and runs."""
 
+import os
+import tempfile
+from collections.abc import Iterator
 from datetime import datetime
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
-from fastapi.responses import Response
+from fastapi.responses import FileResponse, Response
 from pydantic import BaseModel
 
 from boathouse.clock import parse_instant
 from boathouse.environments import Resource
-from boathouse.errors import NotFound
+from boathouse.errors import InvalidInput, NotFound
 from boathouse.identity import Identity
 from boathouse.jobs import Run, next_due
 from boathouse.platform import Platform
 from boathouse.server.auth import Caller, Served
 from boathouse.server.paging import gathered, lead_on
+from boathouse.server.upload import taken_in
 
 router = APIRouter(prefix="/api/v1", tags=["jobs"])
+Form = Literal["ipynb", "html"]
+_NOTEBOOK_BYTES = 256 * 1024 * 1024
+_AS_FOREIGN = {
+    # a notebook's outputs are users' HTML: shown without scripts, forms and our cookies
+    "X-Content-Type-Options": "nosniff", "Cache-Control": "private, no-cache", "Cross-Origin-Resource-Policy": "same-origin",
+    "Content-Security-Policy": "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:",
+}  # fmt: skip
 
 
 class Submission(BaseModel):
@@ -116,6 +128,25 @@ def logs(run_id: str, task: str, who: Caller, platform: Served, offset: int = 0)
         return Response(log.read(), media_type="text/plain; charset=utf-8")
 
 
+@router.get("/runs/{run_id}/notebooks/{task}")
+def notebook(run_id: str, task: str, who: Caller, platform: Served, format: Form = "ipynb") -> Response:
+    """A task's notebook as it ran, with what its cells gave out."""
+    path = platform.runner.notebook(_seen(who, platform, run_id), task, format)
+    if not path.exists():
+        raise NotFound(f"task {task!r} of run {run_id} kept no notebook")
+    return FileResponse(path, headers=_AS_FOREIGN, media_type="text/html" if format == "html" else "application/x-ipynb+json")
+
+
+@router.put("/runs/{run_id}/notebooks/{task}")
+async def keep_notebook(run_id: str, task: str, request: Request, who: Caller, platform: Served,
+                        format: Form = "ipynb") -> dict[str, int]:  # fmt: skip
+    """Keep a task's notebook; only the run itself may."""
+    if who.run_id != run_id:
+        raise NotFound(f"only run {run_id} itself keeps its notebooks")
+    path = platform.runner.notebook(platform.runs.get(run_id), task, format)
+    return {"size": await taken_in(request.stream(), lambda pieces: _written(path, pieces))}
+
+
 @router.post("/runs/{run_id}/cancel")
 def cancel(run_id: str, who: Caller, platform: Served) -> None:
     """Kill a run; needs RUN."""
@@ -134,6 +165,20 @@ def add_result(run_id: str, body: Result, who: Caller, platform: Served) -> None
     if who.run_id != run_id:
         raise NotFound(f"only run {run_id} itself keeps its values")
     platform.runs.add_result(run_id, body.task, body.key, body.value)
+
+
+def _written(path: Path, pieces: Iterator[bytes]) -> int:
+    """Whole or not at all; the number of bytes. Raises InvalidInput for too many."""
+    size = 0
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".notebook-") as file:
+        for piece in pieces:
+            size += file.write(piece)
+            if size > _NOTEBOOK_BYTES:
+                raise InvalidInput(f"a run keeps notebooks of {_NOTEBOOK_BYTES >> 20} MiB at most: let its cells give out less")
+        file.flush()
+        path.unlink(missing_ok=True)
+        os.link(file.name, path)
+    return size
 
 
 def _seen(who: Identity, platform: Platform, run_id: str) -> Run:

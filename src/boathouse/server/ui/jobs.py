@@ -103,6 +103,7 @@ def run(run_id: str, request: Request, who: Caller, platform: Served, task: str 
     shown = task if asked else _telling(found)
     return page(
         request, who, "run.html", log=_tail(platform, found, shown), follow=not asked,
+        notebook=bool(shown) and platform.runner.notebook(found, shown, "html").exists(),
         may_run=platform.may_run(who, found), **_state(found, shown),
     )  # fmt: skip
 
