@@ -117,6 +117,8 @@ def refresh(context: Context, name: str, features: Sequence[Feature], until: dat
 
 def backfill(context: Context, name: str, features: Sequence[Feature], start: datetime, end: datetime) -> Refreshed:
     """Recompute the rows of the moments in [start, end), of every entity."""
+    if _micros(end) <= _micros(start):
+        raise InvalidInput(f"a backfill of {name} needs an end after its start, not {start} to {end}")
     target = context.table(name)
     reached = target.transaction_version(_UNTIL)
     last = _micros(end) - 1 if reached is None else min(_micros(end) - 1, reached)
