@@ -51,6 +51,7 @@ class Settings:
     openlineage_url: str | None = None
     openlineage_token: str | None = field(default=None, repr=False)
     openlineage_namespace: str = "boathouse"
+    webhook_private_addresses: str = "off"
     storage_role_arn: str | None = None
     storage_credential_lifetime: str = "30m"
     storages: Mapping[str, str] = field(default_factory=dict, hash=False)

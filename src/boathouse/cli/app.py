@@ -30,6 +30,7 @@ from boathouse.cli import (
     starter,
     tables,
     volumes,
+    webhooks,
 )
 from boathouse.cli.output import complain
 from boathouse.cli.session import options
@@ -55,7 +56,7 @@ Start with `boathouse demo`, which does all of that on real flight data.
 app = typer.Typer(help=_HELP, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
 for room in (
     starter, serve, login, code, projects, jobs, sql, data, tables, imports, volumes, locations, functions, lineage, people,
-    governance, shares, models, feature_reports, declared, monitors, demo,
+    governance, shares, models, feature_reports, declared, monitors, webhooks, demo,
 ):  # fmt: skip
     room.register(app)
 

@@ -16,3 +16,34 @@ outbox = sa.Table(
     sa.Column("last_error", sa.Text),
     sa.Index("bh_outbox_undelivered", "delivered_at", "id"),
 )  # fmt: skip
+
+webhooks = sa.Table(
+    "bh_webhooks", metadata,
+    sa.Column("id", sa.String(32), primary_key=True),
+    sa.Column("environment", sa.String(255), nullable=False),
+    sa.Column("name", sa.String(255), nullable=False),
+    sa.Column("url", sa.Text, nullable=False),
+    sa.Column("events", Json, nullable=False),
+    sa.Column("creator", sa.String(256), nullable=False),
+    sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("place", sa.Integer, nullable=False),
+    sa.Column("failing_since", sa.DateTime(timezone=True)),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("next_try", sa.DateTime(timezone=True)),
+    sa.UniqueConstraint("environment", "name"),
+)  # fmt: skip
+
+deliveries = sa.Table(
+    "bh_webhook_deliveries", metadata,
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("id", sa.String(36), nullable=False),
+    sa.Column("webhook", sa.String(32), nullable=False),
+    sa.Column("event", sa.Integer, nullable=False),
+    sa.Column("kind", sa.String(64), nullable=False),
+    sa.Column("subject", sa.String(512), nullable=False),
+    sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("attempt", sa.Integer, nullable=False),
+    sa.Column("status", sa.Integer),
+    sa.Column("error", sa.Text),
+    sa.Index("bh_webhook_deliveries_webhook", "webhook", "number"),
+)  # fmt: skip

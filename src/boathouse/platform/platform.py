@@ -37,7 +37,7 @@ from boathouse.database import Database
 from boathouse.delivery import Delivery
 from boathouse.environments import DEPLOYMENTS, ENVIRONMENTS, Deployments, Projects, Remotes, service_principal, set_up, share
 from boathouse.errors import Conflict, InvalidInput, NotFound, Unauthenticated
-from boathouse.events import Event, Outbox
+from boathouse.events import Event, Outbox, Webhooks
 from boathouse.features import FeatureSpecs, OnlineStore, RegisteredFeatures, open_online_store
 from boathouse.identity import Identities, Identity
 from boathouse.jobs import JOB_RUNS, Hooks, Run, Runner, RunRequest, Runs, Startable, Starts, TaskIdentity
@@ -98,7 +98,7 @@ class Platform:
         self.storages = storages(settings.storage, settings.storages, os.environ, settings.storage_role_arn,
                                  settings.storage_roles)  # fmt: skip
         self.storages.check(settings.span("storage_credential_lifetime"))
-        self.outbox = Outbox(self.database)
+        self.outbox, self.webhooks = self._make_events()
         self.catalog = Catalog(self.database, self.access, self.audit, self.lineage, self.outbox, self.storages,
                                settings.span("storage_credential_lifetime"), [settings.home])  # fmt: skip
         self.locations = Locations(self.catalog)
@@ -152,6 +152,10 @@ class Platform:
                                      (AUDIT, LINEAGE, JOB_RUNS, DEPLOYMENTS))
         )  # fmt: skip
 
+    def _make_events(self) -> tuple[Outbox, Webhooks]:
+        events, private = Outbox(self.database), self.settings.switch("webhook_private_addresses")
+        return events, Webhooks(self.database, events, self.home.secret("webhooks.key"), private)
+
     def _make_runner(self) -> tuple[Runner, Runs]:
         hooks = Hooks(self._identify, self._check_launch, self._submit_child, self._run_ended)
         slots = self.settings.number("parallel_tasks", 1)
@@ -181,7 +185,9 @@ class Platform:
         if self.feed:
             self.outbox.subscribe("", lambda _event: self.feed.wake() if self.feed else None)
             self.feed.start()
+        self.outbox.subscribe("", lambda _event: self.webhooks.wake())
         self.outbox.start()
+        self.webhooks.start()
         self.endpoints.start(lazily)
         if not lazily:
             self.sql.warm()
@@ -204,6 +210,7 @@ class Platform:
         self.sql.close()
         self.runner.stop()
         self.outbox.stop()
+        self.webhooks.stop()
         if self.feed:
             self.feed.stop()
         self.housekeeping.stop()

@@ -23,6 +23,7 @@ from boathouse.server.routes import (
     sql,
     table_work,
     volumes,
+    webhooks,
 )
 
 ROUTERS = (
@@ -48,4 +49,5 @@ ROUTERS = (
     operations.router,
     shares.router,
     volumes.router,
+    webhooks.router,
 )
