@@ -26,6 +26,7 @@ GROUPS = {"analyst": "business-analysts", "engineer": "data-engineers", "scienti
           "mlengineer": "ml-engineers"}  # fmt: skip
 RUN = "0123456789abcdef"
 MODEL = "prod.flights.delay"
+KEYED = TableSpec("prod.features.keyed", schema_of({"id": "bigint", "x": "double"}), primary_keys=("id",))
 JOB = {"tasks": [{"task_key": "load", "sql_task": {"query": "select 1"}}]}
 SOURCE = "def double(x):\n    return 2 * x\n"
 SPEC = ("{serialization_version: 1, input_columns: [], input_tables: [], input_functions: [], label_columns: [], "
@@ -66,7 +67,8 @@ def _data(platform: Platform) -> None:
         info = platform.catalog.create_table(who, TableSpec(name, schema_of(logged)))
         DeltaFolder(info.location, name).append(logged)
         share(platform.access, name)
-    prod = platform.service_identity("prod")
+    platform.catalog.create_table(prod := platform.service_identity("prod"), KEYED)
+    share(platform.access, KEYED.name)
     platform.volumes.create(prod, "prod.raw.files")
     platform.volumes.put(prod, "prod.raw.files", "a.txt", iter([b"a"]))
     platform.sharing.shares.create(_root(platform), "outside")
