@@ -69,7 +69,7 @@ def test_commits_after_the_row_are_counted_for_the_rows_that_were_looked_up(con:
     found = report(con, routes=commits)
     assert found.committed_after_rows == 2  # JFK and LGA at 12:00, not JFK at 13:30, and nothing matches a null
     assert [t.committed_after_rows for t in found.tables] == [None, 2, None]
-    assert found.percent == 50.0
+    assert (found.percent, found.committed_after_percent) == (25.0, 50.0)
 
 
 def test_the_advice_names_table_and_remedy(con: duckdb.DuckDBPyConnection) -> None:

@@ -101,7 +101,7 @@ class _Several(Operator):
             # the first place of each value, kept in order
             listed = f"list_transform(list_filter(list_zip({listed}, range(1, 1 + count({column}))), " \
                      f"lambda p: list_position({listed}, p[1]) = p[2]), lambda p: p[1])"  # fmt: skip
-        return f"({listed})[1:{self.n}]"
+        return f"CASE WHEN count({column}) > 0 THEN ({listed})[1:{self.n}] END"
 
 
 @dataclass(frozen=True)
