@@ -1,11 +1,10 @@
 """SQL that computes declared features: for rows of a spine, and at every moment at which they change."""
 
 from collections.abc import Sequence
-from itertools import groupby
 
 from boathouse.errors import InvalidInput
 from boathouse.features.declared.feature import Feature
-from boathouse.features.declared.operators import input_sql
+from boathouse.features.declared.operators import Over, input_sql
 from boathouse.features.declared.windows import Rule
 from boathouse.features.point_in_time import quote
 
@@ -35,25 +34,42 @@ def rows_sql(features: Sequence[Feature], relation: str) -> str:
 def values_sql(features: Sequence[Feature], probe: str, rows: str, carried: Sequence[str] = (_ROW,)) -> str:
     """The features for every row of a probe: `carried` columns, keys and moments in, `carried` and features out.
 
-    `probe` has the columns of `carried`, which together are unique, the keys and `TIME`; `rows` is of `rows_sql`.
+    `probe` has the columns of `carried`, the keys and `TIME`; `rows` is of `rows_sql`. Probe and rows go in one line by
+    time, each moment at the last microsecond that it sees, and the features are window functions over that line: the
+    cost grows with the line, not with moments times rows.
     """
-    own = ", ".join(f"p.{c}" for c in carried)
-    same = " AND ".join(f"p.{k} = r.{k}" for k in keys(features))
-    parts, joins, outputs = [], [], {}
-    ordered = sorted(enumerate(features), key=lambda item: repr(item[1].rule))
-    for number, (rule, group) in enumerate(groupby(ordered, key=lambda item: item[1].rule)):
-        members = list(group)
-        computed = ", ".join(f"{f.operator.sql(_column(f), f'r.{TIME}')} AS f{i}" for i, f in members)
-        parts.append(
-            f"w{number} AS (SELECT {own}, {computed} FROM {probe} p JOIN {rows} r ON {same} "
-            f"AND {rule.condition(f'r.{TIME}', f'p.{TIME}')} GROUP BY {own})"
-        )
-        joins.append(f"LEFT JOIN w{number} ON " + " AND ".join(f"p.{c} = w{number}.{c}" for c in carried))
-        for i, f in members:
-            value = f"coalesce(w{number}.f{i}, 0)" if f.operator.counts else f"w{number}.f{i}"
-            outputs[i] = f"{value} AS {quote(f.name)}"
-    listed = ", ".join([own, *(outputs[i] for i in range(len(features)))])
-    return f"WITH {', '.join(parts)} SELECT {listed} FROM {probe} p {' '.join(joins)}"
+    named, ends = ", ".join(keys(features)), list(dict.fromkeys(r.last(TIME) for r in rules(features)))
+    inputs = list(dict.fromkeys(quote(f.operator.input) for f in features if f.operator.input))
+    kept = [f'"__carried_{i}"' for i in range(len(carried))]
+    asked = [*(f"{c} AS {k}" for c, k in zip(carried, kept, strict=True)), named, "false AS __counts",
+             *(f"{end} AS __end_{i}" for i, end in enumerate(ends)), *(f"NULL AS {i}" for i in inputs)]  # fmt: skip
+    given = ["NULL" for _ in kept] + [f"r.{k}" for k in keys(features)] + ["true", *(f"r.{TIME}" for _ in ends)]
+    given += [f"r.{i}" for i in inputs]
+    windows, outputs = [], [f"{k} AS {c}" for c, k in zip(carried, kept, strict=True)]
+    for number, rule in enumerate(rules(features)):
+        order = f"__end_{ends.index(rule.last(TIME))} NULLS FIRST"  # first, for no row comes before a moment that is null
+        windows.append(f"w{number} AS (PARTITION BY {named} ORDER BY {order} {rule.frame})")
+    for feature in features:
+        time = f"__end_{ends.index(feature.rule.last(TIME))}"
+        counted = "__counts" if feature.rule.since is None else f"__counts AND {time} >= {feature.rule.since}"
+        over = Over(f"w{rules(features).index(feature.rule)}", counted)
+        outputs.append(f"{feature.operator.sql(input_sql(feature.operator.input), time, over)} AS {quote(feature.name)}")
+    computed = (
+        f"SELECT {', '.join(outputs)}, __counts FROM (SELECT {', '.join(asked)} FROM {probe} UNION ALL "
+        f"SELECT {', '.join(given)} FROM {_seen(features, probe, rows)}) WINDOW {', '.join(windows)}"
+    )
+    return f"SELECT * EXCLUDE (__counts) FROM ({computed}) WHERE NOT __counts"
+
+
+def _seen(features: Sequence[Feature], probe: str, rows: str) -> str:
+    """The rows `r` of entities that the probe asks for, about the time that it asks for."""
+    back, ahead = reach(features), max(0, *(-rule.lag for rule in rules(features)))
+    named = ", ".join(keys(features))
+    asked = f"SELECT {named}, min({TIME}) AS earliest, max({TIME}) AS latest FROM {probe} GROUP BY {named}"
+    near = [f"r.{k} = k.{k}" for k in keys(features)] + [f"r.{TIME} <= k.latest + {ahead}"]
+    if back is not None:
+        near.append(f"r.{TIME} >= k.earliest - {back}")
+    return f"{rows} r JOIN ({asked}) k ON {' AND '.join(near)}"
 
 
 def complete_sql(groups: Sequence[tuple[Sequence[Feature], str]], spine: str, columns: Sequence[str]) -> str:
@@ -127,7 +143,3 @@ def _moments(rule: Rule) -> list[str]:
     # a row that counts no earlier than `since` makes no moments before it; that it makes some is harmless
     last = rule.exit(TIME)
     return [rule.entry(TIME), *([last] if last else [])]
-
-
-def _column(feature: Feature) -> str:
-    return f"r.{input_sql(feature.operator.input)}" if feature.operator.input else "NULL"

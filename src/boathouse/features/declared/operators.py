@@ -1,5 +1,7 @@
 """What a declared feature computes of the rows in its window. All operators but Count and the distinct counts skip nulls
 and give null for a window without values; counts give 0.
+
+Each is a window function: DuckDB keeps its partial results in a tree, so that a window costs the logarithm of its rows.
 """
 
 from dataclasses import asdict, dataclass
@@ -7,6 +9,18 @@ from typing import Any, ClassVar
 
 from boathouse.errors import InvalidInput
 from boathouse.features.point_in_time import quote
+
+
+@dataclass(frozen=True)
+class Over:
+    """Which rows an aggregate is of: those of the named `window` that meet the condition `counted`."""
+
+    window: str
+    counted: str
+
+    def __call__(self, call: str, *conditions: str) -> str:
+        """SQL of one call of an aggregate, of rows that meet these conditions too."""
+        return f"{call} FILTER (WHERE {' AND '.join([self.counted, *conditions])}) OVER {self.window}"
 
 
 @dataclass(frozen=True)
@@ -22,9 +36,9 @@ class Operator:
         if self.input is None and self.kind != "count":
             raise InvalidInput(f"{type(self).__name__} needs input=, the column that it takes")
 
-    def sql(self, column: str, time: str) -> str:
+    def sql(self, column: str, time: str, over: "Over") -> str:
         """The aggregate; `column` and `time` are SQL of the value and of the row's time."""
-        return f"{self.function}({column})"
+        return over(f"{self.function}({column})")
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON."""
@@ -55,9 +69,9 @@ class Count(Operator):
     kind = "count"
     counts = True
 
-    def sql(self, column: str, time: str) -> str:
+    def sql(self, column: str, time: str, over: Over) -> str:
         """The aggregate."""
-        return f"count({column})" if self.input else "count(*)"
+        return over(f"count({column})" if self.input else "count(*)")
 
 
 @dataclass(frozen=True)
@@ -66,9 +80,9 @@ class First(Operator):
 
     kind = "first"
 
-    def sql(self, column: str, time: str) -> str:
+    def sql(self, column: str, time: str, over: Over) -> str:
         """The aggregate."""
-        return f"first({column} ORDER BY {time}, {column}) FILTER (WHERE {column} IS NOT NULL)"
+        return over(f"min({_dated(column, time)})", f"{column} IS NOT NULL") + ".v"
 
 
 @dataclass(frozen=True)
@@ -77,15 +91,15 @@ class Last(Operator):
 
     kind = "last"
 
-    def sql(self, column: str, time: str) -> str:
+    def sql(self, column: str, time: str, over: Over) -> str:
         """The aggregate."""
-        return f"first({column} ORDER BY {time} DESC, {column} DESC) FILTER (WHERE {column} IS NOT NULL)"
+        return over(f"max({_dated(column, time)})", f"{column} IS NOT NULL") + ".v"
 
 
 @dataclass(frozen=True)
 class _Several(Operator):
     n: int = 1
-    order: ClassVar[str] = ""
+    end: ClassVar[str] = "min"
     distinct: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
@@ -93,15 +107,17 @@ class _Several(Operator):
         if self.n < 1:
             raise InvalidInput(f"{type(self).__name__} needs n of 1 or more, not {self.n}")
 
-    def sql(self, column: str, time: str) -> str:
+    def sql(self, column: str, time: str, over: Over) -> str:
         """The aggregate."""
-        order = f"{time} DESC, {column} DESC" if self.order == "DESC" else f"{time}, {column}"
-        listed = f"list({column} ORDER BY {order}) FILTER (WHERE {column} IS NOT NULL)"
-        if self.distinct:
-            # the first place of each value, kept in order
-            listed = f"list_transform(list_filter(list_zip({listed}, range(1, 1 + count({column}))), " \
-                     f"lambda p: list_position({listed}, p[1]) = p[2]), lambda p: p[1])"  # fmt: skip
-        return f"CASE WHEN count({column}) > 0 THEN ({listed})[1:{self.n}] END"
+        if not self.distinct:
+            dated = over(f"{self.end}({_dated(column, time)}, {self.n})", f"{column} IS NOT NULL")
+            return f"list_transform({dated}, lambda p: p.v)"
+        order = f"{time}, {column}" if self.end == "min" else f"{time} DESC, {column} DESC"
+        listed = over(f"list({column} ORDER BY {order})", f"{column} IS NOT NULL")
+        # the first place of each value, kept in order
+        places = f"list_zip({listed}, range(1, 1 + {over(f'count({column})')}))"
+        first = f"list_filter({places}, lambda p: list_position({listed}, p[1]) = p[2])"
+        return f"CASE WHEN {listed} IS NOT NULL THEN list_transform({first}, lambda p: p[1])[1:{self.n}] END"
 
 
 @dataclass(frozen=True)
@@ -116,7 +132,7 @@ class LastN(_Several):
     """The `n` newest values, newest first."""
 
     kind = "last_n"
-    order = "DESC"
+    end = "max"
 
 
 @dataclass(frozen=True)
@@ -132,7 +148,7 @@ class LastDistinct(_Several):
     """The last `n` different values, the newest first."""
 
     kind = "last_distinct"
-    order = "DESC"
+    end = "max"
     distinct = True
 
 
@@ -144,9 +160,9 @@ class ApproxCountDistinct(Operator):
     kind = "approx_count_distinct"
     counts = True
 
-    def sql(self, column: str, time: str) -> str:
+    def sql(self, column: str, time: str, over: Over) -> str:
         """The aggregate."""
-        return f"count(DISTINCT {column})"
+        return over(f"count(DISTINCT {column})")
 
 
 @dataclass(frozen=True)
@@ -162,9 +178,9 @@ class ApproxPercentile(Operator):
         if not 0 <= self.percentile <= 1:
             raise InvalidInput(f"a percentile lies between 0 and 1, not at {self.percentile}")
 
-    def sql(self, column: str, time: str) -> str:
+    def sql(self, column: str, time: str, over: Over) -> str:
         """The aggregate."""
-        return f"quantile_disc({column}, {float(self.percentile)!r})"
+        return over(f"quantile_disc({column}, {float(self.percentile)!r})")
 
 
 @dataclass(frozen=True, init=False)
@@ -177,9 +193,9 @@ class ColumnSelection(Operator):
         object.__setattr__(self, "input", column_name or input)
         self.__post_init__()
 
-    def sql(self, column: str, time: str) -> str:
+    def sql(self, column: str, time: str, over: Over) -> str:
         """The aggregate."""
-        return f"first({column} ORDER BY {time} DESC, {column} DESC NULLS LAST)"
+        return over(f"max({{'t': {time}, 'given': {column} IS NOT NULL, 'v': {column}}})") + ".v"
 
 
 _OPERATORS: dict[str, type[Operator]] = {
@@ -202,3 +218,8 @@ def operator_of(body: dict[str, Any]) -> Operator:
 def input_sql(name: str | None) -> str:
     """SQL of an operator's column."""
     return quote(name) if name else "NULL"
+
+
+def _dated(column: str, time: str) -> str:
+    """A value behind its time: their order is that of the times, and of the values where these are equal."""
+    return f"{{'t': {time}, 'v': {column}}}"

@@ -33,15 +33,15 @@ class Rule:
             start = self.since if start is None else max(start, self.since)
         return start, end
 
-    def condition(self, time: str, at: str) -> str:
-        """SQL: a row's time counts at a moment, both in microseconds."""
-        end = self._floor(f"({at} - {self.lag})")
-        parts = [f"{time} < {end}"]
-        if self.length is not None:
-            parts.append(f"{time} >= {end} - {self.length}")
-        if self.since is not None:
-            parts.append(f"{time} >= {self.since}")
-        return " AND ".join(parts)
+    def last(self, at: str) -> str:
+        """SQL: the last microsecond that counts at a moment, both in microseconds."""
+        return f"({self._floor(f'({at} - {self.lag})')} - 1)"
+
+    @property
+    def frame(self) -> str:
+        """SQL: the frame of a window over rows in order of time, from the first that counts up to the current."""
+        first = "UNBOUNDED" if self.length is None else str(self.length - 1)
+        return f"RANGE BETWEEN {first} PRECEDING AND CURRENT ROW"
 
     def entry(self, time: str) -> str:
         """SQL: the first moment at which a row of this time counts."""
