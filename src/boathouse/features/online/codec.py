@@ -1,19 +1,21 @@
 """Rows of the online store as bytes: MessagePack for values, a fixed spelling of the key for keys."""
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from functools import reduce
 from hashlib import blake2b
-from itertools import pairwise
 from operator import index
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from boathouse.clock import parse_instant
 from boathouse.errors import DuplicateKey, InvalidInput
+from boathouse.features.online.packing import packed
 
 Row = tuple[Any, ...]
 
@@ -21,6 +23,7 @@ _LONGEST = 500  # LMDB takes 511 bytes
 _HASHED = b"\xc1"  # the one byte that MessagePack never writes
 _WORD = re.compile(r"[a-z_]+")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_DAY_ZERO = date(1970, 1, 1).toordinal()
 _PYTHON: dict[str, type] = {
     "bool": bool,
     "int": int,
@@ -93,9 +96,9 @@ class KeyCodec:
 
     def __init__(self, names: Sequence[str], types: Sequence[str]) -> None:
         self._names = tuple(names)
-        kinds = [python_type(name) for name in types]
-        self._spell = tuple(_SPELLING.get(kind, _as_is) for kind in kinds)
-        self._spelled_types = tuple(kind if kind in (int, str) else None for kind in kinds)
+        self._kinds = [python_type(name) for name in types]
+        self._spell = tuple(_SPELLING.get(kind, _as_is) for kind in self._kinds)
+        self._spelled_types = tuple(kind if kind in (int, str) else None for kind in self._kinds)
         self._encode = msgspec.msgpack.Encoder().encode
 
     def encode(self, key: Sequence[Any]) -> bytes | None:
@@ -104,10 +107,15 @@ class KeyCodec:
             if None in key and len(key) == len(self._names):
                 return None
             key = self._spelled(key)
-        spelled = self._encode(key)
-        if len(spelled) <= _LONGEST:
+        return _short(self._encode(key))
+
+    def encode_all(self, parts: Sequence[pa.Array]) -> list[bytes]:
+        """The bytes of the keys of whole columns, which hold no null."""
+        columns = (_spelled_column(part, kind) for part, kind in zip(parts, self._kinds, strict=True))
+        spelled = list(map(self._encode, zip(*columns, strict=True)))
+        if max(map(len, spelled), default=0) <= _LONGEST:
             return spelled
-        return _HASHED + blake2b(spelled, digest_size=32).digest()
+        return list(map(_short, spelled))
 
     def _spelled(self, key: Sequence[Any]) -> tuple[Any, ...]:
         try:
@@ -118,32 +126,68 @@ class KeyCodec:
             ) from error
 
 
+def _short(spelled: bytes) -> bytes:
+    return spelled if len(spelled) <= _LONGEST else _HASHED + blake2b(spelled, digest_size=32).digest()
+
+
 def row_decoder(types: Sequence[str]) -> Callable[[bytes], Row]:
     """From bytes to the tuple of values, each of its column's type or None."""
-    fields = [Any if (kind := python_type(name)) is object else kind | None for name in types]
-    decode: Callable[[bytes], Row] = msgspec.msgpack.Decoder(tuple.__class_getitem__(tuple(fields))).decode
+    decode: Callable[[bytes], Row] = msgspec.msgpack.Decoder(_row_type(types)).decode
     return decode
 
 
-def encoded_rows(
-    batch: pa.RecordBatch, keys: KeyCodec, key_names: Sequence[str], columns: Sequence[str]
-) -> Iterator[tuple[bytes, bytes]]:
+def rows_decoder(types: Sequence[str]) -> Callable[[bytes], list[Row | None]]:
+    """From a MessagePack array of such rows, or null, to them."""
+    decode: Callable[[bytes], list[Row | None]] = msgspec.msgpack.Decoder(list[_row_type(types) | None]).decode  # type: ignore[misc]
+    return decode
+
+
+def _row_type(types: Sequence[str]) -> Any:
+    fields = [Any if (kind := python_type(name)) is object else kind | None for name in types]
+    return tuple.__class_getitem__(tuple(fields))
+
+
+class Encoded(NamedTuple):
+    """Rows as bytes: their keys, and beside each its values."""
+
+    keys: pa.LargeBinaryArray
+    values: pa.LargeBinaryArray
+
+    def pairs(self) -> Iterator[tuple[bytes, bytes]]:
+        """One by one, as stores take them."""
+        return zip(self.keys.to_pylist(), self.values.to_pylist(), strict=True)
+
+
+def encoded_rows(batch: pa.RecordBatch, keys: KeyCodec, key_names: Sequence[str], columns: Sequence[str]) -> Encoded:
     """(key, values) of every row of a batch that has a whole key."""
-    encode = msgspec.msgpack.Encoder().encode
-    key_rows = zip(*(_values(batch.column(name)) for name in key_names), strict=True)
-    rows = zip(*(_values(batch.column(name)) for name in columns), strict=True) if columns else iter(())
-    for key in key_rows:
-        values = next(rows, ())
-        spelled = keys.encode(key)
-        if spelled is not None:
-            yield spelled, encode(values)
+    parts = [batch.column(name) for name in key_names]
+    if any(part.null_count for part in parts):
+        batch = batch.filter(reduce(pc.and_, (part.is_valid() for part in parts)))
+        parts = [batch.column(name) for name in key_names]
+    spelled = pa.array(keys.encode_all(parts), pa.large_binary())
+    return Encoded(spelled, packed([batch.column(name) for name in columns], len(spelled)))
 
 
-def check_sorted_unique(items: Sequence[tuple[bytes, bytes]], table: str) -> None:
-    """Raises DuplicateKey when two of the sorted rows share one key."""
-    for (first, _), (second, _) in pairwise(items):
-        if first == second:
-            raise duplicate(table, first)
+def sorted_chunks(rows: Iterable[Encoded], most: int, table: str) -> Iterator[Encoded]:
+    """The rows sorted by key, about `most` at a time. Raises DuplicateKey when two of a chunk share one key."""
+    pending: list[Encoded] = []
+    for part in rows:
+        pending.append(part)
+        if sum(len(kept.keys) for kept in pending) >= most:
+            yield _sorted(pending, table)
+            pending = []
+    if pending:
+        yield _sorted(pending, table)
+
+
+def _sorted(parts: Sequence[Encoded], table: str) -> Encoded:
+    keys, values = (pa.concat_arrays(side) for side in zip(*parts, strict=True))
+    order = pc.array_sort_indices(keys)
+    keys, values = keys.take(order), values.take(order)
+    same = pc.index(pc.equal(keys.slice(1), keys.slice(0, max(len(keys) - 1, 0))), True).as_py()
+    if same >= 0:
+        raise duplicate(table, keys[same].as_py())
+    return Encoded(keys, values)
 
 
 def duplicate(table: str, key: bytes) -> DuplicateKey:
@@ -163,7 +207,16 @@ def python_type(name: str) -> type:
     return _PYTHON.get(word.group(), object) if word else object
 
 
-def _values(column: pa.Array) -> list[Any]:
-    if pa.types.is_timestamp(column.type) and column.type.unit == "ns":
-        column = column.cast(pa.timestamp("us", column.type.tz), safe=False)
+def _spelled_column(column: pa.Array, kind: type) -> list[Any]:
+    """The key parts of a column as `_SPELLING` has them, without a call for each where that can be."""
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if kind is datetime:
+        column = column.cast(pa.timestamp("us", column.type.tz), safe=False).cast(pa.int64())
+    elif kind is date:
+        return [days + _DAY_ZERO for days in column.cast(pa.date32()).cast(pa.int32()).to_pylist()]
+    elif kind is Decimal:
+        return list(map(_exact, column.to_pylist()))
+    elif kind is float:
+        return (column.cast(pa.float64()).to_numpy(zero_copy_only=False) + 0.0).tolist()  # type: ignore[no-any-return]
     return list[Any](column.to_pylist())

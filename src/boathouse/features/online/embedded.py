@@ -1,10 +1,10 @@
 """The embedded store: all tables of an environment in one LMDB file, published and read in single transactions."""
 
 import os
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from itertools import islice
 from pathlib import Path
 from threading import Lock, RLock
 from typing import Any
@@ -14,17 +14,17 @@ import lmdb
 import pyarrow as pa
 from filelock import FileLock, Timeout
 
-from boathouse.errors import Conflict, LimitExceeded, Unavailable
-from boathouse.features.online.codec import check_sorted_unique, duplicate
+from boathouse.errors import BoathouseError, Conflict, LimitExceeded, Unavailable
+from boathouse.features.online.codec import Row, duplicate, sorted_chunks
 from boathouse.features.online.store import (
     OnlineStore,
-    Pairs,
+    Rows,
     not_published,
     prepared,
     same_shape,
     touched_keys,
 )
-from boathouse.features.online.table import Found, Key, OnlineTable, Publication, described, layout_of
+from boathouse.features.online.table import Found, Key, Layout, OnlineTable, Publication, described, layout_of
 
 _MAP_BYTES = 256 << 30  # address space, not disk: the file holds what was written
 _MOST_TABLES = 1024
@@ -70,24 +70,23 @@ class EmbeddedStore(OnlineStore):
         super().__init__(environment)
         self._folder = Path(folder)
         self._held: _File | None = None
-        self._of_source: dict[str, bytes] = {}
+        self._known: tuple[int, dict[str, Layout]] = -1, {}  # as asked, at one state of the file
 
     def publish(self, publication: Publication, batches: Iterable[pa.RecordBatch]) -> OnlineTable:
         publication = replace(publication, table=self.name(publication.table))
-        made, pairs = prepared(publication, batches)
+        made, rows = prepared(publication, batches)
 
         def write(transaction: Any, database: Any, _: OnlineTable | None) -> OnlineTable:
             transaction.drop(database, delete=False)
-            return replace(made, rows=_fill(transaction.cursor(database), pairs, made.table))
+            return replace(made, rows=_fill(transaction.cursor(database), rows, made.table))
 
         return self._written(made.table, write)
 
     def update(self, publication: Publication, since: int, touched: Iterable[pa.RecordBatch],
                batches: Iterable[pa.RecordBatch]) -> OnlineTable:  # fmt: skip
         publication = replace(publication, table=self.name(publication.table))
-        made, pairs = prepared(publication, batches)
-        rows = sorted(pairs)
-        check_sorted_unique(rows, made.table)
+        made, encoded = prepared(publication, batches)
+        rows = [pair for chunk in sorted_chunks(encoded, sys.maxsize, made.table) for pair in chunk.pairs()]
         gone = touched_keys(made, touched).difference(key for key, _ in rows)
 
         def write(transaction: Any, database: Any, before: OnlineTable | None) -> OnlineTable:
@@ -104,41 +103,47 @@ class EmbeddedStore(OnlineStore):
         file = self._file(create=False)
         if file is None:
             raise not_published(self.name(wanted[0][0]))
-        unopened: bytes | None = b""
-        while unopened is not None:
-            with _faithful(self._folder), file.environment.begin(buffers=False) as transaction:
-                found, unopened = self._read(file, transaction, wanted)
-            if unopened:
-                file.database(unopened)
-        return found
+        while True:
+            try:
+                with file.environment.begin() as transaction:
+                    return self._read(file, transaction, wanted)
+            except _Unopened as unopened:
+                with _faithful(self._folder):
+                    file.database(unopened.args[0])
+            except lmdb.Error as error:
+                raise _in_words(self._folder, error) from error
 
-    def _read(self, file: _File, transaction: Any,
-              wanted: Sequence[tuple[str, Sequence[Key]]]) -> tuple[list[Found], bytes | None]:  # fmt: skip
-        """What is there, or the name of a database that this process has to open first."""
-        found = []
+    def _read(self, file: _File, transaction: Any, wanted: Sequence[tuple[str, Sequence[Key]]]) -> list[Found]:
+        found, get = [], transaction.get
+        at, layouts = self._known
+        if at != (now := transaction.id()):  # published since
+            layouts = {}
+            self._known = now, layouts
         for name, keys in wanted:
-            description = self._description(file, transaction, name)
-            layout = layout_of(description)
-            database = file.held(layout.table.table.encode())
+            layout = layouts.get(name)
+            if layout is None:
+                layout = layouts[name] = self._layout(file, transaction, self.name(name))
+            database = file.held(layout.name)
             if database is None:
-                return [], layout.table.table.encode()
-            spell = layout.spell
-            values = [spelled and transaction.get(spelled, db=database) for spelled in map(spell, keys)]
-            found.append(layout.found(values))
-        return found, None
-
-    def _description(self, file: _File, transaction: Any, table: str) -> bytes:
-        name = self.name(table)
-        found: bytes | None = transaction.get(name.encode(), db=file.tables)
-        if found is None and name in self._of_source:
-            found = transaction.get(self._of_source[name], db=file.tables)
-        if found is None or name not in (layout_of(found).table.table, layout_of(found).table.source):
-            kept = [value for _, value in transaction.cursor(file.tables) if layout_of(value).table.source == name]
-            if not kept:
-                raise not_published(name)
-            found = max(kept, key=lambda value: layout_of(value).table.published_at)
-            self._of_source[name] = layout_of(found).table.table.encode()
+                raise _Unopened(layout.name)
+            spell, decode = layout.spell, layout.decode
+            rows: list[Row | None] = []
+            for key in keys:
+                value = None if (spelled := spell(key)) is None else get(spelled, None, database)
+                rows.append(None if value is None else decode(value))
+            found.append(layout.found(rows))
         return found
+
+    def _layout(self, file: _File, transaction: Any, name: str) -> Layout:
+        """What is published under a name, or last under its source's. Raises NotFound."""
+        own: bytes | None = transaction.get(name.encode(), db=file.tables)
+        if own is not None:
+            return layout_of(own)
+        all_of_them = (layout_of(value) for _, value in transaction.cursor(file.tables))
+        newest = max((of for of in all_of_them if of.table.source == name), key=lambda of: of.table.published_at, default=None)
+        if newest is None:
+            raise not_published(name)
+        return newest
 
     def tables(self) -> list[OnlineTable]:
         file = self._file(create=False)
@@ -200,16 +205,20 @@ class EmbeddedStore(OnlineStore):
             raise Conflict(f"another process is publishing, so {table} is not: try again when it is done") from error
 
 
-def _fill(cursor: Any, rows: Pairs, table: str) -> int:
+def _fill(cursor: Any, rows: Rows, table: str) -> int:
     """All rows in sorted chunks; gives their number. Raises DuplicateKey."""
     count = 0
-    while chunk := sorted(islice(rows, _CHUNK_ROWS)):
-        check_sorted_unique(chunk, table)
-        _, added = cursor.putmulti(chunk, append=True, overwrite=False) if not count else cursor.putmulti(chunk, overwrite=False)
-        if added < len(chunk):
-            raise duplicate(table, next(key for key, value in chunk if cursor.set_key(key) and cursor.value() != value))
-        count += len(chunk)
+    for chunk in sorted_chunks(rows, _CHUNK_ROWS, table):
+        # only keys past the last one can be appended; LMDB takes those without looking for their place
+        _, added = cursor.putmulti(chunk.pairs(), append=not count, overwrite=False)
+        if added < len(chunk.keys):
+            raise duplicate(table, next(key for key, value in chunk.pairs() if cursor.set_key(key) and cursor.value() != value))
+        count += len(chunk.keys)
     return count
+
+
+class _Unopened(Exception):
+    """This process has not opened a table's database yet, which cannot be done inside a transaction."""
 
 
 @contextmanager
@@ -217,10 +226,14 @@ def _faithful(folder: Path) -> Iterator[None]:
     """What LMDB cannot do, in our words."""
     try:
         yield
-    except lmdb.DbsFullError as error:
-        raise LimitExceeded(f"the online store in {folder} holds {_MOST_TABLES} tables and takes no more") from error
     except lmdb.Error as error:
-        damaged = isinstance(error, lmdb.CorruptedError | lmdb.InvalidError | lmdb.PageNotFoundError | lmdb.VersionMismatchError)
-        # a disk that fills up within a write is an input/output error to LMDB
-        mend = "remove that folder and publish again" if damaged else "free some space and publish again"
-        raise Unavailable(f"the online store in {folder} does not work ({error}): {mend}") from error
+        raise _in_words(folder, error) from error
+
+
+def _in_words(folder: Path, error: lmdb.Error) -> BoathouseError:
+    if isinstance(error, lmdb.DbsFullError):
+        return LimitExceeded(f"the online store in {folder} holds {_MOST_TABLES} tables and takes no more")
+    damaged = isinstance(error, lmdb.CorruptedError | lmdb.InvalidError | lmdb.PageNotFoundError | lmdb.VersionMismatchError)
+    # a disk that fills up within a write is an input/output error to LMDB
+    mend = "remove that folder and publish again" if damaged else "free some space and publish again"
+    return Unavailable(f"the online store in {folder} does not work ({error}): {mend}")

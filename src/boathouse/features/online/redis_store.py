@@ -1,9 +1,9 @@
 """The store over the network: a Redis server that all machines reach."""
 
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from itertools import islice
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -11,7 +11,8 @@ from uuid import uuid4
 import pyarrow as pa
 
 from boathouse.errors import Conflict, DuplicateKey, MissingExtra, Unavailable
-from boathouse.features.online.codec import check_sorted_unique
+from boathouse.features.online.codec import sorted_chunks
+from boathouse.features.online.redis_line import WHOLE, Asked, Changed, Line, Lost
 from boathouse.features.online.store import (
     OnlineStore,
     not_published,
@@ -22,11 +23,10 @@ from boathouse.features.online.store import (
 from boathouse.features.online.table import Found, Key, OnlineTable, Publication, described, layout_of
 
 SCHEMES = ("redis://", "rediss://", "unix://")
-_CHUNK_ROWS = 20_000  # sent at a time
+_CHUNK_ROWS = 50_000  # sent at a time
 _LOCK_SECONDS = 20.0  # how long a killed publisher keeps the next one waiting
 _PATIENCE = 300.0
 _ATTEMPTS = 50  # a table may be published between two questions
-_WHOLE = b"\xc1"  # a field that every table has and no row; where it is gone, the server has lost the table
 
 
 class RedisStore(OnlineStore):
@@ -42,22 +42,23 @@ class RedisStore(OnlineStore):
         self._where = f"Redis at {urlsplit(url).hostname or urlsplit(url).path}"
         self._prefix = f"boathouse:{environment}:"
         self._tables, self._parts = self._prefix + "tables", self._prefix + "parts"
+        self._line = Line(self._redis, self._client, self._tables)
         self._known: dict[str, bytes] = {}  # as asked -> description
 
     def publish(self, publication: Publication, batches: Iterable[pa.RecordBatch]) -> OnlineTable:
-        made, pairs = prepared(replace(publication, table=self.name(publication.table)), batches)
+        made, encoded = prepared(replace(publication, table=self.name(publication.table)), batches)
         into, count = self._rows(made), 0
         with self._reached(), self._sole_publisher(made.table) as lock:
             self._clear(made.table)
             self._client.sadd(self._parts, into)
-            self._client.hset(into, _WHOLE, b"")
+            self._client.hset(into, WHOLE, b"")
             try:
-                while chunk := sorted(islice(pairs, _CHUNK_ROWS)):
-                    check_sorted_unique(chunk, made.table)
-                    if self._client.hset(into, mapping=dict(chunk)) < len(chunk):
-                        raise DuplicateKey(f"two rows to publish in {made.table} share a key: publish one row for each key")
-                    count += len(chunk)
+                for chunk in sorted_chunks(encoded, _CHUNK_ROWS, made.table):
+                    self._line.put(into, chunk.pairs())
+                    count += len(chunk.keys)
                     lock.reacquire()
+                if self._client.hlen(into) <= count:
+                    raise DuplicateKey(f"two rows to publish in {made.table} share a key: publish one row for each key")
                 made = replace(made, rows=count)
                 before = self._before(made.table)
                 with self._switching(lock, made.table) as pipe:
@@ -73,16 +74,15 @@ class RedisStore(OnlineStore):
 
     def update(self, publication: Publication, since: int, touched: Iterable[pa.RecordBatch],
                batches: Iterable[pa.RecordBatch]) -> OnlineTable:  # fmt: skip
-        made, pairs = prepared(replace(publication, table=self.name(publication.table)), batches)
-        rows = sorted(pairs)
-        check_sorted_unique(rows, made.table)
+        made, encoded = prepared(replace(publication, table=self.name(publication.table)), batches)
+        rows = [pair for chunk in sorted_chunks(encoded, sys.maxsize, made.table) for pair in chunk.pairs()]
         gone = touched_keys(made, touched).difference(key for key, _ in rows)
         with self._reached(), self._sole_publisher(made.table) as lock:
             before = self._before(made.table)
             if before is None or before.version != since or not same_shape(before, made):
                 raise Conflict(f"{made.table} was published otherwise meanwhile: publish it again")
             into = self._rows(before)
-            keys = [_WHOLE, *gone, *(key for key, _ in rows)]
+            keys = [WHOLE, *gone, *(key for key, _ in rows)]
             whole, *held = self._client.hmget(into, keys)
             if whole is None:
                 raise Conflict(f"{self._where} has lost the rows of {made.table}: publish it as a SNAPSHOT")
@@ -110,23 +110,19 @@ class RedisStore(OnlineStore):
         raise Unavailable(f"{', '.join(names)} is published again and again meanwhile: ask again")
 
     def _ask(self, descriptions: Sequence[bytes], keys: Sequence[Sequence[Key]]) -> list[Found] | None:
-        """All tables in one transaction; None where one was published since its description was read."""
-        layouts = [layout_of(description) for description in descriptions]
-        spelled = [list(map(layout.spell, asked)) for layout, asked in zip(layouts, keys, strict=True)]
-        with self._client.pipeline(transaction=True) as pipe:
-            pipe.hmget(self._tables, [layout.table.table for layout in layouts])
-            for layout, asked in zip(layouts, spelled, strict=True):
-                pipe.hmget(self._rows(layout.table), [_WHOLE, *(key for key in asked if key is not None)])
-            now, *values = pipe.execute()
-        if list(now) != list(descriptions):
+        """All tables at one moment; None where one was published since its description was read."""
+        asked = []
+        for description, wanted in zip(descriptions, keys, strict=True):
+            layout = layout_of(description)
+            asked.append(Asked(layout, description, self._rows(layout.table).encode(), list(map(layout.spell, wanted))))
+        try:
+            found = self._line.ask(asked)
+        except Changed:
             return None
-        answers = []
-        for layout, asked, (whole, *rows) in zip(layouts, spelled, values, strict=True):
-            if whole is None:
-                raise Unavailable(f"{self._where} has lost the rows of {layout.table.table} (evicted?): publish it as a SNAPSHOT")
-            rest = iter(rows)
-            answers.append(layout.found([None if key is None else next(rest) for key in asked]))
-        return answers
+        except Lost as lost:
+            table = asked[lost.args[0]].layout.table.table
+            raise Unavailable(f"{self._where} has lost the rows of {table} (evicted?): publish it as a SNAPSHOT") from None
+        return [of.layout.found(rows) for of, rows in zip(asked, found, strict=True)]
 
     def _learn(self, names: Sequence[str]) -> list[bytes]:
         kept = self._client.hgetall(self._tables)

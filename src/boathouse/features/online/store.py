@@ -13,10 +13,11 @@ import pyarrow as pa
 
 from boathouse import clock
 from boathouse.errors import InvalidInput, NotFound
-from boathouse.features.online.codec import KeyCodec, encoded_rows, stored_type
+from boathouse.features.online.codec import Encoded, KeyCodec, encoded_rows, stored_type
 from boathouse.features.online.table import Found, Key, OnlineTable, Publication
 
-Pairs = Iterator[tuple[bytes, bytes]]
+Rows = Iterator[Encoded]
+_BATCH = 100_000
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
 
@@ -106,7 +107,7 @@ def _opened(location: str, environment: str) -> OnlineStore:
     return EmbeddedStore(Path(location), environment)
 
 
-def prepared(publication: Publication, batches: Iterable[pa.RecordBatch]) -> tuple[OnlineTable, Pairs]:
+def prepared(publication: Publication, batches: Iterable[pa.RecordBatch]) -> tuple[OnlineTable, Rows]:
     """The description of what the batches make, its rows not counted yet, and their encoded rows. Raises InvalidInput."""
     table, keys = publication.table, publication.keys
     schema, rest = _with_schema(table, batches)
@@ -122,13 +123,14 @@ def prepared(publication: Publication, batches: Iterable[pa.RecordBatch]) -> tup
         types=tuple(types[name] for name in columns), rows=0, published_at=clock.now(), generation=uuid4().hex[:12],
     )  # fmt: skip
     codec = KeyCodec(keys, made.key_types)
-    return made, chain.from_iterable(encoded_rows(batch, codec, keys, columns) for batch in rest)
+    parts = (batch.slice(first, _BATCH) for batch in rest for first in range(0, batch.num_rows, _BATCH))
+    return made, (encoded_rows(part, codec, keys, columns) for part in parts)
 
 
 def touched_keys(table: OnlineTable, batches: Iterable[pa.RecordBatch]) -> set[bytes]:
     """The spelled keys of batches, without those that hold a null."""
     codec = KeyCodec(table.keys, table.key_types)
-    return {key for batch in batches for key, _ in encoded_rows(batch, codec, table.keys, ())}
+    return {key for batch in batches for key in encoded_rows(batch, codec, table.keys, ()).keys.to_pylist()}
 
 
 def same_shape(one: OnlineTable, other: OnlineTable) -> bool:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import msgspec
 
 from boathouse import clock
-from boathouse.features.online.codec import KeyCodec, Row, row_decoder
+from boathouse.features.online.codec import KeyCodec, Row, row_decoder, rows_decoder
 
 Key = Sequence[object]
 DEFAULT_STORE = "default"
@@ -60,14 +60,17 @@ class Layout:
 
     def __init__(self, table: OnlineTable) -> None:
         self.table = table
+        self.name = table.table.encode()
         self.spell = KeyCodec(table.keys, table.key_types).encode
-        self._decode = row_decoder(table.types)
+        self.decode, self._decode_all = row_decoder(table.types), rows_decoder(table.types)
         self._time = table.columns.index(table.time) if table.ttl is not None and table.time in table.columns else None
 
-    def found(self, values: Sequence[bytes | None]) -> Found:
-        """Stored values as rows, without what is past its time to live."""
-        decode = self._decode
-        rows = [None if value is None else decode(value) for value in values]
+    def decoded(self, values: bytes, count: int) -> list[Row | None]:
+        """Stored values strung together, null for none."""
+        return self._decode_all(b"\xdd" + count.to_bytes(4, "big") + values)
+
+    def found(self, rows: list[Row | None]) -> Found:
+        """Decoded rows, without what is past its time to live."""
         if self.table.ttl is not None:
             limit = clock.now() - timedelta(seconds=self.table.ttl)
             rows = [row if row is not None and self._said(row) >= limit else None for row in rows]
