@@ -28,6 +28,11 @@ class RunFacts:
     dirty: bool = False
     lock_hash: str | None = None
     project: str | None = None
+    job: str | None = None
+    lock_file: str | None = None
+    """Where the lock lies that this code's environment was made of."""
+    python_environment: str | None = None
+    """The environment's key; None is the server's own."""
 
 
 class Context(Protocol):

@@ -48,6 +48,7 @@ class Settings:
     sql_memory: str = "4GB"
     sql_workers: str = "4"
     parallel_tasks: str = "8"
+    python_environments_kept: str = "30d"
     openlineage_url: str | None = None
     openlineage_token: str | None = field(default=None, repr=False)
     openlineage_namespace: str = "boathouse"

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 requests = typer.Typer(help="Merge requests where no Git host has them: tests in staging, then merge.", no_args_is_help=True)
 releases = typer.Typer(help="Releases: a branch that prod may run.", no_args_is_help=True)
 environments = typer.Typer(help="dev, staging and prod, and what is deployed there.", no_args_is_help=True)
+python = typer.Typer(help="Python environments, one for each lock of a project.", no_args_is_help=True)
+environments.add_typer(python, name="python")
 
 TARGET = typer.Option("", "-t", "--target", help="target of the bundle: dev, staging or prod")
 VAR = typer.Option([], "--var", help="NAME=VALUE of a bundle variable")
@@ -203,6 +205,26 @@ def show_environment(name: str, as_json: bool = JSON) -> None:
         )
         rows = lake.http.call("GET", "/api/v1/resources", params={"environment": name})
         show(rows, ["kind", "name", "project"], False, empty="no resources")
+
+
+@python.command("list")
+def list_python(as_json: bool = JSON) -> None:
+    """Python environments that were built on the server, the last used first."""
+    with connected() as lake:
+        rows = lake.call("GET", "/api/v1/python-environments")
+    show(rows, ["key", "lock", "libraries", "size", "used_at"], as_json,
+         empty="none: tasks run in the server's own environment, which holds all that their locks name")  # fmt: skip
+
+
+@python.command("prune")
+def prune_python(
+    unused: str = typer.Option("", "--unused", help="not used for so long, such as 7d; 0s for all; else as the setting says"),
+    as_json: bool = JSON,
+) -> None:
+    """Remove Python environments that are not used any more; those that open runs need stay."""
+    with connected() as lake:
+        rows = lake.call("POST", "/api/v1/python-environments/prune", {"unused": unused or None})
+    show(rows, ["key", "lock", "size", "used_at"], as_json, empty="nothing to remove")
 
 
 @environments.command("diff")

@@ -25,6 +25,8 @@ def connect() -> Lake:
         run_id=os.environ.get("BOATHOUSE_RUN_ID"), task=os.environ.get("BOATHOUSE_TASK"),
         commit=os.environ.get("BOATHOUSE_COMMIT"), dirty=os.environ.get("BOATHOUSE_DIRTY") == "true",
         lock_hash=os.environ.get("BOATHOUSE_LOCK_HASH"), project=os.environ.get("BOATHOUSE_PROJECT"),
+        job=os.environ.get("BOATHOUSE_JOB"), lock_file=os.environ.get("BOATHOUSE_LOCK_FILE"),
+        python_environment=os.environ.get("BOATHOUSE_PYTHON_ENVIRONMENT"),
     )  # fmt: skip
     lake = Lake(Http(os.environ["BOATHOUSE_URL"], token, wait=_SERVER_AWAY), os.environ["BOATHOUSE_ENV"], facts)
     context.use(lake)

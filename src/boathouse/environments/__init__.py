@@ -8,6 +8,8 @@ from boathouse.environments.hosts import HostEvent, check_delivery, read_event
 from boathouse.environments.origin import Origin, parse_origin
 from boathouse.environments.policy import RULES, EnvironmentKind, Rule, check, matches
 from boathouse.environments.projects import MAIN, RELEASE_PATTERN, MergeRequest, Project, Projects, Release
+from boathouse.environments.python_environments import PythonEnvironment, PythonEnvironments, Wanted
+from boathouse.environments.python_lock import Lock, find_lock, installed_packages, requirements
 from boathouse.environments.remotes import Remotes
 from boathouse.environments.setup import ENVIRONMENTS, GROUPS, service_principal, set_up, share, share_project
 from boathouse.environments.working_tree import GitFacts, push, working_tree_facts
@@ -26,22 +28,29 @@ __all__ = [
     "FileChange",
     "GitFacts",
     "HostEvent",
+    "Lock",
     "MergeRequest",
     "Origin",
     "Project",
     "Projects",
+    "PythonEnvironment",
+    "PythonEnvironments",
     "Release",
     "Remotes",
     "Repository",
     "Resource",
     "Rule",
+    "Wanted",
     "check",
     "check_delivery",
+    "find_lock",
+    "installed_packages",
     "matches",
     "of_data_alone",
     "parse_origin",
     "push",
     "read_event",
+    "requirements",
     "service_principal",
     "set_up",
     "share",

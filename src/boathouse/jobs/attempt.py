@@ -14,7 +14,7 @@ from typing import Any
 
 from boathouse.jobs import shim
 from boathouse.jobs.definition import NO_LIMITS, Limits
-from boathouse.jobs.task_process import describe_exit
+from boathouse.jobs.task_process import building, describe_exit
 
 MARK = "BOATHOUSE_ATTEMPT"
 """The environment variable by which every process of an attempt is known, wherever it went."""
@@ -37,13 +37,18 @@ class Attempt:
         self.folder = folder
 
     def begin(self, argv: Sequence[str], environ: Mapping[str, str], *, token: str, cwd: Path, log: Path,
-              timeout: float = 0, limits: Limits = NO_LIMITS) -> int:  # fmt: skip
-        """Start it in a shim that outlives this process; the shim's pid. A second shim of one attempt ends at once."""
+              timeout: float = 0, limits: Limits = NO_LIMITS, prepare: Sequence[str] = ()) -> int:  # fmt: skip
+        """Start it in a shim that outlives this process; the shim's pid. A second shim of one attempt ends at once.
+
+        `prepare` is executed before it; where that fails, so does the attempt.
+        """
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         log.parent.mkdir(parents=True, exist_ok=True)
         marked = {**environ, MARK: str(self.folder)}
         spec = {"folder": str(self.folder), "argv": list(argv), "env": marked, "token": token, "cwd": str(cwd),
                 "log": str(log), "timeout": timeout, "memory": limits.memory, "cpus": limits.cpus}  # fmt: skip
+        if prepare:
+            spec["prepare"] = {**spec, "argv": list(prepare), "env": {**building(), MARK: str(self.folder)}, "token": ""}
         read_end, write_end = os.pipe()
         try:
             pid = os.posix_spawn(

@@ -237,9 +237,9 @@ class Progress:
         body = self._completed(run, task, definition.body)
         identity = self._hooks.identify(run, task.task_key)
         pid = attempt.begin(
-            task_process.command(definition.kind, body), task_process.environment(identity), token=identity.token,
-            cwd=Path(run.source), log=attempt.folder.with_name(f"{task.task_key}.log"),
-            timeout=definition.timeout_seconds, limits=definition.limits,
+            task_process.command(definition.kind, body, identity.python), task_process.environment(identity),
+            token=identity.token, cwd=Path(run.source), log=attempt.folder.with_name(f"{task.task_key}.log"),
+            timeout=definition.timeout_seconds, limits=definition.limits, prepare=identity.prepare,
         )  # fmt: skip
         self._spawned.add(_name(run, task))
         self._watch.watch(run.id, task, pid)

@@ -43,9 +43,13 @@ def main() -> int:
     _write(f"{folder}/exit.new", b" " * _ROOM)
     _control(_ADOPT_ORPHANS, 1)
     killed = _kernel_kills()
-    task = _spawn(spec)
-    code, why = _watch(task, spec.get("timeout") or 0, spec.get("memory") or 0)
-    _end_descendants(task)
+    code, why = 0, ""
+    for part in [p for p in (spec.get("prepare"), spec) if p]:
+        task = _spawn(part)
+        code, why = _watch(task, spec.get("timeout") or 0, spec.get("memory") or 0)
+        _end_descendants(task)
+        if code or why:
+            break
     if code == -signal.SIGKILL and not why and _kernel_kills() > killed:
         why = "memory"
     _leave(folder, {"code": code, "why": why, "ended_at": time.time()})

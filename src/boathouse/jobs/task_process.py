@@ -23,6 +23,10 @@ class TaskIdentity:
     token: str
     environment: str
     facts: Mapping[str, str]
+    python: str = sys.executable
+    """The interpreter of the Python environment that it runs in."""
+    prepare: Sequence[str] = ()
+    """What is executed first, where that environment is still to be built; its words go into the task's log."""
 
 
 def inherited() -> dict[str, str]:
@@ -30,9 +34,14 @@ def inherited() -> dict[str, str]:
     return {k: v for k, v in os.environ.items() if k in _PASSED}
 
 
-def command(kind: str, body: Mapping[str, Any]) -> list[str]:
+def command(kind: str, body: Mapping[str, Any], python: str = sys.executable) -> list[str]:
     """What to execute."""
-    return [sys.executable, "-P", "-m", TASK_MODULE, *arguments(kind, body)]
+    return [python, "-P", "-m", TASK_MODULE, *arguments(kind, body)]
+
+
+def building() -> dict[str, str]:
+    """What a process that builds a Python environment gets of the server's environment variables: uv's and proxies' too."""
+    return inherited() | {k: v for k, v in os.environ.items() if k.startswith("UV_") or k.upper().endswith("_PROXY")}
 
 
 def environment(identity: TaskIdentity) -> dict[str, str]:

@@ -1,20 +1,28 @@
-"""What has to be done every minute: counted reads into the audit log, its head out, system tables up to date."""
+"""What has to be done every minute: counted reads into the audit log, its head out, system tables up to date.
+
+And every hour: Python environments that nobody uses go.
+"""
 
 import logging
 import threading
+import time
+from collections.abc import Callable
 
 from boathouse.catalog import Audit, SystemTables
 
 _log = logging.getLogger(__name__)
 _SECONDS = 60.0
+_HOUR = 3600.0
 
 
 class Housekeeping:
     """A background thread; `tidy` does it at once."""
 
-    def __init__(self, audit: Audit, tables: SystemTables) -> None:
+    def __init__(self, audit: Audit, tables: SystemTables, hourly: Callable[[], object]) -> None:
         self._audit = audit
         self._tables = tables
+        self._hourly = hourly
+        self._hour = float("-inf")
         self._stop = threading.Event()
         self._busy = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -43,5 +51,8 @@ class Housekeeping:
         while not self._stop.wait(_SECONDS):
             try:
                 self.tidy()
+                if time.monotonic() >= self._hour:
+                    self._hour = time.monotonic() + _HOUR
+                    self._hourly()
             except Exception:
                 _log.exception("the audit log is kept, its copies are late; the next try comes in a minute")

@@ -1,7 +1,6 @@
 """Every room of one home, wired."""
 
 import getpass
-import hashlib
 import logging
 import os
 from collections.abc import Mapping
@@ -49,6 +48,7 @@ from boathouse.platform.git_host import GitHost
 from boathouse.platform.home import Home
 from boathouse.platform.housekeeping import Housekeeping
 from boathouse.platform.inference import InferenceFlush
+from boathouse.platform.interpreters import Interpreters
 from boathouse.platform.lineage import ServedLineage
 from boathouse.platform.openlineage import Feed, Teller, sender
 from boathouse.platform.seen_lineage import SeenLineage
@@ -149,7 +149,8 @@ class Platform:
         )  # fmt: skip
         self.housekeeping = Housekeeping(
             self.audit, SystemTables(self.database, self.catalog, ENVIRONMENTS, self.service_identity,
-                                     (AUDIT, LINEAGE, JOB_RUNS, DEPLOYMENTS))
+                                     (AUDIT, LINEAGE, JOB_RUNS, DEPLOYMENTS)),
+            lambda: self.interpreters.prune(self.runs),
         )  # fmt: skip
 
     def _make_events(self) -> tuple[Outbox, Webhooks]:
@@ -157,6 +158,7 @@ class Platform:
         return events, Webhooks(self.database, events, self.home.secret("webhooks.key"), private)
 
     def _make_runner(self) -> tuple[Runner, Runs]:
+        self.interpreters = Interpreters(self.settings.path("python"), self.settings.span("python_environments_kept"))
         hooks = Hooks(self._identify, self._check_launch, self._submit_child, self._run_ended)
         slots = self.settings.number("parallel_tasks", 1)
         runner = Runner(self.database, self.home.executor(), self.settings.path("runs"), hooks, slots, self._session)
@@ -437,8 +439,8 @@ class Platform:
             run_id=run.id, commit=run.commit_id, scratch=run.scratch or None,
         )  # fmt: skip
         facts = {"run_id": run.id, "task": task_key, "commit": run.commit_id or "", "dirty": str(run.dirty).lower(),
-                 "project": run.project, "lock_hash": lock_hash(Path(run.source)) or ""}  # fmt: skip
-        return TaskIdentity(self.url, token, run.environment, {k: v for k, v in facts.items() if v})
+                 "project": run.project, "job": run.job}  # fmt: skip
+        return self.interpreters.equip(TaskIdentity(self.url, token, run.environment, facts), run, task_key)
 
     def _run_ended(self, run: Run) -> None:
         self.identities.revoke_run(run.id)
@@ -478,14 +480,6 @@ class Platform:
 def _secured(run: Run) -> tuple[SecurableKind, str]:
     """What a run is guarded by: its job; in a throw-away place, where jobs are no securables, the environment."""
     return ("catalog", run.environment) if run.scratch else ("job", f"{run.environment}.{run.job}")
-
-
-def lock_hash(folder: Path) -> str | None:
-    """SHA-256 of the project's dependency lock, the first there is of the usual names."""
-    for name in ("uv.lock", "requirements.lock", "requirements.txt"):
-        if (path := folder / name).is_file():
-            return hashlib.sha256(path.read_bytes()).hexdigest()
-    return None
 
 
 def _check_supported(settings: Settings) -> None:

@@ -159,9 +159,10 @@ class Task(Shape):
     retry_on_timeout: bool = False
     timeout_seconds: int = Field(default=0, ge=0)
     environment_key: Word | None = None
+    libraries: tuple["Library", ...] = ()
     compute: Word | None = None
     unsupported = words(
-        """new_cluster existing_cluster_id job_cluster_key libraries health git_source_info
+        """new_cluster existing_cluster_id job_cluster_key health git_source_info
         email_notifications webhook_notifications notification_settings disable_auto_optimization
         disabled dbt_task pipeline_task alert_task dashboard_task spark_jar_task spark_submit_task
         clean_rooms_notebook_task power_bi_task dbt_cloud_task dbt_platform_task gen_ai_compute_task"""
@@ -179,6 +180,28 @@ class Task(Shape):
             raise ValueError(
                 f"task '{self.task_key}' needs exactly one of {', '.join(KINDS)}; it has {given}"
             )
+        return self
+
+
+class PypiLibrary(Shape):
+    """A package, with its version if it is `name==version`."""
+
+    package: Word
+    unsupported = words("repo")
+
+
+class Library(Shape):
+    """What a task needs besides its environment: a package, a wheel of the project, or a requirements file of it."""
+
+    pypi: PypiLibrary | None = None
+    whl: Word | None = None
+    requirements: Word | None = None
+    unsupported = words("jar egg maven cran")
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if sum(given is not None for given in (self.pypi, self.whl, self.requirements)) != 1:
+            raise ValueError("a library is one of pypi: {package: …}, whl and requirements")
         return self
 
 

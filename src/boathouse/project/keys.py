@@ -18,7 +18,6 @@ _HINTS = {
     "job_clusters": "tasks run where Boathouse runs",
     "new_cluster": "tasks run where Boathouse runs",
     "existing_cluster_id": "tasks run where Boathouse runs",
-    "libraries": "packages come from the project's lock file",
 }
 
 

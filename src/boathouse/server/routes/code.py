@@ -7,8 +7,9 @@ from fastapi import APIRouter
 from pydantic import BaseModel
 
 from boathouse.catalog import METASTORE
+from boathouse.clock import parse_span
 from boathouse.environments import ENVIRONMENTS, parse_origin
-from boathouse.errors import NotFound
+from boathouse.errors import InvalidInput, NotFound
 from boathouse.server.auth import Caller, Served
 
 router = APIRouter(prefix="/api/v1", tags=["code"])
@@ -39,6 +40,12 @@ class NewOrigin(BaseModel):
     token: str | None = None
 
 
+class Unused(BaseModel):
+    """For how long nobody used what goes, for example `7d`; without it as long as the setting says."""
+
+    unused: str | None = None
+
+
 class NewRelease(BaseModel):
     """A version to release."""
 
@@ -63,6 +70,26 @@ def environment(name: str, who: Caller, platform: Served) -> dict[str, Any]:
         "deployments": [d.__dict__ for d in platform.deployments.current(name)],
         "tables": platform.catalog.count("table", name),
     }  # fmt: skip
+
+
+@router.get("/python-environments")
+def python_environments(who: Caller, platform: Served) -> list[dict[str, Any]]:
+    """Python environments that were built here, the last used first; needs DEPLOY in dev."""
+    platform.access.authorize(who, "DEPLOY", "catalog", "dev")
+    return [e.__dict__ for e in platform.interpreters.environments.all()]
+
+
+@router.post("/python-environments/prune")
+def prune(body: Unused, who: Caller, platform: Served) -> list[dict[str, Any]]:
+    """Remove Python environments that nobody used for so long and no open run needs; needs MANAGE on the metastore."""
+    platform.access.authorize(who, "MANAGE", "metastore", METASTORE)
+    try:
+        unused = parse_span(body.unused) if body.unused else None
+    except ValueError as error:
+        raise InvalidInput(f"unused: {error}") from error
+    removed = platform.interpreters.prune(platform.runs, unused)
+    platform.audit.record(who.principal, "prune python environments", "metastore", {"removed": [e.key for e in removed]})
+    return [e.__dict__ for e in removed]
 
 
 @router.get("/deployments")

@@ -1,0 +1,105 @@
+"""Which Python environment each task runs in."""
+
+import hashlib
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from boathouse.environments import PythonEnvironment, PythonEnvironments, Wanted, find_lock, requirements
+from boathouse.errors import BoathouseError, InvalidInput
+from boathouse.jobs import Run, Runs, TaskIdentity
+
+_OPEN = ("QUEUED", "RUNNING")
+
+
+class Interpreters:
+    """The Python environments of a home, by the tasks that use them."""
+
+    def __init__(self, folder: Path, kept: timedelta) -> None:
+        self.environments = PythonEnvironments(folder)
+        self._kept = kept
+
+    def equip(self, identity: TaskIdentity, run: Run, task_key: str) -> TaskIdentity:
+        """A task's identity with the interpreter that it runs under, and how that is built where it is not there yet.
+
+        Raises InvalidInput for a lock that is missing, or that needs another Python.
+        """
+        wanted = self.wanted(run, task_key)
+        facts = {**identity.facts, "lock_hash": wanted.lock.hash if wanted.lock else "", "python_environment": wanted.key or ""}
+        if wanted.lock:
+            pinned = self.environments.lock_file(wanted)
+            facts["lock_file"] = str(pinned or Path(run.source) / wanted.lock.name)
+        given = {k: v for k, v in facts.items() if v}
+        if self.environments.ready(wanted):
+            return replace(identity, facts=given, python=self.environments.python(wanted))
+        note = self.environments.request(wanted)
+        prepare = [sys.executable, "-P", "-m", "boathouse.environments.building", str(note)]
+        return replace(identity, facts=given, python=self.environments.python(wanted), prepare=prepare)
+
+    def wanted(self, run: Run, task_key: str) -> Wanted:
+        """What a task of a run asks for: its `environment_key`, `libraries` on top, else what its project says."""
+        task = _task(run.definition, task_key)
+        if task.get("builtin_task") and run.project == "boathouse":
+            return Wanted(None)
+        folder = Path(run.source)
+        libraries = [line for each in task.get("libraries") or () for line in _lines(folder, _given(each))]
+        named = {e["environment_key"]: e for e in run.definition.get("environments") or ()}
+        chosen = named.get(task.get("environment_key") or "default")
+        if chosen is None:
+            return self.environments.wanted(folder, libraries=libraries)
+        named_there = (chosen.get("spec") or {}).get("dependencies") or ()
+        libraries += [line for each in named_there for line in _lines(folder, each)]
+        return self.environments.wanted(folder, chosen.get("lock"), libraries, own=not named_there)
+
+    def prune(self, runs: Runs, unused: timedelta | None = None) -> list[PythonEnvironment]:
+        """Remove environments that nobody used for as long as the setting says, or `unused`; what was removed."""
+        going = (run for state in _OPEN for run in runs.newest(state=state, limit=1000))
+        return self.environments.prune(self._kept if unused is None else unused, set(self._needed(going)))
+
+    def _needed(self, runs: Iterable[Run]) -> Iterable[str]:
+        for run in runs:
+            for task in run.tasks:
+                try:
+                    key = self.wanted(run, task.task_key).key
+                except BoathouseError:  # its lock is gone: its task fails by itself
+                    continue
+                if key:
+                    yield key
+
+
+def _task(definition: Mapping[str, Any], task_key: str) -> Mapping[str, Any]:
+    """A task as its bundle declares it; of an iteration, what is iterated."""
+    key = task_key.partition(".")[0]
+    for task in definition.get("tasks") or ():
+        if task["task_key"] == key:
+            found: Mapping[str, Any] = (task.get("for_each_task") or {}).get("task") or task
+            return found
+    return {}
+
+
+def _given(library: Mapping[str, Any]) -> str:
+    """A task's library as an environment's dependency is written."""
+    if library.get("pypi"):
+        return str(library["pypi"]["package"])
+    return f"-r {library['requirements']}" if library.get("requirements") else str(library["whl"])
+
+
+def _lines(folder: Path, given: str) -> Iterable[str]:
+    """The requirements that a dependency stands for: itself, those of a file, or a wheel, known by its content.
+
+    Raises InvalidInput for a file that the project has not.
+    """
+    if given.startswith("-r"):
+        lock = find_lock(folder, given.removeprefix("-r").strip())
+        return list(requirements(lock.text)) if lock else ()
+    if not given.endswith(".whl"):
+        return (given,)
+    found = sorted(folder.glob(given.removeprefix("./")))
+    if len(found) != 1:
+        raise InvalidInput(f"the project ({folder}) has {len(found)} files {given}, and a library is one")
+    digest = hashlib.sha256(found[0].read_bytes()).hexdigest()
+    name = found[0].name.partition("-")[0]
+    return (f"{name} @ {found[0].resolve().as_uri()}#sha256={digest}",)
