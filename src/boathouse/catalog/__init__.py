@@ -40,7 +40,7 @@ from boathouse.catalog.locations import (
 )
 from boathouse.catalog.openlineage import PRODUCER, Receiver, Vocabulary
 from boathouse.catalog.ownership import Ownership
-from boathouse.catalog.privileges import METASTORE, PRIVILEGES, chain
+from boathouse.catalog.privileges import METASTORE, PRIVILEGES, chain, grantable
 from boathouse.catalog.protection import User
 from boathouse.catalog.search import SEARCHED, Found, Match, Search
 from boathouse.catalog.securables import Securables
@@ -137,6 +137,7 @@ __all__ = [
     "check_rowwise",
     "creates_function",
     "declared",
+    "grantable",
     "graph_of",
     "inside",
     "kind_of",

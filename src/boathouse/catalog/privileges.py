@@ -119,6 +119,11 @@ def normal(privilege: str) -> str:
     return spelled
 
 
+def grantable(privilege: str, kind: str) -> bool:
+    """Whether a grant of the privilege on such a securable does anything. Raises InvalidInput for no privilege."""
+    return _grantable(normal(privilege), kind)
+
+
 def check_grantable(privilege: str, kind: str) -> None:
     """Raises InvalidInput for a grant that could never do anything."""
     if not _grantable(privilege, kind):

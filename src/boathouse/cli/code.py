@@ -74,6 +74,8 @@ def deploy(
         done = lake.call("POST", "/api/v1/deployments", _source(lake, target, ref, var))
         commit = (done["commit_id"] or "no commit")[:12] + (" with uncommitted changes" if done["dirty"] else "")
         say(f"deployed {done['project']} to {done['environment']} at {commit}")
+        for note in done["notes"]:
+            say(note)
 
 
 def destroy(target: str = TARGET, yes: bool = typer.Option(False, "--yes", help="do not ask")) -> None:
@@ -84,6 +86,8 @@ def destroy(target: str = TARGET, yes: bool = typer.Option(False, "--yes", help=
             typer.confirm(f"Remove the resources of {name} from {environment}?", abort=True)
         gone = lake.call("DELETE", f"/api/v1/deployments/{environment}/{name}")
         say(f"removed {gone['removed']} resources of {name} from {environment}")
+        for note in gone["notes"]:
+            say(note)
 
 
 def test(

@@ -1,11 +1,13 @@
 """dev, staging and prod: who may do what there, which code may run there, and what is deployed."""
 
+from boathouse.environments.declared import Declared
 from boathouse.environments.deployments import Deployment, Deployments, Resource
 from boathouse.environments.entrusted import of_data_alone
 from boathouse.environments.exported import DEPLOYMENTS
 from boathouse.environments.git import Commit, FileChange, Repository
 from boathouse.environments.hosts import HostEvent, check_delivery, read_event
 from boathouse.environments.origin import Origin, parse_origin
+from boathouse.environments.permissions import LEVELS, without_meaning
 from boathouse.environments.policy import RULES, EnvironmentKind, Rule, check, matches
 from boathouse.environments.projects import MAIN, RELEASE_PATTERN, MergeRequest, Project, Projects, Release
 from boathouse.environments.python_environments import PythonEnvironment, PythonEnvironments, Wanted
@@ -18,10 +20,12 @@ __all__ = [
     "DEPLOYMENTS",
     "ENVIRONMENTS",
     "GROUPS",
+    "LEVELS",
     "MAIN",
     "RELEASE_PATTERN",
     "RULES",
     "Commit",
+    "Declared",
     "Deployment",
     "Deployments",
     "EnvironmentKind",
@@ -55,5 +59,6 @@ __all__ = [
     "set_up",
     "share",
     "share_project",
+    "without_meaning",
     "working_tree_facts",
 ]

@@ -21,7 +21,7 @@ BY_HAND = "by hand"
 
 @dataclass(frozen=True)
 class Deployment:
-    """One project's code in one environment (or in a throw-away place of it)."""
+    """One project's code in one environment (or in a throw-away place of it); `notes` tell what it could not do."""
 
     id: int
     environment: str
@@ -32,6 +32,7 @@ class Deployment:
     source: str
     deployed_by: str
     deployed_at: datetime
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

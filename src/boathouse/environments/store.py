@@ -77,3 +77,21 @@ resources = sa.Table(
     sa.Column("definition", Json, nullable=False),
     sa.Column("deployment", sa.Integer, sa.ForeignKey("bh_deployments.id"), nullable=False),
 )  # fmt: skip
+
+bundle_places = sa.Table(
+    "bh_bundle_places", metadata,
+    sa.Column("kind", sa.String(32), primary_key=True),
+    sa.Column("name", sa.String(255), primary_key=True),
+    sa.Column("environment", sa.String(255), nullable=False),
+    sa.Column("project", sa.String(255), nullable=False),
+)  # fmt: skip
+
+bundle_permits = sa.Table(
+    "bh_bundle_permits", metadata,
+    sa.Column("environment", sa.String(255), primary_key=True),
+    sa.Column("project", sa.String(255), primary_key=True),
+    sa.Column("kind", sa.String(32), primary_key=True),
+    sa.Column("securable", sa.String(255), primary_key=True),
+    sa.Column("principal", sa.String(255), primary_key=True),
+    sa.Column("privilege", sa.String(64), primary_key=True),
+)  # fmt: skip

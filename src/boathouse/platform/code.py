@@ -1,7 +1,7 @@
 """Code on its way: deploy a bundle, test and merge a request, cut a release and update prod by it."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from boathouse.environments import (
     ENVIRONMENTS,
     MAIN,
     RELEASE_PATTERN,
+    Declared,
     Deployment,
     Deployments,
     GitFacts,
@@ -44,13 +45,14 @@ class CodeDelivery:
     """Moves code through environments."""
 
     def __init__(self, catalog: Catalog, identities: Identities, deployments: Deployments, projects: Projects,
-                 runner: Runner, registry: Registry) -> None:  # fmt: skip
+                 runner: Runner, registry: Registry, declared: Declared) -> None:  # fmt: skip
         self._catalog = catalog
         self._identities = identities
         self._deployments = deployments
         self._projects = projects
         self._runner = runner
         self._registry = registry
+        self._declared = declared
 
     def plan(self, identity: Identity, target: str, **source: Any) -> list[Change]:
         """What `deploy` would change."""
@@ -66,11 +68,16 @@ class CodeDelivery:
         bundle, code, environment = self._read(identity, target, source)
         return self._replace(identity, environment, bundle, code)
 
-    def destroy(self, identity: Identity, environment: str, project: str) -> int:
-        """Remove a project's resources; needs DEPLOY as deploying them would."""
+    def destroy(self, identity: Identity, environment: str, project: str) -> tuple[int, list[str]]:
+        """Remove a project's resources and what it granted; how many, and texts about what stays.
+
+        Needs DEPLOY as deploying them would.
+        """
         there = self._deployments.resources(environment=environment, project=project)
         self._authorize(identity, environment, project, [r.kind for r in there])
-        return self._deployments.destroy(identity, environment, project)
+        with self._declared.together():
+            removed = self._deployments.destroy(identity, environment, project)
+            return removed, self._declared.sync(identity, environment, project, [])
 
     def open_request(self, identity: Identity, project: str, branch: str, title: str) -> MergeRequest:
         """A merge request, with its tests started."""
@@ -191,13 +198,16 @@ class CodeDelivery:
         self._projects.ensure(identity, bundle.name)
         if absent := bundle.missing_files():
             raise InvalidBundle(f"{bundle.name}: {absent[0]}")
-        deployed = self._deployments.replace(
-            identity, environment=environment, project=bundle.name, wanted=_Named(bundle).resources_list(),
-            source=str(code.folder), commit=code.commit, dirty=code.dirty, scratch=scratch,
-        )  # fmt: skip
+        wanted = _Named(bundle).resources_list()
+        with self._declared.together():
+            deployed = self._deployments.replace(
+                identity, environment=environment, project=bundle.name, wanted=wanted,
+                source=str(code.folder), commit=code.commit, dirty=code.dirty, scratch=scratch,
+            )  # fmt: skip
+            notes = [] if scratch else self._declared.sync(identity, environment, bundle.name, wanted)
         if environment == "staging" and not scratch:
             share_project(self._catalog, bundle.name, _kinds(bundle))
-        return deployed
+        return replace(deployed, notes=tuple(notes))
 
 
 @lru_cache(maxsize=256)

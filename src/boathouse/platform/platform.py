@@ -34,7 +34,17 @@ from boathouse.catalog import (
 )
 from boathouse.database import Database
 from boathouse.delivery import Delivery
-from boathouse.environments import DEPLOYMENTS, ENVIRONMENTS, Deployments, Projects, Remotes, service_principal, set_up, share
+from boathouse.environments import (
+    DEPLOYMENTS,
+    ENVIRONMENTS,
+    Declared,
+    Deployments,
+    Projects,
+    Remotes,
+    service_principal,
+    set_up,
+    share,
+)
 from boathouse.errors import Conflict, InvalidInput, NotFound, Unauthenticated
 from boathouse.events import Event, Outbox, Webhooks
 from boathouse.features import FeatureSpecs, OnlineStore, RegisteredFeatures, open_online_store
@@ -134,7 +144,7 @@ class Platform:
             self.feed = Feed(self.database, self.outbox, teller, url, sender(url, settings.openlineage_token))
         self.registry = Registry(self.database, self.outbox.emit, self.audit.write)
         self.search = Search(self.database, self.access, ToldModels(self.registry, self.lineage))
-        self.code = CodeDelivery(self.catalog, self.identities, self.deployments, self.projects, self.runner, self.registry)
+        self.code = self._make_code()
         self.git_host = GitHost(self.identities, self.projects, self.remotes, self.code)
         self.delivery = Delivery(self.registry, self.deployments, self.access, self.audit, self._submit_test)
         self.endpoints = self._make_endpoints()
@@ -163,6 +173,10 @@ class Platform:
         slots = self.settings.number("parallel_tasks", 1)
         runner = Runner(self.database, self.home.executor(), self.settings.path("runs"), hooks, slots, self._session)
         return runner, runner.runs
+
+    def _make_code(self) -> CodeDelivery:
+        declared = Declared(self.database, self.catalog, self.securables, self.volumes, self.identities)
+        return CodeDelivery(self.catalog, self.identities, self.deployments, self.projects, self.runner, self.registry, declared)
 
     def _make_endpoints(self) -> Endpoints:
         key = self.home.secret("endpoints.key")

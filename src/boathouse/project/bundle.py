@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from boathouse.environments import GitFacts, working_tree_facts
+from boathouse.environments import GitFacts, without_meaning, working_tree_facts
 from boathouse.errors import InvalidBundle
 from boathouse.project import presets
 from boathouse.project.interpolation import Scope, as_node
@@ -126,18 +126,28 @@ def load(
     settings: Target = view.part(
         override.without("resources", "variables", "bundle"), Target, "targets", chosen
     )
+    resources = _resources(view, settings, directory)
     return Bundle(
         name=info.name,
         target=chosen,
         environment=_environment(view, settings),
         settings=settings,
-        resources=_resources(view, settings, directory),
+        resources=resources,
         tests=view.part(document.child("tests"), TestFolders, "tests"),
         git=facts,
         directory=directory,
         files=files,
-        ignored=list(sifted.ignored),
+        ignored=[*sifted.ignored, *_powerless(resources)],
     )
+
+
+def _powerless(resources: Resources) -> list[str]:
+    """Permissions and grants that mean nothing here, each named with its resource."""
+    return [
+        f"resources.{kind}.{key}: {text}"
+        for kind, key, resource in resources.each()
+        for text in without_meaning(kind, definition(resource))
+    ]
 
 
 def _choose(document: Node, target: str | None) -> str:

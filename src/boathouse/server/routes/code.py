@@ -113,9 +113,10 @@ def plan(body: NewDeployment, who: Caller, platform: Served) -> list[dict[str, A
 
 
 @router.delete("/deployments/{environment}/{project}")
-def destroy(environment: str, project: str, who: Caller, platform: Served) -> dict[str, int]:
-    """Remove a project's resources from an environment; needs DEPLOY. Tables and models stay."""
-    return {"removed": platform.code.destroy(who, environment, project)}
+def destroy(environment: str, project: str, who: Caller, platform: Served) -> dict[str, Any]:
+    """Remove a project's resources and grants from an environment; needs DEPLOY. Tables, files and models stay."""
+    removed, notes = platform.code.destroy(who, environment, project)
+    return {"removed": removed, "notes": notes}
 
 
 @router.get("/resources")
