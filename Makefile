@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 EMULATORS := $(VENV)/.emulators
+CLUSTER := $(VENV)/.cluster
+SHARED := numpy pandas protobuf pyarrow python-dateutil pyyaml six typing-extensions tzdata
 
 unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
@@ -34,7 +36,13 @@ $(EMULATORS): $(STAMP) requirements-emulators.lock
 	  || echo "Azurite was not installed (it needs npm); tests of Azure will be skipped"
 	@touch $@
 
-test: $(EMULATORS)  ## all tests
+# in a folder of their own, which only the tests of the cluster engine look into
+$(CLUSTER): $(STAMP) requirements-cluster.lock
+	@UV_SYSTEM_CERTS=1 $(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --require-hashes --target $(VENV)/cluster -r requirements-cluster.lock \
+	  || echo "Sail was not installed; tests of the cluster engine will be skipped"
+	@touch $@
+
+test: $(EMULATORS) $(CLUSTER)  ## all tests
 	$(BIN)/pytest -q -n 2 --dist loadfile $(TESTS)
 
 check: lint types layers  ## lint, types, layering
@@ -54,6 +62,7 @@ bench: $(STAMP)  ## the figures of benchmarks/, with ratios
 lock: $(STAMP)  ## write the locks anew
 	UV_SYSTEM_CERTS=1 $(BIN)/uv pip compile pyproject.toml --extra demo --extra postgres --extra redis --extra s3 --extra notebooks --group dev --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header --quiet --output-file requirements.lock
 	UV_SYSTEM_CERTS=1 $(BIN)/uv pip compile --group emulators --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header --quiet --output-file requirements-emulators.lock
+	UV_SYSTEM_CERTS=1 $(BIN)/uv pip compile --group cluster --constraints requirements.lock $(foreach package,$(SHARED),--no-emit-package $(package)) --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header --quiet --output-file requirements-cluster.lock
 	UV_SYSTEM_CERTS=1 $(BIN)/uv pip compile tests/compat/requirements.in --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header --quiet --output-file tests/compat/requirements.lock
 	echo "uv" | UV_SYSTEM_CERTS=1 $(BIN)/uv pip compile - --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet --output-file requirements-uv.lock
 

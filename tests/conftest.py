@@ -13,7 +13,7 @@ from boathouse.client import Lake
 from boathouse.database import Database
 from boathouse.platform import Platform
 
-pytest_plugins = ["object_stores"]
+pytest_plugins = ["object_stores", "spark"]
 
 
 @pytest.fixture(scope="module", autouse=True)

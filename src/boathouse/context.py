@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from boathouse import connector
 from boathouse.catalog import Table, TableInfo
-from boathouse.lake import Engine, Frame, Origin, Relation, fitted, origin_of, tagged
+from boathouse.lake import Cluster, Engine, Frame, Origin, Relation, fitted, origin_of, tagged
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,12 @@ class Context(Protocol):
     def engine(self) -> Engine:
         """The engine that computes in this process."""
 
+    @property
+    def cluster(self) -> Cluster | None:
+        """The cluster that frames of features are computed on, where the setting `engine` names one."""
+
     def beside(self) -> "Context":
-        """The same connection with an engine of its own, for another thread."""
+        """The same connection with an engine of its own and no cluster, for another thread."""
 
     def complete(self, name: str) -> str:
         """A two-level name with the environment put before it."""

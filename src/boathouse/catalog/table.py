@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pyarrow as pa
 
@@ -12,9 +12,10 @@ from boathouse.catalog.expectations import Gate
 from boathouse.catalog.served import ServedFolder
 from boathouse.catalog.table_stream import TableStream
 from boathouse.catalog.values import Making, Sources, TableAccess, TableInfo
-from boathouse.errors import DuplicateKey, InvalidInput
+from boathouse.errors import DuplicateKey, InvalidInput, NotPermitted
 from boathouse.lake import (
     UNCHANGED,
+    Cluster,
     Commit,
     DeltaFolder,
     Engine,
@@ -26,6 +27,9 @@ from boathouse.lake import (
     column_types,
     origin_of,
 )
+
+if TYPE_CHECKING:
+    from pyspark.sql.connect.dataframe import DataFrame
 
 Columns = Sequence[tuple[str, str]]
 """(column, SQL type) in order."""
@@ -112,6 +116,22 @@ class Table:
         snapshot = folder.table(version, timestamp)
         self._port.note_read(self.name, snapshot.version())
         return self._engine.remember(self._engine.scan(snapshot, where), Origin(self.name, str(snapshot.version())))
+
+    def frame(self, cluster: Cluster) -> "DataFrame":
+        """The newest version as a frame of a cluster, which opens the files with keys of its own.
+
+        Raises NotPermitted where rows come through the server alone: masks and filters hold only there.
+        """
+        self._need("SELECT")
+        folder = self._folder
+        if not isinstance(folder, DeltaFolder):
+            raise NotPermitted(
+                f"{self.name} is read through the server alone (it has masks or a filter, is a view, or its store gives "
+                "no keys), which a cluster cannot do: read it with lake.sql(), or with BOATHOUSE_ENGINE=duckdb"
+            )
+        version = folder.version()
+        self._port.note_read(self.name, version)
+        return cluster.scan(self.info.location, version)
 
     def append(self, df: Frame, transaction: tuple[str, int] | None = None, evolve: bool = False,
                sources: Sources | None = None, marks: Mapping[str, int] | None = None) -> Commit:  # fmt: skip

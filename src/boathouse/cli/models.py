@@ -212,5 +212,5 @@ def score(
     with connected() as lake:
         scored = FeatureEngineeringClient(context=lake).score_batch(model_uri=model_uri, df=read_file(source))
         with output.open("wb") as out:
-            write_rows(scored, output.suffix.lstrip("."), out)
-        say(f"{scored.count()} rows scored with {model_uri} are in {output}")
+            count = write_rows(scored, output.suffix.lstrip("."), out)
+        say(f"{count} rows scored with {model_uri} are in {output}")

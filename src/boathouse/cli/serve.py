@@ -87,6 +87,7 @@ def doctor(as_json: bool = JSON) -> None:
         *_home(home),
         *_stores(wanted),
         *_online(wanted),
+        _engine(wanted),
     ]
     show(checks, ["check", "ok", "found", "mend"], as_json)
     if not all(c["ok"] for c in checks if c["needed"]):
@@ -117,6 +118,22 @@ def _disk(home: Path) -> dict[str, object]:
     place = next(p for p in (home, *home.parents) if p.exists())
     free = shutil.disk_usage(place).free / 1e9
     return _check("disk", free > 2, f"{free:.0f} GB free at {place}", "free some space: tables keep their history")
+
+
+def _engine(wanted: "Settings") -> dict[str, object]:
+    """Which engine computes, and whether it answers."""
+    from boathouse.errors import BoathouseError
+    from boathouse.lake import cluster_at
+
+    try:
+        cluster = cluster_at(wanted.engine)
+        if cluster is None:
+            return _check("engine", True, "duckdb, in this process")
+        found = f"{cluster.address} answers, Spark {cluster.session.version}"
+        cluster.close()
+    except BoathouseError as error:
+        return _check("engine", False, wanted.engine, str(error))
+    return _check("engine", True, found)
 
 
 def _stores(wanted: "Settings") -> list[dict[str, object]]:

@@ -37,6 +37,7 @@ from boathouse.lake import (
     Origin,
     Relation,
     Storage,
+    cluster_at,
     origin_of,
     relation_over,
     schema_of,
@@ -47,7 +48,7 @@ class Lake(Loading):
     """Tables, SQL, jobs and models of one environment, under one identity. A context manager."""
 
     def __init__(self, http: Http, environment: str, run: RunFacts | None = None,
-                 on_close: Callable[[], None] | None = None) -> None:  # fmt: skip
+                 on_close: Callable[[], None] | None = None, engine: str = "duckdb") -> None:  # fmt: skip
         self.http = http
         self._who = http.call("GET", "/api/v1/whoami")
         self._environment = self._who.get("environment") or environment
@@ -55,6 +56,7 @@ class Lake(Loading):
         self._run = run or RunFacts()
         self._reads = Reads(self.complete)
         self._on_close = on_close
+        self.cluster = cluster_at(engine)
         self.jobs = Jobs(http, self._environment, self._scratch)
         self.models = Models(http, self.complete)
         self.volumes = Volumes(http, self.complete, self._reads, self._environment)
@@ -81,9 +83,10 @@ class Lake(Loading):
         return Engine()
 
     def beside(self) -> "Lake":
-        """The same connection with an engine of its own, for another thread."""
+        """The same connection with an engine of its own and no cluster, for another thread."""
         other = copy.copy(self)
         other.__dict__["engine"] = Engine()
+        other.cluster = None
         return other
 
     def complete(self, name: str) -> str:
@@ -362,6 +365,8 @@ class Lake(Loading):
     def close(self) -> None:
         """Let go of the connection; in process, of the home too."""
         context.forget(self)
+        if self.cluster:
+            self.cluster.close()
         self.http.close()
         if self._on_close:
             self._on_close()

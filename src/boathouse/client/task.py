@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from boathouse import context
+from boathouse import context, settings
 from boathouse.client.http import Http
 from boathouse.client.lake import Lake
 from boathouse.context import RunFacts
@@ -28,7 +28,10 @@ def connect() -> Lake:
         job=os.environ.get("BOATHOUSE_JOB"), lock_file=os.environ.get("BOATHOUSE_LOCK_FILE"),
         python_environment=os.environ.get("BOATHOUSE_PYTHON_ENVIRONMENT"),
     )  # fmt: skip
-    lake = Lake(Http(os.environ["BOATHOUSE_URL"], token, wait=_SERVER_AWAY), os.environ["BOATHOUSE_ENV"], facts)
+    lake = Lake(
+        Http(os.environ["BOATHOUSE_URL"], token, wait=_SERVER_AWAY), os.environ["BOATHOUSE_ENV"], facts,
+        engine=settings.load().engine,
+    )  # fmt: skip
     context.use(lake)
     lake.point_mlflow_here()
     return lake

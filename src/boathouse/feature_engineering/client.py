@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from boathouse import context as contexts
 from boathouse.catalog import COMMITTED, TableInfo, TableStream
@@ -17,13 +17,16 @@ from boathouse.feature_engineering.publishing import CONTINUOUS, MODES, Publishe
 from boathouse.feature_engineering.scored import scored, typed
 from boathouse.feature_engineering.skew import online_skew, served_skew
 from boathouse.feature_engineering.streaming import StreamingQuery
-from boathouse.features import FeatureFunction, FeatureLookup, FeatureSpecInfo, LeakReport, SkewReport
+from boathouse.features import FeatureFunction, FeatureLookup, FeatureSpecInfo, LeakReport, SkewReport, newest_known_rows
 from boathouse.features.declared import Feature, FeatureAggregations, expanded
 from boathouse.lake import Frame, Relation
 from boathouse.scoring import load
 from boathouse.serving import log_predictions
 from boathouse.serving import table_name as inference_table
 from boathouse.training import TrainingSet, make_training_set
+
+if TYPE_CHECKING:
+    from pyspark.sql.connect.dataframe import DataFrame
 
 _RESULTS = {"double": "DOUBLE", "float": "FLOAT", "int": "INTEGER", "long": "BIGINT", "string": "VARCHAR", "boolean": "BOOLEAN"}
 
@@ -111,10 +114,13 @@ class FeatureEngineeringClient(DeclaredFeatures):
         table.merge(rows, evolve=not set(rows.column_names) <= known)
         return None
 
-    def read_table(self, *, name: str) -> Relation:
-        """The rows, each key's newest known version only."""
+    def read_table(self, *, name: str) -> "Relation | DataFrame":
+        """The rows, each key's newest known version only; a Spark DataFrame where the engine is a cluster."""
         table = self._context.table(name)
         info = table.info
+        if cluster := self._context.cluster:
+            rows = table.frame(cluster)
+            return newest_known_rows(rows, info.primary_keys, info.known_time) if info.known_time else rows
         if not info.known_time:
             return table.read()
         keys = ", ".join(f'"{k}"' for k in info.primary_keys)
@@ -243,12 +249,13 @@ class FeatureEngineeringClient(DeclaredFeatures):
         )  # fmt: skip
 
     def score_batch(self, *, model_uri: str, df: Frame, result_type: str = "double", env_manager: str = "local",
-                    log_to: str | None = None, mode: str = "batch", **_options: Any) -> Relation:  # fmt: skip
+                    log_to: str | None = None, mode: str = "batch", **_options: Any) -> "Relation | DataFrame":  # fmt: skip
         """All columns of `df`, the features looked up point in time, and `prediction`.
 
         A binary classifier adds `prediction_probability`. A feature that `df` brings itself overrides the
         stored one. With `log_to` (a model's name), the rows also land in that model's inference table, made
         in `mode` batch or stream; columns `request_id` and `request_time` of `df` name and date each request.
+        Where the engine is a cluster, features are joined there, the model predicts here, and a Spark DataFrame returns.
         """
         if result_type not in _RESULTS:
             raise InvalidInput(f"result_type {result_type!r} is unknown; use one of {', '.join(_RESULTS)}")
@@ -256,7 +263,8 @@ class FeatureEngineeringClient(DeclaredFeatures):
         frame, versions = scored(self._context, model, df)
         if log_to:
             log_predictions(self._context, self._context.complete(log_to), model.version, frame, mode, versions)
-        return typed(self._context, frame, _RESULTS[result_type])
+        answers = typed(self._context, frame, _RESULTS[result_type])
+        return self._context.cluster.frame(answers) if self._context.cluster else answers
 
     def score_stream(self, *, model_uri: str, df: TableStream, checkpoint_location: str, log_to: str | None = None,
                      output_table: str | None = None, trigger: Mapping[str, Any] | None = None,

@@ -31,7 +31,7 @@ def log_model(context: Context, model: Any, artifact_path: str, flavor: Any, tra
     mlflow.set_tracking_uri(context.tracking_uri)
     mlflow.set_registry_uri(context.tracking_uri)
     spec = training_set.feature_spec
-    sample = training_set.load_df().limit(_SAMPLE).to_pandas()
+    sample = training_set.load_df().limit(_SAMPLE).toPandas()
     requirements = list(pip_requirements or _requirements(flavor)) + list(extra)
     record = record_of(context, training_set.versions, training_set.query)
     with tempfile.TemporaryDirectory() as scratch, _run(mlflow), warnings.catch_warnings():
@@ -50,7 +50,7 @@ def log_model(context: Context, model: Any, artifact_path: str, flavor: Any, tra
         )  # fmt: skip
     if registered_model_name:
         name = f"model:{context.complete(registered_model_name)}"
-        context.note_lineage(name, str(info.registered_model_version), training_set.load_df().origin)
+        context.note_lineage(name, str(info.registered_model_version), training_set.origin)
     return info
 
 

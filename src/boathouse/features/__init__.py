@@ -1,7 +1,8 @@
 """Feature lookups: specs, point-in-time joins and online stores."""
 
-from boathouse.features.completion import complete_sql, training_set_sql
-from boathouse.features.functions import OnlineFunctions, with_functions_sql
+from boathouse.features.as_of_frames import as_of_join_frame, check_duplicate_rows, newest_known_rows
+from boathouse.features.completion import complete_frame, complete_sql, training_set_frame, training_set_sql
+from boathouse.features.functions import OnlineFunctions, with_functions_frame, with_functions_sql
 from boathouse.features.leaks import (
     COMMITTED,
     FeatureLeak,
@@ -70,10 +71,14 @@ __all__ = [
     "TableLookup",
     "Uses",
     "as_asked",
+    "as_of_join_frame",
     "as_of_join_sql",
+    "check_duplicate_rows",
     "check_duplicates",
+    "complete_frame",
     "complete_sql",
     "listed",
+    "newest_known_rows",
     "online_skew_sql",
     "open_online_store",
     "quote",
@@ -83,7 +88,9 @@ __all__ = [
     "row_key",
     "skews",
     "source_of",
+    "training_set_frame",
     "training_set_sql",
     "uses_of",
+    "with_functions_frame",
     "with_functions_sql",
 ]

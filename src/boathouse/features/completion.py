@@ -1,10 +1,15 @@
-"""SQL that completes rows by a feature spec: training sets, and batches to be scored."""
+"""Rows completed by a feature spec, as SQL and as Spark frames: training sets, and batches to be scored."""
 
 from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from boathouse.errors import InvalidInput, NotFound
+from boathouse.features.as_of_frames import as_of_join_frame
 from boathouse.features.point_in_time import AsOf, FeatureSide, as_of_join_sql
 from boathouse.features.specs import FeatureSpec, TableLookup
+
+if TYPE_CHECKING:
+    from pyspark.sql.connect.dataframe import DataFrame
 
 
 def training_set_sql(spec: FeatureSpec, spine_sql: str, relations: Mapping[str, str]) -> str:
@@ -14,9 +19,14 @@ def training_set_sql(spec: FeatureSpec, spine_sql: str, relations: Mapping[str, 
     still to be computed; `spec.training_columns` is the final selection. `relations` gives the SQL of each
     table by its name. Raises NotFound for a table that `relations` lacks.
     """
-    bound = {name for function in spec.functions for name in function.input_bindings.values()}
-    keep = [*spec.spine, *(name for name in spec.spine_inputs if name in bound and name not in spec.spine)]
+    keep = _kept(spec)
     return as_of_join_sql(spine_sql, _joins(spec, relations, keep), keep)
+
+
+def training_set_frame(spec: FeatureSpec, spine: "DataFrame", tables: Mapping[str, "DataFrame"]) -> "DataFrame":
+    """What `training_set_sql` gives, on a cluster: `tables` are Spark frames by the tables' names."""
+    keep = _kept(spec)
+    return as_of_join_frame(spine, _joins(spec, _by_name(tables), keep), tables, keep)
 
 
 def complete_sql(
@@ -31,6 +41,21 @@ def complete_sql(
     """
     if columns is None:
         return as_of_join_sql(rows_sql, _joins(spec, relations, ()))
+    return as_of_join_sql(rows_sql, _joins(_remaining(spec, columns), relations, ()), columns)
+
+
+def complete_frame(spec: FeatureSpec, rows: "DataFrame", tables: Mapping[str, "DataFrame"]) -> "DataFrame":
+    """What `complete_sql` gives, on a cluster: `tables` are Spark frames by the tables' names."""
+    remaining = _remaining(spec, rows.columns)
+    return as_of_join_frame(rows, _joins(remaining, _by_name(tables), ()), tables, rows.columns)
+
+
+def _kept(spec: FeatureSpec) -> list[str]:
+    bound = {name for function in spec.functions for name in function.input_bindings.values()}
+    return [*spec.spine, *(name for name in spec.spine_inputs if name in bound and name not in spec.spine)]
+
+
+def _remaining(spec: FeatureSpec, columns: Sequence[str]) -> FeatureSpec:
     remaining = spec.without(columns)
     for name in remaining.spine_inputs:
         if name not in columns:
@@ -38,7 +63,11 @@ def complete_sql(
                 f"the rows lack {name!r}; they have {', '.join(columns)}, "
                 f"and completing them takes {', '.join(remaining.spine_inputs)}"
             )
-    return as_of_join_sql(rows_sql, _joins(remaining, relations, ()), columns)
+    return remaining
+
+
+def _by_name(tables: Mapping[str, object]) -> dict[str, str]:
+    return {name: name for name in tables}
 
 
 def joins_of(spec: FeatureSpec, relations: Mapping[str, str]) -> list[AsOf]:

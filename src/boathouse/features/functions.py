@@ -5,7 +5,7 @@ declared type, or the error names the function.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
@@ -14,6 +14,9 @@ from boathouse.features.data_types import family, feature_type
 from boathouse.features.point_in_time import quote
 from boathouse.features.specs import FeatureSpec, FunctionFacts, InputColumn
 from boathouse.lake import Engine, duckdb_type, type_named
+
+if TYPE_CHECKING:
+    from pyspark.sql.connect.dataframe import DataFrame
 
 Function = Callable[..., Any]
 
@@ -43,6 +46,21 @@ def with_functions_sql(engine: Engine, spec: FeatureSpec, query: str) -> str:
         )
         query = f"SELECT *, {called}({arguments}) AS {quote(column.name)} FROM ({query})"
     return query
+
+
+def with_functions_frame(frame: "DataFrame", spec: FeatureSpec) -> "DataFrame":
+    """The Spark frame with a column for each of the spec's functions; their code goes to the cluster with the query."""
+    from pyspark.sql import functions as f
+
+    for column in spec.functions:
+        facts = spec.function_facts[column.udf_name]
+        arguments = [
+            frame[column.input_bindings[parameter]].cast(feature_type(kind))
+            for parameter, kind in zip(facts.parameters, facts.parameter_types, strict=True)
+        ]
+        called = f.udf(compiled(column.udf_name, facts), feature_type(facts.data_type), useArrow=False)
+        frame = frame.withColumn(column.name, called(*arguments))
+    return frame
 
 
 class OnlineFunctions:

@@ -83,7 +83,7 @@ def as_of_join_sql(spine: str, joins: Sequence[AsOf], keep: Sequence[str] | None
     output that the spine has too is an error of the binder (ambiguous reference).
     Run `check_duplicates` where nothing else keeps keys unique. Raises InvalidInput.
     """
-    wanted = _wanted(joins, keep or ())
+    wanted = wanted_joins(joins, keep or ())
     own = "*" if keep is None else ", ".join(map(quote, keep))
     if not wanted:
         return f"SELECT {own} FROM {spine}"
@@ -124,12 +124,17 @@ def check_duplicates(con: duckdb.DuckDBPyConnection, side: FeatureSide, table: s
         "HAVING count(*) > 1 LIMIT 1"
     ).fetchall()
     for *values, count in found:
-        example = ", ".join(f"{name}={value!s}" for name, value in zip(names, values, strict=True))
-        raise DuplicateKey(
-            f"{table or 'the feature table'} holds {count} rows for {example}: "
-            f"keep one row for each ({', '.join(names)})",
-            columns=names,
-        )
+        raise doubled(table, names, values, count)
+
+
+def doubled(table: str, names: Sequence[str], values: Sequence[object], count: int) -> DuplicateKey:
+    """The error about `count` rows that share a key, which is named."""
+    example = ", ".join(f"{name}={value!s}" for name, value in zip(names, values, strict=True))
+    return DuplicateKey(
+        f"{table or 'the feature table'} holds {count} rows for {example}: "
+        f"keep one row for each ({', '.join(names)})",
+        columns=names,
+    )
 
 
 def quote(name: str) -> str:
@@ -143,7 +148,7 @@ def literal(value: object) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def _wanted(joins: Iterable[AsOf], keep: Iterable[str]) -> list[AsOf]:
+def wanted_joins(joins: Iterable[AsOf], keep: Iterable[str]) -> list[AsOf]:
     """The joins without outputs that the spine has. Raises InvalidInput on names SQL cannot tell apart."""
     own = {name.casefold(): name for name in keep}
     seen: set[str] = set()
@@ -166,7 +171,7 @@ def _output(index: int, join: AsOf, at: Mapping[str, str], feature: str, output:
     if join.lookback is not None and join.at and join.side.time:
         # The age decides, not the value: a stored null stays a null.
         age = f'p.{at[join.at]} - f{index}."__event"'
-        value = f"CASE WHEN {age} <= {_micros(join.lookback)} THEN {value} END"
+        value = f"CASE WHEN {age} <= {micros(join.lookback)} THEN {value} END"
     if join.defaults.get(output) is not None:
         value = f"coalesce({value}, {literal(join.defaults[output])})"
     return f"{value} AS {quote(output)}"
@@ -191,7 +196,7 @@ def _side(index: int, join: AsOf, on: Mapping[str, str], at: Mapping[str, str]) 
     if side.bitemporal:
         kept.append(f"{known} <= k.latest")
     if join.lookback is not None:
-        kept.append(f"{event} >= k.earliest - {_micros(join.lookback)}")
+        kept.append(f"{event} >= k.earliest - {micros(join.lookback)}")
     probed = ", ".join(probe for _, _, probe in keys)
     asked = (
         f"SELECT {probed}, min({moment}) AS earliest, max({moment}) AS latest "
@@ -236,5 +241,6 @@ def _unrepeated(wanted: Sequence[AsOf]) -> list[str]:
     return [f"WHERE CASE WHEN {counts} THEN true ELSE error({says}) END"]
 
 
-def _micros(duration: timedelta) -> int:
+def micros(duration: timedelta) -> int:
+    """Whole microseconds."""
     return duration // timedelta(microseconds=1)

@@ -1,6 +1,7 @@
 """Raw Delta tables, files and engines. Knows no names and no users: others reach data through `catalog`."""
 
 from boathouse.lake.chunks import Chunks
+from boathouse.lake.cluster import Cluster, cluster_at
 from boathouse.lake.commits import UNCHANGED, Commit
 from boathouse.lake.delta import DeltaFolder
 from boathouse.lake.engine import Engine
@@ -14,6 +15,7 @@ from boathouse.lake.frames import (
     column_types,
     conform,
     fitted,
+    is_spark,
     normalised,
     schema_of,
     sql_type,
@@ -46,6 +48,7 @@ __all__ = [
     "UNKNOWN",
     "Chunks",
     "Clause",
+    "Cluster",
     "Commit",
     "Credentials",
     "DeltaFolder",
@@ -77,6 +80,7 @@ __all__ = [
     "canonical",
     "change_chosen",
     "check_path",
+    "cluster_at",
     "column_types",
     "conform",
     "duckdb_type",
@@ -84,6 +88,7 @@ __all__ = [
     "fitted",
     "folded",
     "is_input",
+    "is_spark",
     "link",
     "local_file",
     "local_path",

@@ -10,7 +10,7 @@ import pyarrow as pa
 from boathouse.errors import InvalidInput, SchemaMismatch
 
 Frame = Any
-"""Polars, pandas, DuckDB, PyArrow, a Relation, a dict of columns or a list of row dicts."""
+"""Polars, pandas, DuckDB, PyArrow, Spark, a Relation, a dict of columns or a list of row dicts."""
 
 _TIMESTAMP = pa.timestamp("us", tz="UTC")
 _BY_NAME = {
@@ -57,6 +57,8 @@ def batches(frame: Frame) -> pa.RecordBatchReader:
     """A stream of the frame's rows. Raises InvalidInput for what is no frame."""
     if isinstance(frame, pa.RecordBatchReader):
         return frame
+    if is_spark(frame):
+        frame = _collected(frame)
     if isinstance(frame, pa.Table):
         return frame.to_reader()
     if isinstance(frame, Mapping):
@@ -70,6 +72,17 @@ def batches(frame: Frame) -> pa.RecordBatchReader:
     if isinstance(frame, Sequence) and all(isinstance(row, Mapping) for row in frame):
         return pa.Table.from_pylist(list(frame)).to_reader()
     raise InvalidInput(f"{type(frame).__name__} is no dataframe: pass Polars, pandas, Arrow, DuckDB or rows as dicts")
+
+
+def is_spark(frame: Any) -> bool:
+    """Whether a frame is Spark's."""
+    return type(frame).__module__.startswith("pyspark.sql")
+
+
+def _collected(frame: Any) -> pa.Table:
+    if frame.isStreaming:
+        raise InvalidInput("a streaming frame of Spark is never complete: follow a table with lake.table(…).stream()")
+    return frame.toArrow()
 
 
 def schema_of(source: Any) -> pa.Schema:

@@ -45,12 +45,12 @@ from boathouse.environments import (
     set_up,
     share,
 )
-from boathouse.errors import Conflict, InvalidInput, NotFound, Unauthenticated
+from boathouse.errors import Conflict, NotFound, Unauthenticated
 from boathouse.events import Event, Outbox, Webhooks
 from boathouse.features import FeatureSpecs, OnlineStore, RegisteredFeatures, open_online_store
 from boathouse.identity import Identities, Identity
 from boathouse.jobs import JOB_RUNS, Hooks, Run, Runner, RunRequest, Runs, Startable, Starts, TaskIdentity
-from boathouse.lake import WorkerPool, storages
+from boathouse.lake import WorkerPool, cluster_at, storages
 from boathouse.monitoring import completed, parse_granularity
 from boathouse.platform.code import CodeDelivery
 from boathouse.platform.doors import doors
@@ -87,7 +87,7 @@ class Platform:
     def __init__(self, settings: Settings, session: bool = False) -> None:
         self.settings = settings
         self._session = session
-        _check_supported(settings)
+        cluster_at(settings.engine)  # a setting that names no engine is refused before anything is made
         self.home = Home(settings)
         self.home.acquire()
         try:
@@ -494,13 +494,6 @@ class Platform:
 def _secured(run: Run) -> tuple[SecurableKind, str]:
     """What a run is guarded by: its job; in a throw-away place, where jobs are no securables, the environment."""
     return ("catalog", run.environment) if run.scratch else ("job", f"{run.environment}.{run.job}")
-
-
-def _check_supported(settings: Settings) -> None:
-    """Raises InvalidInput for a setting whose other values are not built yet."""
-    for name, only in (("engine", "duckdb"), ("online_store", "embedded")):
-        if (given := getattr(settings, name)) != only:
-            raise InvalidInput(f"the setting {name} is {given!r}; only {only!r} is there yet")
 
 
 def _window_end(incident: Incident) -> str:

@@ -3,18 +3,27 @@
 from collections.abc import Mapping
 
 from boathouse.context import Context
-from boathouse.features import FeatureSpec, complete_sql, with_functions_sql
+from boathouse.features import (
+    FeatureSpec,
+    complete_frame,
+    complete_sql,
+    with_functions_frame,
+    with_functions_sql,
+)
 from boathouse.features.declared import Feature, complete_declared
-from boathouse.lake import Frame, Relation, batches, normalised, origin_of, tagged
-from boathouse.training import relations_of
+from boathouse.lake import Cluster, Frame, Origin, Relation, batches, normalised, origin_of, tagged
+from boathouse.training import frames_of, relations_of
 
 
 def complete(context: Context, spec: FeatureSpec, df: Frame) -> tuple[Relation, Mapping[str, int]]:
     """All of the frame's columns and the features, and the table versions they came from.
 
-    A feature that the frame brings itself overrides the stored one. Raises InvalidInput naming a lookup
-    key or input that the frame lacks.
+    A feature that the frame brings itself overrides the stored one. Where the engine is a cluster it joins, except
+    for a spec with declared features, which are computed here. Raises InvalidInput naming a lookup key or input that the
+    frame lacks, NotPermitted for a table that a cluster may not read.
     """
+    if context.cluster and not spec.declared:
+        return _on_cluster(context, context.cluster, spec, df)
     origin = origin_of(df)
     rows = batches(df).read_all()
     spine = context.engine.register(tagged(rows.cast(normalised(rows.schema)), origin))
@@ -28,3 +37,12 @@ def complete(context: Context, spec: FeatureSpec, df: Frame) -> tuple[Relation, 
     relations, versions = relations_of(context, wanted)
     completed = complete_sql(spec, spine, relations, columns)
     return context.engine.relation(with_functions_sql(context.engine, wanted, completed)), {**computed, **versions}
+
+
+def _on_cluster(context: Context, cluster: Cluster, spec: FeatureSpec, df: Frame) -> tuple[Relation, Mapping[str, int]]:
+    rows = cluster.frame(df)
+    wanted = spec.without(frozenset(rows.columns))
+    tables, versions = frames_of(context, cluster, wanted)
+    completed = with_functions_frame(complete_frame(spec, rows, tables), wanted).toArrow()
+    made = Origin(inputs={"rows": origin_of(df), **{name: Origin(name, str(version)) for name, version in versions.items()}})
+    return context.engine.relation(f"SELECT * FROM {context.engine.register(tagged(completed, made))}"), versions

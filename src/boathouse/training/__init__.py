@@ -5,6 +5,7 @@ from boathouse.training.record import TrainingRecord, pip_requirements, record_o
 from boathouse.training.training_set import (
     TrainingSet,
     facts_of,
+    frames_of,
     function_facts,
     make_training_set,
     registered,
@@ -18,6 +19,7 @@ __all__ = [
     "commits_of",
     "facts_of",
     "find_leaks",
+    "frames_of",
     "function_facts",
     "make_training_set",
     "pip_requirements",

@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
@@ -16,13 +17,19 @@ from boathouse.features import (
     FunctionFacts,
     LeakReport,
     TableFacts,
+    check_duplicate_rows,
     check_duplicates,
     resolve,
+    training_set_frame,
     training_set_sql,
+    with_functions_frame,
     with_functions_sql,
 )
-from boathouse.lake import Frame, Relation, batches, normalised, origin_of, tagged
+from boathouse.lake import Cluster, Frame, Origin, Relation, batches, column_types, normalised, origin_of, tagged
 from boathouse.training.leaks import find_leaks
+
+if TYPE_CHECKING:
+    from pyspark.sql.connect.dataframe import DataFrame
 
 
 @dataclass(frozen=True)
@@ -37,8 +44,34 @@ class TrainingSet:
     _spine: str
     _relations: Mapping[str, str]
 
-    def load_df(self) -> Relation:
-        """The rows, lazily: the spine's columns and label with the features, without excluded columns."""
+    def load_df(self) -> "Relation | DataFrame":
+        """The rows, lazily: the spine's columns and label with the features, without excluded columns.
+
+        A Relation, or a Spark DataFrame where the engine is a cluster; `.toPandas()` works on both.
+        """
+        return self._sent if self._context.cluster else self._relation()
+
+    @property
+    def origin(self) -> Origin:
+        """What the rows are made of, as far as it is known."""
+        return self._relation().origin
+
+    def get_output_columns(self) -> list[str]:
+        """Column names of `load_df`."""
+        return list(self.load_df().columns)
+
+    def leaks(self, estimator: Any = None, *, time: str | None = None) -> LeakReport:
+        """What joins by event time alone, and without time, would have changed in this training set.
+
+        `time` is the spine's column that commits are compared with, where lookups use several. With an `estimator` of
+        scikit-learn's kind, also what that does to its metric. Computed in this process on either engine.
+        Raises InvalidInput.
+        """
+        return find_leaks(
+            self._context, self.feature_spec, self._spine, self._relations, time=time, estimator=estimator
+        )
+
+    def _relation(self) -> Relation:
         if not self.feature_spec.functions:
             return self._context.engine.relation(self.query)
         engine = self._context.engine
@@ -46,19 +79,36 @@ class TrainingSet:
         columns = ", ".join(f'"{name}"' for name in self.feature_spec.training_columns)
         return engine.relation(f"SELECT {columns} FROM ({computed})")
 
-    def get_output_columns(self) -> list[str]:
-        """Column names of `load_df`."""
-        return self.load_df().columns
+    @cached_property
+    def _sent(self) -> "DataFrame":
+        """What was computed here, sent to the cluster once."""
+        assert self._context.cluster
+        return self._context.cluster.frame(self._relation())
+
+
+@dataclass(frozen=True)
+class ClusterTrainingSet(TrainingSet):
+    """A training set that a cluster joins; `query` says the same in SQL over the tables' names."""
+
+    _frame: "DataFrame"
+    _asked: "DataFrame"
+    _made: Origin
+
+    def load_df(self) -> "DataFrame":
+        """The rows, joined on the cluster when they are asked for."""
+        return self._frame
+
+    @property
+    def origin(self) -> Origin:
+        """What the rows are made of, as far as it is known."""
+        return self._made
 
     def leaks(self, estimator: Any = None, *, time: str | None = None) -> LeakReport:
-        """What joins by event time alone, and without time, would have changed in this training set.
-
-        `time` is the spine's column that commits are compared with, where lookups use several. With an `estimator` of
-        scikit-learn's kind, also what that does to its metric. Raises InvalidInput.
-        """
-        return find_leaks(
-            self._context, self.feature_spec, self._spine, self._relations, time=time, estimator=estimator
-        )
+        """As of a training set of this process, which the spine's rows come to for it."""
+        tables = {name: self._context.table(name) for name in self.feature_spec.tables}
+        relations = {name: table.scan(self.versions[table.name]) for name, table in tables.items()}
+        spine = registered(self._context, self._asked)
+        return find_leaks(self._context, self.feature_spec, spine, relations, time=time, estimator=estimator)
 
 
 def make_training_set(context: Context, df: Frame, features: Sequence[FeatureLookup | FeatureFunction],
@@ -67,6 +117,8 @@ def make_training_set(context: Context, df: Frame, features: Sequence[FeatureLoo
 
     Raises InvalidInput, NotFound, DuplicateKey.
     """
+    if context.cluster:
+        return _on_cluster(context, context.cluster, df, features, label, exclude_columns)
     spine = registered(context, df)
     facts, functions = facts_of(context, features)
     columns = context.engine.relation(f"SELECT * FROM {spine}").types
@@ -78,6 +130,42 @@ def make_training_set(context: Context, df: Frame, features: Sequence[FeatureLoo
         side = FeatureSide(relation, fact.keys, fact.timeseries_column, fact.known_time_column)
         check_duplicates(context.engine.connection, side, table)
     return TrainingSet(spec, labels, training_set_sql(spec, spine, relations), versions, context, spine, relations)
+
+
+def _on_cluster(context: Context, cluster: Cluster, df: Frame, features: Sequence[FeatureLookup | FeatureFunction],
+                label: str | Sequence[str] | None, exclude_columns: Sequence[str]) -> TrainingSet:  # fmt: skip
+    spine = cluster.frame(df)
+    facts, functions = facts_of(context, features)
+    columns = dict(column_types(cluster.schema(spine)))
+    labels = (label,) if isinstance(label, str) else tuple(label or ())
+    spec = resolve(columns, features, facts, labels, list(exclude_columns), function_facts=functions)
+    tables, versions = frames_of(context, cluster, spec)
+    for table, rows in tables.items():
+        fact = facts[table]
+        if fact.times:  # the join itself looks at the others
+            side = FeatureSide(table, fact.keys, fact.timeseries_column, fact.known_time_column)
+            check_duplicate_rows(rows, side, table)
+    frame = with_functions_frame(training_set_frame(spec, spine, tables), spec).select(*spec.training_columns)
+    said = training_set_sql(spec, "spine", {table: context.complete(table) for table in tables})
+    return ClusterTrainingSet(spec, labels, said, versions, context, "", {}, frame, spine, _made(spec, df, versions, context))
+
+
+def _made(spec: FeatureSpec, df: Frame, versions: Mapping[str, int], context: Context) -> Origin:
+    """What a cluster's rows are made of: of functions, only what went in is known."""
+    places = {table: f"table_{i}" for i, table in enumerate(spec.tables)}
+    inputs = {place: Origin(name := context.complete(table), str(versions[name])) for table, place in places.items()}
+    query = None if spec.functions else training_set_sql(spec, "spine", places)
+    return Origin(query=query, inputs={"spine": origin_of(df), **inputs})
+
+
+def frames_of(context: Context, cluster: Cluster, spec: FeatureSpec) -> tuple[dict[str, "DataFrame"], dict[str, int]]:
+    """A cluster's frame of each table that a spec looks up, and the version it shows. Raises NotPermitted."""
+    frames, versions = {}, {}
+    for table in spec.tables:
+        opened = context.table(table)
+        frames[table] = opened.frame(cluster)
+        versions[opened.name] = context.reads()[opened.name]
+    return frames, versions
 
 
 def relations_of(context: Context, spec: FeatureSpec) -> tuple[dict[str, str], dict[str, int]]:

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from boathouse.features import AsOf, FeatureSide, as_of_join_sql
+from boathouse.features import AsOf, FeatureSide, as_of_join_frame, as_of_join_sql
+from boathouse.lake import Cluster
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 EVENT, KNOWN, KEYS = "event", "known", ("airport", "gate")
@@ -83,16 +84,22 @@ def table(rows: list[Any], kind: type[Any], times: dict[str, pa.DataType]) -> pa
 
 
 def joined(
-    con: duckdb.DuckDBPyConnection,
+    con: duckdb.DuckDBPyConnection | Cluster,
     spine: list[Wanted],
     joins: list[AsOf],
     zoned: bool = True,
     **stored: list[Stored],
 ) -> list[tuple[Any, ...]]:
-    zone = pa.timestamp("us", "UTC" if zoned else None)
-    con.register("spine", table(spine, Wanted, {"at": zone}))
-    for name, rows in stored.items():
-        con.register(name, table(rows, Stored, dict.fromkeys((EVENT, KNOWN), pa.timestamp("us", "UTC"))))
+    asking = table(spine, Wanted, {"at": pa.timestamp("us", "UTC" if zoned else None)})
+    times = dict.fromkeys((EVENT, KNOWN), pa.timestamp("us", "UTC"))
+    tables = {name: table(rows, Stored, times) for name, rows in stored.items()}
+    if isinstance(con, Cluster):
+        frames = {name: con.frame(rows) for name, rows in tables.items()}
+        found = as_of_join_frame(con.session.createDataFrame(asking), joins, frames)
+        return [tuple(row.values()) for row in found.toArrow().to_pylist()]
+    con.register("spine", asking)
+    for name, rows in tables.items():
+        con.register(name, rows)
     return con.sql(as_of_join_sql("spine", joins)).fetchall()
 
 
@@ -104,7 +111,7 @@ def spine_of(rows: list[tuple[Any, ...]]) -> list[Wanted]:
 
 
 def check(
-    con: duckdb.DuckDBPyConnection,
+    con: duckdb.DuckDBPyConnection | Cluster,
     spine: list[Wanted],
     stored: list[Stored],
     *,
@@ -141,6 +148,22 @@ def test_without_known_times_it_is_its_definition(
     zoned: bool,
 ) -> None:
     check(con, spine, stored, known=False, lookback=lookback, zoned=zoned)
+
+
+@settings(max_examples=12, deadline=None, database=None)
+@given(spines, corrected, lookbacks, st.booleans())
+def test_on_a_cluster_with_known_times_it_is_its_definition(
+    cluster: Cluster, spine: list[Wanted], stored: list[Stored], lookback: int | None, zoned: bool
+) -> None:
+    check(cluster, spine, stored, known=True, lookback=lookback, zoned=zoned)
+
+
+@settings(max_examples=12, deadline=None, database=None)
+@given(spines, uncorrected, lookbacks, st.booleans())
+def test_on_a_cluster_without_known_times_it_is_its_definition(
+    cluster: Cluster, spine: list[Wanted], stored: list[Stored], lookback: int | None, zoned: bool
+) -> None:
+    check(cluster, spine, stored, known=False, lookback=lookback, zoned=zoned)
 
 
 @settings(max_examples=50, deadline=None, database=None)

@@ -14,7 +14,7 @@ import pytest
 from deltalake import DeltaTable, write_deltalake
 
 from boathouse.errors import InvalidInput
-from boathouse.lake import DeltaFolder, Engine
+from boathouse.lake import Cluster, DeltaFolder, Engine
 from boathouse.lake.rescan import files_dataset, snapshot_rows
 from boathouse.lake.snapshot import data_files
 
@@ -53,8 +53,10 @@ def write(root: Path, path: str, rows: dict[str, Any], **options: Any) -> None:
     pq.write_table(pa.table(rows), root / path, **options)
 
 
-def rows(root: Path, way: Callable[[Engine, DeltaTable], str] | None = None) -> list[dict[str, Any]]:
+def rows(root: Path, way: Callable[[Engine, DeltaTable], str] | Cluster | None = None) -> list[dict[str, Any]]:
     engine, table = Engine(), DeltaFolder(root.as_uri(), "dev.raw.foreign").table()
+    if isinstance(way, Cluster):
+        return sorted(way.scan(root.as_uri(), table.version()).toArrow().to_pylist(), key=lambda row: list(row.values())[0])
     scan = way(engine, table) if way else engine.scan(table)
     return engine.relation(f"SELECT * FROM {scan} ORDER BY ALL").to_dicts()
 
@@ -71,7 +73,15 @@ def by_stream(engine: Engine, table: DeltaTable) -> str:
     return engine.register(snapshot_rows(table))
 
 
-EVERY_WAY = pytest.mark.parametrize("way", [None, by_dataset, by_stream], ids=["files", "dataset", "stream"])
+@pytest.fixture
+def way(request: pytest.FixtureRequest) -> Any:
+    """As a table is read: in one of this process's ways, or by a cluster."""
+    return request.getfixturevalue("cluster") if request.param == "cluster" else request.param
+
+
+WAYS = [None, by_dataset, by_stream, "cluster"]
+EVERY_WAY = pytest.mark.parametrize("way", WAYS, ids=["files", "dataset", "stream", "cluster"], indirect=True)
+ENGINES = pytest.mark.parametrize("way", [None, "cluster"], ids=["files", "cluster"], indirect=True)
 
 
 @EVERY_WAY
@@ -103,7 +113,7 @@ def test_partition_values_are_the_logs_not_the_folders(tmp_path: Path, way: Any)
     assert rows(tmp_path, way) == [{"id": 1, **told}, {"id": 2, **dict.fromkeys(told)}]
 
 
-@pytest.mark.parametrize("way", [None, by_dataset], ids=["files", "dataset"])
+@pytest.mark.parametrize("way", [None, by_dataset, "cluster"], ids=["files", "dataset", "cluster"], indirect=True)
 def test_files_older_than_a_column_or_a_wider_type_are_read_as_the_table_is_now(tmp_path: Path, way: Any) -> None:
     write(tmp_path, "old.parquet", {"id": pa.array([1], pa.int32())})
     write(tmp_path, "new.parquet", {"s": [{"a": 1}], "id": [2**40]})
@@ -133,7 +143,8 @@ def deletion_vector(*positions: int) -> dict[str, Any]:
     return {"storageType": "i", "pathOrInlineDv": encoded, "sizeInBytes": len(body), "cardinality": len(positions)}
 
 
-def test_rows_that_a_deletion_vector_takes_out_are_not_read(tmp_path: Path) -> None:
+@ENGINES
+def test_rows_that_a_deletion_vector_takes_out_are_not_read(tmp_path: Path, way: Any) -> None:
     write(tmp_path, "a.parquet", {"id": range(6)})
     kept = described([("id", "long")], features=("deletionVectors",), configuration={"delta.enableDeletionVectors": "true"})
     log(tmp_path, *kept, added(tmp_path, "a.parquet", stats='{"numRecords":6}'))
@@ -142,10 +153,11 @@ def test_rows_that_a_deletion_vector_takes_out_are_not_read(tmp_path: Path) -> N
     vector = deletion_vector(1, 4)
     log(tmp_path, {"remove": {"path": "a.parquet", "dataChange": True, "deletionTimestamp": 1}},
         added(tmp_path, "a.parquet", stats='{"numRecords":6}', deletionVector=vector), version=1)  # fmt: skip
-    assert [r["id"] for r in rows(tmp_path)] == [0, 2, 3, 5]
+    assert [r["id"] for r in rows(tmp_path, way)] == [0, 2, 3, 5]
 
 
-def test_columns_that_go_by_another_name_in_the_files_are_read_by_their_own(tmp_path: Path) -> None:
+@ENGINES
+def test_columns_that_go_by_another_name_in_the_files_are_read_by_their_own(tmp_path: Path, way: Any) -> None:
     write(tmp_path, "a.parquet", {"col-1": [1, 2], "col-2": ["x", None]})
     ids = {
         name: {"delta.columnMapping.id": n, "delta.columnMapping.physicalName": f"col-{n}"} for n, name in ((1, "id"), (2, "s"))
@@ -155,7 +167,7 @@ def test_columns_that_go_by_another_name_in_the_files_are_read_by_their_own(tmp_
                              configuration={"delta.columnMapping.mode": "name", "delta.columnMapping.maxColumnId": "2"}),
         added(tmp_path, "a.parquet"),
     )  # fmt: skip
-    assert rows(tmp_path) == [{"id": 1, "s": "x"}, {"id": 2, "s": None}]
+    assert rows(tmp_path, way) == [{"id": 1, "s": "x"}, {"id": 2, "s": None}]
 
 
 def test_a_stream_is_read_as_often_as_asked_and_only_what_is_asked(tmp_path: Path) -> None:

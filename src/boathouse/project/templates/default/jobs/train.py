@@ -42,10 +42,10 @@ def main(arguments: list[str] | None = None) -> None:
     split = literal(split_time(lake, options.as_of, options.holdout_days))
     known = f"label_time <= {literal(options.as_of)}"
     learned, held_out = (examples(lake, f"{known} and label_time {side} {split}") for side in ("<=", ">"))
-    frame = learned.load_df().to_pandas()
+    frame = learned.load_df().toPandas()
     with mlflow.start_run(run_name=f"reorder as of {options.as_of:%Y-%m-%d}"):
         model = pipeline(options.strength).fit(inputs(frame), frame[LABEL])
-        measured = metrics(model, held_out.load_df().to_pandas())
+        measured = metrics(model, held_out.load_df().toPandas())
         mlflow.log_params({**vars(options), "rows": len(frame)})
         mlflow.log_metrics({f"held_out_{name}": value for name, value in measured.items()})
         FeatureEngineeringClient().log_model(
