@@ -1,8 +1,10 @@
 """The client's calls on a cluster: the same rows as in this process, and the same grants."""
 
+import json
 import os
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -88,7 +90,9 @@ def test_a_table_is_written_from_a_frame_of_the_cluster_and_read_as_one(both: tu
     assert [row["temp"] for row in rows(fe.read_table(name="features.weather").where("origin = 'LGA'"))] == [8.0]
 
 
-def test_a_model_that_was_logged_there_scores_a_batch_alike_on_both(both: tuple[Lake, Lake]) -> None:
+def test_a_model_that_was_logged_there_scores_batches_and_files_alike_on_both(
+    both: tuple[Lake, Lake], command: Any, spark_address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import mlflow.sklearn
     from sklearn.linear_model import LinearRegression
 
@@ -106,6 +110,12 @@ def test_a_model_that_was_logged_there_scores_a_batch_alike_on_both(both: tuple[
     )
     assert rows(there) == rows(here)
     assert hasattr(there, "toArrow")
+    monkeypatch.setenv("BOATHOUSE_ENGINE", spark_address)
+    (tmp_path / "asked.csv").write_text("origin,at\nJFK,2024-01-01T04:00:00Z\nJFK,2024-01-01T06:00:00Z\n")
+    code, said = command("score", "models:/features.late/1", str(tmp_path / "asked.csv"), str(tmp_path / "scored.json"))
+    assert (code, said.startswith("2 rows scored")) == (0, True), said
+    scored = json.loads((tmp_path / "scored.json").read_text())
+    assert [r["prediction"] for r in scored] == [rows(there)[n]["prediction"] for n in (0, 3)]
 
 
 def test_a_table_with_a_mask_is_refused(both: tuple[Lake, Lake]) -> None:

@@ -145,4 +145,9 @@ def _named(name: str) -> "Column":
     """A column by its very name, dots and all."""
     from pyspark.sql import functions as f
 
-    return f.col("`" + name.replace("`", "``") + "`")
+    return f.col(quoted(name))
+
+
+def quoted(name: str) -> str:
+    """A column's name as Spark's SQL takes it for one, dots and all."""
+    return "`" + name.replace("`", "``") + "`"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from boathouse.errors import InvalidInput
+from boathouse.features.as_of_frames import quoted
 from boathouse.features.data_types import family, feature_type
 from boathouse.features.point_in_time import quote
 from boathouse.features.specs import FeatureSpec, FunctionFacts, InputColumn
@@ -49,18 +50,53 @@ def with_functions_sql(engine: Engine, spec: FeatureSpec, query: str) -> str:
 
 
 def with_functions_frame(frame: "DataFrame", spec: FeatureSpec) -> "DataFrame":
-    """The Spark frame with a column for each of the spec's functions; their code goes to the cluster with the query."""
+    """The Spark frame with a column for each of the spec's functions; their code goes to the cluster with the query.
+
+    What fails there is an error of Spark's that names the function.
+    """
     from pyspark.sql import functions as f
 
     for column in spec.functions:
         facts = spec.function_facts[column.udf_name]
-        arguments = [
-            frame[column.input_bindings[parameter]].cast(feature_type(kind))
-            for parameter, kind in zip(facts.parameters, facts.parameter_types, strict=True)
-        ]
-        called = f.udf(compiled(column.udf_name, facts), feature_type(facts.data_type), useArrow=False)
-        frame = frame.withColumn(column.name, called(*arguments))
+        arguments = []
+        for parameter, kind in zip(facts.parameters, facts.parameter_types, strict=True):
+            given = f.col(quoted(column.input_bindings[parameter])).cast(feature_type(kind))
+            arguments.append(f.unix_micros(given) if feature_type(kind) == "timestamp" else given)
+        result = feature_type(facts.data_type)
+        called = f.udf(there(column.udf_name, facts), "long" if result == "timestamp" else result, useArrow=False)(*arguments)
+        frame = frame.withColumn(column.name, f.timestamp_micros(called) if result == "timestamp" else called)
     return frame
+
+
+def there(name: str, facts: FunctionFacts) -> Function:
+    """A function as a cluster calls it: with the values that it gets here, and its results brought to their type as here.
+
+    Times travel as microseconds, since workers tell them in a zone of their own. Spark would make null of a result whose
+    type is another. It goes over by value: a cluster has PyArrow, and nothing of ours.
+    """
+    function, result = compiled(name, facts), type_named(facts.data_type)
+    times = [feature_type(kind) == "timestamp" for kind in facts.parameter_types]
+    published = feature_type(facts.data_type)
+
+    def call(*row: Any) -> Any:
+        from datetime import UTC, datetime, timedelta
+
+        import pyarrow
+
+        start = datetime(1970, 1, 1, tzinfo=UTC)
+        plain: list[Any] = [bytes(value) if isinstance(value, bytearray) else value for value in row]
+        given = [start + timedelta(microseconds=v) if t and v is not None else v for t, v in zip(times, plain, strict=True)]
+        try:
+            value = function(*given)
+        except Exception as error:
+            raise ValueError(f"the function {name} failed: {type(error).__name__}: {error}") from error
+        try:
+            brought = pyarrow.array([value], result, from_pandas=True)
+        except (pyarrow.ArrowInvalid, pyarrow.ArrowTypeError, OverflowError) as error:
+            raise ValueError(f"the function {name} should return {published}: {error}") from error
+        return (brought.cast(pyarrow.int64()) if published == "timestamp" else brought)[0].as_py()
+
+    return call
 
 
 class OnlineFunctions:

@@ -68,9 +68,16 @@ class Cluster:
         return found is not None and str(found[0]).startswith(str(self.session.version))
 
     def frame(self, df: Frame) -> "DataFrame":
-        """A Spark frame as it is, any other sent to the cluster in Delta's types."""
+        """A Spark frame as it is, any other sent to the cluster in Delta's types. Raises InvalidInput for another session's."""
         if is_spark(df):
-            return df
+            if df.sparkSession is not self.session:
+                raise InvalidInput(
+                    "the frame is another Spark session's: make it with `lake.cluster.session`, or give df.toArrow()"
+                )
+            if df.isStreaming:
+                raise InvalidInput("a streaming frame of Spark is never complete: follow a table with lake.table(…).stream()")
+            made: DataFrame = df
+            return made
         rows = batches(df).read_all()
         rows = rows.cast(normalised(rows.schema))
         if rows.num_rows:

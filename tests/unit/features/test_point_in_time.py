@@ -189,6 +189,23 @@ def test_times_with_and_without_a_zone_meet_in_utc(con: Tables) -> None:
     assert [row[-1] for row in rows(con, weather(("wind", "wind")), spine=naive)] == [2, None, 1, 2]
 
 
+@pytest.mark.parametrize(
+    ("stored", "asked"), [("INTEGER", "BIGINT"), ("BIGINT", "SMALLINT"), ("DECIMAL(9,2)", "INTEGER"), ("DOUBLE", "INTEGER")]
+)
+def test_keys_of_other_widths_meet(con: Tables, stored: str, asked: str) -> None:
+    con.execute(f"CREATE TABLE numbered AS SELECT 7::{stored} AS n, timestamptz '2013-07-01' AS t, 'seven' AS v")
+    con.execute(f"CREATE TABLE asking AS SELECT unnest([7, 8, NULL])::{asked} AS n, timestamptz '2013-07-02' AS \"at\"")
+    join = AsOf(FeatureSide("numbered", ("n",), "t"), ("n",), "at", (("v", "v"),))
+    assert [row[-1] for row in rows(con, join, spine="asking")] == ["seven", None, None]
+
+
+def test_a_day_is_its_first_moment(con: Tables) -> None:
+    con.execute("CREATE TABLE days AS SELECT 'JFK' AS origin, date '2013-07-01' AS hour, 7 AS wind")
+    con.execute("CREATE TABLE asking AS SELECT 'JFK' AS origin, unnest([date '2013-06-30', date '2013-07-01']) AS \"at\"")
+    join = weather(("wind", "wind"), side=FeatureSide("days", ("origin",), "hour"))
+    assert [row[-1] for row in rows(con, join, spine="asking")] == [None, 7]
+
+
 def test_odd_names_are_quoted(con: Tables) -> None:
     con.execute('CREATE TABLE odd ("the ""key" VARCHAR, "when at" TIMESTAMPTZ, "select" INTEGER)')
     con.execute("INSERT INTO odd VALUES ('JFK', '2013-07-01', 7)")

@@ -56,7 +56,7 @@ def write(root: Path, path: str, rows: dict[str, Any], **options: Any) -> None:
 def rows(root: Path, way: Callable[[Engine, DeltaTable], str] | Cluster | None = None) -> list[dict[str, Any]]:
     engine, table = Engine(), DeltaFolder(root.as_uri(), "dev.raw.foreign").table()
     if isinstance(way, Cluster):
-        return sorted(way.scan(root.as_uri(), table.version()).toArrow().to_pylist(), key=lambda row: list(row.values())[0])
+        return sorted(way.scan(root.as_uri(), table.version()).toArrow().to_pylist(), key=lambda r: next(iter(r.values())))
     scan = way(engine, table) if way else engine.scan(table)
     return engine.relation(f"SELECT * FROM {scan} ORDER BY ALL").to_dicts()
 
