@@ -1,7 +1,9 @@
 """Models, features, experiments, endpoints, scoring and traces."""
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -33,41 +35,67 @@ def list_models(as_json: bool = JSON) -> None:
 
 
 @models.command("show")
-def show_model(name: str, as_json: bool = JSON) -> None:
-    """Versions of a model with their stages and what their tests found."""
+def show_model(
+    name: str, version: str = typer.Option("", "--version", help="one version, by number, stage or alias"), as_json: bool = JSON
+) -> None:
+    """Versions of a model with their stages and what their tests found; of one version every check with its reason."""
     with connected() as lake:
-        found = lake.models.get(name)
+        found = lake.models.version(name, version) if version else lake.models.get(name)
     if as_json:
         dump(found)
-        return
-    for version in found["versions"]:
-        verdict = version["verdict"] or {}
-        version["tests"] = verdict.get("outcome")
-        version["why"] = "; ".join(verdict.get("reasons") or ())
-    facts({"model": found["name"], "production": found["production"], "aliases": found["aliases"]}, False)
-    show(found["versions"], ["version", "stage", "tests", "why", "created_at"], False)
+    elif version:
+        verdict = found["verdict"] or {}
+        told = {"model": found["model"], "version": found["version"], "stage": found["stage"], "tests": verdict.get("outcome")}
+        by = {"by": verdict.get("by"), "report": verdict.get("url"), "run": verdict.get("run_id")}
+        facts(told | {k: v for k, v in by.items() if v}, False)
+        show(verdict.get("checks") or [], ["outcome", "name", "reason"], False, empty=f"{name} version {version} was not tested")
+    else:
+        for one in found["versions"]:
+            verdict = one["verdict"] or {}
+            one["tests"] = verdict.get("outcome")
+            one["why"] = "; ".join(verdict.get("reasons") or ())
+        facts({"model": found["name"], "production": found["production"], "aliases": found["aliases"]}, False)
+        show(found["versions"], ["version", "stage", "tests", "why", "created_at"], False)
 
 
 @models.command("history")
 def history(name: str, as_json: bool = JSON) -> None:
-    """Who moved which version to which stage, when and why."""
+    """Who moved which version to which stage, when and why, and every verdict between."""
     with connected() as lake:
-        show(
-            lake.models.get(name)["history"],
-            ["at", "version", "from_stage", "to_stage", "action", "principal", "reason"],
-            as_json,
-        )
+        found = lake.models.get(name)
+    verdicts = [
+        {"at": v["at"], "version": v["version"], "from_stage": None, "to_stage": None, "action": f"verdict: {v['outcome']}",
+         "principal": v["by"] or (f"run {v['run_id']}" if v["run_id"] else None), "reason": "; ".join(v["reasons"] or ())}
+        for v in found["verdicts"]
+    ]  # fmt: skip
+    # Of one moment, the verdict comes before the move that it brought.
+    rows = sorted([*verdicts, *found["history"]], key=lambda row: str(row["at"]))
+    show(rows, ["at", "version", "from_stage", "to_stage", "action", "principal", "reason"], as_json)
 
 
 @models.command("compare")
 def compare(name: str, version: str, as_json: bool = JSON) -> None:
-    """A version's metrics beside those of the champion it was tested against."""
+    """A version's metrics beside those of the champion it was tested against: all rows, by slice, and over replayed traffic."""
     with connected() as lake:
         verdict = lake.models.version(name, version)["verdict"] or {}
     evidence = verdict.get("evidence") or {}
-    champion = evidence.get("champion") or {}
-    rows = [{"metric": m, "candidate": v, "champion": champion.get(m)} for m, v in (evidence.get("candidate") or {}).items()]
-    show(rows, ["metric", "candidate", "champion"], as_json, empty=f"{name} version {version} was not measured")
+    rows = [*_compared("", evidence), *_compared("replayed ", evidence.get("replay") or {})]
+    for key, metrics in (evidence.get("slices") or {}).items():
+        rows += [{"metric": m, "where": key, "candidate": pair[0], "champion": pair[1]} for m, pair in metrics.items()]
+    for key, metrics in (evidence.get("fairness") or {}).items():
+        rows += [{"metric": m, "where": key, "candidate": value} for m, value in metrics.items()]
+    columns = ["metric", "where", "candidate", "champion", "difference", "low", "high"]
+    rows = [{column: row.get(column) for column in columns} for row in rows]
+    show(rows, columns, as_json, empty=f"{name} version {version} was not measured")
+
+
+def _compared(prefix: str, measured: Mapping[str, Any]) -> list[dict[str, Any]]:
+    champion, spread = measured.get("champion") or {}, measured.get("differences") or {}
+    return [
+        {"metric": prefix + m, "candidate": value, "champion": champion.get(m),
+         **dict(zip(("difference", "low", "high"), spread.get(m) or (), strict=False))}
+        for m, value in (measured.get("candidate") or {}).items()
+    ]  # fmt: skip
 
 
 @models.command("test")

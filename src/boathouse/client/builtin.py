@@ -14,9 +14,12 @@ from boathouse.errors import RunFailed
 def deliver(lake: Lake, model: str, version: str) -> None:
     """Test a version and let delivery decide."""
     from boathouse.delivery import Verdict, gather
+    from boathouse.monitoring import pending
 
     path = f"/api/v1/models/{model}/versions/{version}"
-    evidence = gather(lake, model, int(version), lake.call("GET", f"{path}/test"))
+    task = lake.call("GET", f"{path}/test")
+    unread = pending(lake, f"{model}_inference") if task.get("replay") else None
+    evidence = gather(lake, model, int(version), task, unread)
     verdict = Verdict.from_dict(lake.call("POST", f"{path}/evidence", evidence.to_dict()))
     print(f"{model} version {version}: {verdict.outcome}")
     for check in verdict.checks:

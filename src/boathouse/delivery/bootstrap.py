@@ -10,8 +10,8 @@ from boathouse.errors import InvalidInput
 
 Array = NDArray[np.float64]
 Metric = Callable[[Array, Array], float]
-# A resample is a weight for each row, so that what needs sorting is sorted once.
-_Weighted = Callable[[Array], float]
+Weighted = Callable[[Array], float]
+"""A metric of a resample, which is a weight for each row, so that what needs sorting is sorted once."""
 
 
 def paired_bootstrap(
@@ -38,14 +38,18 @@ def paired_bootstrap(
         raise InvalidInput(
             f"labels and the two predictions need one length of at least one row, not {shapes}"
         )
-    ours, theirs = _weighted(metric, truth, candidate), _weighted(metric, truth, champion)
-    every_row = np.ones(truth.size)
+    return resampled(truth.size, weighted(metric, truth, candidate), weighted(metric, truth, champion), n=n, seed=seed)
+
+
+def resampled(rows: int, ours: Weighted, theirs: Weighted, *, n: int = 200, seed: int = 0) -> tuple[float, float, float]:
+    """The same over metrics of `rows` rows that are functions of the rows' weights."""
+    every_row = np.ones(rows)
     random = np.random.default_rng(seed)
     differences = np.empty(n)
     with np.errstate(divide="ignore", invalid="ignore"):
         for trial in range(n):
-            drawn = random.integers(truth.size, size=truth.size)
-            weights = np.bincount(drawn, minlength=truth.size).astype(np.float64)
+            drawn = random.integers(rows, size=rows)
+            weights = np.bincount(drawn, minlength=rows).astype(np.float64)
             differences[trial] = ours(weights) - theirs(weights)
         difference = float(ours(every_row) - theirs(every_row))
     defined = differences[np.isfinite(differences)]
@@ -55,7 +59,8 @@ def paired_bootstrap(
     return difference, float(low), float(high)
 
 
-def _weighted(metric: str | Metric, y: Array, p: Array) -> _Weighted:
+def weighted(metric: str | Metric, y: Array, p: Array) -> Weighted:
+    """A metric of labels and predictions as a function of the rows' weights. Raises InvalidInput for an unknown name."""
     if callable(metric):
         return lambda w: metric(np.repeat(y, w.astype(np.intp)), np.repeat(p, w.astype(np.intp)))
     if metric not in _METRICS:
@@ -65,27 +70,26 @@ def _weighted(metric: str | Metric, y: Array, p: Array) -> _Weighted:
     return _METRICS[metric](y, p)
 
 
-def _mean_of(
-    loss: Callable[[Array, Array], Array], root: bool = False
-) -> Callable[[Array, Array], _Weighted]:
-    def prepare(y: Array, p: Array) -> _Weighted:
-        losses = loss(y, p)
-        return lambda w: float((w @ losses / w.sum()) ** (0.5 if root else 1))
-
-    return prepare
+def mean_of(losses: Array, root: bool = False) -> Weighted:
+    """The weighted mean of a number of each row, or its square root."""
+    return lambda w: float((w @ losses / w.sum()) ** (0.5 if root else 1))
 
 
-def _ratio_of(parts: Callable[[Array, Array], tuple[Array, Array]]) -> Callable[[Array, Array], _Weighted]:
-    """A quotient of two counts, over predictions cut at one half."""
-
-    def prepare(y: Array, p: Array) -> _Weighted:
-        above, below = parts(y, (p >= 0.5).astype(np.float64))
-        return lambda w: float(np.float64(w @ above) / np.float64(w @ below))
-
-    return prepare
+def ratio_of(above: Array, below: Array) -> Weighted:
+    """The quotient of two weighted counts."""
+    return lambda w: float(np.float64(w @ above) / np.float64(w @ below))
 
 
-def _roc_auc(y: Array, p: Array) -> _Weighted:
+def _mean_loss(loss: Callable[[Array, Array], Array], root: bool = False) -> Callable[[Array, Array], Weighted]:
+    return lambda y, p: mean_of(loss(y, p), root)
+
+
+def _counts(parts: Callable[[Array, Array], tuple[Array, Array]]) -> Callable[[Array, Array], Weighted]:
+    """Over predictions cut at one half."""
+    return lambda y, p: ratio_of(*parts(y, (p >= 0.5).astype(np.float64)))
+
+
+def _roc_auc(y: Array, p: Array) -> Weighted:
     """The share of (positive, negative) pairs in the right order, ties counting half."""
     order = np.argsort(p, kind="stable")
     positive = y[order] == 1
@@ -102,7 +106,7 @@ def _roc_auc(y: Array, p: Array) -> _Weighted:
     return value
 
 
-def _r2(y: Array, p: Array) -> _Weighted:
+def _r2(y: Array, p: Array) -> Weighted:
     squared = (y - p) ** 2
 
     def value(w: Array) -> float:
@@ -118,16 +122,16 @@ def _log_loss(y: Array, p: Array) -> Array:
     return np.asarray(-(y * np.log(kept) + (1 - y) * np.log1p(-kept)))
 
 
-_squared = _mean_of(lambda y, p: (y - p) ** 2)
-_root = _mean_of(lambda y, p: (y - p) ** 2, root=True)
-_absolute = _mean_of(lambda y, p: np.abs(y - p))
-_accuracy = _mean_of(lambda y, p: ((p >= 0.5) == (y == 1)).astype(np.float64))
-_precision = _ratio_of(lambda y, h: (y * h, h))
-_recall = _ratio_of(lambda y, h: (y * h, y))
-_f1 = _ratio_of(lambda y, h: (2 * y * h, y + h))
+_squared = _mean_loss(lambda y, p: (y - p) ** 2)
+_root = _mean_loss(lambda y, p: (y - p) ** 2, root=True)
+_absolute = _mean_loss(lambda y, p: np.abs(y - p))
+_accuracy = _mean_loss(lambda y, p: ((p >= 0.5) == (y == 1)).astype(np.float64))
+_precision = _counts(lambda y, h: (y * h, h))
+_recall = _counts(lambda y, h: (y * h, y))
+_f1 = _counts(lambda y, h: (2 * y * h, y + h))
 
-_METRICS: dict[str, Callable[[Array, Array], _Weighted]] = {
-    "roc_auc": _roc_auc, "roc_auc_score": _roc_auc, "log_loss": _mean_of(_log_loss),
+_METRICS: dict[str, Callable[[Array, Array], Weighted]] = {
+    "roc_auc": _roc_auc, "roc_auc_score": _roc_auc, "log_loss": _mean_loss(_log_loss),
     "brier": _squared, "brier_score": _squared, "brier_score_loss": _squared,
     "accuracy": _accuracy, "accuracy_score": _accuracy, "f1": _f1, "f1_score": _f1,
     "precision": _precision, "precision_score": _precision, "recall": _recall, "recall_score": _recall,

@@ -4,61 +4,106 @@ import importlib
 import math
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from boathouse import clock
 from boathouse.context import Context
-from boathouse.delivery.bootstrap import paired_bootstrap
-from boathouse.delivery.evidence import Check, Evidence
-from boathouse.delivery.metrics import measure
-from boathouse.errors import BoathouseError, InvalidInput
-from boathouse.scoring import Model, Prediction, complete, load
+from boathouse.delivery.evidence import Check, Evidence, SliceMetrics
+from boathouse.delivery.fairness import fairness
+from boathouse.delivery.metrics import Task, differences, measure, task_of
+from boathouse.delivery.pickles import unsafe
+from boathouse.delivery.replay import replay
+from boathouse.delivery.requirements import check_requirements
+from boathouse.delivery.trial import try_out
+from boathouse.errors import InvalidInput, NotFound, NotPermitted
+from boathouse.lake import batches
+from boathouse.scoring import Model, Prediction, complete, fetch, load
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
+    import pyarrow as pa
 
-_LATENCY_CALLS = 30
-_INTERVAL_METRICS = ("roc_auc", "log_loss", "brier", "accuracy", "rmse", "mae")
-
-
-def gather(context: Context, model: str, version: int, task: Mapping[str, Any]) -> Evidence:
-    """Evidence about `model` version `version`. What keeps the candidate from loading is evidence too."""
-    try:
-        candidate = load(context, f"models:/{model}/{version}")
-    except BoathouseError:
-        raise
-    except Exception as error:
-        return Evidence({}, loads=False, load_error=f"{type(error).__name__}: {error}", champion_version=_text(task["champion"]))
-    if missing := _missing_features(context, candidate):
-        return Evidence({}, missing_features=missing, has_signature=_signed(candidate), champion_version=_text(task["champion"]))
-    evaluation = task["evaluation"]
-    if not evaluation:
-        return Evidence({}, has_signature=_signed(candidate), champion_version=_text(task["champion"]))
-    rows = _rows(context, evaluation)
-    label = str(evaluation["label"])
-    champion = load(context, f"models:/{model}/{task['champion']}") if task["champion"] else None
-    y = rows[label].to_numpy(dtype=float)
-    ours, latency = _predict(context, candidate, rows)
-    theirs = _predict(context, champion, rows)[0] if champion else None
-    metrics = list(task["metrics"])
-    return Evidence(
-        candidate=measure(metrics, y, ours.values, ours.probabilities),
-        champion=measure(metrics, y, theirs.values, theirs.probabilities) if theirs else None,
-        champion_version=_text(task["champion"]), rows=len(y), has_signature=_signed(candidate),
-        slices=_slices(rows, evaluation.get("slices") or (), metrics, y, ours, theirs),
-        differences=_differences(metrics, y, ours, theirs), latency_ms=latency,
-        custom=tuple(_custom(evaluation.get("custom"), candidate, rows)),
-    )  # fmt: skip
+_FEWEST_CALLS, _MOST_CALLS, _LATENCY_SECONDS = 30, 300, 2.0
 
 
-def _missing_features(context: Context, model: Model) -> tuple[str, ...]:
-    """Features that the version asks for and this environment does not have, as `table.feature`."""
-    found: list[str] = []
+def gather(
+    context: Context, model: str, version: int, task: Mapping[str, Any], pending: "pa.Table | None" = None
+) -> Evidence:
+    """Evidence about `model` version `version`; `task` is what `Delivery.task` says, `pending` see `replay`.
+
+    The artifact is scanned before anything of it is loaded, and loaded in a process of its own before it is loaded here.
+    What keeps the candidate from loading is evidence too.
+    """
+    artifact = task.get("artifact") or {}
+    champion = None if task["champion"] is None else str(task["champion"])
+    fetched = fetch(context, f"models:/{model}/{version}")
+    imports = tuple(str(i) for i in unsafe(fetched.folder, artifact.get("trusted") or (), bool(task.get("ran_here"))))
+    found = Evidence({}, champion_version=champion, unsafe=imports)
+    if imports and artifact.get("pickles", "refuse") != "warn":
+        return found
+    if artifact.get("requirements") != "skip":
+        found = replace(found, requirements=check_requirements(fetched.folder))
+    trial = try_out(fetched.folder)
+    if not trial.loads:
+        return replace(found, loads=False, load_error=trial.load_error)
+    candidate = fetched.load()
+    found = replace(found, has_signature=trial.has_signature, example=trial.example, memory_mb=trial.memory_mb)
+    found = _features(context, candidate, found, bool(task.get("ages")))
+    if not (found.missing_features or found.denied):
+        asked = task.get("replay")
+        incumbent = load(context, f"models:/{model}/{champion}") if champion and (asked or task["evaluation"]) else None
+        if task["evaluation"]:
+            found = _measured(context, candidate, incumbent, task, found)
+        if asked:
+            found = replace(found, replay=replay(context, model, candidate, incumbent, asked, pending))
+    return replace(found, tables=context.reads())
+
+
+def _features(context: Context, model: Model, found: Evidence, ages: bool) -> Evidence:
+    """What the version asks for and this environment has not (`table.feature`), may not read, or wrote how long ago."""
+    missing: list[str] = []
+    denied: list[str] = []
+    stale: dict[str, float] = {}
     for lookup in model.spec.lookups() if model.spec else ():
         name = lookup.table.name
-        known = {c.name for c in context.table_info(name).columns} if context.table_exists(name) else set()
-        found += [f"{name}.{feature}" for feature, _ in lookup.columns if feature not in known]
-    return tuple(found)
+        try:
+            table = context.table(name)
+        except NotPermitted:
+            denied.append(name)
+            continue
+        except NotFound:
+            missing += [f"{name}.{feature}" for feature, _ in lookup.columns]
+            continue
+        known = {c.name for c in table.info.columns}
+        missing += [f"{name}.{feature}" for feature, _ in lookup.columns if feature not in known]
+        if ages and (written := [c["timestamp"] for c in table.history(1) if c.get("timestamp") is not None]):
+            stale[name] = max(0.0, clock.now().timestamp() - written[0] / 1000)
+    return replace(found, missing_features=tuple(dict.fromkeys(missing)), denied=tuple(dict.fromkeys(denied)), stale=stale)
+
+
+def _measured(
+    context: Context, candidate: Model, champion: Model | None, asked: Mapping[str, Any], found: Evidence
+) -> Evidence:
+    evaluation, metrics = asked["evaluation"], list(asked["metrics"])
+    rows = _rows(context, evaluation)
+    y = labels_of(rows[str(evaluation["label"])])
+    if not len(rows):
+        return found
+    ours, whole = predicted(context, candidate, rows)
+    theirs = predicted(context, champion, rows)[0] if champion else None
+    task = task_of(y, ours, theirs)
+    slices, counts = _slices(rows, evaluation.get("slices") or (), metrics, y, ours, theirs, task)
+    fair, sides = _fair(context, evaluation, rows, y, ours)
+    return replace(
+        found,
+        candidate=measure(metrics, y, ours, task), champion=measure(metrics, y, theirs, task) if theirs else None,
+        rows=len(y), slices=slices, slice_rows=counts, differences=differences(metrics, y, ours, theirs, task),
+        fairness=fair, fairness_rows=sides, latency_ms=_latency(candidate, whole),
+        custom=tuple(_custom(evaluation.get("custom"), candidate, rows)),
+    )  # fmt: skip
 
 
 def _rows(context: Context, evaluation: Mapping[str, Any]) -> "pd.DataFrame":
@@ -69,46 +114,73 @@ def _rows(context: Context, evaluation: Mapping[str, Any]) -> "pd.DataFrame":
     if where and "{table}" in where:
         where = where.replace("{table}", table.scan())
     frame = table.read(where=where).to_pandas()
-    return frame[frame[str(evaluation["label"])].notna()].reset_index(drop=True)
+    if (label := str(evaluation["label"])) not in frame:
+        raise InvalidInput(f"delivery.evaluation.label names {label!r}, which {table.name} has not")
+    return frame[frame[label].notna()].reset_index(drop=True)
 
 
-def _predict(context: Context, model: Model, rows: "pd.DataFrame") -> tuple[Prediction, float]:
-    """Predictions for all rows, and the 99th percentile of one complete row's time in milliseconds."""
+def labels_of(column: "pd.Series[Any]") -> "np.ndarray[Any, Any]":
+    """True outcomes (n,): numbers, or classes as text."""
+    import pandas as pd
+
+    plain = pd.api.types.is_bool_dtype(column.dtype) or pd.api.types.is_numeric_dtype(column.dtype)
+    return column.to_numpy(dtype=float) if plain else column.astype(str).to_numpy(dtype=object)
+
+
+def predicted(context: Context, model: Model, rows: "pd.DataFrame") -> tuple[Prediction, "pd.DataFrame"]:
+    """Predictions for all rows, with the model's own features, and the rows as it saw them."""
     whole = complete(context, model.spec, rows)[0].to_pandas() if model.spec else rows
-    answer = model.predict(whole)
-    times = []
-    for i in range(min(_LATENCY_CALLS, len(whole))):
+    return model.predict(whole), whole
+
+
+def _latency(model: Model, whole: "pd.DataFrame") -> float:
+    """The 99th percentile of one complete row's time, in milliseconds."""
+    times: list[float] = []
+    end = time.perf_counter() + _LATENCY_SECONDS
+    for call in range(_MOST_CALLS):
         start = time.perf_counter()
+        if call >= _FEWEST_CALLS and start > end:
+            break
+        i = call % len(whole)
         model.predict(whole.iloc[i : i + 1])
         times.append((time.perf_counter() - start) * 1000)
-    return answer, sorted(times)[int(len(times) * 0.99) - 1] if times else 0.0
+    return sorted(times)[math.ceil(len(times) * 0.99) - 1]
 
 
-def _slices(rows: "pd.DataFrame", columns: Sequence[str], metrics: Sequence[str], y: "np.ndarray[Any, Any]",
-            ours: Prediction, theirs: Prediction | None) -> dict[str, dict[str, tuple[float, float | None]]]:  # fmt: skip
-    found: dict[str, dict[str, tuple[float, float | None]]] = {}
+def _slices(
+    rows: "pd.DataFrame", columns: Sequence[str], metrics: Sequence[str], y: "np.ndarray[Any, Any]", ours: Prediction,
+    theirs: Prediction | None, task: Task,
+) -> tuple[dict[str, SliceMetrics], dict[str, int]]:  # fmt: skip
+    found: dict[str, SliceMetrics] = {}
+    counts: dict[str, int] = {}
     for column in columns:
         if column not in rows:
             raise InvalidInput(f"delivery.evaluation.slices names {column!r}, which the evaluation table has not")
-        for value, index in rows.groupby(column, observed=True).indices.items():
-            mine = measure(metrics, y[index], *_part(ours, index))
-            other = measure(metrics, y[index], *_part(theirs, index)) if theirs else {}
+        for value, which in rows.groupby(column, observed=True).indices.items():
+            index = np.asarray(which)
+            mine = measure(metrics, y[index], ours.take(index), task)
+            other = measure(metrics, y[index], theirs.take(index), task) if theirs else {}
             found[f"{column}={value}"] = {m: (v, other.get(m)) for m, v in mine.items() if not math.isnan(v)}
-    return found
+            counts[f"{column}={value}"] = len(index)
+    return found, counts
 
 
-def _part(prediction: Prediction, index: Any) -> tuple[Any, Any]:
-    probabilities = prediction.probabilities
-    return prediction.values[index], probabilities[index] if probabilities is not None else None
-
-
-def _differences(
-    metrics: Sequence[str], y: Any, ours: Prediction, theirs: Prediction | None
-) -> dict[str, tuple[float, float, float]]:
-    if theirs is None:
-        return {}
-    mine, other = (p.values if p.probabilities is None else p.probabilities for p in (ours, theirs))
-    return {m: paired_bootstrap(y, mine, other, m) for m in metrics if m in _INTERVAL_METRICS}
+def _fair(
+    context: Context, evaluation: Mapping[str, Any], rows: "pd.DataFrame", y: "np.ndarray[Any, Any]", ours: Prediction
+) -> tuple[dict[str, dict[str, float]], dict[str, tuple[int, int]]]:
+    found, sides = {}, {}
+    positive = evaluation.get("positive")
+    for asked in evaluation.get("fairness") or ():
+        expression = str(asked["slice"])
+        source = context.engine.register(batches(rows).read_all())
+        query = f"SELECT coalesce(({expression})::BOOLEAN, false) AS inside FROM {source}"
+        try:
+            inside = context.engine.relation(query).to_pandas()["inside"].to_numpy(dtype=bool)
+        except Exception as error:
+            raise InvalidInput(f"delivery.evaluation.fairness: {expression!r} is no condition on the rows: {error}") from error
+        found[expression] = fairness(y, ours.values, inside, 1 if positive is None else positive)
+        sides[expression] = (int(inside.sum()), int((~inside).sum()))
+    return found, sides
 
 
 def _custom(entry: str | None, model: Model, rows: "pd.DataFrame") -> Sequence[Check]:
@@ -118,11 +190,3 @@ def _custom(entry: str | None, model: Model, rows: "pd.DataFrame") -> Sequence[C
     module, _, function = entry.partition(":")
     found = getattr(importlib.import_module(module), function)(model, rows)
     return [Check(name, "pass" if passed else "fail", reason) for name, passed, reason in found]
-
-
-def _signed(model: Model) -> bool:
-    return model.signature is not None and model.signature.inputs is not None
-
-
-def _text(version: Any) -> str | None:
-    return None if version is None else str(version)

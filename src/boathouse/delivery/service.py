@@ -1,14 +1,14 @@
 """Continuous delivery: a new version is tested in Staging, and becomes Production only by a verdict."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from boathouse.catalog import AccessControl, Audit
-from boathouse.delivery.evidence import Check, Evidence, Verdict
+from boathouse.delivery.asked import Plan
+from boathouse.delivery.evidence import Check, Evidence, Outcome, Verdict
 from boathouse.delivery.gates import decide
-from boathouse.delivery.threshold import Threshold
-from boathouse.environments import Deployments
+from boathouse.environments import Deployments, service_principal
 from boathouse.errors import Conflict, InvalidInput, NotFound, NotPermitted
 from boathouse.events import Event
 from boathouse.identity import Identity
@@ -17,41 +17,22 @@ from boathouse.registry import ARCHIVED, PRODUCTION, STAGING, Registry
 
 SubmitTest = Callable[[str, str, int], str]
 """(environment, model, version) -> the id of the run that gathers evidence."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a model's bundle asks of new versions in one environment."""
-
-    evaluation: Mapping[str, Any]
-    thresholds: Mapping[str, Threshold]
-    approvers: tuple[str, ...]
-    separation_of_duties: bool
-    mode: str
-
-    @classmethod
-    def from_dict(cls, body: Mapping[str, Any]) -> "Plan":
-        """From `delivery:` of a registered model."""
-        evaluation = body.get("evaluation") or {}
-        wanted = evaluation.get("metrics") or {}
-        thresholds = {metric: Threshold(**(limits or {})) for metric, limits in wanted.items()}
-        asked = body.get("approval")
-        approval: Mapping[str, Any] = asked if isinstance(asked, Mapping) else {}
-        named = approval.get("by") or ()
-        by, duties = (named,) if isinstance(named, str) else tuple(named), bool(approval.get("separation_of_duties"))
-        return cls(evaluation, thresholds, by, duties, str(body.get("mode") or "automatic"))
+Tell = Callable[[str, str, dict[str, Any]], None]
+"""Tells of an event: (kind, subject, data)."""
+_TESTED_BY_ITSELF = ("automatic", "partly_automatic")
 
 
 class Delivery:
     """Decides by evidence, records every verdict on the version, and moves pointers through the registry alone."""
 
     def __init__(self, registry: Registry, deployments: Deployments, access: AccessControl, audit: Audit,
-                 submit_test: SubmitTest) -> None:  # fmt: skip
+                 submit_test: SubmitTest, tell: Tell = lambda _kind, _subject, _data: None) -> None:  # fmt: skip
         self._registry = registry
         self._deployments = deployments
         self._access = access
         self._audit = audit
         self._submit_test = submit_test
+        self._tell = tell
 
     def plan(self, model: str) -> Plan | None:
         """What the deployed bundle asks of a model's versions; None where no bundle declares the model."""
@@ -62,17 +43,47 @@ class Delivery:
                 return Plan.from_dict(body["delivery"])
         return None
 
+    def models(self) -> list[str]:
+        """The models that deployed bundles say how to deliver, by full name."""
+        declared = [r for r in self._deployments.resources("registered_model") if r.definition.get("delivery")]
+        return [f"{r.environment}.{r.definition['schema_name']}.{r.definition['name']}" for r in declared]
+
+    def watched(self, model: str) -> frozenset[str]:
+        """Tables whose news can change what a test of a model finds, whether they are there yet or not."""
+        plan, environment = self.plan(model), parse(model).catalog
+        if plan is None:
+            return frozenset()
+        named = [plan.evaluation.get("table")]
+        if plan.limits.replay:
+            named += [f"{model}_inference", f"{model}_payload", (self._labels(plan, model) or {}).get("table")]
+        return frozenset(str(parse(name, environment)) for name in named if name)
+
     def on_event(self, event: Event) -> None:
-        """A new version of a model with automatic delivery goes to Staging and is tested."""
+        """A new version goes to Staging and is tested, or a system outside is asked to deliver it, as its bundle says."""
         if event.kind != "model_version.created":
             return
         version = int(event.data["version"])
         plan = self.plan(event.subject)
-        if plan is None or plan.mode != "automatic":
-            return
-        if self._registry.verdicts(event.subject, version):
+        if plan is None or self._registry.verdicts(event.subject, version):
             return  # delivered before: events may come twice
-        self.test(event.subject, version)
+        if plan.mode == "external":
+            self._tell("model_version.delivery_requested", event.subject, self._request(plan, event.subject, version))
+        elif plan.mode in _TESTED_BY_ITSELF:
+            self.test(event.subject, version)
+
+    def _request(self, plan: Plan, model: str, version: int) -> dict[str, Any]:
+        """All that a system outside must know to test a version and to say what came of it."""
+        found = self._registry.version(model, version)
+        record = self._registry.run_record(found.run_id, ("boathouse.project", "boathouse.git_commit")) if found.run_id else {}
+        path = f"/api/v1/models/{model}/versions/{version}"
+        return {
+            "version": version, "environment": parse(model).catalog, "creator": found.creator, "run_id": found.run_id,
+            "source": found.source, "project": record.get("boathouse.project"), "commit": record.get("boathouse.git_commit"),
+            "champion": self._registry.model(model).production, "evaluation": dict(plan.evaluation),
+            "approval": {"by": list(plan.approvers), "separation_of_duties": plan.separation_of_duties},
+            "paths": {"test": f"{path}/test", "verdict": f"{path}/verdicts", "promote": f"{path}/promote",
+                      "reject": f"{path}/reject"},
+        }  # fmt: skip
 
     def test(self, model: str, version: int) -> str:
         """Move a version to Staging and gather evidence; the run's id."""
@@ -82,16 +93,37 @@ class Delivery:
         self._registry.transition(model, version, STAGING, principal="delivery", reason="to be tested")
         return self._submit_test(environment, model, version)
 
-    def task(self, model: str) -> dict[str, Any]:
-        """What the testing run must know: the evaluation and the champion to compare with."""
+    def task(self, model: str, version: int) -> dict[str, Any]:
+        """What the testing run must know: the evaluation, the champion to compare with, and what else is asked."""
         plan = self.plan(model)
         if plan is None:
             raise NotFound(f"no deployed bundle says how to test {model}: add `delivery:` to its registered model")
-        return {"evaluation": dict(plan.evaluation), "metrics": sorted(plan.thresholds),
-                "champion": self._registry.model(model).production}  # fmt: skip
+        maker = self._registry.version(model, version).creator
+        return {"evaluation": dict(plan.evaluation), "metrics": sorted(plan.thresholds), "artifact": dict(plan.artifact),
+                "champion": self._registry.model(model).production, "ages": plan.limits.max_feature_age is not None,
+                "ran_here": maker == service_principal(parse(model).catalog), "replay": self._replay(plan, model)}  # fmt: skip
+
+    def _replay(self, plan: Plan, model: str) -> dict[str, Any] | None:
+        asked = plan.limits.replay
+        if asked is None:
+            return None
+        return {"days": asked.days, "metrics": sorted(asked.thresholds), "labels": self._labels(plan, model)}
+
+    def _labels(self, plan: Plan, model: str) -> Mapping[str, Any] | None:
+        """Where labels arrive: as the replay says, else as the model's monitor does."""
+        name = parse(model)
+        if plan.limits.replay and plan.limits.replay.labels:
+            return plan.limits.replay.labels
+        there = self._deployments.resources
+        keys = {f"{name.schema}.{name.object}"} | {
+            r.name for r in there("registered_model", name.catalog)
+            if (r.definition.get("schema_name"), r.definition.get("name")) == (name.schema, name.object)
+        }  # fmt: skip
+        watching = (m.definition for m in there("quality_monitor", name.catalog) if m.definition.get("model") in keys)
+        return next((m["labels"] for m in watching if m.get("labels")), None)
 
     def conclude(self, identity: Identity, model: str, version: int, evidence: Evidence) -> Verdict:
-        """Decide over evidence; a pass without approval needed promotes at once. Only the environment's run may."""
+        """Decide over evidence; in mode automatic a pass promotes at once. Only the environment's run may."""
         environment = parse(model).catalog
         if identity.environment != environment or not identity.run_id:
             raise NotPermitted(f"evidence on {model} comes from a testing run in {environment}, not from {identity.principal}")
@@ -103,15 +135,52 @@ class Delivery:
             held = Check("champion", "hold", f"the champion changed to version {now} during the test; test again")
             verdict = Verdict("hold", (held,))
         else:
-            verdict = decide(evidence, plan.thresholds, approval_required=bool(plan.approvers),
-                             min_rows=int(plan.evaluation.get("min_rows", 100)),
-                             max_latency_ms=plan.evaluation.get("max_latency_ms"))  # fmt: skip
+            verdict = decide(evidence, plan.thresholds, approval_required=bool(plan.approvers), limits=plan.limits)
         body = verdict.to_dict() | {"evidence": evidence.to_dict(), "run_id": identity.run_id}
         self._registry.record_verdict(model, version, environment, body)
-        if verdict.outcome == "pass":
+        if verdict.outcome == "pass" and plan.mode == "automatic":
             reason = f"passed {len(verdict.checks)} checks"
             self._registry.promote(model, version, principal=identity.principal, reason=reason, expected_production=now)
         elif verdict.outcome == "fail":
+            reason = f"refused: {verdict.reasons[0]}"
+            self._registry.transition(model, version, ARCHIVED, principal=identity.principal, reason=reason)
+        return verdict
+
+    def run_failed(self, model: str, version: int, run_id: str, why: str) -> None:
+        """A testing run ended without evidence: the version is held, with the reason, and not left without a word."""
+        known = self._registry.verdicts(model, version)
+        if self._registry.version(model, version).stage != STAGING or any(v.verdict.get("run_id") == run_id for v in known):
+            return
+        reason = f"the testing run ended without evidence ({why}); `boathouse runs logs {run_id}` shows why"
+        body = Verdict("hold", (Check("test", "hold", reason),)).to_dict() | {"run_id": run_id}
+        self._registry.record_verdict(model, version, parse(model).catalog, body)
+
+    def judge(self, identity: Identity, model: str, version: int, checks: Sequence[Check], url: str | None = None) -> Verdict:
+        """What a system outside found, in mode external; needs PROMOTE. A fail archives; a pass promotes nothing by itself.
+
+        Raises NotPermitted, NotFound, InvalidInput, Conflict in another mode and for the Production version.
+        """
+        self._access.authorize(identity, "PROMOTE", "model", model)
+        plan, stage = self.plan(model), self._registry.version(model, version).stage
+        if plan is None or plan.mode != "external":
+            mode = f"is delivered in mode {plan.mode}" if plan else "has no `delivery:` in a deployed bundle"
+            raise Conflict(f"{model} {mode}: verdicts from outside are taken in mode external")
+        if stage == PRODUCTION:
+            raise Conflict(f"{model} version {version} is Production already")
+        if not checks or any(check.name == "approval" for check in checks):
+            raise InvalidInput("a verdict needs at least one check, and `approval` is given with `models approve` alone")
+        if plan.approvers:
+            asked = Check("approval", "hold", "the project asks for an approval, and none was given yet")
+            checks = (*checks, asked)
+        outcomes = {check.outcome for check in checks}
+        outcome: Outcome = "fail" if "fail" in outcomes else "hold" if "hold" in outcomes else "pass"
+        verdict = Verdict(outcome, tuple(checks))
+        if stage != STAGING:
+            self._registry.transition(model, version, STAGING, principal=identity.principal, reason="tested from outside")
+        body = verdict.to_dict() | {"by": identity.principal, "url": url}
+        self._registry.record_verdict(model, version, parse(model).catalog, body)
+        self._audit.record(identity.principal, "verdict", model, {"version": version, "outcome": outcome, "url": url})
+        if outcome == "fail":
             reason = f"refused: {verdict.reasons[0]}"
             self._registry.transition(model, version, ARCHIVED, principal=identity.principal, reason=reason)
         return verdict
@@ -128,9 +197,7 @@ class Delivery:
             raise NotPermitted(
                 f"{model} is approved by {', '.join(plan.approvers)}, to which {identity.principal} does not belong"
             )
-        creator = self._registry.version(model, version).creator
-        if plan and plan.separation_of_duties and creator == identity.principal:
-            raise NotPermitted(f"{identity.principal} made {model} version {version}; someone else must approve it")
+        self._check_duties(identity, plan, model, version, "approve")
         given = f"approved by {identity.principal}: {reason}"
         approved = tuple(replace(c, outcome="pass", reason=given) if c.name == "approval" else c for c in verdict.checks)
         body = Verdict("pass", approved).to_dict()
@@ -146,15 +213,36 @@ class Delivery:
     def promote(self, identity: Identity, model: str, version: int, reason: str) -> None:
         """By hand; where a bundle declares tests, only a version that passed them. Raises Conflict."""
         self._access.authorize(identity, "PROMOTE", "model", model)
-        if self.plan(model) and self._newest(model, version).outcome != "pass":
-            reasons = "; ".join(self._newest(model, version).reasons)
-            raise Conflict(f"{model} version {version} has not passed its tests: {reasons}")
+        plan = self.plan(model)
+        if plan and (newest := self._newest(model, version)).outcome != "pass":
+            raise Conflict(f"{model} version {version} has not passed its tests: {'; '.join(newest.reasons)}")
+        self._check_duties(identity, plan, model, version, "promote")
+        self._check_champion(model, version)
         self._registry.promote(model, version, principal=identity.principal, reason=reason)
 
     def rollback(self, identity: Identity, model: str, reason: str) -> int:
         """Make the former Production version Production again; the version."""
         self._access.authorize(identity, "PROMOTE", "model", model)
         return self._registry.rollback(model, principal=identity.principal, reason=reason).version
+
+    def _check_duties(self, identity: Identity, plan: Plan | None, model: str, version: int, verb: str) -> None:
+        """Four eyes: who made a version does not move it on. Raises NotPermitted."""
+        if plan and plan.separation_of_duties and self._registry.version(model, version).creator == identity.principal:
+            raise NotPermitted(f"{identity.principal} made {model} version {version}; someone else must {verb} it")
+
+    def _check_champion(self, model: str, version: int) -> None:
+        """What waits in Staging was compared with the champion of its test. Raises Conflict where that has changed."""
+        newest = max(self._registry.verdicts(model, version), key=lambda v: v.id, default=None)
+        evidence = newest.verdict.get("evidence") if newest else None
+        if not evidence or self._registry.version(model, version).stage != STAGING:
+            return
+        now = self._registry.model(model).production
+        if now != _number(evidence["champion_version"]):
+            against = evidence["champion_version"] or "none"
+            raise Conflict(
+                f"{model} version {version} was compared with version {against}, and version {now or 'none'} is Production by "
+                f"now; `boathouse models test {model} {version}` tests it again"
+            )
 
     def _check_staging(self, model: str, version: int) -> None:
         stage = self._registry.version(model, version).stage

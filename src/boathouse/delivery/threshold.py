@@ -10,7 +10,9 @@ HIGHER_IS_BETTER = frozenset({
     "accuracy", "accuracy_score", "balanced_accuracy", "balanced_accuracy_score", "roc_auc",
     "roc_auc_score", "auc", "pr_auc", "average_precision", "average_precision_score",
     "precision_recall_auc", "precision", "precision_score", "recall", "recall_score", "f1", "f1_score",
-    "r2", "r2_score", "explained_variance", "matthews_corrcoef", "cohen_kappa", "ndcg", "map_at_k",
+    
+    "precision_macro", "recall_macro", "f1_macro", "f1_weighted", "r2", "r2_score",
+    "explained_variance", "matthews_corrcoef", "cohen_kappa", "ndcg", "map_at_k",
 })  # fmt: skip
 LOWER_IS_BETTER = frozenset({
     "log_loss", "brier", "brier_score", "brier_score_loss", "rmse", "root_mean_squared_error", "mse",
@@ -26,6 +28,8 @@ class Threshold:
 
     `not_worse_than_champion_by` is how far, in the metric's own unit, the candidate may fall behind the
     champion; `slices_not_worse_by` is the same within each slice (the overall value where it is None).
+    `confident` lets the 95 % interval of the difference decide: fail only when all of it lies beyond what is allowed, hold
+    while it lies on both sides. `slices_min` and `slices_max` are `min` and `max` of each slice.
     `direction` is needed only for metrics that are not among the known ones.
     """
 
@@ -34,6 +38,9 @@ class Threshold:
     not_worse_than_champion_by: float | None = None
     slices_not_worse_by: float | None = None
     direction: Direction | None = None
+    confident: bool = False
+    slices_min: float | None = None
+    slices_max: float | None = None
 
     @property
     def slice_tolerance(self) -> float | None:

@@ -18,6 +18,7 @@ from boathouse.monitoring.measures import (
 from boathouse.monitoring.profile import profile
 from boathouse.monitoring.refresh import Refresh, refresh
 from boathouse.monitoring.spec import MonitorSpec
+from boathouse.monitoring.unpack import pending
 from boathouse.monitoring.windows import GRANULARITIES, Granularity, Window, parse_granularity, touched
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "drift_schema",
     "multiclass_metrics",
     "parse_granularity",
+    "pending",
     "profile",
     "profile_schema",
     "refresh",

@@ -14,20 +14,32 @@ _EMPTY = ("mode", "row", "label", "label_time")
 """Columns that no request brings."""
 
 
-def unpack(context: Context, silver: str) -> int:
-    """Unpack the requests that endpoints logged since the last time; how many."""
+def pending(context: Context, silver: str) -> pa.Table | None:
+    """The predictions that endpoints logged and nothing unpacked yet, as silver has them; None where there are none."""
+    _, _, requests = _unread(context, silver)
+    return pa.Table.from_pylist([row for request in requests for row in _predictions(request)]) if requests else None
+
+
+def _unread(context: Context, silver: str) -> tuple[str, int, list[dict[str, Any]]]:
+    """The bronze table, its version, and its requests since silver was written last."""
     bronze = silver.removesuffix(_SILVER) + _BRONZE
     if not silver.endswith(_SILVER) or not context.table_exists(bronze):
-        return 0
+        return bronze, 0, []
     source = context.table(bronze)
     done = context.table(silver).transaction_version(bronze) if context.table_exists(silver) else None
     newest = source.version
     if done is not None and done >= newest:
-        return 0
+        return bronze, newest, []
     changes = source.changes(done if done is not None else 0, until=newest)
-    requests = changes.filter("_change_type = 'insert' AND status_code = 200").to_dicts()
+    return bronze, newest, changes.filter("_change_type = 'insert' AND status_code = 200").to_dicts()
+
+
+def unpack(context: Context, silver: str) -> int:
+    """Unpack the requests that endpoints logged since the last time; how many."""
+    bronze, newest, requests = _unread(context, silver)
     if not requests:
         return 0
+    source = context.table(bronze)
     rows = pa.Table.from_pylist([row for request in requests for row in _predictions(request)])
     if not context.table_exists(silver):
         context.create_table(

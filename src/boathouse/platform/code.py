@@ -30,6 +30,8 @@ from boathouse.project import Bundle, Change, load, plan
 from boathouse.registry import Registry
 
 _CHECKS = ("unit", "integration")
+_PROJECT, _COMMIT = "boathouse.project", "boathouse.git_commit"
+_STATES = {"pass": "success", "hold": "pending", "fail": "failure"}
 
 
 @dataclass(frozen=True)
@@ -120,6 +122,19 @@ class CodeDelivery:
             state = "success" if task.state == "SUCCESS" else "failure"
             self._projects.report_check(number, task.task_key, {"state": state, "run": run.id, "reason": task.reason})
         self.clean(run.environment, run.scratch)
+
+    def tell_requests(self, model: str, told: Mapping[str, Any]) -> None:
+        """Post a verdict on a model's version to the merge requests whose commit made it."""
+        version = self._registry.version(model, int(told["version"]))
+        record = self._registry.run_record(version.run_id, (_PROJECT, _COMMIT)) if version.run_id else {}
+        if not (record.get(_PROJECT) and record.get(_COMMIT)):
+            return
+        verdict = told["verdict"]
+        said = {"state": _STATES[verdict["outcome"]], "run": verdict.get("run_id"), "reason": "; ".join(verdict["reasons"]),
+                "model": model, "version": version.version}  # fmt: skip
+        for request in self._projects.requests(record[_PROJECT]):
+            if record[_COMMIT] in (request.head, request.merge_commit):
+                self._projects.report_check(request.id, f"{model} v{version.version}", said)
 
     def clean(self, environment: str, scratch: str) -> None:
         """Remove every schema, table and resource of a throw-away place."""

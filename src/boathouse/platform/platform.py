@@ -55,6 +55,7 @@ from boathouse.monitoring import completed, parse_granularity
 from boathouse.platform.code import CodeDelivery
 from boathouse.platform.doors import doors
 from boathouse.platform.git_host import GitHost
+from boathouse.platform.held_versions import HeldVersions
 from boathouse.platform.home import Home
 from boathouse.platform.housekeeping import Housekeeping
 from boathouse.platform.inference import InferenceFlush
@@ -146,7 +147,7 @@ class Platform:
         self.search = Search(self.database, self.access, ToldModels(self.registry, self.lineage))
         self.code = self._make_code()
         self.git_host = GitHost(self.identities, self.projects, self.remotes, self.code)
-        self.delivery = Delivery(self.registry, self.deployments, self.access, self.audit, self._submit_test)
+        self.delivery, self.held_versions = self._make_delivery()
         self.endpoints = self._make_endpoints()
         self.catalog.protection.users = FeatureUsers(
             self.lineage, self.registry, self.feature_specs, self.declared_features, self.deployments, self.endpoints
@@ -178,6 +179,10 @@ class Platform:
         declared = Declared(self.database, self.catalog, self.securables, self.volumes, self.identities)
         return CodeDelivery(self.catalog, self.identities, self.deployments, self.projects, self.runner, self.registry, declared)
 
+    def _make_delivery(self) -> tuple[Delivery, HeldVersions]:
+        delivery = Delivery(self.registry, self.deployments, self.access, self.audit, self._submit_test, self._tell)
+        return delivery, HeldVersions(self.registry, delivery)
+
     def _make_endpoints(self) -> Endpoints:
         key = self.home.secret("endpoints.key")
         return Endpoints(self.database, self.deployments, self.registry, self.feature_specs, self._launch, key,
@@ -195,6 +200,9 @@ class Platform:
         self.outbox.subscribe("registered_model.renamed", self._rename_model)
         self.outbox.subscribe("table.created", lambda event: share(self.access, event.subject))
         self.outbox.subscribe("model_version.", self.delivery.on_event)
+        self.outbox.subscribe("model_version.", self.held_versions.on_event)
+        self.outbox.subscribe("table.updated", self.held_versions.on_event)
+        self.outbox.subscribe("model_version.verdict", lambda event: self.code.tell_requests(event.subject, event.data))
         self.outbox.subscribe("model", lambda _event: self.endpoints.wake())
         self.outbox.subscribe("alert.fired", self._answer_alert)
         self.outbox.subscribe("", lambda e: self.starts.on_event(e.id, e.kind, e.subject, e.data, clock.parse_instant(e.at)))
@@ -210,6 +218,7 @@ class Platform:
         self.inference.start()
         if not self._session:
             self.starts.start()
+            self.held_versions.start()
         self.housekeeping.start()
 
     def take_up(self) -> None:
@@ -221,6 +230,7 @@ class Platform:
     def close(self) -> None:
         """End all work and give the home back."""
         self.starts.stop()
+        self.held_versions.stop()
         self.endpoints.stop()
         self.inference.stop()
         self.sql.close()
@@ -399,8 +409,15 @@ class Platform:
         return Touched(self.catalog, self.lineage, self.sql).of(identity, table, version)
 
     def _submit_test(self, environment: str, model: str, version: int) -> str:
+        plan = self.delivery.plan(model)
+        for endpoint in self.deployments.resources("model_serving_endpoint", environment) if plan and plan.limits.replay else ():
+            self.inference.flush(environment, endpoint.name)  # what is replayed lies in tables
         return self.submit_builtin(environment, "deliver", [model, str(version)], label=f"deliver-{model.partition('.')[2]}",
                                    trigger=f"{model} version {version}")  # fmt: skip
+
+    def _tell(self, kind: str, subject: str, data: dict[str, Any]) -> None:
+        with self.database.writing() as connection:
+            self.outbox.emit(connection, kind, subject, data)
 
     def _launch(self, environment: str, endpoint: str) -> Launch:
         name = f"{environment}.{endpoint}"
@@ -460,6 +477,9 @@ class Platform:
         self.identities.revoke_run(run.id)
         if run.scratch and run.job.startswith("request-"):
             self.code.tests_ended(run)
+        if run.project == "boathouse" and run.job.startswith("deliver-") and run.state != "SUCCESS":
+            model, version = run.definition["tasks"][0]["builtin_task"]["parameters"]
+            self.delivery.run_failed(model, int(version), run.id, run.state)
         with self.database.writing() as connection:
             self.outbox.emit(connection, "run.ended", f"{run.environment}.{run.job}",
                              {"run_id": run.id, "state": run.state, "project": run.project})  # fmt: skip

@@ -1,8 +1,9 @@
 """The project: what a repository declares, read for a target, and the plan that makes it so."""
 
 from boathouse.project.bundle import Bundle, load
+from boathouse.project.gates import Evaluation
 from boathouse.project.job import Job, Schedule, Task, Trigger
-from boathouse.project.model import Delivery, Endpoint, Evaluation, RegisteredModel, Rollout
+from boathouse.project.model import Delivery, Endpoint, RegisteredModel, Rollout
 from boathouse.project.monitor import Alert, InferenceLog, Labels, Monitor
 from boathouse.project.plan import Change, FieldChange, ResourceState, plan, render
 from boathouse.project.resources import Experiment, Resources, Schema, Volume, definition, parse_resource

@@ -1,54 +1,13 @@
 """Registered models, what a new version must pass, and endpoints that serve them."""
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
-from boathouse.delivery import Threshold
-from boathouse.project.shape import Grant, Level, Permission, Resource, Shape, Tags, Text, Texts, Word, words
+from boathouse.project.gates import Approval, Artifact, Duration, Evaluation, Features, OrNone, Replay
+from boathouse.project.shape import Grant, Level, Permission, Resource, Shape, Tags, Text, Word, words
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-Duration = Annotated[str, Field(pattern=r"^[1-9][0-9]*[smhd]$")]
-"""A number of seconds, minutes, hours or days: `10m`."""
-
-
-class Evaluation(Shape):
-    """On which rows a new version is measured, and what each metric must reach.
-
-    `keys` and `timestamp` name the columns that find a row's features; `custom` is `module:function` of the
-    project, which gets the evidence and answers checks.
-    """
-
-    table: Word
-    label: Word
-    where: Word | None = None
-    keys: Texts = ()
-    timestamp: Word | None = None
-    metrics: dict[str, Threshold] = Field(min_length=1)
-    slices: Texts = ()
-    custom: Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")] | None = None
-    min_rows: int = Field(default=100, ge=1)
-    max_latency_ms: float | None = Field(default=None, gt=0)
-
-    @field_validator("metrics")
-    @classmethod
-    def _possible(cls, metrics: dict[str, Threshold]) -> dict[str, Threshold]:
-        for name, asked in metrics.items():
-            if asked.min is not None and asked.max is not None and asked.min > asked.max:
-                raise ValueError(f"{name} can not be at least {asked.min} and at most {asked.max}")
-            tolerances = (asked.not_worse_than_champion_by, asked.slices_not_worse_by)
-            if any(tolerance is not None and tolerance < 0 for tolerance in tolerances):
-                raise ValueError(f"{name} may fall behind by 0 or more, not by less")
-            if (asked.min, asked.max, asked.not_worse_than_champion_by) == (None, None, None):
-                raise ValueError(f"{name} needs min, max or not_worse_than_champion_by")
-        return metrics
-
-
-class Approval(Shape):
-    """Who must agree; with `separation_of_duties` it cannot be who made the version."""
-
-    by: Texts = Field(min_length=1)
-    separation_of_duties: bool = False
 
 
 class RollbackOn(Shape):
@@ -71,17 +30,16 @@ class Rollout(Shape):
         return int(self.for_[:-1]) * _SECONDS[self.for_[-1]]
 
 
-def _none(value: Any) -> Any:
-    return None if value == "none" else value
-
-
 class Delivery(Shape):
-    """How a new version becomes Production: by itself, by hand, or by a system outside."""
+    """How a new version becomes Production: by itself, tested by itself but promoted by hand, by hand, or by a system outside."""
 
     evaluation: Evaluation | None = None
-    approval: Annotated[Approval | None, BeforeValidator(_none)] = None
-    rollout: Annotated[Rollout | None, BeforeValidator(_none)] = None
-    mode: Literal["automatic", "manual", "external"] = "automatic"
+    replay: Replay | None = None
+    artifact: Artifact = Artifact()
+    features: Features = Features()
+    approval: Annotated[Approval | None, OrNone] = None
+    rollout: Annotated[Rollout | None, OrNone] = None
+    mode: Literal["automatic", "partly_automatic", "manual", "external"] = "automatic"
 
 
 class Alias(Shape):

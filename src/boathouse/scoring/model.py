@@ -18,10 +18,22 @@ RAW_FOLDER = "raw_model"
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a model says of n rows: `values` (n,), and for binary classifiers `probabilities` (n,) of the positive class."""
+    """What a model says of n rows: `values` (n,), and for binary classifiers `probabilities` (n,) of the positive class.
+
+    Classifiers that tell have `classes` (k,) and `class_probabilities` (n, k) in their order.
+    """
 
     values: "np.ndarray[Any, Any]"
     probabilities: "np.ndarray[Any, Any] | None"
+    classes: "np.ndarray[Any, Any] | None" = None
+    class_probabilities: "np.ndarray[Any, Any] | None" = None
+
+    def take(self, rows: "np.ndarray[Any, Any]") -> "Prediction":
+        """The same of some rows."""
+        one, all_ = self.probabilities, self.class_probabilities
+        return Prediction(
+            self.values[rows], None if one is None else one[rows], self.classes, None if all_ is None else all_[rows]
+        )
 
 
 @dataclass(frozen=True)
@@ -45,8 +57,27 @@ class Model:
         return predict_raw(self.raw, rows[columns])
 
 
+@dataclass(frozen=True)
+class Fetched:
+    """A version's files on this machine, not loaded yet."""
+
+    folder: Path
+    name: str
+    version: str
+    run_id: str | None
+
+    def load(self) -> Model:
+        """The version in memory."""
+        return load_folder(self.folder, self.name, self.version, self.run_id)
+
+
 def load(context: Context, model_uri: str) -> Model:
     """The version a URI names: `models:/schema.model@champion`, `/3` or `/Production`. Raises NotFound, NotPermitted."""
+    return fetch(context, model_uri).load()
+
+
+def fetch(context: Context, model_uri: str) -> Fetched:
+    """The files of the version a URI names. Raises NotFound, NotPermitted."""
     context.point_mlflow_here()
     import mlflow
     from mlflow.artifacts import download_artifacts
@@ -60,7 +91,7 @@ def load(context: Context, model_uri: str) -> Model:
         folder = download_artifacts(artifact_uri=f"models:/{name}/{facts['version']}")
     except MlflowException as error:
         raise NotFound(f"{name} version {facts['version']} has no artifacts: {error.message}") from error
-    return load_folder(Path(folder), name, str(facts["version"]), facts.get("run_id"))
+    return Fetched(Path(folder), name, str(facts["version"]), facts.get("run_id"))
 
 
 def load_folder(folder: Path, name: str, version: str, run_id: str | None = None) -> Model:
@@ -87,27 +118,45 @@ def spec_alone(name: str, version: str, spec: FeatureSpec) -> Model:
 
 
 def native(loaded: Any) -> Any:
-    """The library's own object behind a pyfunc where there is one, since pyfunc hides probabilities."""
+    """The library's own object behind a pyfunc where it predicts rows by itself, since pyfunc hides probabilities."""
     try:
-        return loaded.get_raw_model() or loaded
+        raw = loaded.get_raw_model()
     except Exception:
         return loaded
+    own = hasattr(raw, "predict") and not hasattr(raw, "load_context")  # MLflow's PythonModel wants its context first
+    return raw if own else loaded
 
 
 def predict_raw(raw: Any, rows: "pd.DataFrame") -> Prediction:
-    """Predictions, with probabilities where the library gives them."""
+    """Predictions, with probabilities where the library gives them: n rows of k columns that sum to one are those."""
     import numpy as np
 
     if hasattr(raw, "predict_proba"):
-        both = np.asarray(raw.predict_proba(rows))
-        classes = np.asarray(getattr(raw, "classes_", np.arange(both.shape[1])))
-        values = classes[both.argmax(axis=1)]
-        return Prediction(values, both[:, 1] if both.shape[1] == 2 else None)
+        each = np.asarray(raw.predict_proba(rows))
+        return _chosen(np.asarray(getattr(raw, "classes_", np.arange(each.shape[1]))), each)
     answer = raw.predict(rows)
-    values = np.asarray(answer.iloc[:, 0] if hasattr(answer, "iloc") and getattr(answer, "ndim", 1) == 2 else answer)
+    values = np.asarray(answer)
+    if values.ndim == 2 and values.shape[1] > 1 and _shares(values):
+        named = [str(c) for c in getattr(answer, "columns", ())]
+        whole = named and all(n.lstrip("-").isdigit() for n in named)
+        classes = np.asarray([int(n) for n in named]) if whole else np.arange(values.shape[1])
+        return _chosen(classes, values)
+    if values.ndim == 2 and (values.shape[1] == 1 or hasattr(answer, "iloc")):
+        values = values[:, 0]
     if _is_binary_booster(raw):
-        return Prediction((values >= 0.5).astype(int), values)
+        return Prediction((values >= 0.5).astype(int), values, np.arange(2), np.column_stack([1 - values, values]))
     return Prediction(values, None)
+
+
+def _chosen(classes: "np.ndarray[Any, Any]", each: "np.ndarray[Any, Any]") -> Prediction:
+    return Prediction(classes[each.argmax(axis=1)], each[:, 1] if each.shape[1] == 2 else None, classes, each)
+
+
+def _shares(values: "np.ndarray[Any, Any]") -> bool:
+    import numpy as np
+
+    numeric = np.issubdtype(values.dtype, np.number)
+    return bool(numeric and len(values) and (values >= 0).all() and np.allclose(values.sum(axis=1), 1, atol=1e-3))
 
 
 def _is_binary_booster(raw: Any) -> bool:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from boathouse.delivery import Delivery, Evidence, Plan
+from boathouse.delivery import Check, Delivery, Evidence, Plan
 from boathouse.errors import Conflict, InvalidInput, NotFound, NotPermitted
 from boathouse.events import Event
 from boathouse.identity import Identity
@@ -32,7 +32,10 @@ class Desk:
 
     def __post_init__(self) -> None:
         p = self.platform
-        self.delivery = Delivery(p.registry, p.deployments, p.access, p.audit, self._submit)
+        self.told: list[tuple[str, str, dict[str, Any]]] = []
+        self.delivery = Delivery(
+            p.registry, p.deployments, p.access, p.audit, self._submit, lambda *event: self.told.append(event)
+        )
 
     @property
     def registry(self) -> Registry:
@@ -82,7 +85,7 @@ def created(version: int = 1, model: str = MODEL) -> Event:
 def test_a_new_version_goes_to_staging_and_is_tested(desk: Desk) -> None:
     desk.delivery.on_event(created())
     assert (desk.asked, desk.stages()[1]) == ([("dev", MODEL, 1)], STAGING)
-    assert desk.delivery.task(MODEL)["metrics"] == ["roc_auc"]
+    assert desk.delivery.task(MODEL, 1)["metrics"] == ["roc_auc"]
 
 
 @pytest.mark.parametrize("mode", ["manual", "external"])
@@ -243,7 +246,7 @@ def test_every_move_is_in_the_audit_and_the_chain_is_whole(desk: Desk) -> None:
 def test_a_model_without_a_plan_cannot_be_judged(desk: Desk) -> None:
     desk.platform.deployments.destroy(ADA, "dev", "p")
     desk.registry.transition(MODEL, 1, STAGING, principal="ada")
-    for ask in (lambda: desk.delivery.task(MODEL), lambda: desk.delivery.conclude(TESTER, MODEL, 1, GOOD)):
+    for ask in (lambda: desk.delivery.task(MODEL, 1), lambda: desk.delivery.conclude(TESTER, MODEL, 1, GOOD)):
         with pytest.raises(NotFound, match="no deployed bundle says how to"):
             ask()
 
@@ -262,3 +265,103 @@ def test_a_plan_is_read_from_the_bundle(
 ) -> None:
     plan = Plan.from_dict(body)
     assert (plan.approvers, plan.mode) == (approvers, mode)
+
+
+PASSED, FAILED = Check("load", "pass", "it bears the load"), Check("load", "fail", "it broke down")
+
+
+def test_partly_automatic_tests_by_itself_and_is_promoted_by_hand(desk: Desk) -> None:
+    desk.declare(mode="partly_automatic")
+    desk.delivery.on_event(created())
+    assert desk.asked == [("dev", MODEL, 1)]
+    assert (desk.judge(1), desk.stages()[1]) == ("pass", STAGING)
+    desk.delivery.promote(ADA, MODEL, 1, "after a look")
+    assert desk.stages()[1] == PRODUCTION
+
+
+def test_manual_promotes_nothing_by_itself(desk: Desk) -> None:
+    desk.declare(mode="manual")
+    assert (desk.judge(1), desk.stages()[1]) == ("pass", STAGING)
+
+
+def test_what_waits_is_tested_again_once_the_champion_changed(desk: Desk) -> None:
+    desk.declare(mode="partly_automatic")
+    desk.judge(1)
+    desk.judge(2)
+    desk.delivery.promote(ADA, MODEL, 2, "")
+    with pytest.raises(Conflict, match="was compared with version none, and version 2 is Production by now"):
+        desk.delivery.promote(ADA, MODEL, 1, "")
+
+
+def test_a_system_outside_is_told_all_it_must_know(desk: Desk) -> None:
+    desk.declare(mode="external", approval={"by": "ml-engineers"})
+    desk.delivery.on_event(created())
+    [(kind, subject, data)] = desk.told
+    assert (kind, subject, data["version"], data["environment"]) == ("model_version.delivery_requested", MODEL, 1, "dev")
+    assert data["paths"]["verdict"] == f"/api/v1/models/{MODEL}/versions/1/verdicts"
+    assert data["approval"]["by"] == ["ml-engineers"]
+    assert (desk.asked, desk.stages()[1]) == ([], NONE)
+
+
+def test_a_verdict_from_outside_lets_a_version_be_promoted(desk: Desk) -> None:
+    desk.declare(mode="external")
+    with pytest.raises(Conflict, match="no verdict yet"):
+        desk.delivery.promote(ADA, MODEL, 1, "")
+    assert desk.delivery.judge(ADA, MODEL, 1, [PASSED], "https://cd.example.org/1").outcome == "pass"
+    assert desk.stages()[1] == STAGING
+    desk.delivery.promote(ADA, MODEL, 1, "run 12")
+    assert desk.stages()[1] == PRODUCTION
+    actions = [(e.principal, e.action) for e in desk.platform.audit.entries(subject=MODEL)]
+    assert actions == [("ada", "model.promote"), ("ada", "verdict"), ("ada", "model.transition")]
+
+
+def test_a_fail_from_outside_archives_and_approvals_stay_ours(desk: Desk) -> None:
+    desk.declare(mode="external", approval={"by": "ml-engineers"})
+    assert desk.delivery.judge(ADA, MODEL, 1, [FAILED]).outcome == "fail"
+    assert desk.delivery.judge(ADA, MODEL, 2, [PASSED]).outcome == "hold"
+    with pytest.raises(Conflict, match="asks for an approval"):
+        desk.delivery.promote(ADA, MODEL, 2, "")
+    desk.delivery.approve(ADA, MODEL, 2, "seen")
+    assert desk.stages() == {1: ARCHIVED, 2: PRODUCTION, 3: NONE}
+
+
+@pytest.mark.parametrize("checks", [[], [Check("approval", "pass", "trust me")]])
+def test_a_verdict_from_outside_needs_checks_and_gives_no_approval(desk: Desk, checks: list[Check]) -> None:
+    desk.declare(mode="external")
+    with pytest.raises(InvalidInput, match="at least one check, and `approval` is given with"):
+        desk.delivery.judge(ADA, MODEL, 1, checks)
+
+
+def test_verdicts_from_outside_take_the_privilege_and_the_mode(desk: Desk) -> None:
+    with pytest.raises(Conflict, match="delivered in mode automatic"):
+        desk.delivery.judge(ADA, MODEL, 1, [PASSED])
+    desk.declare(mode="external")
+    with pytest.raises(NotPermitted):
+        desk.delivery.judge(EVE, MODEL, 1, [PASSED])
+
+
+def test_nobody_promotes_what_they_made_where_duties_are_separate(desk: Desk) -> None:
+    desk.declare(mode="partly_automatic", approval={"by": "ml-engineers", "separation_of_duties": True})
+    desk.platform.access.grant("root", ["dev-jobs"], ["PROMOTE"], "catalog", "dev")
+    desk.judge(1)
+    desk.delivery.approve(ADA, MODEL, 1, "")
+    maker = Identity("dev-jobs", frozenset({"ml-engineers"}))
+    with pytest.raises(NotPermitted, match="dev-jobs made"):
+        desk.delivery.promote(maker, MODEL, 1, "")
+
+
+def test_a_testing_run_that_broke_holds_the_version_and_says_so(desk: Desk) -> None:
+    desk.delivery.test(MODEL, 1)
+    for _ in range(2):
+        desk.delivery.run_failed(MODEL, 1, "r9", "FAILED")
+    [verdict] = desk.registry.verdicts(MODEL, 1)
+    assert "`boathouse runs logs r9` shows why" in verdict.verdict["reasons"][0]
+    assert desk.stages()[1] == STAGING
+
+
+def test_the_testing_run_is_told_whose_code_it_is_and_what_to_replay(desk: Desk) -> None:
+    desk.declare(replay={"days": 3, "metrics": {"roc_auc": {"min": 0.6}}}, artifact={"trusted": ["shop.*"]})
+    task = desk.delivery.task(MODEL, 1)
+    assert (task["ran_here"], task["artifact"]) == (True, {"trusted": ["shop.*"]})
+    assert task["replay"] == {"days": 3, "metrics": ["roc_auc"], "labels": None}
+    assert desk.delivery.watched(MODEL) == {"dev.features.labelled", f"{MODEL}_inference", f"{MODEL}_payload"}

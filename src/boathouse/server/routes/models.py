@@ -5,7 +5,7 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
 
-from boathouse.delivery import Evidence
+from boathouse.delivery import Check, Evidence, Outcome
 from boathouse.errors import InvalidInput
 from boathouse.identity import Identity
 from boathouse.platform import Platform
@@ -19,6 +19,21 @@ class Reason(BaseModel):
     """Why a pointer is moved."""
 
     reason: str = ""
+
+
+class Found(BaseModel):
+    """One check of a system outside."""
+
+    name: str
+    outcome: Outcome
+    reason: str
+
+
+class Judged(BaseModel):
+    """What a system outside found; `url` leads to its own report."""
+
+    checks: list[Found]
+    url: str | None = None
 
 
 @router.get("/models")
@@ -36,12 +51,15 @@ def models(who: Caller, platform: Served, request: Request, response: Response, 
 def model(name: str, who: Caller, platform: Served) -> dict[str, Any]:
     """A model with its versions, verdicts and history."""
     _seen(who, platform, name)
-    verdicts: dict[int, Any] = {}
+    newest: dict[int, Any] = {}
+    told = []
     for verdict in platform.registry.verdicts(name):
-        verdicts.setdefault(verdict.version, verdict.verdict)
-    versions = [{**v.__dict__, "verdict": verdicts.get(v.version)} for v in platform.registry.versions(name)]
+        newest.setdefault(verdict.version, verdict.verdict)
+        said = {key: verdict.verdict.get(key) for key in ("outcome", "reasons", "by", "run_id")}
+        told.append({"at": verdict.at, "version": verdict.version, **said})
+    versions = [{**v.__dict__, "verdict": newest.get(v.version)} for v in platform.registry.versions(name)]
     history = [h.__dict__ for h in platform.registry.history(name)]
-    return {**platform.registry.model(name).__dict__, "versions": versions, "history": history}
+    return {**platform.registry.model(name).__dict__, "versions": versions, "history": history, "verdicts": told}
 
 
 @router.get("/models/{name}/versions/{reference}")
@@ -58,7 +76,7 @@ def version(name: str, reference: str, who: Caller, platform: Served) -> dict[st
 def test_task(name: str, number: int, who: Caller, platform: Served) -> dict[str, Any]:
     """What a testing run must know."""
     platform.access.authorize(who, "EXECUTE", "model", name)
-    return platform.delivery.task(name)
+    return platform.delivery.task(name, number)
 
 
 @router.post("/models/{name}/versions/{number}/test")
@@ -76,6 +94,21 @@ def conclude(name: str, number: int, body: dict[str, Any], who: Caller, platform
     except (KeyError, TypeError, ValueError) as error:
         raise InvalidInput(f"the evidence cannot be read: {error}") from error
     return platform.delivery.conclude(who, name, number, evidence).to_dict()
+
+
+@router.get("/models/{name}/versions/{number}/verdicts")
+def verdicts(name: str, number: int, who: Caller, platform: Served) -> list[dict[str, Any]]:
+    """Every verdict on a version, newest first; needs EXECUTE."""
+    platform.access.authorize(who, "EXECUTE", "model", name)
+    platform.registry.version(name, number)
+    return [{"id": v.id, "at": v.at, **v.verdict} for v in platform.registry.verdicts(name, number)]
+
+
+@router.post("/models/{name}/versions/{number}/verdicts")
+def judge(name: str, number: int, body: Judged, who: Caller, platform: Served) -> dict[str, Any]:
+    """What a system outside found of a version, in mode external; needs PROMOTE. The verdict that its checks amount to."""
+    checks = [Check(c.name, c.outcome, c.reason) for c in body.checks]
+    return platform.delivery.judge(who, name, number, checks, body.url).to_dict()
 
 
 @router.post("/models/{name}/versions/{number}/promote")

@@ -144,6 +144,9 @@ def _detail(who: Identity, platform: Platform, version: Version) -> dict[str, An
         "evidence": evidence,
         "metrics": _metrics(evidence),
         "slices": _slices(evidence),
+        "fairness": _fairness(evidence),
+        "replayed": _metrics(evidence.get("replay") or {}),
+        "verdicts": verdicts,
         "record": {k.removeprefix("boathouse."): v for k, v in record.items() if k != "boathouse.tables"},
         "trained_on": trained_on,
         "test_run": next((v.verdict["run_id"] for v in verdicts if v.verdict.get("run_id")), None),
@@ -165,6 +168,12 @@ def _metrics(evidence: Mapping[str, Any]) -> list[Metric]:
         Metric(name, value, champion.get(name), spreads.get(name), _better(name, value, champion.get(name)))
         for name, value in (evidence.get("candidate") or {}).items()
     ]
+
+
+def _fairness(evidence: Mapping[str, Any]) -> list[tuple[str, str, Any]]:
+    """(condition, metric, difference between inside and outside)."""
+    found = evidence.get("fairness") or {}
+    return [(key, name, value) for key, metrics in found.items() for name, value in metrics.items()]
 
 
 def _slices(evidence: Mapping[str, Any]) -> list[tuple[str, Metric]]:
