@@ -90,7 +90,7 @@ def test_labels_that_have_not_come_are_counted_and_not_made_up(lake: Lake, versi
 
 def test_requests_that_wait_to_be_unpacked_are_replayed_as_well(lake: Lake, versions: dict[str, Model]) -> None:
     at = START + timedelta(hours=400)
-    waiting = pa.table({"request_id": ["late"], "request_time": [at], "customer": [3], "at": [at.isoformat()], "mood": [0.1],
+    waiting = pa.table({"request_id": ["late"], "request_time": [at], "customer": [3], "at": [at], "mood": [0.1],
                         "label": pa.array([None], pa.float64())})  # fmt: skip
     everything = {**ASKED, "days": 100}
     assert replay(lake, NAME, versions["2"], versions["1"], everything, waiting).rows == 481

@@ -97,10 +97,14 @@ def _sent(model: Model) -> tuple[str, ...]:
 
 
 def _answers(context: Context, model: Model, rows: "pd.DataFrame") -> Prediction:
+    import pandas as pd
+
     if model.spec is None:
         return model.predict(rows[list(model.inputs)] if model.inputs else rows)
     sent = rows[[c for c in model.spec.spine_inputs if c in rows]].copy()
-    for lookup in model.spec.lookups():
-        if lookup.at and lookup.at not in sent:
-            sent[lookup.at] = rows[_TIME]
+    for at in {lookup.at for lookup in model.spec.lookups() if lookup.at}:
+        if at not in sent:
+            sent[at] = rows[_TIME]
+        elif not pd.api.types.is_numeric_dtype(sent[at]):
+            sent[at] = pd.to_datetime(sent[at], utc=True)  # of a request it came as text
     return model.predict(complete(context, model.spec, sent)[0].to_pandas())

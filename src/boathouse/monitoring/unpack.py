@@ -17,7 +17,10 @@ _EMPTY = ("mode", "row", "label", "label_time")
 def pending(context: Context, silver: str) -> pa.Table | None:
     """The predictions that endpoints logged and nothing unpacked yet, as silver has them; None where there are none."""
     _, _, requests = _unread(context, silver)
-    return pa.Table.from_pylist([row for request in requests for row in _predictions(request)]) if requests else None
+    if not requests:
+        return None
+    rows = pa.Table.from_pylist([row for request in requests for row in _predictions(request)])
+    return _fitted(rows, context.table(silver)) if context.table_exists(silver) else rows
 
 
 def _unread(context: Context, silver: str) -> tuple[str, int, list[dict[str, Any]]]:
