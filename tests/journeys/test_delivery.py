@@ -163,7 +163,8 @@ def trained(lake: Lake, marker: Path, tmp_path_factory: pytest.TempPathFactory) 
         limit = time.monotonic() + 400
         while time.monotonic() < limit:
             found = lake.models.version(name, str(version))
-            if found["verdict"] and found["verdict"]["outcome"] != but:
+            moved = found["stage"] != "Staging" or name == "shop.several"  # the move comes right after the verdict
+            if found["verdict"] and found["verdict"]["outcome"] != but and (moved or found["verdict"]["outcome"] == "hold"):
                 return {**found["verdict"], "stage": found["stage"]}
             time.sleep(1)
         raise AssertionError(f"{name} version {version} has no verdict: {lake.models.get(name)}")
