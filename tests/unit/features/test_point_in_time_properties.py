@@ -175,6 +175,28 @@ def test_several_joins_do_not_disturb_each_other(
     second: list[Stored],
     back: tuple[int | None, int | None],
 ) -> None:
+    check_several(con, spine, first, second, back)
+
+
+@settings(max_examples=12, deadline=None, database=None)
+@given(spines, corrected, uncorrected, st.tuples(lookbacks, lookbacks))
+def test_on_a_cluster_several_joins_do_not_disturb_each_other(
+    cluster: Cluster,
+    spine: list[Wanted],
+    first: list[Stored],
+    second: list[Stored],
+    back: tuple[int | None, int | None],
+) -> None:
+    check_several(cluster, spine, first, second, back)
+
+
+def check_several(
+    con: duckdb.DuckDBPyConnection | Cluster,
+    spine: list[Wanted],
+    first: list[Stored],
+    second: list[Stored],
+    back: tuple[int | None, int | None],
+) -> None:
     joins = [
         AsOf(
             FeatureSide("first", KEYS, EVENT, KNOWN),
@@ -193,6 +215,7 @@ def test_several_joins_do_not_disturb_each_other(
         ),
     ]
     rows = joined(con, spine, joins, first=first, second=second)
+    assert spine_of(rows) == spine
     found = [newest(w, first, True, back[0]) for w in spine]
     assert [row[3] for row in rows] == [-1 if value is None else value for value in found]
     assert [row[4] for row in rows] == [newest(w, second, False, back[1]) for w in spine]
