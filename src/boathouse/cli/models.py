@@ -65,12 +65,17 @@ def history(name: str, as_json: bool = JSON) -> None:
         found = lake.models.get(name)
     verdicts = [
         {"at": v["at"], "version": v["version"], "from_stage": None, "to_stage": None, "action": f"verdict: {v['outcome']}",
-         "principal": v["by"] or (f"run {v['run_id']}" if v["run_id"] else None), "reason": "; ".join(v["reasons"] or ())}
+         "principal": v["by"] or (f"run {v['run_id']}" if v["run_id"] else None), "reason": _why(v)}
         for v in found["verdicts"]
     ]  # fmt: skip
     # Of one moment, the verdict comes before the move that it brought.
     rows = sorted([*verdicts, *found["history"]], key=lambda row: str(row["at"]))
     show(rows, ["at", "version", "from_stage", "to_stage", "action", "principal", "reason"], as_json)
+
+
+def _why(verdict: Mapping[str, Any]) -> str:
+    reasons = verdict["reasons"] or ()
+    return f"passed {len(reasons)} checks" if verdict["outcome"] == "pass" else "; ".join(reasons)
 
 
 @models.command("compare")
