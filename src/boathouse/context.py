@@ -96,8 +96,11 @@ class Context(Protocol):
     def online_folder(self) -> Path:
         """Where this environment's embedded online store lies."""
 
-    def online_location(self, table: str, write: bool = False) -> str:
-        """Where the online store of a table is, for whoever may read it or (`write`) publish it. Raises NotPermitted."""
+    def online_location(self, table: str, write: bool = False, store: str | None = None) -> str:
+        """Where a named store is, or the one that holds a table, for whoever may read it or (`write`) publish it.
+
+        Raises NotPermitted, NotFound.
+        """
 
     @property
     def tracking_uri(self) -> str:

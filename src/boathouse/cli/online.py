@@ -2,23 +2,25 @@
 
 import typer
 
+from boathouse.cli.online_stores import stores
 from boathouse.cli.output import JSON, dump, facts, say, show
 from boathouse.cli.session import connected
 
 online = typer.Typer(help="What is in the online store: list, show, drop.", no_args_is_help=True)
-_SHOWN = ["table", "source", "version", "published_at", "rows", "mode"]
+_SHOWN = ["table", "store", "source", "version", "published_at", "rows", "mode"]
 
 
 def register(features: typer.Typer) -> None:
     """Add these commands to `boathouse features`."""
     features.command("publish")(publish)
     features.add_typer(online, name="online")
+    features.add_typer(stores, name="stores")
 
 
 def publish(table: str,
             mode: str = typer.Option("TRIGGERED", "--mode", help="or SNAPSHOT (all rows anew), CONTINUOUS (until Ctrl-C)"),
             name: str | None = typer.Option(None, "--name", help="publish under this name instead of the table's"),
-            store: str | None = typer.Option(None, "--store", help="the named online store it belongs to"),
+            store: str | None = typer.Option(None, "--store", help="the online store to publish to: see features stores"),
             ttl: str | None = typer.Option(None, "--ttl", help="do not serve rows older than this, for example 2h"),
             where: str | None = typer.Option(None, "--where", help="publish only these of the newest rows (SQL)"),
             every: str = typer.Option("5 seconds", "--every", help="CONTINUOUS: how often to look for changes"),
@@ -72,7 +74,8 @@ def show_online(table: str, as_json: bool = JSON) -> None:
 
 
 @online.command("drop")
-def drop_online(table: str) -> None:
+def drop_online(table: str,
+                store: str | None = typer.Option(None, "--store", help="where several have it")) -> None:  # fmt: skip
     """End serving a table; the feature table stays.
 
     Example: boathouse features online drop features.weather
@@ -80,5 +83,5 @@ def drop_online(table: str) -> None:
     from boathouse.feature_engineering import FeatureEngineeringClient
 
     with connected() as lake:
-        FeatureEngineeringClient(context=lake).drop_online_table(table)
+        FeatureEngineeringClient(context=lake).drop_online_table(table, store)
         say(f"{table} is no longer online")

@@ -318,10 +318,14 @@ class Lake(Loading):
         """Where this environment's embedded online store lies."""
         return Path(self.http.call("GET", f"/api/v1/environments/{self._environment}")["online_folder"])
 
-    def online_location(self, table: str, write: bool = False) -> str:
-        """Where the online store of a table is, for whoever may read it or (`write`) publish it. Raises NotPermitted."""
+    def online_location(self, table: str, write: bool = False, store: str | None = None) -> str:
+        """Where a named store is, or the one that holds a table, for whoever may read it or (`write`) publish it.
+
+        Raises NotPermitted, NotFound.
+        """
         address = f"/api/v1/online-tables/{self.complete(table)}/location"
-        return str(self.http.call("GET", address, params={"write": write})["location"])
+        asked = {"write": write, **({"store": store} if store else {})}
+        return str(self.http.call("GET", address, params=asked)["location"])
 
     def monitor(self, name: str) -> dict[str, Any]:
         """A deployed monitor's definition."""

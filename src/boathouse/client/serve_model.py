@@ -12,7 +12,7 @@ import uvicorn
 from boathouse import context
 from boathouse.client.http import Http
 from boathouse.client.lake import Lake
-from boathouse.features import FeatureSpec, FeatureSpecInfo, open_online_store
+from boathouse.features import FeatureSpec, FeatureSpecInfo, RoutedStores
 from boathouse.scoring import Model, load, spec_alone
 from boathouse.serving import ModelServer, Spool
 
@@ -27,7 +27,7 @@ def main() -> None:
     parser.add_argument("--features-only", action="store_true", help="`model` names a feature spec")
     given = parser.parse_args()
     with os.fdopen(given.secrets) as pipe:
-        token, key, online = pipe.read().split("\n")
+        token, key = pipe.read().split("\n")
     lake = Lake(Http(given.url, token), given.environment)
     context.use(lake)
 
@@ -37,7 +37,8 @@ def main() -> None:
             return spec_alone(found.name, str(found.id), FeatureSpec.from_yaml(found.spec))
         return load(lake, f"models:/{given.model}/{version}")
 
-    server = ModelServer(given.endpoint, bring, open_online_store(online, given.environment), Spool(Path(given.spool)), key)
+    stores = RoutedStores(given.environment, lambda: lake.call("GET", f"/api/v1/online-stores/{given.environment}/locations"))
+    server = ModelServer(given.endpoint, bring, stores, Spool(Path(given.spool)), key)
     threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
     config = uvicorn.Config(server, log_level="warning", lifespan="off", access_log=False, server_header=False)
     uvicorn.Server(config).run(sockets=[socket.socket(fileno=given.socket)])

@@ -13,6 +13,7 @@ from boathouse.environments.projects import MAIN, RELEASE_PATTERN, MergeRequest,
 from boathouse.environments.python_environments import PythonEnvironment, PythonEnvironments, Wanted
 from boathouse.environments.python_lock import Lock, find_lock, installed_packages, requirements
 from boathouse.environments.remotes import Remotes
+from boathouse.environments.sealed import seal, unseal
 from boathouse.environments.setup import ENVIRONMENTS, GROUPS, service_principal, set_up, share, share_project
 from boathouse.environments.working_tree import GitFacts, push, working_tree_facts
 
@@ -55,10 +56,12 @@ __all__ = [
     "push",
     "read_event",
     "requirements",
+    "seal",
     "service_principal",
     "set_up",
     "share",
     "share_project",
+    "unseal",
     "without_meaning",
     "working_tree_facts",
 ]

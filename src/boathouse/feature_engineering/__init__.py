@@ -50,23 +50,49 @@ from boathouse.feature_engineering.entities import (
     VarSamp,
     VolumeSource,
 )
+from boathouse.feature_engineering.legacy import FeatureStoreClient
 from boathouse.feature_engineering.materialized import backfill_table, kept_tables, refresh_table
+from boathouse.feature_engineering.online_store_spec import (
+    AmazonDynamoDBSpec,
+    AmazonRdsMySqlSpec,
+    AzureCosmosDBSpec,
+    AzureMySqlSpec,
+    AzureSqlServerSpec,
+    OnlineStoreSpec,
+)
 from boathouse.feature_engineering.publishing import PublishedTable, PublishingQuery
-from boathouse.features import FeatureFunction, FeatureLookup, FeatureSpec, FeatureSpecInfo, LeakReport, SkewReport
+from boathouse.features import (
+    FeatureFunction,
+    FeatureLookup,
+    FeatureSpec,
+    FeatureSpecInfo,
+    LeakReport,
+    OnlineStoreInfo,
+    SkewReport,
+)
 from boathouse.training import TrainingSet
+
+DatabricksOnlineStore = OnlineStoreInfo
+"""The published client's name for it."""
 
 __all__ = [
     "Aggregation",
     "AggregationFunction",
+    "AmazonDynamoDBSpec",
+    "AmazonRdsMySqlSpec",
     "ApproxCountDistinct",
     "ApproxPercentile",
     "AutoCaptureConfig",
     "Avg",
+    "AzureCosmosDBSpec",
+    "AzureMySqlSpec",
+    "AzureSqlServerSpec",
     "Backfill",
     "ColumnSelection",
     "Count",
     "CronSchedule",
     "DataFrameSource",
+    "DatabricksOnlineStore",
     "DeltaTableSource",
     "EndpointCoreConfig",
     "Feature",
@@ -77,6 +103,7 @@ __all__ = [
     "FeatureServingEndpoint",
     "FeatureSpec",
     "FeatureSpecInfo",
+    "FeatureStoreClient",
     "FeatureTable",
     "FeatureViewSource",
     "First",
@@ -92,6 +119,8 @@ __all__ = [
     "Min",
     "OfflineStoreConfig",
     "OnlineStoreConfig",
+    "OnlineStoreInfo",
+    "OnlineStoreSpec",
     "PublishedTable",
     "PublishingQuery",
     "RequestSource",

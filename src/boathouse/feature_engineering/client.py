@@ -13,6 +13,7 @@ from boathouse.feature_engineering import materialized, packaging, publishing, s
 from boathouse.feature_engineering.declared import DeclaredFeatures
 from boathouse.feature_engineering.entities import EndpointCoreConfig, FeatureServingEndpoint
 from boathouse.feature_engineering.leaks import leaks_of_model
+from boathouse.feature_engineering.online_stores import NamedStores
 from boathouse.feature_engineering.publishing import CONTINUOUS, MODES, PublishedTable, PublishingQuery
 from boathouse.feature_engineering.scored import scored, typed
 from boathouse.feature_engineering.skew import online_skew, served_skew
@@ -52,7 +53,7 @@ class FeatureTable:
                    info.description, dict(info.tags), info.known_time)  # fmt: skip
 
 
-class FeatureEngineeringClient(DeclaredFeatures):
+class FeatureEngineeringClient(DeclaredFeatures, NamedStores):
     """The published client's methods. Connects by itself; works in a shell, a notebook and a task alike."""
 
     def __init__(self, *, model_registry_uri: str | None = None, context: Context | None = None) -> None:
@@ -319,8 +320,8 @@ class FeatureEngineeringClient(DeclaredFeatures):
         return publishing.publish(self._context, wish, how)
 
     def drop_online_table(self, name: str, online_store: Any = None) -> None:
-        """End serving a table. Raises NotFound, NotPermitted."""
-        publishing.withdraw(self._context, name)
+        """End serving a table in a store, or in the only one that has it. Raises NotFound, NotPermitted, InvalidInput."""
+        publishing.withdraw(self._context, name, online_store)
 
     def published_tables(self) -> list[dict[str, Any]]:
         """Which version of which table is online since when: `table`, `source`, `version`, `published_at`, `rows`, …"""

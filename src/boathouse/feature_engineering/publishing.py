@@ -4,13 +4,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import quote_plus
 
 from boathouse import clock
 from boathouse.catalog import Table, TableInfo
 from boathouse.context import Context
 from boathouse.errors import Conflict, InvalidInput, NotFound, Unavailable
 from boathouse.feature_engineering.streaming import Query, pause_of
-from boathouse.features import OnlineStore, OnlineTable, Publication, listed, open_online_store, quote
+from boathouse.features import DEFAULT_STORE, OnlineStore, OnlineTable, Publication, listed, open_online_store, quote
 
 SNAPSHOT, TRIGGERED, CONTINUOUS = MODES = ("SNAPSHOT", "TRIGGERED", "CONTINUOUS")
 _BATCH = 50_000
@@ -36,7 +37,7 @@ class Wish:
     features: tuple[str, ...] = ()
     condition: str | None = None
     ttl: timedelta | None = None
-    store: str = "default"
+    store: str = DEFAULT_STORE
 
 
 def newest_sql(scan: str, info: TableInfo, at: datetime | None = None) -> str:
@@ -50,9 +51,12 @@ def newest_sql(scan: str, info: TableInfo, at: datetime | None = None) -> str:
             f"QUALIFY row_number() OVER (PARTITION BY {listed(info.keys)} ORDER BY {order}) = 1")  # fmt: skip
 
 
-def store_for(context: Context, table: str, write: bool) -> OnlineStore:
-    """The environment's store, for whoever may publish (write) or read this table. Raises NotPermitted, NotFound."""
-    return open_online_store(context.online_location(table, write), context.environment)
+def store_for(context: Context, table: str, write: bool, store: str | None = None) -> OnlineStore:
+    """A named store, or the one that holds the table, for whoever may publish (write) or read the table.
+
+    Raises NotPermitted, NotFound.
+    """
+    return open_online_store(context.online_location(table, write, store), context.environment)
 
 
 def publish(context: Context, wish: Wish, mode: str) -> PublishedTable:
@@ -64,7 +68,7 @@ def publish(context: Context, wish: Wish, mode: str) -> PublishedTable:
     info = table.info
     if not info.keys:
         raise InvalidInput(f"{info.name} has no primary keys besides its event time, so nothing can look it up")
-    store = store_for(context, info.name, write=True)
+    store = store_for(context, info.name, write=True, store=wish.store)
     asked = Publication(
         table=context.complete(wish.name), source=info.name, source_id=f"{info.location} {info.created_at}",
         keys=tuple(info.keys), version=table.version, time=info.event_time, ttl=wish.ttl.total_seconds() if wish.ttl else None,
@@ -159,12 +163,21 @@ def wish_of(source: str, name: str | None, features: Sequence[str] | str | None,
     chosen = (features,) if isinstance(features, str) else tuple(features or ())
     if ttl is not None and ttl <= timedelta(0):
         raise InvalidInput(f"the ttl {ttl} is no time to live: give a positive timedelta, or none")
-    return Wish(source, name or source, chosen, condition, ttl, str(getattr(store, "name", store) or "default"))
+    return Wish(source, name or source, chosen, condition, ttl, store_name(store))
 
 
-def withdraw(context: Context, table: str) -> None:
-    """End serving a table. Raises NotFound, NotPermitted."""
-    context.call("DELETE", f"/api/v1/online-tables/{context.complete(table)}")
+def withdraw(context: Context, table: str, store: Any = None) -> None:
+    """End serving a table in a store, or in the only one that has it. Raises NotFound, NotPermitted, InvalidInput."""
+    asked = f"?store={quote_plus(store_name(store))}" if store is not None else ""
+    context.call("DELETE", f"/api/v1/online-tables/{context.complete(table)}{asked}")
+
+
+def store_name(store: Any) -> str:
+    """What an `online_store` argument names: a store, its name, or nothing for the default one. Raises InvalidInput."""
+    name = getattr(store, "name", store) or DEFAULT_STORE
+    if not isinstance(name, str):
+        raise InvalidInput(f"{store!r} is no online store: give its name, or what get_online_store gives")
+    return name
 
 
 def published(context: Context) -> list[dict[str, Any]]:

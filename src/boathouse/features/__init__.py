@@ -16,7 +16,19 @@ from boathouse.features.leaks import (
     row_key,
 )
 from boathouse.features.lookups import FeatureFunction, FeatureLookup
-from boathouse.features.online import EmbeddedStore, OnlineStore, OnlineTable, Publication, RedisStore, open_online_store
+from boathouse.features.online import (
+    DEFAULT_STORE,
+    EmbeddedStore,
+    Lookups,
+    OnlineStore,
+    OnlineStoreInfo,
+    OnlineStores,
+    OnlineTable,
+    Publication,
+    RedisStore,
+    RoutedStores,
+    open_online_store,
+)
 from boathouse.features.point_in_time import AsOf, FeatureSide, as_of_join_sql, check_duplicates, quote
 from boathouse.features.registered_features import RegisteredFeatures
 from boathouse.features.registered_specs import FeatureSpecInfo, FeatureSpecs
@@ -36,6 +48,7 @@ from boathouse.features.uses import USES, Uses, source_of, uses_of
 
 __all__ = [
     "COMMITTED",
+    "DEFAULT_STORE",
     "GIVEN",
     "TIME",
     "USES",
@@ -54,8 +67,11 @@ __all__ = [
     "InputTable",
     "LeakQuestion",
     "LeakReport",
+    "Lookups",
     "OnlineFunctions",
     "OnlineStore",
+    "OnlineStoreInfo",
+    "OnlineStores",
     "OnlineTable",
     "Publication",
     "Reading",
@@ -63,6 +79,7 @@ __all__ = [
     "RedisStore",
     "RegisteredFeatures",
     "Retrained",
+    "RoutedStores",
     "ServedQuestion",
     "SkewReport",
     "Source",

@@ -20,3 +20,14 @@ declared_features = sa.Table(
     sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
     sa.Column("created_by", sa.String(255), nullable=False),
 )  # fmt: skip
+
+online_stores = sa.Table(
+    "bh_online_stores", metadata,
+    sa.Column("environment", sa.String(255), primary_key=True),
+    sa.Column("name", sa.String(255), primary_key=True),
+    sa.Column("url", sa.Text, nullable=False),  # sealed: it may hold a password
+    sa.Column("capacity", sa.String(16), nullable=False),
+    sa.Column("read_replica_count", sa.Integer, nullable=False),
+    sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("created_by", sa.String(255), nullable=False),
+)  # fmt: skip

@@ -47,7 +47,7 @@ from boathouse.environments import (
 )
 from boathouse.errors import Conflict, NotFound, Unauthenticated
 from boathouse.events import Event, Outbox, Webhooks
-from boathouse.features import FeatureSpecs, OnlineStore, RegisteredFeatures, open_online_store
+from boathouse.features import FeatureSpecs, OnlineStores, RegisteredFeatures
 from boathouse.identity import Identities, Identity
 from boathouse.jobs import JOB_RUNS, Hooks, Run, Runner, RunRequest, Runs, Startable, Starts, TaskIdentity
 from boathouse.lake import WorkerPool, cluster_at, storages
@@ -115,9 +115,9 @@ class Platform:
         self.locations = Locations(self.catalog)
         self.functions = Functions(self.database, self.catalog)
         self.volumes = Volumes(self.database, self.catalog)
-        self.feature_specs, self.declared_features = FeatureSpecs(self.database, self.catalog), RegisteredFeatures(
-            self.database, self.catalog
-        )
+        self.feature_specs, self.declared_features, self.online_stores = (
+            FeatureSpecs(self.database, self.catalog), RegisteredFeatures(self.database, self.catalog), self._make_online_stores()
+        )  # fmt: skip
         workers = WorkerPool(settings.path("sql"), settings.number("sql_workers", 1), settings.size("sql_memory"))
         seconds = settings.span("sql_timeout").total_seconds()
         self.sql = SqlDesk(self.catalog, workers, seconds, identify=self._person)
@@ -260,13 +260,15 @@ class Platform:
         return self.settings.path("online", environment)
 
     def online_location(self, environment: str) -> str:
-        """Where an environment's online store is: the address of a Redis server, or a folder. Secret where it has a password."""
+        """Where an environment's default online store is: a folder, or a Redis server's address. Secret for its password."""
         given = self.settings.online_store
         return str(self.online_folder(environment)) if given == "embedded" else given
 
-    def online_store(self, environment: str) -> OnlineStore:
-        """An environment's online store. Raises InvalidInput for a setting that names none, MissingExtra."""
-        return open_online_store(self.online_location(environment), environment)
+    def _make_online_stores(self) -> OnlineStores:
+        def folder(environment: str, name: str) -> str:
+            return str(self.online_folder(f"{environment}@{name}"))
+
+        return OnlineStores(self.database, self.catalog, self.home.secret("secrets.key"), self.online_location, folder)
 
     def operator_link(self) -> str:
         """A path that opens the UI as the operator, once: for the terminal of whoever owns this process."""
@@ -424,8 +426,8 @@ class Platform:
         token = self.identities.issue(
             service_principal(environment), comment=f"endpoint {endpoint}", environment=environment, run_id=f"endpoint:{name}"
         )
-        return Launch(self.url, token, environment, self.online_location(environment),
-                      self.settings.path("spool", name), self.settings.path("logs", f"{name}.log"))  # fmt: skip
+        spool, log = self.settings.path("spool", name), self.settings.path("logs", f"{name}.log")
+        return Launch(self.url, token, environment, spool, log)
 
     def _know_model(self, event: Event) -> None:
         """Whoever registered a model owns it, and grants can name it."""

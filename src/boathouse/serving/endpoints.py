@@ -56,7 +56,6 @@ class Launch:
     url: str
     token: str
     environment: str
-    online: str
     spool: Path
     log: Path
 
@@ -196,7 +195,7 @@ class Endpoints:
         listener.listen(1024)
         port = int(listener.getsockname()[1])
         read_end, write_end = os.pipe()
-        os.write(write_end, f"{launch.token}\n{self.key}\n{launch.online}".encode())
+        os.write(write_end, f"{launch.token}\n{self.key}".encode())
         os.close(write_end)
         words = ["--endpoint", name, "--model", model, "--environment", environment, "--url", launch.url,
                  "--spool", str(launch.spool), "--socket", str(listener.fileno()),

@@ -12,7 +12,7 @@ import msgspec
 
 from boathouse import clock
 from boathouse.errors import BoathouseError, InvalidInput, NotFound, Unavailable
-from boathouse.features import FeatureSpec, OnlineStore, Source
+from boathouse.features import FeatureSpec, Lookups, Source
 from boathouse.scoring import Model
 from boathouse.serving.online_completion import complete_online
 from boathouse.serving.payload import parse, plain
@@ -39,7 +39,7 @@ class Answer:
 class ModelServer:
     """Answers `/invocations` with the loaded version; `/load` brings another, which takes over when it is warm."""
 
-    def __init__(self, endpoint: str, load: Callable[[int], Model], online: OnlineStore, spool: Spool, key: str) -> None:
+    def __init__(self, endpoint: str, load: Callable[[int], Model], online: Lookups, spool: Spool, key: str) -> None:
         self._endpoint = endpoint
         self._load = load
         self._online = online

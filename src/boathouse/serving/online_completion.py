@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from boathouse import clock
 from boathouse.errors import InvalidInput, NotFound
-from boathouse.features import FeatureSpec, OnlineFunctions, OnlineStore, TableLookup
+from boathouse.features import FeatureSpec, Lookups, OnlineFunctions, TableLookup
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-def complete_online(spec: FeatureSpec, rows: "pd.DataFrame", online: OnlineStore,
+def complete_online(spec: FeatureSpec, rows: "pd.DataFrame", online: Lookups,
                     functions: OnlineFunctions | None = None) -> tuple["pd.DataFrame", Mapping[str, int]]:  # fmt: skip
     """The rows with their features, and the Delta version that each table's values were published from.
 
@@ -25,10 +25,10 @@ def complete_online(spec: FeatureSpec, rows: "pd.DataFrame", online: OnlineStore
         raise InvalidInput(f"the rows lack {missing[0]!r}; a request carries {', '.join(wanted.required_inputs)}")
     if absent := [name for name in spec.declared if name not in rows]:
         raise InvalidInput(f"{absent[0]} was in no table when the model was logged: send it, or materialize it and log again")
-    found = rows.copy()
+    columns: dict[str, list[Any]] = {}
     versions: dict[str, int] = {}
     lookups = wanted.lookups()
-    asked = [(lookup.table.name, _keys(lookup, found)) for lookup in lookups]
+    asked = [(lookup.table.name, _keys(lookup, rows)) for lookup in lookups]
     for lookup, (described, stored) in zip(lookups, online.lookup_many(asked) if asked else [], strict=True):
         table = lookup.table
         versions[table.name] = described.version
@@ -40,7 +40,8 @@ def complete_online(spec: FeatureSpec, rows: "pd.DataFrame", online: OnlineStore
         rows_found = _recent(stored, position.get(described.time or ""), lookup.lookback)
         for feature, output in lookup.columns:
             at, default = position[feature], lookup.defaults.get(output)
-            found[output] = [default if row is None or row[at] is None else row[at] for row in rows_found]
+            columns[output] = [default if row is None or row[at] is None else row[at] for row in rows_found]
+    found = _beside(rows, columns)
     if wanted.functions:
         loaded = functions or OnlineFunctions(spec)
         for column in wanted.functions:
@@ -51,6 +52,15 @@ def complete_online(spec: FeatureSpec, rows: "pd.DataFrame", online: OnlineStore
 
 def _keys(lookup: TableLookup, rows: "pd.DataFrame") -> list[tuple[Any, ...]]:
     return list(zip(*(_values(rows[column]) for column in lookup.on), strict=True))
+
+
+def _beside(rows: "pd.DataFrame", columns: Mapping[str, list[Any]]) -> "pd.DataFrame":
+    """Rows and looked-up columns in one step: pandas takes half a millisecond to insert each by itself."""
+    import pandas as pd
+
+    if not columns:
+        return rows.copy()
+    return pd.concat([rows, pd.DataFrame(columns, index=rows.index)], axis=1)
 
 
 def _recent(rows: list[Any], time: int | None, lookback: timedelta | None) -> list[Any]:

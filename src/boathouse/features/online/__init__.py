@@ -2,7 +2,9 @@
 
 from boathouse.features.online.codec import Row
 from boathouse.features.online.embedded import EmbeddedStore
+from boathouse.features.online.named import OnlineStoreInfo, OnlineStores
 from boathouse.features.online.redis_store import RedisStore
+from boathouse.features.online.routing import Lookups, RoutedStores
 from boathouse.features.online.store import OnlineStore, open_online_store
 from boathouse.features.online.table import DEFAULT_STORE, Found, OnlineTable, Publication
 
@@ -10,10 +12,14 @@ __all__ = [
     "DEFAULT_STORE",
     "EmbeddedStore",
     "Found",
+    "Lookups",
     "OnlineStore",
+    "OnlineStoreInfo",
+    "OnlineStores",
     "OnlineTable",
     "Publication",
     "RedisStore",
+    "RoutedStores",
     "Row",
     "open_online_store",
 ]

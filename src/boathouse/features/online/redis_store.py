@@ -35,12 +35,12 @@ class RedisStore(OnlineStore):
     A description names its hash of rows, and both change in one Redis transaction.
     """
 
-    def __init__(self, url: str, environment: str = "") -> None:
+    def __init__(self, url: str, environment: str = "", name: str = "") -> None:
         super().__init__(environment)
         self._redis = _library()
         self._client = self._redis.Redis.from_url(url, socket_connect_timeout=3, socket_timeout=30)
         self._where = f"Redis at {urlsplit(url).hostname or urlsplit(url).path}"
-        self._prefix = f"boathouse:{environment}:"
+        self._prefix = f"boathouse:{environment}@{name}:" if name else f"boathouse:{environment}:"
         self._tables, self._parts = self._prefix + "tables", self._prefix + "parts"
         self._line = Line(self._redis, self._client, self._tables)
         self._known: dict[str, bytes] = {}  # as asked -> description

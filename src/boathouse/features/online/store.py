@@ -87,6 +87,11 @@ class OnlineStore(ABC):
         return f"{self._environment}.{table}" if self._environment and table.count(".") == 1 else table
 
 
+def at_store(url: str, name: str) -> str:
+    """The location of a named store at a server, whose rows lie apart from other stores'."""
+    return f"{url}#store={name}"
+
+
 def open_online_store(location: str, environment: str) -> OnlineStore:
     """The store of an environment: a folder of the embedded one, or the address of a Redis server.
 
@@ -101,7 +106,8 @@ def _opened(location: str, environment: str) -> OnlineStore:
     from boathouse.features.online.redis_store import SCHEMES, RedisStore
 
     if location.startswith(SCHEMES):
-        return RedisStore(location, environment)
+        url, _, name = location.partition("#store=")
+        return RedisStore(url, environment, name)
     if "://" in location:
         raise InvalidInput(f"the online store {location.partition('://')[0]}://… is unknown: use embedded, or redis://host:port/0")
     return EmbeddedStore(Path(location), environment)
