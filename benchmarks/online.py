@@ -231,6 +231,9 @@ def over_http(lake: Any, fe: Any, keys: int) -> None:
     fe.create_feature_serving_endpoint(
         name="all", config=EndpointCoreConfig(served_entities=ServedEntity(feature_spec_name="features.all"))
     )
+    limit = time.monotonic() + 120
+    while fe.get_feature_serving_endpoint(name="all").state != "READY" and time.monotonic() < limit:
+        time.sleep(0.2)
     store = open_online_store(lake.online_location("features.t0", True), "dev")
     line = http.client.HTTPConnection(urlsplit(lake.http.url).netloc)
     headers = {"Authorization": f"Bearer {lake.http.token}", "Content-Type": "application/json"}
