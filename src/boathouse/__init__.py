@@ -6,9 +6,12 @@ from boathouse.connector import connect_with
 
 if TYPE_CHECKING:
     from boathouse.client import Lake
+    from boathouse.client.dbutils import DbUtils
+
+    dbutils: DbUtils
 
 __version__ = "0.1.0"
-__all__ = ["connect"]
+__all__ = ["connect", "dbutils"]
 
 
 def connect(env: str | None = None, *, home: str | None = None, url: str | None = None, token: str | None = None) -> "Lake":
@@ -16,6 +19,15 @@ def connect(env: str | None = None, *, home: str | None = None, url: str | None 
     from boathouse import local
 
     return local.connect(env, home=home, url=url, token=token)
+
+
+def __getattr__(name: str) -> object:
+    """`from boathouse import dbutils`, made when it is asked for."""
+    if name != "dbutils":
+        raise AttributeError(f"module 'boathouse' has no attribute {name!r}")
+    from boathouse.client.dbutils import current
+
+    return current()
 
 
 connect_with(connect)

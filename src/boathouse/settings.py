@@ -53,6 +53,9 @@ class Settings:
     openlineage_token: str | None = field(default=None, repr=False)
     openlineage_namespace: str = "boathouse"
     webhook_private_addresses: str = "off"
+    smtp_url: str | None = field(default=None, repr=False)
+    smtp_from: str | None = None
+    secrets_key: str | None = field(default=None, repr=False)
     storage_role_arn: str | None = None
     storage_credential_lifetime: str = "30m"
     storages: Mapping[str, str] = field(default_factory=dict, hash=False)

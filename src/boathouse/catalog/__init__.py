@@ -42,7 +42,10 @@ from boathouse.catalog.openlineage import PRODUCER, Receiver, Vocabulary
 from boathouse.catalog.ownership import Ownership
 from boathouse.catalog.privileges import METASTORE, PRIVILEGES, chain, grantable
 from boathouse.catalog.protection import User
+from boathouse.catalog.redaction import REDACTED, forms, redacted
 from boathouse.catalog.search import SEARCHED, Found, Match, Search
+from boathouse.catalog.secret_keys import SecretKeys
+from boathouse.catalog.secrets import SecretInfo, Secrets
 from boathouse.catalog.securables import Securables
 from boathouse.catalog.service import Catalog
 from boathouse.catalog.shares import Recipient, SharedTable, Shares, ShareToken
@@ -75,6 +78,7 @@ __all__ = [
     "NEWEST",
     "PRIVILEGES",
     "PRODUCER",
+    "REDACTED",
     "SEARCHED",
     "AccessControl",
     "Audit",
@@ -110,6 +114,9 @@ __all__ = [
     "Recipient",
     "RowStream",
     "Search",
+    "SecretInfo",
+    "SecretKeys",
+    "Secrets",
     "Securable",
     "SecurableKind",
     "Securables",
@@ -137,6 +144,7 @@ __all__ = [
     "check_rowwise",
     "creates_function",
     "declared",
+    "forms",
     "grantable",
     "graph_of",
     "inside",
@@ -147,6 +155,7 @@ __all__ = [
     "only",
     "parse_create_function",
     "parse_node",
+    "redacted",
     "tables_of",
     "veiled",
     "with_jobs",

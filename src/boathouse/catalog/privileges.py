@@ -28,6 +28,7 @@ PARENTS: dict[str, tuple[str, ...]] = {
     "function": ("schema", "catalog", "metastore"),
     "project": ("catalog", "metastore"),
     "endpoint": ("catalog", "metastore"),
+    "secret_scope": ("catalog", "metastore"),
     "job": ("project", "catalog", "metastore"),
 }
 """Kind -> the kinds above it, nearest first."""
@@ -45,6 +46,7 @@ ACTS_ON: dict[str, tuple[str, ...]] = {
     "MANAGE": tuple(PARENTS),
     "DEPLOY": ("catalog", "project"), "RUN": ("catalog", "project", "job"), "MERGE": ("catalog",),
     "PROMOTE": ("model",), "APPROVE": ("model",), "MANAGE ENDPOINT": ("endpoint",), "QUERY": ("endpoint",),
+    "READ SECRET": ("secret_scope",),
     "ALL PRIVILEGES": tuple(k for k in PARENTS if k not in ("metastore", "service_principal")),
 }  # fmt: skip
 """Privilege -> the kinds it does something on. It may be granted on those, and on what is above them."""
@@ -58,7 +60,7 @@ SEEN_BY: dict[str, tuple[str, ...]] = {
     "external_location": ("READ FILES", "WRITE FILES", "CREATE EXTERNAL TABLE", "CREATE EXTERNAL VOLUME", "MANAGE"),
     "project": ("RUN", "DEPLOY", "SELECT", "EXECUTE", "MANAGE"), "job": ("RUN", "DEPLOY", "SELECT", "EXECUTE", "MANAGE"),
     "metastore": ("MANAGE",), "service_principal": ("MANAGE",),
-    "share": ("MANAGE",),
+    "share": ("MANAGE",), "secret_scope": ("READ SECRET", "MANAGE"),
 }  # fmt: skip
 """Kind -> the privileges of which one lets a caller know that a securable of the kind exists, besides BROWSE.
 
@@ -68,7 +70,7 @@ much of the data for whoever was given a table or a schema alone.
 
 _USE = {"catalog": "USE CATALOG", "schema": "USE SCHEMA"}
 _NO_WAY_NEEDED = ("USE CATALOG", "USE SCHEMA", "BROWSE")
-_NOT_IN_ALL = ("MANAGE",)
+_NOT_IN_ALL = ("MANAGE", "READ SECRET")
 OWNER = "OWNER"
 
 Chain = tuple[tuple[str, str], ...]

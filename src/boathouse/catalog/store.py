@@ -92,3 +92,22 @@ places = sa.Table(
     sa.Column("folded", sa.String(1024), nullable=False, index=True),
 )  # fmt: skip
 """Places outside the lakehouse's storage: external locations, and what lies in them. `folded` tells overlaps."""
+
+secrets = sa.Table(
+    "bh_secrets", metadata,
+    sa.Column("scope", Name, primary_key=True),
+    sa.Column("key", sa.String(128), primary_key=True),
+    sa.Column("sealed", sa.Text, nullable=False),
+    sa.Column("master", sa.String(16), nullable=False),
+    sa.Column("updated_by", sa.String(255), nullable=False),
+    sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
+)  # fmt: skip
+"""`scope` is `environment.scope`; `master` names the key that `sealed` opens with."""
+
+run_secrets = sa.Table(
+    "bh_run_secrets", metadata,
+    sa.Column("run_id", sa.String(32), primary_key=True),
+    sa.Column("scope", Name, primary_key=True),
+    sa.Column("key", sa.String(128), primary_key=True),
+)  # fmt: skip
+"""Which secrets a run has read: they are hidden in what it says."""

@@ -26,6 +26,7 @@ from boathouse.client.loading import Loading
 from boathouse.client.models import Models
 from boathouse.client.query import Answer
 from boathouse.client.reads import Reads
+from boathouse.client.secrets import Secrets
 from boathouse.client.volume import Volume
 from boathouse.client.volumes import Volumes
 from boathouse.context import RunFacts
@@ -60,6 +61,7 @@ class Lake(Loading):
         self.jobs = Jobs(http, self._environment, self._scratch)
         self.models = Models(http, self.complete)
         self.volumes = Volumes(http, self.complete, self._reads, self._environment)
+        self.secrets = Secrets(http, self._environment)
         self.functions = Functions(http, self.complete, self._environment)
 
     @property

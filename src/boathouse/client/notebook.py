@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from boathouse.client.dbutils import DbUtils, NotebookExit
 from boathouse.client.lake import Lake
 from boathouse.client.notebook_source import assignments, cells_of
 from boathouse.errors import InvalidInput, MissingExtra, NotFound, RunFailed
@@ -34,6 +35,9 @@ def run_notebook(lake: Lake, path: str, arguments: list[str]) -> None:
     try:
         _execute(lake, notebook, source, arguments)
     except CellExecutionError as error:
+        if error.ename == NotebookExit.__name__:
+            _exited(lake, notebook, str(error.evalue))
+            return
         number = next(n for n, cell in enumerate(notebook.cells, 1) if _failed(cell))
         print(_COLOUR.sub("", str(error.traceback)), file=sys.stderr)
         raise RunFailed(f"{source}: cell {number} raised {error.ename}: {error.evalue}") from error
@@ -109,6 +113,17 @@ def _execute(lake: Lake, notebook: Any, source: Path, arguments: list[str]) -> N
         os.environ["BOATHOUSE_TOKEN_FD"] = str(read_end)
         client = Spoken(notebook, km=manager, timeout=None, resources={"metadata": {"path": str(Path.cwd())}})
         client.execute(pass_fds=(read_end,), env=dict(os.environ))
+
+
+def _exited(lake: Lake, notebook: Any, value: str) -> None:
+    """The notebook ended itself: its value is kept, and its page says so in place of a traceback."""
+    from nbformat import v4
+
+    cell = next(cell for cell in notebook.cells if _failed(cell))
+    said = v4.new_output("stream", name="stdout", text=f"notebook exited: {value}\n")
+    cell.outputs = [said if output.output_type == "error" else output for output in cell.outputs]
+    print(said.text, end="")
+    DbUtils(lake).jobs.taskValues.set("exit", value)
 
 
 def _failed(cell: Any) -> bool:

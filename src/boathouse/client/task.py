@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from boathouse import context, settings
+from boathouse.client.dbutils import DbUtils, NotebookExit, use
 from boathouse.client.http import Http
 from boathouse.client.lake import Lake
 from boathouse.context import RunFacts
@@ -64,12 +65,16 @@ def _isolated(path: str, junit: str = "") -> int:
     return 0
 
 
-def _file(_lake: Lake, path: str, rest: list[str]) -> None:
+def _file(lake: Lake, path: str, rest: list[str]) -> None:
     if not Path(path).is_file():
         raise NotFound(f"the task's file {path} is not in the project ({Path.cwd()})")
     sys.path.insert(0, str(Path.cwd()))
     sys.argv = [path, *rest]
-    runpy.run_path(path, run_name="__main__")
+    made = use(DbUtils(lake, rest, path))
+    try:
+        runpy.run_path(path, init_globals={"dbutils": made}, run_name="__main__")
+    except NotebookExit as end:
+        made.jobs.taskValues.set("exit", str(end))
 
 
 def _notebook(lake: Lake, path: str, rest: list[str]) -> None:

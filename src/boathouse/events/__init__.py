@@ -1,6 +1,11 @@
 """Events: written in the transaction of the change they tell of, delivered at least once and in order."""
 
+from boathouse.events.channels import Channel, Mail, Message, Post, by_apprise, channel_of
+from boathouse.events.notifications import Notice, Notifications
 from boathouse.events.outbox import Event, Outbox
 from boathouse.events.webhooks import Webhook, Webhooks
 
-__all__ = ["Event", "Outbox", "Webhook", "Webhooks"]
+__all__ = [
+    "Channel", "Event", "Mail", "Message", "Notice", "Notifications", "Outbox", "Post", "Webhook", "Webhooks", "by_apprise",
+    "channel_of",
+]  # fmt: skip

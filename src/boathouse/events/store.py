@@ -47,3 +47,26 @@ deliveries = sa.Table(
     sa.Column("error", sa.Text),
     sa.Index("bh_webhook_deliveries_webhook", "webhook", "number"),
 )  # fmt: skip
+
+notifications = sa.Table(
+    "bh_notifications", metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("key", sa.String(900), nullable=False, unique=True),
+    sa.Column("environment", sa.String(255), nullable=False, index=True),
+    sa.Column("occasion", sa.String(64), nullable=False),
+    sa.Column("subject", sa.String(512), nullable=False),
+    sa.Column("channel", sa.String(16), nullable=False),
+    sa.Column("address", sa.Text, nullable=False),
+    sa.Column("principal", sa.String(255), nullable=False),
+    sa.Column("title", sa.Text, nullable=False),
+    sa.Column("text", sa.Text, nullable=False),
+    sa.Column("body", Json, nullable=False),
+    sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("next_try", sa.DateTime(timezone=True)),
+    sa.Column("sent_at", sa.DateTime(timezone=True)),
+    sa.Column("last_error", sa.Text),
+    sa.Index("bh_notifications_due", "state", "next_try"),
+)  # fmt: skip
+"""`address` as the project file has it: secrets in it are read when it is sent, and not kept."""

@@ -2,10 +2,8 @@
 
 import hashlib
 import hmac
-import ipaddress
 import logging
 import secrets
-import socket
 import threading
 import uuid
 from collections.abc import Sequence
@@ -13,7 +11,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import urlsplit
 
 import httpx
 import sqlalchemy as sa
@@ -21,6 +18,7 @@ import sqlalchemy as sa
 from boathouse import clock
 from boathouse.database import Database
 from boathouse.errors import AlreadyExists, InvalidInput, NotFound
+from boathouse.events.addresses import check_address
 from boathouse.events.outbox import Event, Outbox
 from boathouse.events.signed import body_of, headers_of, kind_of
 from boathouse.events.store import deliveries, webhooks
@@ -65,7 +63,7 @@ class Webhooks:
 
     def create(self, environment: str, name: str, url: str, events: Sequence[str], creator: str) -> tuple[Webhook, str]:
         """A webhook that hears of what happens from now on, and its signing secret. Raises InvalidInput, AlreadyExists."""
-        self._check_address(url)
+        check_address(url, self._private)
         if not name or not events:
             raise InvalidInput("a webhook needs a name and at least one event, such as model_version.transitioned, or *")
         made = secrets.token_hex(8)
@@ -88,6 +86,11 @@ class Webhooks:
             if found.name == name:
                 return found
         raise NotFound(f"{environment} has no webhook {name}; `boathouse webhooks list` shows those there are")
+
+    def signing(self, environment: str, name: str) -> tuple[str, str]:
+        """(url, signing secret) of a webhook, for telling it of other things than events of models. Raises NotFound."""
+        found = self.get(environment, name)
+        return found.url, self._secret(found.id)
 
     def delete(self, environment: str, name: str) -> None:
         """Tell it no more, and forget its deliveries. Raises NotFound."""
@@ -158,7 +161,7 @@ class Webhooks:
     def _send(self, webhook: Webhook, event: Event, attempt: int, delivery: str) -> bool:
         body, status, error = body_of(event), None, None
         try:
-            self._check_address(webhook.url)  # again: the name may lead elsewhere by now
+            check_address(webhook.url, self._private)  # again: the name may lead elsewhere by now
             headers = headers_of(delivery, int(clock.now().timestamp()), body, self._secret(webhook.id))
             answer = httpx.post(webhook.url, content=body, headers=headers, timeout=_TIMEOUT, follow_redirects=False)
             status, error = answer.status_code, None if answer.is_success else answer.text[:300]
@@ -169,19 +172,6 @@ class Webhooks:
         with self._database.writing() as connection:
             connection.execute(deliveries.insert().values(**row))
         return status is not None and 200 <= status < 300
-
-    def _check_address(self, url: str) -> None:
-        parts = urlsplit(url)
-        if self._private and parts.scheme in ("http", "https") and parts.hostname:
-            return
-        if parts.scheme != "https" or not parts.hostname:
-            raise InvalidInput(f"{url!r} is no https address; the setting webhook_private_addresses = on allows others")
-        try:
-            found = {info[4][0] for info in socket.getaddrinfo(parts.hostname, parts.port or 443)}
-        except OSError as error:
-            raise InvalidInput(f"{parts.hostname} has no address: {error}") from error
-        if not all(ipaddress.ip_address(address).is_global for address in found):
-            raise InvalidInput(f"{parts.hostname} is a private address; the setting webhook_private_addresses = on allows those")
 
     def _secret(self, webhook: str) -> str:
         return hmac.new(self._key.encode(), f"webhook:{webhook}".encode(), hashlib.sha256).hexdigest()

@@ -1,16 +1,18 @@
 """Runs code of a release: now, on time, on an event. Tasks are processes of their own; logs and outcomes last."""
 
-from boathouse.jobs.definition import JobDefinition, TaskDefinition
+from boathouse.jobs.definition import JobDefinition, TaskDefinition, with_secrets
 from boathouse.jobs.exported import JOB_RUNS
 from boathouse.jobs.requests import Hooks, RunRequest
 from boathouse.jobs.runner import Runner
 from boathouse.jobs.runs import Run, Runs, TaskRun
 from boathouse.jobs.schedule import dues, next_due
+from boathouse.jobs.shim import Sieve
 from boathouse.jobs.starts import Ports, Startable, Starts, Submit
 from boathouse.jobs.task_process import TaskIdentity, inherited, process_started
 from boathouse.jobs.task_process import end as end_process
 
 __all__ = [
-    "JOB_RUNS", "Hooks", "JobDefinition", "Ports", "Run", "RunRequest", "Runner", "Runs", "Startable", "Starts", "Submit",
-    "TaskDefinition", "TaskIdentity", "TaskRun", "dues", "end_process", "inherited", "next_due", "process_started",
+    "JOB_RUNS", "Hooks", "JobDefinition", "Ports", "Run", "RunRequest", "Runner", "Runs", "Sieve", "Startable", "Starts",
+    "Submit", "TaskDefinition", "TaskIdentity", "TaskRun", "dues", "end_process", "inherited", "next_due", "process_started",
+    "with_secrets",
 ]  # fmt: skip

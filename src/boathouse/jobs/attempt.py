@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from boathouse.jobs.task_process import building, describe_exit
 
 MARK = "BOATHOUSE_ATTEMPT"
 """The environment variable by which every process of an attempt is known, wherever it went."""
+_TELLING = threading.Lock()
+"""Long messages of two threads would mix in a pipe."""
 
 
 @dataclass(frozen=True)
@@ -37,10 +40,11 @@ class Attempt:
         self.folder = folder
 
     def begin(self, argv: Sequence[str], environ: Mapping[str, str], *, token: str, cwd: Path, log: Path,
-              timeout: float = 0, limits: Limits = NO_LIMITS, prepare: Sequence[str] = ()) -> int:  # fmt: skip
+              timeout: float = 0, limits: Limits = NO_LIMITS, prepare: Sequence[str] = (),
+              hidden: Sequence[str] = ()) -> int:  # fmt: skip
         """Start it in a shim that outlives this process; the shim's pid. A second shim of one attempt ends at once.
 
-        `prepare` is executed before it; where that fails, so does the attempt.
+        `prepare` is executed before it; where that fails, so does the attempt. Its log shows none of the texts `hidden`.
         """
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         log.parent.mkdir(parents=True, exist_ok=True)
@@ -49,6 +53,7 @@ class Attempt:
                 "log": str(log), "timeout": timeout, "memory": limits.memory, "cpus": limits.cpus}  # fmt: skip
         if prepare:
             spec["prepare"] = {**spec, "argv": list(prepare), "env": {**building(), MARK: str(self.folder)}, "token": ""}
+        spec["hidden"] = list(hidden)
         read_end, write_end = os.pipe()
         try:
             pid = os.posix_spawn(
@@ -107,6 +112,16 @@ class Attempt:
         except (OSError, ValueError):
             return Outcome("LOST", "its process was killed from outside and left no outcome", None)
         return _outcome(left)
+
+    def hide(self, texts: Sequence[str]) -> None:
+        """From now on its log shows none of these texts, however soon the task says them."""
+        try:
+            told = os.open(self.folder / "hide", os.O_WRONLY | os.O_NONBLOCK)
+        except OSError:
+            return  # its shim is gone, and the task with it
+        os.set_blocking(told, True)
+        with _TELLING, contextlib.suppress(BrokenPipeError), os.fdopen(told, "wb") as pipe:
+            pipe.write(json.dumps(list(texts)).encode() + b"\n")
 
     def end(self, patience: float = 5.0) -> None:
         """Have the shim end it; where the shim is gone or does not answer, end its processes one by one."""

@@ -1,7 +1,7 @@
 """What a job is: tasks in a DAG, and how their texts are completed when a run starts."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -12,6 +12,7 @@ _KINDS = ("spark_python_task", "notebook_task", "python_wheel_task", "sql_task",
 FOREVER = -1
 """`max_retries` of a task that is tried until it succeeds."""
 _LONGEST_WAIT = 600.0
+_SECRET = re.compile(r"\{\{\s*secrets/([^}\s]+)\s*\}\}")
 _REFERENCE = re.compile(r"\{\{\s*([^}]+?)\s*\}\}")
 
 
@@ -40,11 +41,15 @@ class TaskDefinition:
     retry_on_timeout: bool = False
     timeout_seconds: int = 0
     limits: Limits = NO_LIMITS
+    variables: dict[str, str] = field(default_factory=dict)
+    """Environment variables beside its own."""
+    told_of: bool = False
+    """Whether somebody is told how it goes."""
 
     @property
     def inner(self) -> "TaskDefinition":
         """What a for_each_task runs for each of its inputs."""
-        return replace(TaskDefinition.from_dict(self.body["task"], self.limits), depends_on=())
+        return replace(TaskDefinition.from_dict(self.body["task"], self.limits, self.variables), depends_on=())
 
     def wait_before(self, attempt: int) -> float:
         """Seconds before attempt `attempt` (from 1): the interval, doubled each time, ten minutes at most unless it is longer."""
@@ -58,8 +63,9 @@ class TaskDefinition:
         return self.max_retries == FOREVER or attempt < self.max_retries
 
     @classmethod
-    def from_dict(cls, body: Mapping[str, Any], limits: Limits = NO_LIMITS) -> "TaskDefinition":
-        """From a bundle's task. Raises InvalidInput for a kind that cannot run here."""
+    def from_dict(cls, body: Mapping[str, Any], limits: Limits = NO_LIMITS,
+                  variables: Mapping[str, str] | None = None) -> "TaskDefinition":  # fmt: skip
+        """From a bundle's task; its `environment_vars` go over `variables`. Raises InvalidInput for a kind that cannot run."""
         key = str(body["task_key"])
         kinds = [k for k in _KINDS if body.get(k) is not None]
         if len(kinds) != 1:
@@ -73,6 +79,8 @@ class TaskDefinition:
             retry_on_timeout=bool(body.get("retry_on_timeout")),
             timeout_seconds=int(body.get("timeout_seconds") or 0),
             limits=limits,
+            variables={**(variables or {}), **(body.get("environment_vars") or {})},
+            told_of=bool(body.get("email_notifications") or body.get("webhook_notifications")),
         )  # fmt: skip
 
 
@@ -87,15 +95,22 @@ class JobDefinition:
     timeout_seconds: int = 0
     queued: bool = True
     """Whether a run waits where too many are running; else it is skipped."""
+    warn_after_seconds: int = 0
+    """From when on a run takes suspiciously long, 0 for never."""
 
     @classmethod
     def from_dict(cls, name: str, body: Mapping[str, Any]) -> "JobDefinition":
         """From a bundle's job."""
         parameters = {p["name"]: str(p.get("default", "")) for p in body.get("parameters") or ()}
-        tasks = tuple(TaskDefinition.from_dict(t) for t in body.get("tasks") or ())
+        variables = {e["environment_key"]: (e.get("spec") or {}).get("environment_vars") for e in body.get("environments") or ()}
+        tasks = tuple(
+            TaskDefinition.from_dict(t, variables=variables.get(t.get("environment_key") or "default"))
+            for t in body.get("tasks") or ()
+        )
         return cls(
             name, tasks, parameters, int(body.get("max_concurrent_runs") or 1), int(body.get("timeout_seconds") or 0),
             bool((body.get("queue") or {}).get("enabled", True)),
+            min((int(r["value"]) for r in (body.get("health") or {}).get("rules") or ()), default=0),
         )  # fmt: skip
 
     def only(self, key: str | None) -> Sequence[TaskDefinition]:
@@ -116,18 +131,37 @@ class JobDefinition:
         return {**self.parameters, **{k: str(v) for k, v in given.items()}}
 
 
-def completed(value: Any, facts: Mapping[str, str]) -> Any:
-    """A value with every `{{reference}}` replaced, at any depth. Raises InvalidInput for an unknown one."""
+ReadSecret = Callable[[str], str]
+"""`scope/key` -> its value."""
+
+
+def completed(value: Any, facts: Mapping[str, str], secret: ReadSecret | None = None, trusted: Collection[str] = ()) -> Any:
+    """A value with every `{{reference}}` replaced, at any depth. Raises InvalidInput for an unknown one.
+
+    `{{secrets/scope/key}}` is read where the bundle wrote it: in the value itself, and in the facts that are `trusted`.
+    What came from elsewhere stays as it is, so that whoever may run a job cannot have it read a secret of their choice.
+    """
     if isinstance(value, str):
-        return _REFERENCE.sub(lambda match: _fact(match.group(1), facts), value)
+        return _REFERENCE.sub(lambda match: _fact(match.group(1), facts, secret, trusted), value)
     if isinstance(value, Mapping):
-        return {k: completed(v, facts) for k, v in value.items()}
+        return {k: completed(v, facts, secret, trusted) for k, v in value.items()}
     if isinstance(value, list | tuple):
-        return [completed(v, facts) for v in value]
+        return [completed(v, facts, secret, trusted) for v in value]
     return value
 
 
-def _fact(name: str, facts: Mapping[str, str]) -> str:
+def with_secrets(text: str, secret: ReadSecret) -> str:
+    """A text with every `{{secrets/scope/key}}` replaced, and nothing else."""
+    return _SECRET.sub(lambda match: secret(match.group(1)), text)
+
+
+def _fact(name: str, facts: Mapping[str, str], secret: ReadSecret | None, trusted: Collection[str]) -> str:
+    if name.startswith("secrets/"):
+        if secret is None:
+            raise InvalidInput(f"{{{{{name}}}}} cannot stand here; it can in what a task is run with, and in environment_vars")
+        return secret(name.removeprefix("secrets/"))
+    if name in trusted and secret is not None:
+        return with_secrets(facts[name], secret)
     if name not in facts:
         raise InvalidInput(f"nothing is known as {{{{{name}}}}} in this run; there are {', '.join(sorted(facts))}")
     return facts[name]

@@ -4,10 +4,8 @@ It can be cut off at any point and called again, by another process too: a task'
 begun, an attempt is begun once however often that is tried, and its folder says how it ended.
 """
 
-import contextlib
-import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Protocol
@@ -20,11 +18,11 @@ from boathouse.jobs.conditions import holds
 from boathouse.jobs.dag import next_steps, verdict
 from boathouse.jobs.definition import JobDefinition, TaskDefinition, completed
 from boathouse.jobs.executors import Executors
+from boathouse.jobs.facts import facts_of, input_facts, inputs_of
 from boathouse.jobs.requests import Hooks
 from boathouse.jobs.runs import DONE, Run, Runs, TaskRun
 
 _ENDED = (*DONE, "EXCLUDED", "UPSTREAM_FAILED")
-_MOST_INPUTS = 5_000
 
 
 class Watch(Protocol):
@@ -78,6 +76,14 @@ class Progress:
         except BoathouseError as error:
             self._finish(run, "FAILED", str(error))
 
+    def hide(self, run: Run, texts: Sequence[str]) -> None:
+        """From now on the logs of a run's tasks show none of these texts."""
+        for task in run.tasks:
+            if task.state == "RUNNING":
+                attempt, here = self._folder(run, task)
+                if here:
+                    attempt.hide(texts)
+
     def kept(self, run: Run, task_key: str, ending: str) -> Path:
         """Where a file of a task is kept: what it said (`log`), its notebook (`ipynb`, `html`)."""
         executor = next((t.executor for t in run.tasks if t.task_key == task_key), None)
@@ -91,6 +97,7 @@ class Progress:
             self._runs.request_end(run.id, "FAILED", f"timed out after {job.timeout_seconds} s")
             self._wind_down(self._runs.get(run.id))
             return
+        self._warn(run, job)
         definitions = {t.key: t for t in job.tasks}
         while self._round(run, definitions):
             run = self._runs.get(run.id)
@@ -130,8 +137,10 @@ class Progress:
             return False
         if _is_process(definition) and not self._watch.slot(run.id):
             return False
-        if not self._runs.begin_task(run.id, task.task_key, self._executors.own):
-            return False
+        with self._runs.transaction():
+            if not self._runs.begin_task(run.id, task.task_key, self._executors.own):
+                return False
+            self._tell_task(run, task, definition, "started", {})
         task = next(t for t in self._runs.get(run.id).tasks if t.task_key == task.task_key)
         outcome = self._outcome(run, task, definition)
         if outcome:
@@ -157,6 +166,19 @@ class Progress:
             self._due[key] = time.monotonic() + job.timeout_seconds - min(max(gone, 0.0), job.timeout_seconds)
             self._watch.look_again(run.id, self._due[key] - time.monotonic())
         return time.monotonic() >= self._due[key]
+
+    def _warn(self, run: Run, job: JobDefinition) -> None:
+        """Tell of a run that takes long, once here; whoever hears of it again knows it already."""
+        if not job.warn_after_seconds or run.started_at is None:
+            return
+        key = (run.id, "warn", 0)
+        if key not in self._due:
+            gone = (clock.now() - clock.parse_instant(run.started_at)).total_seconds()
+            self._due[key] = time.monotonic() + job.warn_after_seconds - min(max(gone, 0.0), job.warn_after_seconds)
+            self._watch.look_again(run.id, self._due[key] - time.monotonic())
+        if time.monotonic() >= self._due[key]:
+            self._due[key] = float("inf")
+            self._hooks.slow(run, job.warn_after_seconds)
 
     # one task
 
@@ -195,7 +217,7 @@ class Progress:
     def _iterate(self, run: Run, task: TaskRun, definition: TaskDefinition) -> Outcome | None:
         own = [t for t in run.tasks if t.parent == task.task_key]
         if not own:
-            inputs = _inputs(self._completed(run, task, {"inputs": definition.body["inputs"]})["inputs"])
+            inputs = inputs_of(self._completed(run, task, {"inputs": definition.body["inputs"]})["inputs"])
             self._runs.add_tasks(run.id, task.task_key, {f"{task.task_key}.{i}": value for i, value in enumerate(inputs)})
             own = [t for t in self._runs.get(run.id).tasks if t.parent == task.task_key]
         own.sort(key=lambda t: int(t.task_key.rpartition(".")[2]))
@@ -234,12 +256,13 @@ class Progress:
         return None
 
     def _begin(self, run: Run, task: TaskRun, definition: TaskDefinition, attempt: Attempt) -> None:
-        body = self._completed(run, task, definition.body)
+        body, variables = self._completed(run, task, [definition.body, definition.variables], secrets=True)
         identity = self._hooks.identify(run, task.task_key)
         pid = attempt.begin(
-            task_process.command(definition.kind, body, identity.python), task_process.environment(identity),
+            task_process.command(definition.kind, body, identity.python), task_process.environment(identity) | variables,
             token=identity.token, cwd=Path(run.source), log=attempt.folder.with_name(f"{task.task_key}.log"),
             timeout=definition.timeout_seconds, limits=definition.limits, prepare=identity.prepare,
+            hidden=self._hooks.hidden(run),
         )  # fmt: skip
         self._spawned.add(_name(run, task))
         self._watch.watch(run.id, task, pid)
@@ -261,6 +284,12 @@ class Progress:
                 for iteration in (t for t in run.tasks if t.parent == task.task_key and t.state not in ("SUCCESS", "EXCLUDED")):
                     self._runs.update_task(run.id, iteration.task_key, state="QUEUED", attempt=0, not_before=None)
             self._runs.update_task(run.id, task.task_key, **kept)
+            ended = {"state": outcome.state, "reason": reason, "again": kept["state"] == "QUEUED"}
+            self._tell_task(run, task, definition, "ended", ended)
+
+    def _tell_task(self, run: Run, task: TaskRun, definition: TaskDefinition, what: str, data: Mapping[str, Any]) -> None:
+        if definition.told_of:
+            self._hooks.task_moved(run, what, {"task": task.task_key, "attempt": task.attempt, "again": False, **data})
 
     # the end of a run
 
@@ -281,7 +310,10 @@ class Progress:
                 if outcome.state == "SUCCESS":
                     kept = {"state": "SUCCESS", "ended_at": clock.now()}
                 kept["exit_code"] = outcome.exit_code
-            self._runs.update_task(run.id, task.task_key, **kept)
+            with self._runs.transaction():
+                self._runs.update_task(run.id, task.task_key, **kept)
+                ended = {"state": kept["state"], "reason": kept.get("reason")}
+                self._tell_task(run, task, _of(task, definitions), "ended", ended)
         if not busy:
             self._finish(run, run.ending_state, run.ending_reason)
 
@@ -319,45 +351,15 @@ class Progress:
 
     # what a task's texts are completed with
 
-    def _completed(self, run: Run, task: TaskRun, body: Mapping[str, Any]) -> Any:
-        facts = _facts(self._runs.get(run.id))
+    def _completed(self, run: Run, task: TaskRun, body: Any, secrets: bool = False) -> Any:
+        facts = facts_of(self._runs.get(run.id))
         if task.parent is not None:
-            facts |= _input_facts(task.input)
-        return completed(body, facts)
-
-
-def _facts(run: Run) -> dict[str, str]:
-    facts = {"job.run_id": run.id, "job.id": run.job, "job.name": run.job, "job.as_of": run.parameters["as_of"],
-             "job.environment": run.environment, "job.trigger.type": run.trigger.partition(" ")[0],
-             "job.start_time.iso_date": (run.started_at or run.submitted_at).date().isoformat()}  # fmt: skip
-    facts |= {f"job.parameters.{k}": v for k, v in run.parameters.items()}
-    for task in run.tasks:
-        facts |= {f"tasks.{task.task_key}.values.{k}": _text(v) for k, v in task.results.items()}
-        facts[f"tasks.{task.task_key}.result_state"] = task.state
-    return facts
-
-
-def _input_facts(value: Any) -> dict[str, str]:
-    facts = {"input": _text(value)}
-    if isinstance(value, Mapping):
-        facts |= {f"input.{k}": _text(v) for k, v in value.items()}
-    return facts
-
-
-def _text(value: Any) -> str:
-    return json.dumps(value) if isinstance(value, list | dict) else str(value)
-
-
-def _inputs(given: Any) -> list[Any]:
-    """A for_each_task's inputs as a list. Raises InvalidInput."""
-    if isinstance(given, str):
-        with contextlib.suppress(ValueError):
-            given = json.loads(given)
-    if not isinstance(given, list):
-        raise InvalidInput(f"the inputs of a for_each_task are a list, or a text that is a JSON list; not {given!r}")
-    if len(given) > _MOST_INPUTS:
-        raise InvalidInput(f"a for_each_task has {_MOST_INPUTS:,} inputs at most, not {len(given):,}")
-    return given
+            facts |= input_facts(task.input)
+        if not secrets:
+            return completed(body, facts)
+        defaults = JobDefinition.from_dict(run.job, run.definition).parameters
+        trusted = {f"job.parameters.{k}" for k, v in defaults.items() if run.parameters.get(k) == v}
+        return completed(body, facts, lambda name: self._hooks.secret(run, name), trusted)
 
 
 def _of(task: TaskRun, definitions: Mapping[str, TaskDefinition]) -> TaskDefinition:

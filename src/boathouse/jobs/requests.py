@@ -1,9 +1,10 @@
 """What the engine needs of the rooms below it, and what it is asked to run."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from boathouse.errors import NotFound
 from boathouse.jobs.runs import Run
 from boathouse.jobs.task_process import TaskIdentity
 
@@ -32,6 +33,10 @@ class RunRequest:
     parent_run: str | None = None
 
 
+def _no_secret(_run: Run, name: str) -> str:
+    raise NotFound(f"no secrets are kept here, {name} neither")
+
+
 @dataclass(frozen=True)
 class Hooks:
     """How runs reach the platform. Each may be called again after a crash."""
@@ -44,3 +49,11 @@ class Hooks:
     """(parent, job, parameters, start key) -> the id of a run of that job."""
     ended: Callable[[Run], None]
     """Told once a run has ended."""
+    task_moved: Callable[[Run, str, Mapping[str, Any]], None] = lambda _run, _what, _data: None
+    """(run, started or ended, facts) of a task of which somebody is told; in the transaction of the change."""
+    slow: Callable[[Run, int], None] = lambda _run, _seconds: None
+    """Told of a run that goes on for longer than so many seconds; again after a crash."""
+    secret: Callable[[Run, str], str] = _no_secret
+    """(run, `scope/key`) -> a secret, read as the run's principal. Raises NotFound, NotPermitted."""
+    hidden: Callable[[Run], Sequence[str]] = lambda _run: ()
+    """What the logs of a run must not show: the secrets that it has read."""

@@ -1,7 +1,9 @@
 """Starts, watches, cancels and repairs runs. What it is told is in the database before it answers."""
 
+import contextlib
 import time
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,10 +58,12 @@ class Runner:
         with self.runs.transaction():
             going = 0 if job.queued else self.queue.open_runs(request.environment, request.project, request.job, request.scratch)
             if going >= job.max_concurrent_runs:
-                row |= {"state": "CANCELED", "ended_at": clock.now(), "told": True}
+                row |= {"state": "CANCELED", "ended_at": clock.now(), "told": False}
                 row["reason"] = f"skipped: {going} of at most {job.max_concurrent_runs} go on, and its queue is off"
             run_id = self.runs.add(row, [t.key for t in tasks])
         self._engine.claim()
+        if "state" in row:
+            self._engine.look_again(run_id)
         return run_id
 
     def repair(self, run_id: str) -> None:
@@ -114,6 +118,11 @@ class Runner:
         self._stopped = True
         self._engine.stop()
         return len(self.queue.open_of(self._executor))
+
+    def hide(self, run_id: str, texts: Sequence[str]) -> None:
+        """From now on the logs of a run show none of these texts; asked before its code gets to know them."""
+        with contextlib.suppress(NotFound):  # model servers have a run's identity too
+            self._engine.progress.hide(self.runs.get(run_id), texts)
 
     def log(self, run: Run, task_key: str) -> Path:
         """Where a task's words are kept. Raises NotFound for a task that the run has not."""

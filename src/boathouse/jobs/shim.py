@@ -1,14 +1,17 @@
 """Stands between the server and one attempt of a task, and outlives the server. Runs alone: `python -I -S shim.py`.
 
-It reads what to run from its standard input, holds a lock on the attempt's folder while it lives, ends the task when its
-time or memory is over or when told to (SIGTERM), ends all that the task left behind, and leaves `exit.json`. It imports
-nothing of the package, so that it starts in milliseconds.
+It reads what to run from its standard input, holds a lock on the attempt's folder while it lives, carries the task's words
+into its log with secrets hidden, ends the task when its time or memory is over or when told to (SIGTERM), ends all that the
+task left behind, and leaves `exit.json`. It imports nothing of the package, so that it starts in milliseconds.
 """
 
+import _thread
 import ctypes
 import fcntl
 import json
 import os
+import re
+import select
 import signal
 import sys
 import time
@@ -23,6 +26,8 @@ if TYPE_CHECKING:  # typing itself takes milliseconds to import
 _DIE_WITH_PARENT, _ADOPT_ORPHANS = 1, 36  # PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER
 _SIGNALS = {signal.SIGCHLD, signal.SIGTERM}
 _MEMORY_SECONDS = 0.25
+_LAST_WORDS_SECONDS = 5.0
+_REDACTED = b"[REDACTED]"
 _ROOM = 1024
 """Bytes set aside for `exit.json` at the start, so that a disk that is full by then does not lose the outcome."""
 
@@ -43,28 +48,130 @@ def main() -> int:
     _write(f"{folder}/exit.new", b" " * _ROOM)
     _control(_ADOPT_ORPHANS, 1)
     killed = _kernel_kills()
+    told, sieve = _listen(f"{folder}/hide"), Sieve(spec.get("hidden") or [])
     code, why = 0, ""
     for part in [p for p in (spec.get("prepare"), spec) if p]:
-        task = _spawn(part)
+        task, words = _spawn(part)
+        said = _carry(words, told, spec["log"], sieve)
         code, why = _watch(task, spec.get("timeout") or 0, spec.get("memory") or 0)
         _end_descendants(task)
+        said.acquire(timeout=_LAST_WORDS_SECONDS)
         if code or why:
             break
+    os.unlink(f"{folder}/hide")
     if code == -signal.SIGKILL and not why and _kernel_kills() > killed:
         why = "memory"
     _leave(folder, {"code": code, "why": why, "ended_at": time.time()})
     return 0
 
 
-def _spawn(spec: "Spec") -> int:
+class Sieve:
+    """Hides texts in a stream, those too that come in pieces."""
+
+    def __init__(self, hidden: "list[str]") -> None:
+        self._hidden: set[bytes] = set()
+        self._kept = b""
+        self.hide(hidden)
+
+    def hide(self, texts: "list[str]") -> None:
+        """Hide these too, from what has not been given out yet on."""
+        self._hidden |= {text.encode() for text in texts if text}
+        longest_first = sorted(self._hidden, key=len, reverse=True)
+        self._pattern = re.compile(b"|".join(map(re.escape, longest_first))) if longest_first else None
+
+    def put(self, piece: bytes) -> bytes:
+        """What can be given out now: an end that may be the beginning of a hidden text waits for the next piece."""
+        text = self._kept + piece
+        if self._pattern is None:
+            return text
+        end = min((_begun(text, hidden) for hidden in self._hidden), default=len(text))
+        for match in self._pattern.finditer(text):
+            if match.start() < end < match.end():
+                end = match.start()
+        self._kept = text[end:]
+        return self._pattern.sub(_REDACTED, text[:end])
+
+    def rest(self) -> bytes:
+        """What waited, at the end."""
+        text, self._kept = self._kept, b""
+        return self._pattern.sub(_REDACTED, text) if self._pattern else text
+
+
+def _begun(text: bytes, hidden: bytes) -> int:
+    """Where a text ends with the beginning of a hidden one; its length where it does not."""
+    at = text.find(hidden[:1], max(0, len(text) - len(hidden) + 1))
+    while at >= 0:
+        if hidden.startswith(text[at:]):
+            return at
+        at = text.find(hidden[:1], at + 1)
+    return len(text)
+
+
+def _listen(path: str) -> int:
+    """Where we are told what else to hide; opened for both, so that it never ends."""
+    with suppress(FileExistsError):
+        os.mkfifo(path, 0o600)
+    return os.open(path, os.O_RDWR | os.O_NONBLOCK)
+
+
+def _carry(words: int, told: int, path: str, sieve: Sieve) -> "_thread.LockType":
+    """Bring a task's words to its log in the background; the lock is free once they have ended."""
+    said = _thread.allocate_lock()
+    said.acquire()
+    log = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600)
+
+    def carry() -> None:
+        try:
+            _pump(words, told, log, sieve)
+        finally:
+            os.close(words)
+            os.close(log)
+            said.release()
+
+    _thread.start_new_thread(carry, ())
+    return said
+
+
+def _pump(words: int, told: int, log: int, sieve: Sieve) -> None:
+    heard, lost = b"", False
+    while True:
+        ready = select.select([words, told], [], [])[0]
+        piece = os.read(words, 1 << 16) if words in ready else None
+        with suppress(BlockingIOError):  # after the words: whoever tells us does so before the task can say it
+            while more := os.read(told, 1 << 16):
+                heard += more
+        *lines, heard = heard.split(b"\n")
+        for line in lines:
+            sieve.hide(json.loads(line))
+        if piece is not None:
+            out = sieve.put(piece) if piece else sieve.rest()
+            lost = not _say(log, b"[words were lost: the disk was full]\n" + out if lost and out else out) or (lost and not out)
+        if piece == b"":
+            return
+
+
+def _say(log: int, text: bytes) -> bool:
+    """Whether it could be written: a disk that is full does not stop the task."""
+    try:
+        while text:
+            text = text[os.write(log, text) :]
+    except OSError:
+        return False
+    return True
+
+
+def _spawn(spec: "Spec") -> tuple[int, int]:
+    """The task's process, and where its words come from."""
     read_end, write_end = os.pipe()
     os.write(write_end, spec["token"].encode())
     os.close(write_end)
+    words, output = os.pipe()
     shim = os.getpid()
     task = os.fork()
     if task:
         os.close(read_end)
-        return task
+        os.close(output)
+        return task, words
     try:
         os.setsid()
         _control(_DIE_WITH_PARENT, signal.SIGKILL)
@@ -72,7 +179,6 @@ def _spawn(spec: "Spec") -> int:
             os._exit(1)
         if spec.get("cpus"):
             os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: spec["cpus"]])
-        output = os.open(spec["log"], os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         os.dup2(output, 1)
         os.dup2(output, 2)

@@ -3,7 +3,7 @@
 import getpass
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
@@ -24,6 +24,8 @@ from boathouse.catalog import (
     PrimaryKeys,
     Receiver,
     Search,
+    SecretKeys,
+    Secrets,
     SecurableKind,
     Securables,
     Shares,
@@ -46,7 +48,7 @@ from boathouse.environments import (
     share,
 )
 from boathouse.errors import Conflict, NotFound, Unauthenticated
-from boathouse.events import Event, Outbox, Webhooks
+from boathouse.events import Channel, Event, Mail, Notifications, Outbox, Post, Webhooks, by_apprise
 from boathouse.features import FeatureSpecs, OnlineStores, RegisteredFeatures
 from boathouse.identity import Identities, Identity
 from boathouse.jobs import JOB_RUNS, Hooks, Run, Runner, RunRequest, Runs, Startable, Starts, TaskIdentity
@@ -61,7 +63,9 @@ from boathouse.platform.housekeeping import Housekeeping
 from boathouse.platform.inference import InferenceFlush
 from boathouse.platform.interpreters import Interpreters
 from boathouse.platform.lineage import ServedLineage
+from boathouse.platform.notices import Notices
 from boathouse.platform.openlineage import Feed, Teller, sender
+from boathouse.platform.secrecy import Secrecy
 from boathouse.platform.seen_lineage import SeenLineage
 from boathouse.platform.sharing import Sharing
 from boathouse.platform.starting import Surroundings, logical_times
@@ -112,8 +116,7 @@ class Platform:
         self.outbox, self.webhooks = self._make_events()
         self.catalog = Catalog(self.database, self.access, self.audit, self.lineage, self.outbox, self.storages,
                                settings.span("storage_credential_lifetime"), [settings.home])  # fmt: skip
-        self.locations = Locations(self.catalog)
-        self.functions = Functions(self.database, self.catalog)
+        self.locations, self.functions = Locations(self.catalog), Functions(self.database, self.catalog)
         self.volumes = Volumes(self.database, self.catalog)
         self.feature_specs, self.declared_features, self.online_stores = (
             FeatureSpecs(self.database, self.catalog), RegisteredFeatures(self.database, self.catalog), self._make_online_stores()
@@ -122,8 +125,9 @@ class Platform:
         seconds = settings.span("sql_timeout").total_seconds()
         self.sql = SqlDesk(self.catalog, workers, seconds, identify=self._person)
         self.cloner = Cloner(self.catalog, self.sql, settings.path("clones"))
-        self.securables = Securables(self.database, self.catalog, self.identities, ENVIRONMENTS)
-        self.keys = PrimaryKeys(self.database, self.catalog)
+        self.securables, self.keys = Securables(self.database, self.catalog, self.identities, ENVIRONMENTS), PrimaryKeys(
+            self.database, self.catalog
+        )
         self.operator = getpass.getuser()
         with self.database.writing():  # all of it or nothing: a crash must not leave an environment without its grants
             set_up(self.catalog, self.access, self.identities, self.operator)
@@ -135,6 +139,7 @@ class Platform:
         self.deployments = Deployments(self.database, self.catalog)
         self.projects = Projects(self.database, self.audit, settings.path("code"), settings.path("checkouts"))
         self.remotes = Remotes(self.database, self.audit, self.projects, self.outbox.emit, self.home.secret("secrets.key"))
+        self.secrets, self.secrecy, self.notifications = self._make_secrets()
         self.runner, self.runs = self._make_runner()
         self.seen_lineage = SeenLineage(self.catalog, self.lineage, self.runs)
         words = Vocabulary(settings.openlineage_namespace)
@@ -153,6 +158,7 @@ class Platform:
             self.lineage, self.registry, self.feature_specs, self.declared_features, self.deployments, self.endpoints
         )
         self.alerts = Alerts(self.database, self.outbox, self.audit)
+        self.notices = Notices(self.notifications, self.runs, self.deployments, self.alerts)
         self.inference = InferenceFlush(self.catalog, self.deployments, self.service_identity, settings.path("spool"))
         self.starts = Starts(
             self.database, self.runs, self.runner.queue,
@@ -168,9 +174,22 @@ class Platform:
         events, private = Outbox(self.database), self.settings.switch("webhook_private_addresses")
         return events, Webhooks(self.database, events, self.home.secret("webhooks.key"), private)
 
+    def _make_secrets(self) -> tuple[Secrets, Secrecy, Notifications]:
+        keys = SecretKeys(self.settings.path("secrets", "master.key"), self.settings.secrets_key)
+        made = Secrets(self.database, self.catalog, keys)
+        secrecy = Secrecy(made, self.identities, self._hide)
+        post = Post(self.settings.switch("webhook_private_addresses"), lambda name: self.webhooks.signing(*name.split(".", 1)))
+        mail = Mail(self.settings.smtp_url, self.settings.smtp_from)
+        channels: dict[str, Channel] = {"email": mail, "webhook": post, "apprise": by_apprise}
+        return made, secrecy, Notifications(self.database, channels, secrecy.in_address)
+
+    def _hide(self, run_id: str, texts: Sequence[str]) -> None:
+        self.runner.hide(run_id, texts)
+
     def _make_runner(self) -> tuple[Runner, Runs]:
         self.interpreters = Interpreters(self.settings.path("python"), self.settings.span("python_environments_kept"))
-        hooks = Hooks(self._identify, self._check_launch, self._submit_child, self._run_ended)
+        hooks = Hooks(self._identify, self._check_launch, self._submit_child, self._run_ended, self._task_moved,
+                      self._run_slow, self.secrecy.of_run, self.secrecy.hidden)  # fmt: skip
         slots = self.settings.number("parallel_tasks", 1)
         runner = Runner(self.database, self.home.executor(), self.settings.path("runs"), hooks, slots, self._session)
         return runner, runner.runs
@@ -205,6 +224,7 @@ class Platform:
         self.outbox.subscribe("model_version.verdict", lambda event: self.code.tell_requests(event.subject, event.data))
         self.outbox.subscribe("model", lambda _event: self.endpoints.wake())
         self.outbox.subscribe("alert.fired", self._answer_alert)
+        self.outbox.subscribe("", lambda event: self.notices.on_event(event, self.url))
         self.outbox.subscribe("", lambda e: self.starts.on_event(e.id, e.kind, e.subject, e.data, clock.parse_instant(e.at)))
         if self.feed:
             self.outbox.subscribe("", lambda _event: self.feed.wake() if self.feed else None)
@@ -212,6 +232,7 @@ class Platform:
         self.outbox.subscribe("", lambda _event: self.webhooks.wake())
         self.outbox.start()
         self.webhooks.start()
+        self.notifications.start()
         self.endpoints.start(lazily)
         if not lazily:
             self.sql.warm()
@@ -237,6 +258,7 @@ class Platform:
         self.runner.stop()
         self.outbox.stop()
         self.webhooks.stop()
+        self.notifications.stop()
         if self.feed:
             self.feed.stop()
         self.housekeeping.stop()
@@ -485,6 +507,15 @@ class Platform:
         with self.database.writing() as connection:
             self.outbox.emit(connection, "run.ended", f"{run.environment}.{run.job}",
                              {"run_id": run.id, "state": run.state, "project": run.project})  # fmt: skip
+
+    def _task_moved(self, run: Run, what: str, facts: Mapping[str, Any]) -> None:
+        with self.database.writing() as connection:
+            self.outbox.emit(connection, f"task.{what}", f"{run.environment}.{run.job}", {"run_id": run.id, **facts})
+
+    def _run_slow(self, run: Run, seconds: int) -> None:
+        with self.database.writing() as connection:
+            facts = {"run_id": run.id, "reason": f"it goes on for longer than {seconds} s"}
+            self.outbox.emit(connection, "run.slow", f"{run.environment}.{run.job}", facts)
 
     def _check_launch(self, run: Run) -> None:
         """Asked again at launch: between submit and launch a release may have been withdrawn."""

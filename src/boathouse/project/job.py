@@ -9,6 +9,7 @@ from pydantic import Field, field_validator, model_validator
 from boathouse.errors import InvalidInput
 from boathouse.jobs import next_due
 from boathouse.project.circle import circle
+from boathouse.project.notification import EmailNotifications, Health, NotificationSettings, WebhookNotifications
 from boathouse.project.shape import (
     PauseStatus,
     Permission,
@@ -17,7 +18,7 @@ from boathouse.project.shape import (
     Shape,
     Tags,
     Text,
-    Texts,
+    Variables,
     Word,
     words,
 )
@@ -160,10 +161,13 @@ class Task(Shape):
     timeout_seconds: int = Field(default=0, ge=0)
     environment_key: Word | None = None
     libraries: tuple["Library", ...] = ()
+    environment_vars: Variables = Field(default_factory=dict)
     compute: Word | None = None
+    email_notifications: EmailNotifications = EmailNotifications()
+    webhook_notifications: WebhookNotifications = WebhookNotifications()
+    notification_settings: NotificationSettings = NotificationSettings()
     unsupported = words(
-        """new_cluster existing_cluster_id job_cluster_key health git_source_info
-        email_notifications webhook_notifications notification_settings disable_auto_optimization
+        """new_cluster existing_cluster_id job_cluster_key health git_source_info disable_auto_optimization
         disabled dbt_task pipeline_task alert_task dashboard_task spark_jar_task spark_submit_task
         clean_rooms_notebook_task power_bi_task dbt_cloud_task dbt_platform_task gen_ai_compute_task"""
     )
@@ -301,9 +305,10 @@ class JobParameter(Shape):
 
 
 class EnvironmentSpec(Shape):
-    """Packages of an environment."""
+    """Packages of an environment, and environment variables of the tasks in it."""
 
     dependencies: tuple[Word, ...] = ()
+    environment_vars: Variables = Field(default_factory=dict)
     unsupported = words("client environment_version base_environment java_dependencies jar_dependencies")
 
 
@@ -319,39 +324,6 @@ class Queue(Shape):
     """Whether a run waits when too many are running; else it is skipped."""
 
     enabled: bool = True
-
-
-class EmailNotifications(Shape):
-    """Addresses to write to."""
-
-    on_start: Texts = ()
-    on_success: Texts = ()
-    on_failure: Texts = ()
-    unsupported = words(
-        """on_duration_warning_threshold_exceeded on_streaming_backlog_exceeded no_alert_for_skipped_runs"""
-    )
-
-
-class Webhook(Shape):
-    """A webhook by its id, or a URL."""
-
-    id: Word | None = None
-    url: Word | None = None
-
-    @model_validator(mode="after")
-    def _one(self) -> Self:
-        if (self.id is None) == (self.url is None):
-            raise ValueError("give either id or url")
-        return self
-
-
-class WebhookNotifications(Shape):
-    """Webhooks to call."""
-
-    on_start: tuple[Webhook, ...] = ()
-    on_success: tuple[Webhook, ...] = ()
-    on_failure: tuple[Webhook, ...] = ()
-    unsupported = words("on_duration_warning_threshold_exceeded on_streaming_backlog_exceeded")
 
 
 class Job(Resource):
@@ -372,9 +344,11 @@ class Job(Resource):
     permissions: tuple[Permission, ...] = ()
     email_notifications: EmailNotifications = EmailNotifications()
     webhook_notifications: WebhookNotifications = WebhookNotifications()
+    notification_settings: NotificationSettings = NotificationSettings()
+    health: Health = Health()
     tags: Tags = Field(default_factory=dict)
     unsupported = words(
-        """job_clusters git_source health notification_settings budget_policy_id usage_policy_id
+        """job_clusters git_source budget_policy_id usage_policy_id
         performance_target deployment edit_mode format"""
     )
 

@@ -1,12 +1,13 @@
 """Monitors of tables and models, and alerts over what they find."""
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
 from boathouse.errors import InvalidInput
 from boathouse.monitoring import parse_granularity
 from boathouse.project.job import Schedule
+from boathouse.project.notification import Targets
 from boathouse.project.shape import Resource, Shape, Text, Texts, Word, words
 
 
@@ -96,13 +97,13 @@ class Monitor(Resource):
 class Alert(Resource):
     """Fires when `condition` holds in `windows` windows one after the other, at a granularity of its monitor.
 
-    `run_job` starts a job of the project, with `params`; `notify` are addresses and URLs.
+    `run_job` starts a job of the project, with `params`; `notify` are e-mail addresses, URLs and `webhook:NAME`.
     """
 
     monitor: Word
     condition: Word
     windows: int = Field(default=1, ge=1)
     granularity: Granularity | None = None
-    notify: tuple[str | dict[str, Any], ...] = ()
+    notify: Targets = ()
     run_job: Word | None = None
     params: dict[str, Text] = Field(default_factory=dict)

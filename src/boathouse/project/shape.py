@@ -1,5 +1,6 @@
 """What every part of a project file is made of: closed, frozen models and the small types they share."""
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -45,6 +46,15 @@ def _level(text: str) -> str:
         raise ValueError(str(error)) from error
 
 
+def _free(variables: dict[str, str]) -> dict[str, str]:
+    for name in variables:
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+            raise ValueError(f"{name!r} is no name of an environment variable")
+        if name.upper().startswith("BOATHOUSE_"):
+            raise ValueError(f"{name} is what Boathouse itself tells tasks: take another name")
+    return variables
+
+
 Text = Annotated[str, BeforeValidator(_as_text)]
 """A text that YAML may have read as a number or a truth value."""
 Word = Annotated[str, Field(min_length=1)]
@@ -53,6 +63,8 @@ Texts = Annotated[tuple[Word, ...], BeforeValidator(_as_texts)]
 Level = Annotated[str, AfterValidator(_level)]
 """One level of a name."""
 Tags = Annotated[dict[str, Text], BeforeValidator(_as_tags)]
+Variables = Annotated[dict[str, Text], AfterValidator(_free)]
+"""Environment variables; a value may be `{{secrets/scope/key}}`, or hold it."""
 PauseStatus = Literal["UNPAUSED", "PAUSED"]
 
 

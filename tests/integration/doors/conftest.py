@@ -15,6 +15,7 @@ from boathouse import clock
 from boathouse.catalog import Column, FunctionInfo, TableSpec
 from boathouse.environments import share
 from boathouse.environments import store as code_tables
+from boathouse.events import Notice
 from boathouse.identity import Identity
 from boathouse.lake import DeltaFolder, schema_of
 from boathouse.platform import Platform
@@ -71,6 +72,10 @@ def _data(platform: Platform) -> None:
     share(platform.access, KEYED.name)
     platform.volumes.create(prod, "prod.raw.files")
     platform.volumes.put(prod, "prod.raw.files", "a.txt", iter([b"a"]))
+    platform.secrets.put(_root(platform), "prod", "mail/password", "hunter2")
+    platform.access.grant("root", ["prod-jobs"], ["READ SECRET"], "secret_scope", "prod.mail")
+    told = Notice("k", "prod", "jobs.on_failure", "prod.nightly", "webhook", "ftp://nowhere", "prod-jobs", "", "", {})
+    platform.notifications.add([told])
     platform.sharing.shares.create(_root(platform), "outside")
     platform.sharing.shares.add(_root(platform), "outside", "prod.features.t", "")
     platform.functions.create(prod, FunctionInfo("prod.features.double", (Column("x", "double"),), "double", SOURCE, "double"))
@@ -188,6 +193,14 @@ class Fresh:
         name = f"prod.features.f{next(self._count)}"
         info = FunctionInfo(name, (Column("x", "double"),), "double", SOURCE, "double")
         return self._platform.functions.create(self._platform.service_identity("prod"), info).name
+
+    def _secret(self, persona: str) -> str:
+        return f"{self._secretscope(persona)}/key"
+
+    def _secretscope(self, _persona: str) -> str:
+        scope = f"scope{next(self._count)}"
+        self._platform.secrets.put(_root(self._platform), "prod", f"{scope}/key", "x")
+        return scope
 
     def _user(self, _persona: str) -> str:
         return self._principal("user")

@@ -12,6 +12,7 @@ import pytest
 
 from boathouse.jobs.attempt import Attempt, Outcome, marked
 from boathouse.jobs.definition import Limits
+from boathouse.jobs.shim import Sieve
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="processes are told apart by /proc")
 
@@ -127,3 +128,28 @@ def test_what_cannot_be_executed_says_so(attempt: Attempt) -> None:
     shim = attempt.begin(["/none/such"], {}, token="t", cwd=Path("/tmp"), log=log_file)
     assert ended(attempt, shim) == Outcome("FAILED", "exit code 127", 127)
     assert "could not be started" in log(attempt)
+
+
+def test_its_log_shows_no_secret_whether_known_before_or_told_while_it_runs(attempt: Attempt) -> None:
+    script = "echo one hunter2 >&2; printf hun; sleep 0.2; printf ter2; while [ ! -e go ]; do sleep 0.02; done; echo; echo s3same"
+    log_file, folder = attempt.folder.with_name("t.log"), attempt.folder.parents[2]
+    shim = attempt.begin(["/bin/sh", "-c", script], {"PATH": os.environ["PATH"]}, token="t", cwd=folder, log=log_file,
+                         hidden=["hunter2"])  # fmt: skip
+    wait_for(lambda: log(attempt).count("REDACTED") == 2)
+    attempt.hide(["s3same", "x" * 200_000])
+    (folder / "go").touch()
+    ended(attempt, shim)
+    assert log(attempt) == "one [REDACTED]\n[REDACTED]\n[REDACTED]\n"
+    assert not (attempt.folder / "hide").exists()
+
+
+@pytest.mark.parametrize("pieces", [["a secret"], ["a sec", "ret"], ["a s", "e", "c", "r", "e", "t"], ["a secretly", " s"]])
+def test_a_text_is_hidden_however_it_is_cut(pieces: list[str]) -> None:
+    sieve = Sieve(["secret", "secretly kept", "ret"])
+    said = b"".join(sieve.put(piece.encode()) for piece in pieces) + sieve.rest()
+    assert said.decode() == "".join(pieces).replace("secret", "[REDACTED]")
+
+
+def test_the_longest_of_two_hidden_texts_is_hidden_whole() -> None:
+    sieve = Sieve(["abc", "abcdef", "xab"])
+    assert sieve.put(b"1 abc") + sieve.put(b"def 2 xa") + sieve.put(b"bc") + sieve.rest() == b"1 [REDACTED] 2 [REDACTED]c"

@@ -16,9 +16,11 @@ from boathouse.server.routes import (
     locations,
     login,
     models,
+    notifications,
     online,
     operations,
     search,
+    secrets,
     shares,
     sql,
     table_work,
@@ -50,4 +52,6 @@ ROUTERS = (
     shares.router,
     volumes.router,
     webhooks.router,
+    secrets.router,
+    notifications.router,
 )

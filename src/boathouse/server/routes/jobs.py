@@ -2,7 +2,7 @@
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -15,7 +15,7 @@ from boathouse.clock import parse_instant
 from boathouse.environments import Resource
 from boathouse.errors import InvalidInput, NotFound
 from boathouse.identity import Identity
-from boathouse.jobs import Run, next_due
+from boathouse.jobs import Run, Sieve, next_due
 from boathouse.platform import Platform
 from boathouse.server.auth import Caller, Served
 from boathouse.server.paging import gathered, lead_on
@@ -143,8 +143,9 @@ async def keep_notebook(run_id: str, task: str, request: Request, who: Caller, p
     """Keep a task's notebook; only the run itself may."""
     if who.run_id != run_id:
         raise NotFound(f"only run {run_id} itself keeps its notebooks")
-    path = platform.runner.notebook(platform.runs.get(run_id), task, format)
-    return {"size": await taken_in(request.stream(), lambda pieces: _written(path, pieces))}
+    found = platform.runs.get(run_id)
+    path, hidden = platform.runner.notebook(found, task, format), platform.secrecy.hidden(found)
+    return {"size": await taken_in(request.stream(), lambda pieces: _written(path, _without(pieces, hidden)))}
 
 
 @router.post("/runs/{run_id}/cancel")
@@ -164,7 +165,14 @@ def add_result(run_id: str, body: Result, who: Caller, platform: Served) -> None
     """Keep a task's value; only the run itself may."""
     if who.run_id != run_id:
         raise NotFound(f"only run {run_id} itself keeps its values")
-    platform.runs.add_result(run_id, body.task, body.key, body.value)
+    platform.runs.add_result(run_id, body.task, body.key, platform.secrecy.without(run_id, body.value))
+
+
+def _without(pieces: Iterator[bytes], hidden: Sequence[str]) -> Iterator[bytes]:
+    sieve = Sieve(list(hidden))
+    for piece in pieces:
+        yield sieve.put(piece)
+    yield sieve.rest()
 
 
 def _written(path: Path, pieces: Iterator[bytes]) -> int:

@@ -1,0 +1,22 @@
+"""Where the server may send to: public addresses by https, unless the setting says otherwise."""
+
+import ipaddress
+import socket
+from urllib.parse import urlsplit
+
+from boathouse.errors import InvalidInput
+
+
+def check_address(url: str, private: bool) -> None:
+    """Raises InvalidInput for an address that is not public https, where `private` ones are not allowed."""
+    parts = urlsplit(url)
+    if private and parts.scheme in ("http", "https") and parts.hostname:
+        return
+    if parts.scheme != "https" or not parts.hostname:
+        raise InvalidInput(f"{url!r} is no https address; the setting webhook_private_addresses = on allows others")
+    try:
+        found = {info[4][0] for info in socket.getaddrinfo(parts.hostname, parts.port or 443)}
+    except OSError as error:
+        raise InvalidInput(f"{parts.hostname} has no address: {error}") from error
+    if not all(ipaddress.ip_address(address).is_global for address in found):
+        raise InvalidInput(f"{parts.hostname} is a private address; the setting webhook_private_addresses = on allows those")
