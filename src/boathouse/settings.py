@@ -87,10 +87,10 @@ class Settings:
 
     def size(self, name: str) -> int:
         """A setting that is a number of bytes. Raises InvalidInput naming it."""
-        found = _SIZE.fullmatch(str(getattr(self, name)).strip())
-        if not found:
-            raise InvalidInput(f"the setting {name} is {getattr(self, name)!r}; write for example 512MB or 4GB")
-        return int(found[1]) << _POWERS[found[2].upper()]
+        try:
+            return parse_size(getattr(self, name))
+        except ValueError as error:
+            raise InvalidInput(f"the setting {name}: {error}") from error
 
     def number(self, name: str, least: int = 0) -> int:
         """A setting that is a whole number. Raises InvalidInput naming it."""
@@ -98,6 +98,14 @@ class Settings:
         if not given.isdecimal() or int(given) < least:
             raise InvalidInput(f"the setting {name} is {given!r}; it is a whole number from {least} on")
         return int(given)
+
+
+def parse_size(text: str) -> int:
+    """`512MB` or `4GiB` in bytes; each step is 1,024. Raises ValueError."""
+    found = _SIZE.fullmatch(str(text).strip())
+    if not found:
+        raise ValueError(f"{text!r} is no size; write for example 512MB or 4GB")
+    return int(found[1]) << _POWERS[found[2].upper()]
 
 
 _KEYS = tuple(f.name for f in fields(Settings) if f.name not in ("home", "storages", "storage_roles"))

@@ -29,6 +29,7 @@ PARENTS: dict[str, tuple[str, ...]] = {
     "project": ("catalog", "metastore"),
     "endpoint": ("catalog", "metastore"),
     "secret_scope": ("catalog", "metastore"),
+    "compute": ("catalog", "metastore"),
     "job": ("project", "catalog", "metastore"),
 }
 """Kind -> the kinds above it, nearest first."""
@@ -46,7 +47,7 @@ ACTS_ON: dict[str, tuple[str, ...]] = {
     "MANAGE": tuple(PARENTS),
     "DEPLOY": ("catalog", "project"), "RUN": ("catalog", "project", "job"), "MERGE": ("catalog",),
     "PROMOTE": ("model",), "APPROVE": ("model",), "MANAGE ENDPOINT": ("endpoint",), "QUERY": ("endpoint",),
-    "READ SECRET": ("secret_scope",),
+    "READ SECRET": ("secret_scope",), "USE COMPUTE": ("compute",),
     "ALL PRIVILEGES": tuple(k for k in PARENTS if k not in ("metastore", "service_principal")),
 }  # fmt: skip
 """Privilege -> the kinds it does something on. It may be granted on those, and on what is above them."""
@@ -60,7 +61,7 @@ SEEN_BY: dict[str, tuple[str, ...]] = {
     "external_location": ("READ FILES", "WRITE FILES", "CREATE EXTERNAL TABLE", "CREATE EXTERNAL VOLUME", "MANAGE"),
     "project": ("RUN", "DEPLOY", "SELECT", "EXECUTE", "MANAGE"), "job": ("RUN", "DEPLOY", "SELECT", "EXECUTE", "MANAGE"),
     "metastore": ("MANAGE",), "service_principal": ("MANAGE",),
-    "share": ("MANAGE",), "secret_scope": ("READ SECRET", "MANAGE"),
+    "share": ("MANAGE",), "secret_scope": ("READ SECRET", "MANAGE"), "compute": ("USE COMPUTE", "MANAGE"),
 }  # fmt: skip
 """Kind -> the privileges of which one lets a caller know that a securable of the kind exists, besides BROWSE.
 

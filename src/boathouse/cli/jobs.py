@@ -53,7 +53,7 @@ def list_runs(job: str = "", state: str = "", limit: int = 20, as_json: bool = J
     with connected() as lake:
         where = {"environment": options.env, "job": job or None, "state": state or None}
         rows = list(islice(lake.http.pages("/api/v1/runs", where, min(limit, 500)), limit))
-        show(rows, ["id", "environment", "job", "state", "trigger", "submitted_at", "seconds", "commit_id"], as_json,
+        show(rows, ["id", "environment", "job", "state", "trigger", "submitted_at", "seconds", "reason"], as_json,
              empty="no runs yet; `boathouse run JOB` starts one")  # fmt: skip
 
 
@@ -67,7 +67,7 @@ def show_run(run_id: str, as_json: bool = JSON) -> None:
             return
         tasks = found.pop("tasks")
         facts(found, False)
-        show(tasks, ["task_key", "state", "attempt", "exit_code", "reason", "started_at", "ended_at"], False)
+        show(tasks, ["task_key", "state", "attempt", "seconds", "exit_code", "reason", "started_at", "ended_at"], False)
 
 
 @runs.command("logs")

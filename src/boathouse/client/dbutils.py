@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
+from boathouse import context
 from boathouse.client.lake import Lake
 from boathouse.errors import InvalidInput, NotFound
 
@@ -188,6 +189,6 @@ def current() -> DbUtils:
     """`dbutils` of this process; made of its connection and the words it was started with when first asked for."""
     if _in_use is not None:
         return _in_use
-    import boathouse
-
-    return use(DbUtils(boathouse.connect(), sys.argv[1:], sys.argv[0]))
+    lake = context.current()
+    assert isinstance(lake, Lake)
+    return use(DbUtils(lake, sys.argv[1:], sys.argv[0]))

@@ -10,7 +10,7 @@ from typing import Any
 from boathouse.catalog import Catalog, SecurableKind
 from boathouse.identity import Identity
 
-SECURABLES: dict[str, SecurableKind] = {"job": "job", "model_serving_endpoint": "endpoint"}
+SECURABLES: dict[str, SecurableKind] = {"job": "job", "model_serving_endpoint": "endpoint", "compute": "compute"}
 """Kind of a resource -> kind of the securable it is."""
 
 _DATA = frozenset({"schema", "volume", "job"})

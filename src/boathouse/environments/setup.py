@@ -20,11 +20,12 @@ _WORK = (
     "MODIFY",
     "READ VOLUME",
     "WRITE VOLUME",
+    "USE COMPUTE",
 )
 _MODELS = ("CREATE MODEL", "EXECUTE", "PROMOTE", "MANAGE ENDPOINT", "QUERY")
 _ALL = ("ALL PRIVILEGES",)
 _NO_HAND_ON_DATA = (*_USE, "BROWSE", "SELECT", "READ VOLUME", "EXECUTE", "DEPLOY", "RUN", "MERGE", "PROMOTE",
-                    "APPROVE", "MANAGE ENDPOINT", "QUERY")  # fmt: skip
+                    "APPROVE", "MANAGE ENDPOINT", "QUERY", "USE COMPUTE")  # fmt: skip
 
 GRANTS: dict[tuple[str, str], tuple[str, ...]] = {
     ("admins", "dev"): (*_ALL, "MANAGE"),

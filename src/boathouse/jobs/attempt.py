@@ -19,6 +19,7 @@ from boathouse.jobs.task_process import building, describe_exit
 
 MARK = "BOATHOUSE_ATTEMPT"
 """The environment variable by which every process of an attempt is known, wherever it went."""
+OUT_OF_MEMORY = "out of memory"
 _TELLING = threading.Lock()
 """Long messages of two threads would mix in a pipe."""
 
@@ -168,5 +169,5 @@ def _outcome(left: Mapping[str, Any]) -> Outcome:
     if why == "canceled":
         return Outcome("CANCELED", None, code)
     if why == "memory":
-        return Outcome("FAILED", "out of memory", code)
+        return Outcome("FAILED", OUT_OF_MEMORY, code)
     return Outcome("SUCCESS", None, 0) if code == 0 else Outcome("FAILED", describe_exit(code), code)

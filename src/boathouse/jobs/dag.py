@@ -54,13 +54,14 @@ def next_steps(tasks: Sequence[TaskDefinition], outcomes: Mapping[str, str], wai
     return Steps(tuple(ready), tuple(skipped), stuck)
 
 
-def verdict(states: Mapping[str, str]) -> tuple[str, str | None]:
-    """How a run ends whose tasks ended so: (state, reason)."""
+def verdict(states: Mapping[str, str], reasons: Mapping[str, str | None]) -> tuple[str, str | None]:
+    """How a run ends whose tasks ended so: (state, reason, with that of the first task that failed)."""
     failed = sorted(k for k, state in states.items() if state in _BAD and state != "UPSTREAM_FAILED")
     if not failed:
         return "SUCCESS", None
     lost = any(states[k] == "LOST" for k in failed)
-    return ("LOST" if lost else "FAILED"), f"task {', '.join(failed)} {'was lost' if lost else 'did not succeed'}"
+    why = next((f": {reasons[k]}" for k in failed if reasons.get(k)), "")
+    return ("LOST" if lost else "FAILED"), f"task {', '.join(failed)} {'was lost' if lost else 'did not succeed'}{why}"
 
 
 def _skipped(task: TaskDefinition, outcomes: Mapping[str, str]) -> tuple[str, str] | None:

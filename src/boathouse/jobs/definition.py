@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from boathouse.errors import InvalidInput
+from boathouse.settings import parse_size
 
 _KINDS = ("spark_python_task", "notebook_task", "python_wheel_task", "sql_task", "condition_task", "run_job_task",
           "for_each_task", "builtin_task")  # fmt: skip
@@ -22,6 +23,12 @@ class Limits:
 
     memory: int = 0
     cpus: int = 0
+
+
+    @classmethod
+    def from_dict(cls, body: Mapping[str, Any]) -> "Limits":
+        """From a compute: `cpus`, and `memory` such as `2GB`."""
+        return cls(parse_size(body["memory"]) if body.get("memory") else 0, int(body.get("cpus") or 0))
 
 
 NO_LIMITS = Limits()
@@ -103,8 +110,11 @@ class JobDefinition:
         """From a bundle's job."""
         parameters = {p["name"]: str(p.get("default", "")) for p in body.get("parameters") or ()}
         variables = {e["environment_key"]: (e.get("spec") or {}).get("environment_vars") for e in body.get("environments") or ()}
+        limits = {name: Limits.from_dict(found) for name, found in (body.get("computes") or {}).items()}
         tasks = tuple(
-            TaskDefinition.from_dict(t, variables=variables.get(t.get("environment_key") or "default"))
+            TaskDefinition.from_dict(
+                t, limits.get(_compute(t) or "", NO_LIMITS), variables.get(t.get("environment_key") or "default")
+            )
             for t in body.get("tasks") or ()
         )
         return cls(
@@ -129,6 +139,12 @@ class JobDefinition:
                 f"job {self.name!r} has no parameter {unknown[0]!r}; it has {', '.join(sorted(self.parameters)) or 'none'}"
             )
         return {**self.parameters, **{k: str(v) for k, v in given.items()}}
+
+
+def _compute(task: Mapping[str, Any]) -> str | None:
+    """The compute that a task names; a for_each_task's inner task may name it."""
+    inner = (task.get("for_each_task") or {}).get("task") or {}
+    return inner.get("compute") or task.get("compute")
 
 
 ReadSecret = Callable[[str], str]

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from boathouse import clock
 from boathouse.errors import BoathouseError, InvalidInput
 from boathouse.jobs import task_process
-from boathouse.jobs.attempt import Attempt, Outcome
+from boathouse.jobs.attempt import OUT_OF_MEMORY, Attempt, Outcome
 from boathouse.jobs.conditions import holds
 from boathouse.jobs.dag import next_steps, verdict
 from boathouse.jobs.definition import JobDefinition, TaskDefinition, completed
@@ -120,7 +120,7 @@ class Progress:
         outcomes = {t.task_key: _answer(t, definitions) for t in top if t.state in _ENDED}
         waiting = [t.task_key for t in top if t.state == "QUEUED"]
         if not waiting and len(outcomes) == len(top):
-            return self._finish(run, *verdict({t.task_key: t.state for t in top}))
+            return self._finish(run, *verdict({t.task_key: t.state for t in top}, {t.task_key: t.reason for t in top}))
         steps = next_steps([d for d in definitions.values() if any(t.task_key == d.key for t in top)], outcomes, waiting)
         if steps.stuck:
             raise InvalidInput(f"tasks {', '.join(steps.stuck)} wait for each other")
@@ -274,6 +274,8 @@ class Progress:
     def _settle(self, run: Run, task: TaskRun, definition: TaskDefinition, outcome: Outcome) -> None:
         """Keep how an attempt ended; one that may be tried again is queued for it."""
         reason = f"timed out after {definition.timeout_seconds} s" if outcome.timed_out else outcome.reason
+        if reason == OUT_OF_MEMORY and definition.limits.memory:
+            reason += f": its processes used more than the {definition.limits.memory >> 20:,} MB of its compute"
         kept: dict[str, Any] = {"state": outcome.state, "reason": reason, "exit_code": outcome.exit_code, "ended_at": clock.now()}
         if outcome.state in ("FAILED", "LOST") and definition.retries(task.attempt, timed_out=outcome.timed_out):
             wait = definition.wait_before(task.attempt + 1)

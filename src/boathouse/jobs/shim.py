@@ -178,7 +178,7 @@ def _spawn(spec: "Spec") -> tuple[int, int]:
         if os.getppid() != shim:
             os._exit(1)
         if spec.get("cpus"):
-            os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: spec["cpus"]])
+            os.sched_setaffinity(0, _processors(spec["cpus"]))
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         os.dup2(output, 1)
         os.dup2(output, 2)
@@ -191,6 +191,13 @@ def _spawn(spec: "Spec") -> tuple[int, int]:
     os._exit(127)
 
 
+def _processors(count: int) -> "list[int]":
+    """Some of the processors, from another one on in each task, so that tasks spread over the machine."""
+    there = sorted(os.sched_getaffinity(0))
+    start = os.getpid() % len(there)
+    return (there + there)[start : start + min(count, len(there))]
+
+
 def _watch(task: int, timeout: float, memory: int) -> tuple[int, str]:
     """Wait for the task's end: its exit code (negative: a signal) and why it was ended, if it was."""
     limit = time.monotonic() + timeout if timeout else None
@@ -198,7 +205,7 @@ def _watch(task: int, timeout: float, memory: int) -> tuple[int, str]:
     while (code := _reaped(task)) is None:
         if not why and limit and time.monotonic() >= limit:
             why = "timeout"
-        if not why and memory and _resident(task) > memory:
+        if not why and memory and _resident() > memory:
             why = "memory"
         if why:
             _kill_group(task)
@@ -250,18 +257,27 @@ def _kill_group(task: int) -> None:
         os.killpg(task, signal.SIGKILL)
 
 
-def _resident(task: int) -> int:
-    """Bytes in memory of all processes of the task's session."""
-    page, total = os.sysconf("SC_PAGE_SIZE"), 0
-    for name in os.listdir("/proc"):
+def _resident() -> int:
+    """Bytes in memory of all that the task started, whatever session it is in: a notebook's kernel has its own."""
+    parents, page, total = {}, os.sysconf("SC_PAGE_SIZE"), 0
+    for name in os.listdir("/proc") if os.path.isdir("/proc") else ():
         if name.isdigit():
-            try:
-                if os.getsid(int(name)) == task:
-                    with open(f"/proc/{name}/statm", encoding="ascii") as found:
-                        total += int(found.read().split()[1]) * page
-            except (OSError, IndexError):
-                continue
+            with suppress(OSError, ValueError, IndexError), open(f"/proc/{name}/stat", "rb") as found:
+                parents[int(name)] = int(found.read().rpartition(b")")[2].split()[1])
+    for pid in parents:
+        if _is_ours(pid, parents):
+            with suppress(OSError, IndexError), open(f"/proc/{pid}/statm", encoding="ascii") as found:
+                total += int(found.read().split()[1]) * page
     return total
+
+
+def _is_ours(pid: int, parents: "dict[int, int]") -> bool:
+    me, above = os.getpid(), parents.get(pid)
+    for _ in range(len(parents)):  # numbers change while we look: no circle holds us up
+        if above is None or above == me:
+            break
+        above = parents.get(above)
+    return above == me
 
 
 def _kernel_kills() -> int:

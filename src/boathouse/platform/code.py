@@ -26,6 +26,7 @@ from boathouse.errors import InvalidBundle, InvalidInput, NotFound
 from boathouse.identity import Identities, Identity
 from boathouse.jobs import Run, Runner, RunRequest
 from boathouse.names import in_scratch, parse
+from boathouse.platform.computing import Computing
 from boathouse.project import Bundle, Change, load, plan
 from boathouse.registry import Registry
 
@@ -55,6 +56,7 @@ class CodeDelivery:
         self._runner = runner
         self._registry = registry
         self._declared = declared
+        self.computing = Computing(deployments, catalog.access)
 
     def plan(self, identity: Identity, target: str, **source: Any) -> list[Change]:
         """What `deploy` would change."""
@@ -214,6 +216,7 @@ class CodeDelivery:
         if absent := bundle.missing_files():
             raise InvalidBundle(f"{bundle.name}: {absent[0]}")
         wanted = _Named(bundle).resources_list()
+        self.computing.check(identity, environment, bundle.name, wanted)
         with self._declared.together():
             deployed = self._deployments.replace(
                 identity, environment=environment, project=bundle.name, wanted=wanted,

@@ -55,6 +55,7 @@ from boathouse.jobs import JOB_RUNS, Hooks, Run, Runner, RunRequest, Runs, Start
 from boathouse.lake import WorkerPool, cluster_at, storages
 from boathouse.monitoring import completed, parse_granularity
 from boathouse.platform.code import CodeDelivery
+from boathouse.platform.computing import Computing
 from boathouse.platform.doors import doors
 from boathouse.platform.git_host import GitHost
 from boathouse.platform.held_versions import HeldVersions
@@ -296,6 +297,11 @@ class Platform:
         """A path that opens the UI as the operator, once: for the terminal of whoever owns this process."""
         return self.logins.make_link(Identity(self.operator, self.identities.groups_of(self.operator)))
 
+    @property
+    def computing(self) -> Computing:
+        """Named computes."""
+        return self.code.computing
+
     def service_identity(self, environment: str) -> Identity:
         """The environment's own identity, for what the platform does in its name."""
         name = service_principal(environment)
@@ -316,10 +322,11 @@ class Platform:
         resource = self.deployments.resource("job", environment, job, scratch)
         deployment = self.deployments.deployment(resource.deployment)
         self._check_code(resource.project, environment, deployment.commit_id, deployment.dirty)
+        definition = self.computing.limited(self.service_identity(environment), environment, resource.definition, scratch)
         source = self.projects.code_at(resource.project, deployment.source, deployment.commit_id)
         return self.runner.submit(
             RunRequest(
-                environment=environment, project=resource.project, job=job, definition=resource.definition,
+                environment=environment, project=resource.project, job=job, definition=definition,
                 source=source, principal=service_principal(environment), submitted_by=identity.principal,
                 commit=deployment.commit_id, dirty=deployment.dirty, scratch=scratch, parameters=parameters,
                 trigger=trigger, only_task=task, start_key=start_key, parent_run=parent_run,

@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import Field
 
 from boathouse.errors import InvalidInput
+from boathouse.project.compute import Compute
 from boathouse.project.job import Job
 from boathouse.project.model import Endpoint, RegisteredModel
 from boathouse.project.monitor import Alert, Monitor
@@ -48,6 +49,7 @@ class Resources(Shape):
     """The kinds of resources, in the order in which they are made: a later kind may need an earlier one."""
 
     schemas: dict[str, Schema] = Field(default_factory=dict)
+    compute: dict[str, Compute] = Field(default_factory=dict)
     volumes: dict[str, Volume] = Field(default_factory=dict)
     experiments: dict[str, Experiment] = Field(default_factory=dict)
     registered_models: dict[str, RegisteredModel] = Field(default_factory=dict)
@@ -71,14 +73,14 @@ class Resources(Shape):
 
 
 KINDS = {
-    "schemas": "schema", "volumes": "volume", "experiments": "experiment",
+    "schemas": "schema", "compute": "compute", "volumes": "volume", "experiments": "experiment",
     "registered_models": "registered_model", "jobs": "job",
     "model_serving_endpoints": "model_serving_endpoint", "quality_monitors": "quality_monitor",
     "alerts": "alert",
 }  # fmt: skip
 """A section of the project file -> the kind of resource in it, in the order in which kinds are made."""
 _SHAPES: Mapping[str, type[Resource]] = {
-    "schema": Schema, "volume": Volume, "experiment": Experiment, "registered_model": RegisteredModel,
+    "schema": Schema, "compute": Compute, "volume": Volume, "experiment": Experiment, "registered_model": RegisteredModel,
     "job": Job,
     "model_serving_endpoint": Endpoint, "quality_monitor": Monitor, "alert": Alert,
 }  # fmt: skip

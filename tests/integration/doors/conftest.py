@@ -100,7 +100,8 @@ def _code(platform: Platform) -> None:
     model = {"schema_name": "flights", "name": "delay"}
     served = {"name": "delay", "config": {"served_entities": [{"entity_name": "flights.delay"}]}}
     wanted: list[tuple[str, str, dict[str, Any]]] = [
-        ("job", "nightly", JOB), ("registered_model", "delay", model), ("model_serving_endpoint", "delay", served),
+        ("compute", "small", {"cpus": 1}), ("job", "nightly", JOB),
+        ("registered_model", "delay", model), ("model_serving_endpoint", "delay", served),
         ("quality_monitor", "delay", {"model": "delay"}),
         ("alert", "drop", {"monitor": "delay", "condition": "roc_auc < 0.9", "granularity": "1 week"}),
     ]  # fmt: skip

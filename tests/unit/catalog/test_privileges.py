@@ -56,10 +56,10 @@ def test_a_group_holds_it_for_its_members() -> None:
     assert missing("SELECT", "table", TABLE, {"bob"}, grants) == ("USE CATALOG", CATALOG)
 
 
-def test_all_privileges_are_all_but_manage() -> None:
+def test_all_privileges_are_all_but_managing_and_reading_secrets() -> None:
     grants = {("ada", CATALOG): frozenset({"ALL PRIVILEGES"})}
     lacking = [p for p in PRIVILEGES if missing(p, "table", TABLE, {"ada"}, grants)]
-    assert lacking == ["MANAGE"]
+    assert lacking == ["MANAGE", "READ SECRET"]
 
 
 def test_an_owner_has_everything_on_the_object_itself_once_the_way_is_open() -> None:

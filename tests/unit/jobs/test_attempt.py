@@ -153,3 +153,10 @@ def test_a_text_is_hidden_however_it_is_cut(pieces: list[str]) -> None:
 def test_the_longest_of_two_hidden_texts_is_hidden_whole() -> None:
     sieve = Sieve(["abc", "abcdef", "xab"])
     assert sieve.put(b"1 abc") + sieve.put(b"def 2 xa") + sieve.put(b"bc") + sieve.rest() == b"1 [REDACTED] 2 [REDACTED]c"
+
+
+def test_memory_of_what_left_the_session_counts(attempt: Attempt) -> None:
+    hungry = f"{sys.executable} -S -c 'import time; x = bytearray(200 << 20); time.sleep(300)'"
+    outcome = ended(attempt, begin(attempt, f"setsid {hungry} & sleep 300", limits=Limits(memory=100 << 20)))
+    assert outcome == Outcome("FAILED", "out of memory", -9)
+    assert left(attempt) == []

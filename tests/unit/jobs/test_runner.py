@@ -106,8 +106,8 @@ def test_a_failure_before_it_decides_whether_a_task_runs(desk: Desk, run_if: str
 
 def test_a_failed_run_names_the_task_and_the_task_its_reason(desk: Desk) -> None:
     run = desk.runner.wait(desk.submit([condition("bad", left="x")]))
-    assert run.reason == "task bad did not succeed"
     assert run.tasks[0].reason == "LESS_THAN compares numbers, not 'x' and '1'"
+    assert run.reason == f"task bad did not succeed: {run.tasks[0].reason}"
 
 
 def test_tasks_in_a_circle_fail_the_run(desk: Desk) -> None:

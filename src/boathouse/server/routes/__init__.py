@@ -4,6 +4,7 @@ from boathouse.server.routes import (
     catalog,
     cloning,
     code,
+    compute,
     declared_features,
     features,
     federation,
@@ -53,5 +54,6 @@ ROUTERS = (
     volumes.router,
     webhooks.router,
     secrets.router,
+    compute.router,
     notifications.router,
 )

@@ -201,7 +201,7 @@ def _sees(who: Identity, platform: Platform, job: Resource) -> bool:
 
 
 def _run(found: Run) -> dict[str, Any]:
-    body = {**found.__dict__, "tasks": [t.__dict__ for t in found.tasks], "seconds": found.seconds}
+    body = {**found.__dict__, "tasks": [{**t.__dict__, "seconds": t.seconds} for t in found.tasks], "seconds": found.seconds}
     for internal in ("definition", "owner", "concurrency", "start_key", "told", "ending_state", "ending_reason"):
         body.pop(internal)
     return body
@@ -211,6 +211,7 @@ def _job(platform: Platform, resource: Any) -> dict[str, Any]:
     newest = platform.runs.newest(resource.environment, resource.name, limit=1, project=resource.project)
     schedule = resource.definition.get("schedule")
     key = (resource.environment, resource.project, resource.name)
+    resting = str((schedule or {}).get("pause_status") or "").upper() == "PAUSED"
     paused = platform.starts.is_paused(key)
     deployment = platform.deployments.deployment(resource.deployment)
     return {
@@ -219,6 +220,6 @@ def _job(platform: Platform, resource: Any) -> dict[str, Any]:
         "tasks": [t["task_key"] for t in resource.definition.get("tasks") or ()],
         "schedule": schedule, "trigger": resource.definition.get("trigger"),
         "continuous": resource.definition.get("continuous"), "paused": paused, "start_error": platform.starts.error(key),
-        "next_due": next_due(schedule, platform.now()) if schedule and not paused else None,
+        "next_due": next_due(schedule, platform.now()) if schedule and not paused and not resting else None,
         "last_run": _run(newest[0]) if newest else None,
     }  # fmt: skip

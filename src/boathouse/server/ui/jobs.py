@@ -135,7 +135,8 @@ def repair(run_id: str, who: Caller, platform: Served) -> Response:
 def _job(who: Identity, platform: Platform, resource: Resource) -> Job:
     definition = resource.definition
     schedule = definition.get("schedule")
-    paused = schedule and str(schedule.get("pause_status", "")).upper() == "PAUSED"
+    key = (resource.environment, resource.project, resource.name)
+    paused = platform.starts.is_paused(key) or (schedule and str(schedule.get("pause_status", "")).upper() == "PAUSED")
     try:
         parsed = JobDefinition.from_dict(resource.name, definition)
         tasks, parameters = tuple(t.key for t in parsed.tasks), parsed.parameters

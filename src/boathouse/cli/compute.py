@@ -1,0 +1,44 @@
+"""Named computes: processors and memory that tasks may use."""
+
+import typer
+
+from boathouse.cli.output import JSON, say, show
+from boathouse.cli.session import connected
+
+compute = typer.Typer(help="Named computes: processors and memory that tasks may use.", no_args_is_help=True)
+
+
+def register(app: typer.Typer) -> None:
+    """Add this room's commands."""
+    app.add_typer(compute, name="compute")
+
+
+@compute.command("list")
+def list_computes(as_json: bool = JSON) -> None:
+    """Computes of the environment, and whether you may use each."""
+    with connected() as lake:
+        rows = lake.http.call("GET", "/api/v1/compute", params={"environment": lake.environment})
+        empty = f"{lake.environment} has no computes; `boathouse compute create small --cpus 1 --memory 2GB` makes one"
+        show(rows, ["name", "cpus", "memory", "project", "may_use", "comment"], as_json, empty=empty)
+
+
+@compute.command("create")
+def create(
+    name: str,
+    cpus: int = typer.Option(0, "--cpus", help="processors; 0 for as many as there are"),
+    memory: str = typer.Option("", "--memory", help="all processes of a task together, such as 512MB or 4GB"),
+    comment: str = typer.Option("", "--comment", help="what it is for"),
+) -> None:
+    """Make or change a compute: `compute create small --cpus 1 --memory 2GB`. A task uses it by `compute: small`."""
+    with connected() as lake:
+        lake.call("PUT", f"/api/v1/compute/{lake.environment}/{name}", {
+            "cpus": cpus or None, "memory": memory or None, "comment": comment})  # fmt: skip
+        say(f"{lake.environment}.{name}: {cpus or 'all'} processors, {memory or 'all'} memory; using it takes USE COMPUTE on it")
+
+
+@compute.command("delete")
+def delete(name: str) -> None:
+    """Delete a compute that was made by hand. Jobs that name it do not start any more."""
+    with connected() as lake:
+        lake.call("DELETE", f"/api/v1/compute/{lake.environment}/{name}")
+        say(f"deleted compute {lake.environment}.{name}")
