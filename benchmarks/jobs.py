@@ -34,7 +34,7 @@ def refuse(*_: object) -> str:
 
 def opened(folder: Path) -> tuple[Database, Runner]:
     """A server of jobs alone."""
-    task_process.command = lambda _kind, body: ["/bin/sh", "-c", body["python_file"]]  # type: ignore[assignment]
+    task_process.command = lambda _kind, body, _python: ["/bin/sh", "-c", body["python_file"]]  # type: ignore[assignment]
     database = Database(f"sqlite:///{folder / 'jobs.db'}")
     database.create_tables()
     hooks = Hooks(lambda run, _t: TaskIdentity("", "t", run.environment, {}), lambda _r: None, refuse, lambda _r: None)

@@ -11,7 +11,7 @@ from boathouse.database import Database
 from boathouse.jobs import Hooks, Run, Runner, TaskIdentity, task_process
 
 
-def script(_kind: str, body: dict[str, str]) -> list[str]:
+def script(_kind: str, body: dict[str, str], _python: str = "") -> list[str]:
     return ["/bin/sh", "-c", body["python_file"]]
 
 
