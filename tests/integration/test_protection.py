@@ -88,6 +88,37 @@ def test_a_column_in_use_neither_goes_nor_changes_its_type(lake: Lake, fe: Featu
     lake.describe_table("features.weather", columns=columns("double", "double"))
 
 
+def test_an_overwrite_with_other_columns_keeps_those_in_use(lake: Lake, fe: FeatureEngineeringClient) -> None:
+    table, version = lake.table("features.weather"), lake.table("features.weather").version
+    rows = table.read().to_pandas()
+    for given in (rows.drop(columns="temp"), rows.astype({"temp": "str"})):
+        with pytest.raises(Conflict, match=MODEL):
+            table.overwrite(given, evolve=True)
+        with pytest.raises(Conflict, match=MODEL):
+            lake.work("dev.features.weather", "overwrite", {"evolve": True}, given)
+    assert lake.table("features.weather").version == version
+    table.overwrite(rows.assign(gust=1.0), evolve=True)
+    table.overwrite(rows.drop(columns="wind"), evolve=True, force=True)
+    table.overwrite(rows, evolve=True)
+
+
+def test_a_restore_that_brings_other_columns_keeps_those_in_use(lake: Lake, fe: FeatureEngineeringClient,
+                                                               command: Command) -> None:  # fmt: skip
+    table = lake.table("features.weather")
+    rows = table.read().to_pandas()
+    without = table.overwrite(rows.drop(columns="temp"), evolve=True, force=True).version
+    table.overwrite(rows, evolve=True)
+    for attempt in (lambda: table.restore(without),
+                    lambda: lake.work("dev.features.weather", "restore", {"version": without}, None)):  # fmt: skip
+        with pytest.raises(Conflict, match=MODEL):
+            attempt()
+    assert command("tables", "restore", "features.weather", str(without))[0] == 1
+    assert command("tables", "restore", "features.weather", str(without), "--force")[0] == 0
+    assert [c.name for c in lake.table_info("features.weather").columns] == ["origin", "wind"]
+    table.restore(without + 1)
+    assert [c.name for c in lake.table_info("features.weather").columns] == ["origin", "temp", "wind"]
+
+
 def test_a_function_of_a_model_is_neither_dropped_nor_replaced(lake: Lake, fe: FeatureEngineeringClient, command: Command,
                                                                tmp_path: Path) -> None:  # fmt: skip
     with pytest.raises(Conflict, match=MODEL):

@@ -36,9 +36,9 @@ class ServedFolder:
         return self._commit("append", frame, transaction=transaction, evolve=evolve, marks=dict(marks or {}))
 
     def overwrite(self, frame: Frame, where: str | None = None, evolve: bool = False,
-                  marks: Mapping[str, int] | None = None) -> Commit:  # fmt: skip
+                  marks: Mapping[str, int] | None = None, force: bool = False) -> Commit:  # fmt: skip
         """Replace all rows, or those a predicate names; marks that were committed before replace nothing."""
-        return self._commit("overwrite", frame, where=where, evolve=evolve, marks=dict(marks or {}))
+        return self._commit("overwrite", frame, where=where, evolve=evolve, marks=dict(marks or {}), force=force)
 
     def merge(self, frame: Frame, on: Sequence[str], evolve: bool = False, update: bool = True,
               marks: Mapping[str, int] | None = None, dropping: str | None = None) -> Commit:  # fmt: skip
@@ -57,9 +57,9 @@ class ServedFolder:
         """Set columns to SQL expressions."""
         return self._commit("update", None, values=dict(values), where=where)
 
-    def restore(self, version: int) -> Commit:
+    def restore(self, version: int, force: bool = False) -> Commit:
         """Make an old version the newest."""
-        return self._commit("restore", None, version=version)
+        return self._commit("restore", None, version=version, force=force)
 
     def optimize(self, z_order: Sequence[str] = ()) -> Commit:
         """Rewrite small files as large ones."""

@@ -37,7 +37,7 @@ Columns = Sequence[tuple[str, str]]
 _KEYS_GOOD_FOR = timedelta(minutes=5)
 """What an operation starts with at least; the catalog gives new keys from half of their life on."""
 
-_MAY_CHANGE_COLUMNS = ("WRITE", "OVERWRITE", "MERGE")
+_MAY_CHANGE_COLUMNS = ("WRITE", "OVERWRITE", "MERGE", "RESTORE")
 _BY_ITSELF = Making(sources=())
 """Of a write that takes nothing from elsewhere."""
 
@@ -50,6 +50,9 @@ class TablePort(Protocol):
 
     def note_write(self, name: str, commit: Commit, columns: Columns | None, making: Making) -> None:
         """A version was written; `columns` where the write may have changed them."""
+
+    def check_columns(self, name: str, columns: Columns, force: bool) -> None:
+        """Before a table has these columns. Raises Conflict for one in use that goes or changes, unless forced."""
 
     def sql(self, query: str) -> Relation:
         """Rows through the server."""
@@ -147,12 +150,21 @@ class Table:
         ), making)  # fmt: skip
 
     def overwrite(self, df: Frame, where: str | None = None, evolve: bool = False,
-                  sources: Sources | None = None, marks: Mapping[str, int] | None = None) -> Commit:  # fmt: skip
-        """Replace all rows, or those that `where` names; `sources` as for `append`, `marks` as for `merge`."""
+                  sources: Sources | None = None, marks: Mapping[str, int] | None = None,
+                  force: bool = False) -> Commit:  # fmt: skip
+        """Replace all rows, or those that `where` names; `sources` as for `append`, `marks` as for `merge`.
+
+        With `evolve` the columns are replaced too. Raises Conflict for one in use that would go or have another type,
+        unless forced.
+        """
+        def act(rows: Frame) -> Commit:
+            folder = self._folder
+            if isinstance(folder, DeltaFolder):
+                return folder.overwrite(rows, where, evolve, marks, self._permit(force))
+            return folder.overwrite(rows, where, evolve, marks, force)
+
         making = Making(origin_of(df), sources, replaces=where is None)
-        return self._write(lambda: self._gate().write(
-            df, lambda rows: self._folder.overwrite(rows, where, evolve, marks), marks, renewed=evolve and not where,
-        ), making)  # fmt: skip
+        return self._write(lambda: self._gate().write(df, act, marks, renewed=evolve and not where), making)
 
     def merge(self, df: Frame, on: Sequence[str] | None = None, evolve: bool = False, update: bool = True,
               sources: Sources | None = None, marks: Mapping[str, int] | None = None,
@@ -189,9 +201,18 @@ class Table:
         """Set columns to SQL expressions."""
         return self._write(lambda: self._folder.update(values, where))
 
-    def restore(self, version: int) -> Commit:
-        """Make an old version the newest."""
-        return self._write(lambda: self._folder.restore(version), Making(sources=(), restored=version))
+    def restore(self, version: int, force: bool = False) -> Commit:
+        """Make an old version the newest.
+
+        Raises Conflict where a column in use would go or have another type, unless forced.
+        """
+        def act() -> Commit:
+            folder = self._folder
+            if isinstance(folder, DeltaFolder):
+                return folder.restore(version, self._permit(force))
+            return folder.restore(version, force)
+
+        return self._write(act, Making(sources=(), restored=version))
 
     def optimize(self, z_order: Sequence[str] = ()) -> Commit:
         """Rewrite small files as large ones, clustered by columns where given."""
@@ -259,6 +280,9 @@ class Table:
             self._port.work(self.name, "note_checks", {"result": dict(result)}, None)
 
         return Gate(info, folder, keep, note)
+
+    def _permit(self, force: bool) -> Callable[[Columns], None]:
+        return lambda columns: self._port.check_columns(self.name, columns, force)
 
     def _columns(self) -> Columns:
         folder = self._folder

@@ -20,6 +20,8 @@ _CHANGING = {"append", "overwrite", "merge", "fill", "delete", "update", "restor
 _CHECKING = {"quarantine", "note_checks"}
 _WITH_ROWS = {"append", "overwrite", "merge", "fill"}
 _CHECKED = {"append", "overwrite", "merge"}
+_REPLACING = {"overwrite", "restore"}
+"""What may bring other columns."""
 _READING = {"history", "changes"}
 _KNOWING = {"version", "schema", "transaction_version"}
 """What whoever may write needs to know, even without reading."""
@@ -44,6 +46,9 @@ def work(catalog: Catalog, identity: Identity, name: str, operation: str, argume
     given = {**arguments}
     if given.get("transaction"):
         given["transaction"] = tuple(given["transaction"])
+    if operation in _REPLACING:
+        force = bool(given.pop("force", False))
+        given["permit"] = lambda columns: catalog.check_columns(identity, name, dict(columns), force)
     try:
         if operation == "vacuum":
             return json.loads(json.dumps(vacuum(catalog, identity, name, **given).to_dict())), _NOTHING

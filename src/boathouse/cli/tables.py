@@ -140,12 +140,16 @@ def restore(
     name: str,
     version: int | None = typer.Argument(None, help="the version to go back to"),
     as_of: str = typer.Option("", "--as-of", help="or a time: the newest version of then"),
+    force: bool = FORCE,
 ) -> None:
-    """Make an old version the newest; nothing is lost, since that is a version too."""
+    """Make an old version the newest; nothing is lost, since that is a version too.
+
+    Refused where a column that something uses would go or have another type.
+    """
     with connected() as lake:
         chosen = version if version is not None else _version_of(lake, name, as_of)
         with working(f"restoring {name}"):
-            commit = lake.table(name).restore(chosen)
+            commit = lake.table(name).restore(chosen, force)
         say(f"{lake.complete(name)} is as it was at version {chosen}; that is version {commit.version} now")
 
 

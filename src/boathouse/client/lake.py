@@ -310,6 +310,11 @@ class Lake(Loading):
                 "replaces": replaces, "restored": making.restored}  # fmt: skip
         self.http.call("POST", f"/api/v1/tables/{name}/commits", body)
 
+    def check_columns(self, name: str, columns: Sequence[tuple[str, str]], force: bool) -> None:
+        """Before a table has these columns. Raises Conflict for one in use that goes or changes, unless forced."""
+        body = {"privileges": ["MODIFY"], "columns": dict(columns), "force": force}
+        self.http.call("POST", f"/api/v1/tables/{name}/open", body)
+
     def note_lineage(self, target: str, version: str, origin: Origin) -> None:
         """Say what a model was made out of, as far as `origin` tells; else what was read before it."""
         body = {"target": target, "version": version, "sources": self._reads.sources(target, Making(origin)),

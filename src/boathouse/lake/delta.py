@@ -13,12 +13,15 @@ from boathouse.errors import AlreadyExists, InvalidInput, NotFound, SchemaMismat
 from boathouse.lake.commits import Commit, Marked, committed, retried, told
 from boathouse.lake.compaction import compact_if_due
 from boathouse.lake.confined import confine
-from boathouse.lake.frames import Fitting, Stream, batches, conform, normalised
+from boathouse.lake.frames import Fitting, Stream, batches, column_types, conform, normalised
 from boathouse.lake.log import commits
 from boathouse.lake.relation import Relation
 from boathouse.lake.storage import Storage, local_path, store_trouble
 from boathouse.lake.stretches import near
 from boathouse.lake.vacuum import Vacuumed, vacuum
+
+Permit = Callable[[list[tuple[str, str]]], None]
+"""Is shown columns (name, type) that will replace others, and raises to keep those."""
 
 _COMMITS_CARRIED = 20
 _LOG_CLEANUP = "delta.enableExpiredLogCleanup"
@@ -186,13 +189,16 @@ class DeltaFolder:
         return commit
 
     def overwrite(self, frame: Any, where: str | None = None, evolve: bool = False,
-                  marks: Mapping[str, int] | None = None) -> Commit:  # fmt: skip
+                  marks: Mapping[str, int] | None = None,
+                  permit: Permit | None = None) -> Commit:  # fmt: skip
         """Replace all rows, or those a predicate names; `evolve` replaces the columns too, or adds some.
 
-        `marks` as for `merge`.
+        `marks` as for `merge`. `permit` is shown columns (name, type) that replace others, and raises to keep those.
         """
         renewed = evolve and not where
         rows = self._renewed(frame) if renewed else self._repeatable(frame, evolve)
+        if renewed and permit:
+            permit(column_types(rows.schema))
         mode: Literal["overwrite", "merge"] | None = "overwrite" if renewed else "merge" if evolve else None
 
         def write(table: DeltaTable, marked: Marked) -> bool:
@@ -276,8 +282,13 @@ class DeltaFolder:
         """
         return self._retried(write, operation)
 
-    def restore(self, version: int) -> Commit:
-        """Make an old version the newest. Raises InvalidInput where a vacuum has deleted its files."""
+    def restore(self, version: int, permit: Permit | None = None) -> Commit:
+        """Make an old version the newest; `permit` as for `overwrite`.
+
+        Raises InvalidInput where a vacuum has deleted its files, NotFound for a version that is not there.
+        """
+        if permit:
+            permit(column_types(pa.schema(self.table(version).schema().to_arrow())))
         return self._retried(
             lambda table, marked: table.restore(version, commit_properties=marked.properties()), "RESTORE"
         )  # fmt: skip

@@ -38,14 +38,14 @@ class Fitting:
 
     def __init__(self, stream: Stream, schema: pa.Schema, name: str) -> None:
         self._stream = stream
-        self._schema = schema
+        self.schema = schema
         self._name = name
         self.num_rows = 0
 
     def to_reader(self) -> pa.RecordBatchReader:
         """All rows, from the first one on."""
         self.num_rows = 0
-        return pa.RecordBatchReader.from_batches(self._schema, self._counted(conform(self._stream, self._schema, self._name)))
+        return pa.RecordBatchReader.from_batches(self.schema, self._counted(conform(self._stream, self.schema, self._name)))
 
     def _counted(self, reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
         for batch in reader:

@@ -100,6 +100,9 @@ class _Port:
         sources = [(node, None if version is None else str(version)) for node, version in named]
         self._catalog.note_write(self._identity, name, commit.version, commit.operation, sources)
 
+    def check_columns(self, name: str, columns: Sequence[tuple[str, str]], force: bool) -> None:
+        """The flusher replaces no columns."""
+
     def sql(self, query: str) -> Relation:
         """The flusher asks nothing."""
         raise Unavailable(f"no queries here: {query}")

@@ -46,6 +46,9 @@ class Opening(BaseModel):
     """What a caller wants to do with a table."""
 
     privileges: list[str] = ["SELECT"]
+    columns: dict[str, str] | None = None
+    """Name -> type, where the table is about to have other columns."""
+    force: bool = False
 
 
 class Written(BaseModel):
@@ -153,8 +156,11 @@ def drop_table(name: str, who: Caller, platform: Served, force: bool = False) ->
 
 @router.post("/tables/{name}/open")
 def open_table(name: str, body: Opening, who: Caller, platform: Served) -> dict[str, Any]:
-    """Where a table's files are, for a caller who may reach them."""
-    return platform.catalog.open_table(who, name, body.privileges).to_dict()
+    """Where a table's files are, for a caller who may reach them, and may give it other columns where it says so."""
+    opened = platform.catalog.open_table(who, name, body.privileges)
+    if body.columns is not None:
+        platform.catalog.check_columns(who, name, body.columns, body.force)
+    return opened.to_dict()
 
 
 @router.post("/tables/{name}/commits")
