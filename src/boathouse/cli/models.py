@@ -144,6 +144,18 @@ def rollback(name: str, reason: str = "rolled back by hand") -> None:
         say(f"{lake.complete(name)} version {done['version']} is Production again")
 
 
+@models.command("delete")
+def delete(
+    name: str,
+    version: int = typer.Option(None, "--version", help="one version only; the others stay"),
+    force: bool = typer.Option(False, "--force", help="even while an endpoint or a monitor uses it"),
+) -> None:
+    """Delete a model, or one version. What is Production stays; what is in use is refused, naming its users."""
+    with connected() as lake:
+        lake.models.delete(name, version, force=force)
+        say(f"deleted {lake.complete(name)}" + (f" version {version}" if version is not None else ""))
+
+
 @features.command("specs")
 def list_specs(as_json: bool = JSON) -> None:
     """Registered feature specs: what `create_feature_spec` made."""

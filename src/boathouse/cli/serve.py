@@ -88,6 +88,7 @@ def doctor(as_json: bool = JSON) -> None:
         *_stores(wanted),
         *_online(wanted),
         _engine(wanted),
+        *_events(wanted),
     ]
     show(checks, ["check", "ok", "found", "mend"], as_json)
     if not all(c["ok"] for c in checks if c["needed"]):
@@ -134,6 +135,26 @@ def _engine(wanted: "Settings") -> dict[str, object]:
     except BoathouseError as error:
         return _check("engine", False, wanted.engine, str(error))
     return _check("engine", True, found)
+
+
+def _events(wanted: "Settings") -> list[dict[str, object]]:
+    """Whether each event reached those who follow it. Reading takes no lock on the home."""
+    from boathouse.database import Database
+    from boathouse.events import list_set_aside
+
+    if wanted.database_url.startswith("sqlite:///") and not Path(wanted.database_url.removeprefix("sqlite:///")).exists():
+        return []
+    database = Database(wanted.database_url)
+    try:
+        with database.reading() as connection:
+            found = list_set_aside(connection)
+    except Exception as error:
+        return [_check("events", False, f"{type(error).__name__}: the database did not answer", str(wanted.database_url))]
+    finally:
+        database.close()
+    told = "; ".join(f"{e.id} {e.kind} {e.subject}: {e.error}" for e in found[:3])
+    mend = "mend what the error says, then `boathouse events redeliver ID`; `boathouse events list` shows all"
+    return [_check("events", not found, f"{len(found)} set aside: {told}" if found else "none was set aside", mend, False)]
 
 
 def _stores(wanted: "Settings") -> list[dict[str, object]]:

@@ -7,11 +7,29 @@ from boathouse.cli.session import connected
 from boathouse.errors import RunFailed
 
 webhooks = typer.Typer(help="Tell other systems what happens to models, signed as MLflow does.", no_args_is_help=True)
+events = typer.Typer(help="Events that the platform could not deal with.", no_args_is_help=True)
 
 
 def register(app: typer.Typer) -> None:
     """Add this room's commands."""
     app.add_typer(webhooks, name="webhooks")
+    app.add_typer(events, name="events")
+
+
+@events.command("list")
+def list_events(as_json: bool = JSON) -> None:
+    """Events that were set aside after ten failed tries, with the error; their followers never heard of them."""
+    with connected() as lake:
+        rows = lake.http.call("GET", "/api/v1/events")
+        show(rows, ["id", "at", "kind", "subject", "attempts", "error"], as_json, empty="no event was set aside")
+
+
+@events.command("redeliver")
+def redeliver_event(number: int) -> None:
+    """Deliver an event that was set aside again, once what it failed at is mended."""
+    with connected() as lake:
+        lake.http.call("POST", f"/api/v1/events/{number}/redeliver")
+        say(f"event {number} is delivered again; `boathouse events list` shows it if it fails ten times more")
 
 
 @webhooks.command("list")

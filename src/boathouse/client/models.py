@@ -41,5 +41,10 @@ class Models:
         """Make the former Production version Production again."""
         return self._http.call("POST", f"/api/v1/models/{self._complete(name)}/rollback", {"reason": reason})
 
+    def delete(self, name: str, version: int | None = None, *, force: bool = False) -> None:
+        """Delete a model, or one version; needs MANAGE. Refused for Production and, unless forced, while it is in use."""
+        asked = {"force": force} | ({} if version is None else {"version": version})
+        self._http.call("DELETE", f"/api/v1/models/{self._complete(name)}", params=asked)
+
     def _act(self, name: str, version: str, verb: str, reason: str) -> Any:
         return self._http.call("POST", f"/api/v1/models/{self._complete(name)}/versions/{version}/{verb}", {"reason": reason})

@@ -2,10 +2,10 @@
 
 from boathouse.events.channels import Channel, Mail, Message, Post, by_apprise, channel_of
 from boathouse.events.notifications import Notice, Notifications
-from boathouse.events.outbox import Event, Outbox
+from boathouse.events.outbox import Event, Outbox, SetAside, list_set_aside
 from boathouse.events.webhooks import Webhook, Webhooks
 
 __all__ = [
-    "Channel", "Event", "Mail", "Message", "Notice", "Notifications", "Outbox", "Post", "Webhook", "Webhooks", "by_apprise",
-    "channel_of",
+    "Channel", "Event", "Mail", "Message", "Notice", "Notifications", "Outbox", "Post", "SetAside", "Webhook", "Webhooks",
+    "by_apprise", "channel_of", "list_set_aside",
 ]  # fmt: skip

@@ -11,11 +11,13 @@ import sqlalchemy as sa
 
 from boathouse import clock
 from boathouse.database import Database
+from boathouse.errors import NotFound
 from boathouse.events.store import outbox
 
 _log = logging.getLogger(__name__)
 _PATIENCE = 10
 """After so many failed tries an event is set aside with its error, so that it blocks no other."""
+_GIVEN_UP = sa.and_(outbox.c.last_error.is_not(None), outbox.c.delivered_at.is_not(None), outbox.c.attempts >= _PATIENCE)
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,18 @@ class Event:
     subject: str
     data: dict[str, Any]
     at: datetime
+
+
+@dataclass(frozen=True)
+class SetAside:
+    """An event that its handlers failed at too often: `error` is what the last of `attempts` tries said."""
+
+    id: int
+    kind: str
+    subject: str
+    at: datetime
+    attempts: int
+    error: str
 
 
 Handler = Callable[[Event], None]
@@ -82,6 +96,19 @@ class Outbox:
             count = sa.select(sa.func.count()).where(outbox.c.delivered_at.is_(None))
             return int(connection.execute(count).scalar_one())
 
+    def set_aside(self, limit: int = 100) -> list[SetAside]:
+        """Events that were given up, oldest first."""
+        with self._database.reading() as connection:
+            return list_set_aside(connection, limit)
+
+    def redeliver(self, number: int) -> None:
+        """Let an event that was set aside be delivered again, with ten tries anew. Raises NotFound."""
+        with self._database.writing() as connection:
+            row = outbox.update().where(outbox.c.id == number, _GIVEN_UP)
+            if not connection.execute(row.values(delivered_at=None, attempts=0, last_error=None)).rowcount:
+                raise NotFound(f"no event {number} was set aside; `boathouse events list` shows those that were")
+        self._wake.set()
+
     def newest(self) -> int:
         """The number of the newest event."""
         with self._database.reading() as connection:
@@ -120,7 +147,7 @@ class Outbox:
             attempts = outbox.c.attempts + 1
             row = outbox.update().where(outbox.c.id == event.id)
             if error is None:
-                connection.execute(row.values(delivered_at=clock.now(), attempts=attempts))
+                connection.execute(row.values(delivered_at=clock.now(), attempts=attempts, last_error=None))
                 return True
             tried = connection.execute(sa.select(outbox.c.attempts).where(outbox.c.id == event.id)).scalar_one()
             given_up: bool = tried + 1 >= _PATIENCE
@@ -137,3 +164,9 @@ class Outbox:
                 self.deliver()
             except Exception:
                 _log.exception("the event loop stumbled and goes on")
+
+
+def list_set_aside(connection: sa.Connection, limit: int = 100) -> list[SetAside]:
+    """Events that were given up, oldest first."""
+    rows = connection.execute(sa.select(outbox).where(_GIVEN_UP).order_by(outbox.c.id).limit(limit)).mappings()
+    return [SetAside(r["id"], r["kind"], r["subject"], r["at"], r["attempts"], r["last_error"]) for r in rows]

@@ -16,6 +16,8 @@ outbox = sa.Table(
     sa.Column("last_error", sa.Text),
     sa.Index("bh_outbox_undelivered", "delivered_at", "id"),
 )  # fmt: skip
+_FAILED = outbox.c.last_error.is_not(None)
+sa.Index("bh_outbox_failed", outbox.c.id, sqlite_where=_FAILED, postgresql_where=_FAILED)
 
 webhooks = sa.Table(
     "bh_webhooks", metadata,

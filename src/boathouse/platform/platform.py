@@ -73,7 +73,7 @@ from boathouse.platform.starting import Surroundings, logical_times
 from boathouse.platform.told_models import ToldModels
 from boathouse.platform.touched import Touched
 from boathouse.platform.trace import Tracer
-from boathouse.platform.users import FeatureUsers
+from boathouse.platform.users import FeatureUsers, ModelUsers
 from boathouse.project import definition, parse_resource
 from boathouse.registry import Registry
 from boathouse.serving import Endpoints, Launch, served_entity
@@ -155,7 +155,7 @@ class Platform:
         self.git_host = GitHost(self.identities, self.projects, self.remotes, self.code)
         self.delivery, self.held_versions = self._make_delivery()
         self.endpoints = self._make_endpoints()
-        self.catalog.protection.users = FeatureUsers(
+        self.registry.users, self.catalog.protection.users = ModelUsers(self.deployments, self.endpoints), FeatureUsers(
             self.lineage, self.registry, self.feature_specs, self.declared_features, self.deployments, self.endpoints
         )
         self.alerts = Alerts(self.database, self.outbox, self.audit)

@@ -1,4 +1,4 @@
-"""Who uses a table, a function or a feature spec: models, endpoints, feature specs, declared features."""
+"""Who uses a table, a function, a feature spec or a model: models, endpoints, monitors, feature specs, declared features."""
 
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from boathouse.catalog import Lineage, SecurableKind, User, inside, kind_of, name_of
 from boathouse.environments import Deployments
 from boathouse.features import USES, FeatureSpec, FeatureSpecs, RegisteredFeatures, Uses, source_of, uses_of
+from boathouse.monitoring import completed
 from boathouse.registry import InUse, Registry
 from boathouse.serving import Endpoints, served_entity
 
@@ -70,6 +71,34 @@ class FeatureUsers:
             versions = {state.served_version, state.wanted_version} if state else {v for m, v in using if m == entity}
             if entity in specs or any((entity, version) in using for version in versions):
                 yield User("endpoint", f"{resource.environment}.{resource.name}", "endpoint")
+
+
+class ModelUsers:
+    """Answers who would miss a model, or one version of it: endpoints that serve it, monitors that watch it."""
+
+    def __init__(self, deployments: Deployments, endpoints: Endpoints) -> None:
+        self._deployments = deployments
+        self._endpoints = endpoints
+
+    def __call__(self, model: str, version: int | None) -> set[str]:
+        """As `endpoint prod.delay`; monitors watch all of a model's versions, and count for the whole model alone."""
+        environment = model.partition(".")[0]
+        found = {
+            f"endpoint {s.environment}.{s.name}" for s in self._endpoints.states()
+            if s.model == model and version in (None, s.served_version, s.wanted_version)
+        }  # fmt: skip
+        for resource in self._deployments.resources("model_serving_endpoint", environment):
+            entity, wanted = served_entity(environment, resource.definition)
+            if entity == model and (version is None or str(wanted) == str(version)):
+                found.add(f"endpoint {environment}.{resource.name}")
+        return found | (set(self._monitors(environment, model)) if version is None else set())
+
+    def _monitors(self, environment: str, model: str) -> Iterator[str]:
+        for resource in self._deployments.resources("quality_monitor", environment):
+            beside = self._deployments.resources("registered_model", environment, resource.project)
+            watched = completed(resource.definition, {m.name: m.definition for m in beside})["table_name"]
+            if watched == f"{model.partition('.')[2]}_inference":
+                yield f"monitor {environment}.{resource.name}"
 
 
 def _uses(uses: Uses, kind: SecurableKind, name: str, environment: str, columns: Collection[str]) -> bool:

@@ -7,27 +7,30 @@ and its audit entry.
 
 # mypy: allow-untyped-calls, allow-subclassing-any
 
+import functools
 import re
-from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
 from mlflow.store.entities.paged_list import PagedList
 from mlflow.store.model_registry import SEARCH_MODEL_VERSION_MAX_RESULTS_DEFAULT as VERSIONS_A_PAGE
+from mlflow.store.model_registry import SEARCH_MODEL_VERSION_MAX_RESULTS_THRESHOLD as VERSIONS_AT_MOST
 from mlflow.store.model_registry import SEARCH_REGISTERED_MODEL_MAX_RESULTS_DEFAULT as MODELS_A_PAGE
+from mlflow.store.model_registry import SEARCH_REGISTERED_MODEL_MAX_RESULTS_THRESHOLD as MODELS_AT_MOST
 from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore
-from mlflow.utils.search_utils import SearchUtils
 
 from boathouse.errors import Conflict, InvalidInput, InvalidName, NotFound, NotPermitted
-from boathouse.registry import store
+from boathouse.registry import search, store
 from boathouse.registry.actor import MAY_EDIT, MAY_SEE, Actor, actor
 from boathouse.registry.alias import check_alias
+from boathouse.registry.mlflow_entities import conditions, key_of, model_entities, order, token, version_entities
 from boathouse.registry.mlflow_sessions import Sessions, managed, speaks_mlflow, tags_of
+from boathouse.registry.search import MODELS_ORDER, Condition
 from boathouse.registry.service import Registry
-from boathouse.registry.values import CHAMPION, PRODUCTION, stage_named
+from boathouse.registry.values import CHAMPION, PRODUCTION, STAGES, stage_named
 
 _NAME_FILTER = re.compile(r"(?P<left>(?<![\w.`])`?name`?\s*!?=\s*)(?P<quote>['\"])(?P<name>[^'\"]*)(?P=quote)", re.I)
-_CHUNK = 200
+_CHUNK = 1000
 SOURCES = ("mlflow-artifacts", "models", "runs")
 
 
@@ -56,19 +59,37 @@ class ModelStore(SqlAlchemyStore):
 
     @speaks_mlflow
     def get_registered_model(self, name: str) -> Any:
-        return super().get_registered_model(self._seen(name))
+        full = self._seen(name)
+        with self._registry.database.reading() as connection:
+            return model_entities(connection, [self._model(connection, full)])[0]
 
     @speaks_mlflow
     def get_latest_versions(self, name: str, stages: Any = None) -> Any:
-        return super().get_latest_versions(self._seen(name), stages)
+        full, wanted = self._seen(name), [stage_named(stage) for stage in stages or STAGES]
+        with self._registry.database.reading() as connection:
+            self._model(connection, full)
+            return version_entities(connection, search.newest(connection, [full], wanted), named=True)
 
     @speaks_mlflow
     def get_model_version(self, name: str, version: Any) -> Any:
-        return super().get_model_version(self._seen(name), version)
+        full, number = self._seen(name), _number(version)
+        with self._registry.database.reading() as connection:
+            return self._version(connection, full, number)
 
     @speaks_mlflow
     def get_model_version_by_alias(self, name: str, alias: str) -> Any:
-        return super().get_model_version_by_alias(self._seen(name), alias)
+        full = self._seen(name)
+        if alias.lower() == "latest":
+            found = self.get_latest_versions(full)
+            if not found:
+                raise NotFound(f"Latest version not found for model {full}.")
+            return max(found, key=lambda version: int(version.version))
+        with self._registry.database.reading() as connection:
+            number = store.aliases_of(connection, full).get(alias)
+            if number is None:
+                self._model(connection, full)
+                raise InvalidInput(f"Registered model alias {alias} not found.")
+            return self._version(connection, full, number)
 
     @speaks_mlflow
     def get_model_version_download_uri(self, name: str, version: Any) -> Any:
@@ -80,25 +101,15 @@ class ModelStore(SqlAlchemyStore):
 
     @speaks_mlflow
     def search_registered_models(
-        self,
-        filter_string: Any = None,
-        max_results: Any = MODELS_A_PAGE,
-        order_by: Any = None,
-        page_token: Any = None,
+        self, filter_string: Any = None, max_results: Any = MODELS_A_PAGE, order_by: Any = None, page_token: Any = None
     ) -> Any:
-        search = super().search_registered_models
-        return self._visible(search, filter_string, max_results, order_by, page_token)
+        return self._visible(False, filter_string, max_results, order_by, page_token)
 
     @speaks_mlflow
     def search_model_versions(
-        self,
-        filter_string: Any = None,
-        max_results: Any = VERSIONS_A_PAGE,
-        order_by: Any = None,
-        page_token: Any = None,
+        self, filter_string: Any = None, max_results: Any = VERSIONS_A_PAGE, order_by: Any = None, page_token: Any = None
     ) -> Any:
-        search = super().search_model_versions
-        return self._visible(search, filter_string, max_results, order_by, page_token)
+        return self._visible(True, filter_string, max_results, order_by, page_token)
 
     # -- what is made, described and deleted
 
@@ -128,8 +139,7 @@ class ModelStore(SqlAlchemyStore):
             store.put_origin(connection, full, number, self._actor.principal, source)
             about = {"source": source, "run_id": run_id or None, "tags": tags_of(tags)}
             self._note(connection, "model_version.created", full, version=number, **about)
-            with self.ManagedSessionMaker(read_only=False) as session:
-                return self._get_sql_model_version(session, full, number).to_mlflow_entity()
+            return self._version(connection, full, number)
 
     @speaks_mlflow
     def update_registered_model(self, name: str, description: Any, deployment_job_id: Any = None) -> Any:
@@ -153,7 +163,7 @@ class ModelStore(SqlAlchemyStore):
         if full.partition(".")[0] != new.partition(".")[0]:
             raise Conflict(f"cannot rename {full} to {new}: a model stays in its environment; register it there")
         with self._registry.database.writing() as connection:
-            self._registry.refuse_in_production(connection, full, None, "rename")
+            self._registry.refuse_in_use(connection, full, None, "rename")
             made = super().rename_registered_model(full, new)
             store.rename(connection, full, new)
             self._note(connection, "registered_model.renamed", new, former_name=full)
@@ -161,20 +171,11 @@ class ModelStore(SqlAlchemyStore):
 
     @speaks_mlflow
     def delete_registered_model(self, name: str) -> None:
-        full = self._changed(name, ("MANAGE",))
-        with self._registry.database.writing() as connection:
-            self._registry.refuse_in_production(connection, full, None, "delete")
-            super().delete_registered_model(full)
-            store.forget(connection, full)
-            self._note(connection, "registered_model.deleted", full)
+        self._registry.delete(self._changed(name, ("MANAGE",)), principal=self._actor.principal)
 
     @speaks_mlflow
     def delete_model_version(self, name: str, version: Any) -> None:
-        full = self._changed(name, ("MANAGE",))
-        with self._registry.database.writing() as connection:
-            self._registry.refuse_in_production(connection, full, _number(version), "delete a version of")
-            super().delete_model_version(full, version)
-            self._note(connection, "model_version.deleted", full, version=_number(version))
+        self._registry.delete(self._changed(name, ("MANAGE",)), _number(version), principal=self._actor.principal)
 
     @speaks_mlflow
     def set_registered_model_tag(self, name: str, tag: Any) -> None:
@@ -218,7 +219,7 @@ class ModelStore(SqlAlchemyStore):
                 full, number, stage, principal=self._actor.principal, reason="through MLflow",
                 archive_existing=archive_existing_versions,
             )  # fmt: skip
-        return super().get_model_version(full, version)
+        return self.get_model_version(full, number)
 
     @speaks_mlflow
     def set_registered_model_alias(self, name: str, alias: str, version: Any) -> None:
@@ -246,6 +247,7 @@ class ModelStore(SqlAlchemyStore):
     def _seen(self, name: str) -> str:
         full = self._full(name)
         if not self._actor.may(MAY_SEE, full):
+            self._actor.denied(self._actor.principal, MAY_SEE[0], full)
             raise NotFound(f"there is no model {full} that {self._actor.principal} may see")
         return full
 
@@ -271,27 +273,36 @@ class ModelStore(SqlAlchemyStore):
 
         return _NAME_FILTER.sub(complete, filter_string) if filter_string else filter_string
 
-    def _visible(self, search: Callable[..., Any], filter_string: Any, max_results: int, order_by: Any, page_token: Any) -> Any:
-        """A page of what the actor may see, filled from as many of MLflow's pages as it takes."""
-        where, who = self._completed(filter_string), self._actor
-        seen: dict[str, bool] = {}
+    @staticmethod
+    def _model(connection: Any, full: str) -> Any:
+        found = search.find_models(connection, [Condition("name", "=", full)], MODELS_ORDER, None, 1, prompts=True)
+        if not found:
+            raise NotFound(f"Registered Model with name={full} not found")
+        return found[0]
+
+    def _version(self, connection: Any, full: str, number: int) -> Any:
+        found = search.rows_of(connection, [(full, number)])
+        if not found:
+            raise NotFound(f"Model Version (name={full}, version={number}) not found")
+        return version_entities(connection, found, named=True)[0]
+
+    def _visible(self, versions: bool, filter_string: Any, max_results: Any, order_by: Any, page_token: Any) -> Any:
+        """A page of what the actor may see, filled from as much of what there is as it takes."""
+        most = VERSIONS_AT_MOST if versions else MODELS_AT_MOST
+        if not isinstance(max_results, int) or not 1 <= max_results <= most:
+            raise InvalidInput(f"Invalid value for max_results: it must be between 1 and {most}, not {max_results!r}")
+        where, prompts = conditions(self._completed(filter_string), versions)
+        by = order(order_by, versions)
+        find, entities = (search.find_versions, version_entities) if versions else (search.find_models, model_entities)
+        may = functools.cache(functools.partial(self._actor.may, MAY_SEE))
         kept: list[Any] = []
-        offset, token, size = (
-            SearchUtils.parse_start_offset_from_page_token(page_token),
-            page_token,
-            max_results,
-        )
-        while True:
-            page = search(where, size, order_by, token)
-            for found in page:
-                offset += 1
-                if found.name not in seen:
-                    seen[found.name] = who.may(MAY_SEE, found.name)
-                kept += [found] if seen[found.name] else []
-                if len(kept) == max_results:
-                    break
-            full = len(kept) == max_results
-            if full or not page.token:
-                more = bool(page.token) or (full and found is not page[-1])
-                return PagedList(kept, SearchUtils.create_page_token(offset) if more else None)
-            token, size = SearchUtils.create_page_token(offset), max(_CHUNK, size)
+        after, size = key_of(page_token, by), max_results + 1
+        with self._registry.database.reading() as connection:
+            while True:
+                rows = find(connection, where, by, after, size, prompts)
+                kept += [row for row in rows if may(row["name"])]
+                if len(kept) > max_results:
+                    return PagedList(entities(connection, kept[:max_results]), token(kept[max_results - 1], by))
+                if len(rows) < size:
+                    return PagedList(entities(connection, kept), None)
+                after, size = tuple(rows[-1][b.column] for b in by), max(_CHUNK, size)

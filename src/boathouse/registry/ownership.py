@@ -5,7 +5,7 @@ import re
 from boathouse.database import Database
 from boathouse.errors import InvalidInput, NotFound, NotPermitted
 from boathouse.registry import store
-from boathouse.registry.actor import MAY_LOG, Actor
+from boathouse.registry.actor import MAY_LOG, MAY_READ, Actor
 
 ENVIRONMENT_TAG, PRINCIPAL_TAG = "boathouse.environment", "boathouse.principal"
 
@@ -19,6 +19,7 @@ def check_owner(database: Database, who: Actor, owner: str) -> None:
     if environment in (None, *who.writable()):
         return
     if environment not in who.readable():
+        who.denied(who.principal, MAY_READ[0], owner)
         raise NotFound(f"there is no {owner} that {who.principal} may see")
     who.denied(who.principal, MAY_LOG[0], str(environment))
     raise NotPermitted(
@@ -41,6 +42,7 @@ def check_files(database: Database, who: Actor, path: str, *, write: bool) -> No
         check_owner(database, who, owner)
         return
     if _environment(database, owner) not in (None, *who.readable()):
+        who.denied(who.principal, MAY_READ[0], owner)
         raise NotFound(f"there are no artifacts at {path} that {who.principal} may see")
 
 

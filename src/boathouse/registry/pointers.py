@@ -36,10 +36,10 @@ class Move:
 
 
 def locked(connection: sa.Connection, name: str, version: int) -> VersionInfo:
-    """The version, its model locked until the transaction ends. Raises NotFound."""
+    """The version without tags and aliases, its model locked until the transaction ends. Raises NotFound."""
     if not store.has_mlflow(connection) or not store.lock(connection, name):
         raise NotFound(f"there is no model {name}; `boathouse models list` shows the models you may see")
-    found = store.list_versions(connection, name, version)
+    found = store.list_versions(connection, name, version, bare=True)
     if not found:
         raise NotFound(f"model {name} has no version {version}; `boathouse models show {name}` lists them")
     return found[0]
@@ -57,7 +57,7 @@ def move(connection: sa.Connection, emit: Emit, version: VersionInfo, stage: str
     if stage == PRODUCTION:
         if version.status != "READY":
             raise Conflict(f"version {number} of {name} is {version.status}, not READY: register it again")
-        for former in store.list_versions(connection, name, stage=PRODUCTION):
+        for former in store.list_versions(connection, name, stage=PRODUCTION, bare=True):
             if former.version != number:
                 by = Move("supersede", step.principal, f"version {number} took its place", step.evidence)
                 _write(connection, emit, former, ARCHIVED, by)

@@ -1,6 +1,6 @@
 """The registry: what is registered, and the one way in which its pointers move."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -9,6 +9,7 @@ from boathouse.database import Database
 from boathouse.errors import Conflict, NotFound
 from boathouse.registry import store
 from boathouse.registry.alias import check_alias
+from boathouse.registry.indexes import install
 from boathouse.registry.pointers import Emit, Move, locked, move, point, previous
 from boathouse.registry.values import (
     ARCHIVED,
@@ -26,6 +27,9 @@ from boathouse.registry.values import (
 
 Audit = Callable[[sa.Connection, str, str, str, dict[str, Any]], None]
 """Writes (principal, action, subject, details) to the audit log inside the transaction of the connection."""
+
+Users = Callable[[str, int | None], Iterable[str]]
+"""Who uses a model, or one version of it, as `endpoint prod.delay`; the platform tells, which knows them."""
 
 
 class _Unset:
@@ -45,38 +49,38 @@ class Registry:
         self.database = database
         self._emit = emit
         self._audit = audit
-        self._ready = False
+        self.users: Users = lambda _name, _version: ()
 
     def install(self) -> None:
-        """Add our index to MLflow's tables; call it after MLflow's migrations, as often as you like."""
+        """Add our indexes and triggers to MLflow's tables; call it after MLflow's migrations, as often as you like."""
         with self.database.writing() as connection:
-            store.install(connection)
+            install(connection)
 
     def models(self, environment: str | None = None, *, after: str | None = None, limit: int | None = None) -> list[ModelInfo]:
         """Registered models by name, of one environment or of all: all, or the first `limit` after a name."""
         with self.database.reading() as connection:
-            if not self._has_tables(connection):
+            if not store.has_mlflow(connection):
                 return []
             return store.list_models(connection, environment, after=after, limit=limit)
 
     def model(self, name: str) -> ModelInfo:
         """One model. Raises NotFound."""
         with self.database.reading() as connection:
-            found = store.list_models(connection, name=name) if self._has_tables(connection) else []
+            found = store.list_models(connection, name=name) if store.has_mlflow(connection) else []
         if not found:
             raise NotFound(f"there is no model {name}; `boathouse models list` shows the models you may see")
         return found[0]
 
-    def versions(self, name: str, limit: int | None = None) -> list[VersionInfo]:
-        """The versions of a model, newest first. Raises NotFound."""
+    def versions(self, name: str, limit: int | None = None, before: int | None = None) -> list[VersionInfo]:
+        """The versions of a model, newest first, those older than `before`. Raises NotFound."""
         self.model(name)
         with self.database.reading() as connection:
-            return store.list_versions(connection, name, limit=limit)
+            return store.list_versions(connection, name, limit=limit, before=before)
 
     def version(self, name: str, version: int) -> VersionInfo:
         """One version. Raises NotFound."""
         with self.database.reading() as connection:
-            found = store.list_versions(connection, name, version) if self._has_tables(connection) else []
+            found = store.list_versions(connection, name, version) if store.has_mlflow(connection) else []
         if not found:
             raise NotFound(f"model {name} has no version {version}; `boathouse models show {name}` lists them")
         return found[0]
@@ -95,7 +99,7 @@ class Registry:
         info = self.model(name)
         if text.lower() in {stage.lower() for stage in STAGES}:
             with self.database.reading() as connection:
-                found = store.list_versions(connection, name, stage=stage_named(text), limit=1)
+                found = store.list_versions(connection, name, stage=stage_named(text), limit=1, bare=True)
             number = found[0].version if found else None
         elif text.lower() == "latest":
             number = info.latest_version
@@ -123,7 +127,7 @@ class Registry:
             found = locked(connection, name, version)
             self._expect(connection, name, expected_production)
             if archive_existing and stage == STAGING:
-                for other in store.list_versions(connection, name, stage=stage):
+                for other in store.list_versions(connection, name, stage=stage, bare=True):
                     if other.version != version:
                         why = f"version {version} took its place"
                         move(
@@ -151,14 +155,16 @@ class Registry:
         with self.database.writing() as connection:
             if not store.has_mlflow(connection) or not store.lock(connection, name):
                 raise NotFound(f"there is no model {name}; `boathouse models list` shows the models you may see")
-            listed = {v.version: v for v in store.list_versions(connection, name)}
-            current = next((v.version for v in listed.values() if v.stage == PRODUCTION), None)
-            target = previous(store.list_changes(connection, name), current, listed)
+            held = store.list_versions(connection, name, stage=PRODUCTION, bare=True)
+            current = held[0].version if held else None
+            changes = store.list_changes(connection, name, PRODUCTION)
+            there = store.existing(connection, name, {change.version for change in changes})
+            target = previous(changes, current, there)
             if target is None:
                 now = f"version {current} is" if current else "no version was ever"
                 raise Conflict(f"nothing to roll {name} back to: {now} in Production; promote a version instead")
             step = Move("rollback", principal, reason, evidence)
-            self._move(connection, listed[target], PRODUCTION, step)
+            self._move(connection, store.list_versions(connection, name, target, bare=True)[0], PRODUCTION, step)
         return self.version(name, target)
 
     def set_alias(self, name: str, alias: str, version: int, *, principal: str, reason: str = "") -> None:
@@ -220,23 +226,56 @@ class Registry:
     def in_use(self, served: Collection[tuple[str, int]], keys: Collection[str]) -> list[InUse]:
         """Versions in Production or Staging, and those `served`, with tags of their runs, for the platform's own use."""
         with self.database.reading() as connection:
-            return store.list_in_use(connection, served, keys) if self._has_tables(connection) else []
+            return store.list_in_use(connection, served, keys) if store.has_mlflow(connection) else []
 
     def note(self, connection: sa.Connection, kind: str, name: str, principal: str, details: dict[str, Any]) -> None:
         """Tell of a change that MLflow's own code made in this transaction: one event, one audit entry."""
         self._emit(connection, kind, name, {**details, "principal": principal})
         self._audit(connection, principal, kind, name, details)
 
-    def refuse_in_production(self, connection: sa.Connection, name: str, version: int | None, verb: str) -> None:
-        """Raise Conflict if the version, or any of the model's, is Production."""
-        for found in store.list_versions(connection, name, version, PRODUCTION):
+    def delete(self, name: str, version: int | None = None, *, principal: str, force: bool = False) -> None:
+        """Delete a version, or a model with all of them; files stay until MLflow's garbage collection.
+
+        Raises NotFound; Conflict for what is Production, and unless forced for what an endpoint or a monitor uses.
+        """
+        with self.database.writing() as connection:
+            if version is not None:
+                locked(connection, name, version)
+            elif not store.has_mlflow(connection) or not store.lock(connection, name):
+                raise NotFound(f"there is no model {name}; `boathouse models list` shows the models you may see")
+            forced = self.refuse_in_use(connection, name, version, "delete", force=force)
+            details: dict[str, Any] = {"used_by": forced} if forced else {}
+            if version is None:
+                store.erase(connection, name)
+                self.note(connection, "registered_model.deleted", name, principal, details)
+                return
+            for alias, number in store.aliases_of(connection, name).items():
+                if number == version:
+                    point(connection, self._emit, name, alias, None, by=principal)
+            store.redact(connection, name, version)
+            self.note(connection, "model_version.deleted", name, principal, {"version": version, **details})
+
+    def refuse_in_use(
+        self, connection: sa.Connection, name: str, version: int | None, verb: str, *, force: bool = False
+    ) -> list[str]:  # fmt: skip
+        """Raise Conflict if the version, or any of the model's, is Production, or if somebody uses it and nobody forces it.
+
+        Who uses it is given back.
+        """
+        what = f"{name} version {version}" if version is not None else name
+        for found in store.list_versions(connection, name, version, PRODUCTION, bare=True):
             raise Conflict(
-                f"cannot {verb} {name}: version {found.version} is in Production; promote another version "
+                f"cannot {verb} {what}: version {found.version} is in Production; promote another version "
                 f"or archive it first (`boathouse models rollback {name}`)"
             )
+        used = sorted(self.users(name, version))
+        if used and not force:
+            raise Conflict(f"cannot {verb} {what}: it is used by {', '.join(used)}; move them off it first, or delete it "
+                           "with `boathouse models delete --force`")  # fmt: skip
+        return used
 
     def _move(self, connection: sa.Connection, found: VersionInfo, stage: str, step: Move) -> None:
-        before = store.list_versions(connection, found.model, stage=PRODUCTION)
+        before = store.list_versions(connection, found.model, stage=PRODUCTION, bare=True)
         if move(connection, self._emit, found, stage, step):
             details = {
                 "version": found.version, "from_stage": found.stage, "to_stage": stage, "reason": step.reason,
@@ -247,14 +286,10 @@ class Registry:
     def _expect(self, connection: sa.Connection, name: str, expected: int | _Unset | None) -> None:
         if isinstance(expected, _Unset):
             return
-        found = store.list_versions(connection, name, stage=PRODUCTION)
+        found = store.list_versions(connection, name, stage=PRODUCTION, bare=True)
         actual = found[0].version if found else None
         if actual != expected:
             raise Conflict(
                 f"version {actual or 'none'} of {name} is in Production, not {expected or 'none'}; "
                 f"look again with `boathouse models show {name}`"
             )
-
-    def _has_tables(self, connection: sa.Connection) -> bool:
-        self._ready = self._ready or store.has_mlflow(connection)
-        return self._ready

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
+from weakref import WeakSet
 
 import sqlalchemy as sa
 
@@ -11,7 +12,7 @@ from boathouse.database import Json, metadata
 from boathouse.registry.values import PRODUCTION, STAGING, InUse, ModelInfo, StageChange, Verdict, VersionInfo
 
 WORKSPACE = "default"  # MLflow's one workspace while its workspaces are off
-_DELETED = "Deleted_Internal"  # MLflow keeps the rows of deleted versions under this stage
+DELETED = "Deleted_Internal"  # MLflow keeps the rows of deleted versions under this stage
 _NAME = sa.String(256)
 
 stage_history = sa.Table(
@@ -46,6 +47,19 @@ verdicts = sa.Table(
     sa.Index("bh_verdicts_version", "model", "version", "id"),
 )  # fmt: skip
 
+START = 64
+"""So many characters of a tag's value are indexed: a value may be longer than an index holds."""
+
+tagged = sa.Table(
+    "bh_tagged_versions", metadata,
+    sa.Column("model", _NAME, primary_key=True),
+    sa.Column("version", sa.Integer, primary_key=True),
+    sa.Column("key", sa.String(250), primary_key=True),
+    sa.Column("start", sa.String(START), nullable=False),
+    sa.Column("updated", sa.BigInteger),
+)  # fmt: skip
+"""Tags of versions in the order of searches, newest first; triggers write it (`indexes.py`)."""
+
 # MLflow's tables, as 3.17.2 makes them; only the columns used here, and never created from here.
 _mlflow = sa.MetaData()
 
@@ -61,7 +75,7 @@ model_tags = _theirs("registered_model_tags", "name", "key", "value")
 aliases = _theirs("registered_model_aliases", "name", "alias", "version")
 versions = _theirs(
     "model_versions", "name", "version", "creation_time", "last_updated_time", "description", "user_id",
-    "current_stage", "source", "storage_location", "run_id", "status",
+    "current_stage", "source", "storage_location", "run_id", "run_link", "status", "status_message",
 )  # fmt: skip
 version_tags = _theirs("model_version_tags", "name", "version", "key", "value")
 _run_tags = sa.Table("tags", _mlflow, sa.Column("run_uuid", sa.Text), sa.Column("key"), sa.Column("value"))
@@ -75,23 +89,20 @@ _logged = sa.Table(
 )  # fmt: skip
 _logged_tags = sa.Table("logged_model_tags", _mlflow, sa.Column("model_id"), sa.Column("tag_key"), sa.Column("tag_value"))
 
-_ONE_PRODUCTION = (
-    "CREATE UNIQUE INDEX IF NOT EXISTS bh_one_production ON model_versions (workspace, name) "
-    f"WHERE current_stage = '{PRODUCTION}'"
-)
+_whole: WeakSet[sa.Engine] = WeakSet()
 
 
 def has_mlflow(connection: sa.Connection) -> bool:
     """Whether MLflow's tables are here and whole: our index comes after the last of its migrations."""
+    if connection.engine in _whole:
+        return True
     inspector = sa.inspect(connection)
-    return inspector.has_table("model_versions") and any(
+    found = inspector.has_table("model_versions") and any(
         index["name"] == "bh_one_production" for index in inspector.get_indexes("model_versions")
     )
-
-
-def install(connection: sa.Connection) -> None:
-    """Let the database itself refuse a second Production version of a model."""
-    connection.execute(sa.text(_ONE_PRODUCTION))
+    if found:
+        _whole.add(connection.engine)
+    return found
 
 
 def lock(connection: sa.Connection, name: str) -> bool:
@@ -106,14 +117,15 @@ def list_models(
 ) -> list[ModelInfo]:  # fmt: skip
     """Models by name, prompts left out."""
     which = [models.c.workspace == WORKSPACE]
-    if environment:
-        which.append(models.c.name.startswith(f"{environment}.", autoescape=True))
+    key = by_bytes(connection, models.c.name)
+    if environment:  # the names between `env.` and `env/`, the character after the dot
+        which += [key >= f"{environment}.", key < f"{environment}/"]
     if name or after:
-        which.append(models.c.name == name if name else models.c.name > after)
+        which.append(models.c.name == name if name else key > after)
     newest = (
         sa.select(sa.func.max(versions.c.version))
         .where(versions.c.workspace == WORKSPACE, versions.c.name == models.c.name)
-        .where(versions.c.current_stage != _DELETED)
+        .where(versions.c.current_stage != DELETED)
         .scalar_subquery()
     )
     prompt = sa.exists().where(
@@ -125,14 +137,16 @@ def list_models(
         sa.select(models, newest.label("newest"), production.c.version.label("production"))
         .outerjoin(production, production.c.model == models.c.name)
         .where(*which, ~prompt)
-        .order_by(models.c.name)
+        .order_by(key)
         .limit(limit)
     )
     rows = connection.execute(query).mappings().all()
 
     def listed(table: sa.Table) -> list[sa.ColumnElement[bool]]:
-        ends = [table.c.name.between(rows[0]["name"], rows[-1]["name"])] if rows else [sa.false()]
-        return [table.c.workspace == WORKSPACE, *ends]
+        if not rows:
+            return [sa.false()]
+        key = by_bytes(connection, table.c.name)
+        return [table.c.workspace == WORKSPACE, key >= rows[0]["name"], key <= rows[-1]["name"]]
 
     named = _grouped(connection, aliases.c.name, aliases.c.alias, aliases.c.version, listed(aliases))
     tagged = _grouped(connection, model_tags.c.name, model_tags.c.key, model_tags.c.value, listed(model_tags))
@@ -152,19 +166,24 @@ def list_versions(
     version: int | None = None,
     stage: str | None = None,
     limit: int | None = None,
+    before: int | None = None,
+    bare: bool = False,
 ) -> list[VersionInfo]:
-    """Versions of a model, newest first."""
-    query = sa.select(versions).where(*_is(versions, name), versions.c.current_stage != _DELETED)
+    """Versions of a model, newest first; those older than `before`. `bare` leaves out tags and aliases."""
+    query = sa.select(versions).where(*_is(versions, name), versions.c.current_stage != DELETED)
     if version is not None:
         query = query.where(versions.c.version == version)
     if stage is not None:
         query = query.where(versions.c.current_stage == stage)
+    if before is not None:
+        query = query.where(versions.c.version < before)
     rows = connection.execute(query.order_by(versions.c.version.desc()).limit(limit)).mappings().all()
     which = [*_is(version_tags, name)]
     if rows:
         which.append(version_tags.c.version.between(rows[-1]["version"], rows[0]["version"]))
-    tagged = _grouped(connection, version_tags.c.version, version_tags.c.key, version_tags.c.value, which)
-    named = aliases_of(connection, name)
+    kept = bool(rows) and not bare
+    tagged = _grouped(connection, version_tags.c.version, version_tags.c.key, version_tags.c.value, which) if kept else {}
+    named = aliases_of(connection, name) if kept else {}
     return [
         VersionInfo(
             name, r["version"], r["current_stage"], r["status"], r["description"] or "", r["user_id"] or "",
@@ -174,6 +193,17 @@ def list_versions(
         )
         for r in rows
     ]  # fmt: skip
+
+
+def existing(connection: sa.Connection, name: str, numbers: Collection[int]) -> set[int]:
+    """Those of the versions that are there still."""
+    query = sa.select(versions.c.version).where(*_is(versions, name), versions.c.version.in_(numbers))
+    return set(connection.execute(query.where(versions.c.current_stage != DELETED)).scalars())
+
+
+def by_bytes(connection: sa.Connection, column: Any) -> Any:
+    """A name as it sorts by its bytes in every database: pages follow it, and an environment is one range."""
+    return column if connection.dialect.name == "sqlite" else column.collate("C")
 
 
 def list_in_use(
@@ -186,7 +216,7 @@ def list_in_use(
     query = (
         sa.select(versions.c.name, versions.c.version, versions.c.current_stage, _run_tags.c.key, _run_tags.c.value)
         .outerjoin_from(versions, _run_tags, tagged)
-        .where(versions.c.workspace == WORKSPACE, sa.or_(staged, *also), versions.c.current_stage != _DELETED)
+        .where(versions.c.workspace == WORKSPACE, sa.or_(staged, *also), versions.c.current_stage != DELETED)
         .order_by(versions.c.name, versions.c.version)
     )  # fmt: skip
     found: dict[tuple[str, int, str], dict[str, str]] = {}
@@ -240,9 +270,11 @@ def add_change(connection: sa.Connection, **row: Any) -> None:
     connection.execute(stage_history.insert().values(at=clock.millis(), **row))
 
 
-def list_changes(connection: sa.Connection, name: str) -> list[StageChange]:
-    """A model's history, oldest first."""
+def list_changes(connection: sa.Connection, name: str, to_stage: str | None = None) -> list[StageChange]:
+    """A model's history, oldest first, or only its steps to a stage."""
     query = sa.select(stage_history).where(stage_history.c.model == name).order_by(stage_history.c.id)
+    if to_stage:
+        query = query.where(stage_history.c.to_stage == to_stage)
     return [StageChange(**{**r, "at": _instant(r["at"])}) for r in connection.execute(query).mappings()]
 
 
@@ -276,6 +308,16 @@ def erase(connection: sa.Connection, name: str) -> None:
     for table in (version_tags, aliases, model_tags, versions, models):
         connection.execute(table.delete().where(*_is(table, name)))
     forget(connection, name)
+
+
+def redact(connection: sa.Connection, name: str, version: int) -> None:
+    """Delete a version as MLflow does: its number is never given again, so its row stays, without what it told."""
+    moment = clock.millis()
+    told = {"description": None, "user_id": None, "status_message": None, "source": "REDACTED-SOURCE-PATH",
+            "run_id": "REDACTED-RUN-ID", "run_link": "REDACTED-RUN-LINK"}  # fmt: skip
+    which = (*_is(versions, name), versions.c.version == version)
+    connection.execute(versions.update().where(*which).values(current_stage=DELETED, last_updated_time=moment, **told))
+    connection.execute(models.update().where(*_is(models, name)).values(last_updated_time=moment))
 
 
 def tag_of(connection: sa.Connection, owner: str, key: str) -> str | None:

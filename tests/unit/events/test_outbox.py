@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from boathouse.database import Database
+from boathouse.errors import NotFound
 from boathouse.events import Event, Outbox
 
 
@@ -120,3 +121,27 @@ def test_events_are_delivered_in_the_background(outbox: Outbox, emit: Callable[.
         assert heard.wait(10)
     finally:
         outbox.stop()
+
+
+def test_what_was_set_aside_is_listed_and_delivered_again_on_demand(
+    outbox: Outbox, emit: Callable[..., None], caplog: pytest.LogCaptureFixture
+) -> None:
+    broken, heard = [True], []
+
+    def handle(event: Event) -> None:
+        if broken[0] and event.subject == "a":
+            raise RuntimeError("the disk is full")
+        heard.append(event.subject)
+
+    caplog.set_level(logging.CRITICAL)
+    outbox.subscribe("", handle)
+    emit("a", "b")
+    for _ in range(10):
+        outbox.deliver()
+    (aside,) = outbox.set_aside()
+    assert (heard, aside.subject, aside.attempts, aside.error) == (["b"], "a", 10, "RuntimeError: the disk is full")
+    broken[0] = False
+    outbox.redeliver(aside.id)
+    assert (outbox.deliver(), heard, outbox.set_aside()) == (1, ["b", "a"], [])
+    with pytest.raises(NotFound, match="no event 1 was set aside"):
+        outbox.redeliver(aside.id)

@@ -198,3 +198,81 @@ def test_a_batch_is_one_transaction(tracking: Any, run: str) -> None:
     batch = [Metric("auc", 0.7, 1, 0)], [Param("depth", "4")], []
     refused(lambda: tracking.log_batch(run, *batch), "INVALID_PARAMETER_VALUE", "depth")
     assert tracking.get_run(run).data.metrics == {}
+
+
+def test_pages_follow_each_other_by_key_while_rows_come_and_go(models: Any) -> None:
+    for i in range(6):
+        models.create_registered_model(f"flights.m{i}", [tag("owner", "ada" if i % 2 else "bob")])
+    first = models.search_registered_models(max_results=2)
+    models.delete_registered_model("flights.m0")
+    second = models.search_registered_models(max_results=2, page_token=first.token)
+    assert [m.name for m in second] == ["dev.flights.m2", "dev.flights.m3"]
+    backwards = models.search_registered_models("tags.owner = 'ada'", order_by=["name DESC"])
+    assert [m.name for m in backwards] == ["dev.flights.m5", "dev.flights.m3", "dev.flights.m1"]
+    refused(lambda: models.search_registered_models(page_token="eyJvZmZzZXQiOiA1fQ=="), "INVALID_PARAMETER_VALUE", "page token")
+
+
+def test_versions_are_found_by_tag_whoever_wrote_it_and_newest_first(models: Any, registry: Registry, version: int) -> None:
+    for i in range(4):
+        models.create_model_version(NAME, SOURCE, tags=[tag("team", "a" * 70 if i % 2 else "b")])
+    found = lambda where, **more: [int(v.version) for v in models.search_model_versions(where, **more)]  # noqa: E731
+    assert found("tags.team = 'b'") == [4, 2]
+    assert found(f"tags.team = '{'a' * 70}'") == [5, 3]
+    assert found(f"tags.team = '{'a' * 71}'") == []
+    models.update_model_version(NAME, 2, "touched last")
+    models.set_model_version_tag(NAME, 5, tag("team", "b"))
+    models.delete_model_version_tag(NAME, 4, "team")
+    assert found("tags.team = 'b'") == found(f"name = '{NAME}' AND tags.team = 'b'") == [2, 5]
+    assert found("tags.team LIKE 'b%'", order_by=["version_number ASC"]) == [2, 5]
+    models.rename_registered_model(NAME, "flights.late")  # which touches all versions at one moment
+    assert found("tags.team = 'b'") == [5, 2]
+    models.delete_model_version("flights.late", 5)
+    page = models.search_model_versions("tags.team != 'c'", 1)
+    rest = models.search_model_versions("tags.team != 'c'", 5, page_token=page.token)
+    assert [int(v.version) for v in [*page, *rest]] == [3, 2]
+
+
+def test_the_newest_version_of_each_stage_is_known_without_the_others(models: Any, registry: Registry, version: int) -> None:
+    for _ in range(3):
+        models.create_model_version(NAME, SOURCE)
+    registry.promote(FULL, 2, principal="ada")
+    latest = {v.current_stage: int(v.version) for v in models.get_latest_versions(NAME)}
+    assert latest == {"None": 4, "Production": 2}
+    assert [v.aliases for v in models.get_latest_versions(NAME, ["Production"])] == [["champion"]]
+    model = models.search_registered_models(f"name LIKE '{FULL[:-3]}%'")[0]
+    assert (sorted(int(v.version) for v in model.latest_versions), model.aliases) == ([2, 4], {"champion": 2})
+
+
+def test_what_is_hidden_by_absence_is_told_to_the_audit_log(models: Any, version: int) -> None:
+    told: list[tuple[str, str, str]] = []
+    hidden = Actor("eve", lambda *_: False, "dev", denied=lambda *what: told.append(what))
+    with acting_as(hidden):
+        refused(lambda: models.get_registered_model(NAME), "RESOURCE_DOES_NOT_EXIST", "may see")
+    assert told == [("eve", "EXECUTE", FULL)]
+
+
+def test_indexes_of_a_home_of_before_are_made_and_the_projection_filled(models: Any, registry: Registry, version: int) -> None:
+    models.set_model_version_tag(NAME, version, tag("team", "a"))
+    with registry.database.writing() as connection:
+        connection.exec_driver_sql("DROP TRIGGER bh_tag_added")
+        connection.exec_driver_sql("DROP INDEX bh_versions_updated")
+        connection.exec_driver_sql("DELETE FROM bh_tagged_versions")
+    assert models.search_model_versions("tags.team = 'a'") == []
+    registry.install()
+    assert [v.version for v in models.search_model_versions("tags.team = 'a'")] == [version]
+
+
+def test_what_is_in_use_is_deleted_only_by_force(models: Any, registry: Registry, version: int, log: Any) -> None:
+    registry.users = lambda name, number: {"endpoint dev.delay"} if (name, number) in ((FULL, 1), (FULL, None)) else ()
+    models.create_model_version(NAME, SOURCE)
+    models.set_registered_model_alias(NAME, "shadow", 2)
+    for call in (lambda: models.delete_model_version(NAME, 1), lambda: models.delete_registered_model(NAME)):
+        refused(call, "RESOURCE_CONFLICT", "it is used by endpoint dev.delay; move them off it first")
+    models.delete_model_version(NAME, 2)
+    assert registry.model(FULL).aliases == {}
+    refused(lambda: models.get_model_version(NAME, 2), "RESOURCE_DOES_NOT_EXIST", "not found")
+    registry.delete(FULL, 1, principal="ada", force=True)
+    assert "used_by" in log.rows()[-1].data
+    assert int(models.create_model_version(NAME, SOURCE).version) == 3  # a number is never given again
+    registry.delete(FULL, principal="ada", force=True)
+    assert registry.models() == []

@@ -56,4 +56,5 @@ ROUTERS = (
     secrets.router,
     compute.router,
     notifications.router,
+    webhooks.events,
 )

@@ -1,8 +1,8 @@
 """Registered models: versions, verdicts, history, and the moves that delivery makes."""
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel
 
 from boathouse.delivery import Check, Evidence, Outcome
@@ -13,6 +13,7 @@ from boathouse.server.auth import Caller, Served
 from boathouse.server.paging import After, Limit, gathered, lead_on
 
 router = APIRouter(prefix="/api/v1", tags=["models"])
+Versions = Annotated[int, Query(ge=1, le=10_000)]
 
 
 class Reason(BaseModel):
@@ -48,8 +49,8 @@ def models(who: Caller, platform: Served, request: Request, response: Response, 
 
 
 @router.get("/models/{name}")
-def model(name: str, who: Caller, platform: Served) -> dict[str, Any]:
-    """A model with its versions, verdicts and history."""
+def model(name: str, who: Caller, platform: Served, limit: Versions = 1000, before: int | None = None) -> dict[str, Any]:
+    """A model with its history and its newest versions, `limit` of them older than version `before`, and their verdicts."""
     _seen(who, platform, name)
     newest: dict[int, Any] = {}
     told = []
@@ -57,9 +58,16 @@ def model(name: str, who: Caller, platform: Served) -> dict[str, Any]:
         newest.setdefault(verdict.version, verdict.verdict)
         said = {key: verdict.verdict.get(key) for key in ("outcome", "reasons", "by", "run_id")}
         told.append({"at": verdict.at, "version": verdict.version, **said})
-    versions = [{**v.__dict__, "verdict": newest.get(v.version)} for v in platform.registry.versions(name)]
+    versions = [{**v.__dict__, "verdict": newest.get(v.version)} for v in platform.registry.versions(name, limit, before)]
     history = [h.__dict__ for h in platform.registry.history(name)]
     return {**platform.registry.model(name).__dict__, "versions": versions, "history": history, "verdicts": told}
+
+
+@router.delete("/models/{name}")
+def delete(name: str, who: Caller, platform: Served, version: int | None = None, force: bool = False) -> None:
+    """Delete a model, or one version of it; needs MANAGE. Refused while it is Production or, unless forced, in use."""
+    platform.access.authorize(who, "MANAGE", "model", name)
+    platform.registry.delete(name, version, principal=who.principal, force=force)
 
 
 @router.get("/models/{name}/versions/{reference}")

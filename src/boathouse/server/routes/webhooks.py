@@ -5,10 +5,11 @@ from typing import Any
 from fastapi import APIRouter
 from pydantic import BaseModel
 
-from boathouse.events import Webhook
+from boathouse.events import SetAside, Webhook
 from boathouse.server.auth import Caller, Served
 
 router = APIRouter(prefix="/api/v1/webhooks", tags=["webhooks"])
+events = APIRouter(prefix="/api/v1/events", tags=["webhooks"])
 
 
 class NewWebhook(BaseModel):
@@ -54,3 +55,18 @@ def redeliver(environment: str, name: str, delivery: str, who: Caller, platform:
     """Send an earlier delivery again, now; needs MANAGE. How it went."""
     platform.access.authorize(who, "MANAGE", "catalog", environment)
     return platform.webhooks.redeliver(environment, name, delivery)
+
+
+@events.get("")
+def set_aside(who: Caller, platform: Served) -> list[SetAside]:
+    """Events that the platform itself failed at ten times, oldest first; needs MANAGE on prod."""
+    platform.access.authorize(who, "MANAGE", "catalog", "prod")
+    return platform.outbox.set_aside()
+
+
+@events.post("/{number}/redeliver")
+def redeliver_event(number: int, who: Caller, platform: Served) -> None:
+    """Let an event that was set aside be delivered again; needs MANAGE on prod."""
+    platform.access.authorize(who, "MANAGE", "catalog", "prod")
+    platform.outbox.redeliver(number)
+    platform.audit.record(who.principal, "redeliver event", str(number))

@@ -9,7 +9,6 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 
 from boathouse.delivery import direction_of
-from boathouse.errors import NotFound
 from boathouse.identity import Identity
 from boathouse.platform import Platform
 from boathouse.registry import PRODUCTION, STAGING, Verdict, VersionInfo
@@ -20,6 +19,7 @@ from boathouse.server.ui.form import Fields
 from boathouse.server.ui.page import done, page, query
 
 router = APIRouter()
+PAGE = 200
 RECORD = tuple(
     f"boathouse.{k}"
     for k in ("environment", "project", "git_commit", "git_dirty", "lock_hash", "job_run", "python", "tables")
@@ -60,19 +60,19 @@ def models(request: Request, who: Caller, platform: Served) -> HTMLResponse:
 
 @router.get("/models/{name}")
 def model(
-    name: str, request: Request, who: Caller, platform: Served, version: int | None = None
+    name: str, request: Request, who: Caller, platform: Served, version: int | None = None, before: int | None = None
 ) -> HTMLResponse:
     """One model; of its versions one in detail."""
     info = platform.registry.model(sight.model(who, platform, name))
     newest: dict[int, Verdict] = {}
     for verdict in platform.registry.verdicts(name):
         newest.setdefault(verdict.version, verdict)
-    versions = [Version(v, newest.get(v.version)) for v in platform.registry.versions(name)]
+    versions = [Version(v, newest.get(v.version)) for v in platform.registry.versions(name, PAGE, before)]
     held = waiting(platform, info)
     wanted = version or held or info.latest_version
     chosen = next((v for v in versions if v.info.version == wanted), None)
-    if version and not chosen:
-        raise NotFound(f"{name} has no version {version}")
+    if wanted and not chosen:  # one that is not on this page
+        chosen = Version(platform.registry.version(name, wanted), newest.get(wanted))
     history = platform.registry.history(name)
     produced = {c.version for c in history if c.to_stage == PRODUCTION}
     return page(
@@ -81,6 +81,7 @@ def model(
         "model.html",
         model=info,
         versions=versions,
+        older=versions[-1].info.version if len(versions) == PAGE else None,
         history=history[::-1],
         waiting=held,
         detail=_detail(who, platform, chosen) if chosen else None,

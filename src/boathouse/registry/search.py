@@ -1,0 +1,222 @@
+"""Searches over models and versions: each page starts where the last one ended, found by an index, whatever its number."""
+
+import json
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from boathouse.errors import InvalidInput
+from boathouse.registry.store import (
+    DELETED,
+    START,
+    WORKSPACE,
+    aliases,
+    by_bytes,
+    model_tags,
+    models,
+    tagged,
+    version_tags,
+    versions,
+)
+from boathouse.registry.values import STAGES
+
+PROMPT = "mlflow.prompt.is_prompt"
+Row = sa.RowMapping
+Key = tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Condition:
+    """`column comparator value`, or of a tag; comparators as MLflow writes them."""
+
+    column: str
+    comparator: str
+    value: Any
+    is_tag: bool = False
+
+
+@dataclass(frozen=True)
+class By:
+    """One column of an order."""
+
+    column: str
+    ascending: bool = True
+
+
+MODELS_ORDER = (By("name"),)
+VERSIONS_ORDER = (By("last_updated_time", False), By("name"), By("version", False))
+
+
+def find_models(
+    connection: sa.Connection, conditions: Sequence[Condition], order: Sequence[By], after: Key | None, limit: int,
+    prompts: bool = False,
+) -> Sequence[Row]:  # fmt: skip
+    """Rows of models that meet all conditions, those after a key of the order; prompts are left out unless asked for."""
+    query = sa.select(models).where(models.c.workspace == WORKSPACE)
+    for condition in (c for c in conditions if not c.is_tag):
+        query = query.where(_compared(connection, _column(models, condition), condition))
+    for condition in (c for c in conditions if c.is_tag):
+        same = [model_tags.c[c] == models.c[c] for c in ("workspace", "name")]
+        if condition.comparator == "=":  # by value, for the index; the others look at each model's tag
+            which = [model_tags.c.workspace == WORKSPACE, *_tag_is(model_tags, condition)]
+            query = query.where(by_bytes(connection, models.c.name).in_(
+                sa.select(by_bytes(connection, model_tags.c.name)).where(*which)))  # fmt: skip
+        else:
+            query = query.where(_has_tag(connection, model_tags, same, condition))
+    if not prompts:
+        same = [model_tags.c[c] == models.c[c] for c in ("workspace", "name")]
+        query = query.where(~_has_tag(connection, model_tags, same, Condition(PROMPT, "=", "true", True)))
+    return _page(connection, query, [(models.c[by.column], by) for by in order], after, limit)
+
+
+def find_versions(
+    connection: sa.Connection, conditions: Sequence[Condition], order: Sequence[By], after: Key | None, limit: int,
+    prompts: bool = False,
+) -> Sequence[Row]:  # fmt: skip
+    """Rows of versions that meet all conditions, as `find_models`."""
+    query = sa.select(versions).where(versions.c.workspace == WORKSPACE, versions.c.current_stage != DELETED)
+    columns: dict[str, Any] = dict(versions.c)
+    first = next((c for c in conditions if c.is_tag and c.comparator == "="), None)
+    if first:  # the projection holds these in the usual order
+        columns |= {"name": tagged.c.model, "version": tagged.c.version, "last_updated_time": tagged.c.updated}
+        joined = (versions.c.name == tagged.c.model, versions.c.version == tagged.c.version)
+        query = query.join_from(tagged, versions, sa.and_(*joined))
+        query = query.where(tagged.c.key == first.column, tagged.c.start == first.value[:START])
+    elif any(c.column == "run_id" and c.comparator == "=" for c in conditions):
+        columns["last_updated_time"] = versions.c.last_updated_time + 0  # a run has few: they are sorted, no order is walked
+    same = [version_tags.c[c] == versions.c[c] for c in ("workspace", "name", "version")]
+    for condition in conditions:
+        if not condition.is_tag:
+            query = query.where(_compared(connection, columns.get(condition.column, _column(versions, condition)), condition))
+        elif condition is not first or len(condition.value) >= START:
+            query = query.where(_has_tag(connection, version_tags, same, condition))
+    if not prompts:
+        query = query.where(~_has_tag(connection, version_tags, same[:2], Condition(PROMPT, "=", "true", True)))
+    return _page(connection, query, [(columns[by.column], by) for by in order], after, limit)
+
+
+def newest(connection: sa.Connection, names: Collection[str], stages: Iterable[str] = STAGES) -> Sequence[Row]:
+    """The newest version of each model in each stage, one look at an index for each."""
+    if not names:
+        return []
+    each = sa.union_all(*(sa.select(sa.literal(stage).label("stage")) for stage in stages)).subquery()
+    top = (
+        sa.select(sa.func.max(versions.c.version))
+        .where(versions.c.workspace == WORKSPACE, versions.c.name == models.c.name, versions.c.current_stage == each.c.stage)
+        .scalar_subquery()
+    )
+    query = sa.select(models.c.name, top).select_from(models.join(each, sa.true()))
+    query = query.where(models.c.workspace == WORKSPACE, models.c.name.in_(names))
+    return rows_of(connection, [(name, version) for name, version in connection.execute(query) if version is not None])
+
+
+def rows_of(connection: sa.Connection, which: Collection[tuple[str, int]]) -> Sequence[Row]:
+    """The rows of versions by name and number; those deleted are left out."""
+    return [row for row in _among(connection, versions, which) if row["current_stage"] != DELETED]
+
+
+def tags_of_models(connection: sa.Connection, names: Collection[str]) -> dict[str, dict[str, str]]:
+    """Tags by model."""
+    name = by_bytes(connection, model_tags.c.name)
+    query = sa.select(model_tags).where(model_tags.c.workspace == WORKSPACE, name.in_(names))
+    found: dict[str, dict[str, str]] = {}
+    for row in connection.execute(query).mappings():
+        found.setdefault(row["name"], {})[row["key"]] = row["value"]
+    return found
+
+
+def aliases_of_models(connection: sa.Connection, names: Collection[str]) -> dict[str, dict[str, int]]:
+    """Aliases by model."""
+    query = sa.select(aliases).where(aliases.c.workspace == WORKSPACE, aliases.c.name.in_(names))
+    found: dict[str, dict[str, int]] = {}
+    for row in connection.execute(query.order_by(aliases.c.alias)).mappings():
+        found.setdefault(row["name"], {})[row["alias"]] = row["version"]
+    return found
+
+
+def tags_of_versions(connection: sa.Connection, which: Collection[tuple[str, int]]) -> dict[tuple[str, int], dict[str, str]]:
+    """Tags by version."""
+    found: dict[tuple[str, int], dict[str, str]] = {}
+    for row in _among(connection, version_tags, which):
+        found.setdefault((row["name"], row["version"]), {})[row["key"]] = row["value"]
+    return found
+
+
+_EACH = {
+    "sqlite": "json_each(:which) j CROSS JOIN {table} t ON t.name = json_extract(j.value, '$.name') "
+    "AND t.version = json_extract(j.value, '$.version')",
+    "postgresql": "json_to_recordset(CAST(:which AS json)) AS j(name text, version int) "
+    "JOIN {table} t ON t.name = j.name AND t.version = j.version",
+}
+"""SQLite looks `(a, b) IN …` up in no index, and takes tables in the order of a CROSS JOIN."""
+
+
+def _among(connection: sa.Connection, table: sa.Table, which: Collection[tuple[str, int]]) -> Sequence[Row]:
+    """The rows of a table for these versions."""
+    if not which:
+        return []
+    told = json.dumps([{"name": name, "version": version} for name, version in which])
+    each = _EACH[connection.dialect.name].format(table=table.name)
+    query = sa.text(f"SELECT t.* FROM {each} WHERE t.workspace = '{WORKSPACE}'")
+    return connection.execute(query, {"which": told}).mappings().all()
+
+
+def _page(
+    connection: sa.Connection, query: sa.Select[Any], order: Sequence[tuple[Any, By]], after: Key | None, limit: int
+) -> Sequence[Row]:
+    columns = [(by_bytes(connection, column) if by.column == "name" else column, by) for column, by in order]
+    if after is not None:
+        if len(after) != len(order):
+            raise InvalidInput("the page token belongs to a search with another order; begin with the first page")
+        query = query.where(_later(columns, after))
+    query = query.order_by(*(column.asc() if by.ascending else column.desc() for column, by in columns))
+    return connection.execute(query.limit(limit)).mappings().all()
+
+
+def _later(columns: Sequence[tuple[Any, By]], after: Key) -> sa.ColumnElement[bool]:
+    """Rows after a key. The first bound is spoken out beside the others, so that an index is entered at it."""
+    column, by = columns[0]
+    bound = column >= after[0] if by.ascending else column <= after[0]
+    beyond = [
+        sa.and_(*(c == v for (c, _), v in zip(columns[:i], after[:i], strict=True)), c > v if b.ascending else c < v)
+        for i, ((c, b), v) in enumerate(zip(columns, after, strict=True))
+    ]
+    return sa.and_(bound, sa.or_(*beyond))
+
+
+def _column(table: sa.Table, condition: Condition) -> Any:
+    if condition.column not in table.c:
+        raise InvalidInput(f"{condition.column!r} is nothing to search by")
+    return table.c[condition.column]
+
+
+def _compared(connection: sa.Connection, column: Any, condition: Condition) -> sa.ColumnElement[bool]:
+    value, comparator = condition.value, condition.comparator
+    if comparator in ("LIKE", "ILIKE"):
+        found: sa.ColumnElement[bool] = column.like(value) if comparator == "LIKE" else column.ilike(value)
+        start = value[: min((value.find(c) for c in "%_\\" if c in value), default=len(value))]
+        if comparator == "LIKE" and start and connection.dialect.name != "sqlite":  # whose LIKE knows no case
+            key = by_bytes(connection, column)
+            return sa.and_(found, key >= start, key <= start + "\U0010ffff")
+        return found
+    compare = {
+        "=": column.__eq__, "!=": column.__ne__, "<": column.__lt__, "<=": column.__le__, ">": column.__gt__,
+        ">=": column.__ge__, "IN": column.in_, "NOT IN": column.not_in,
+    }.get(comparator)  # fmt: skip
+    if compare is None:
+        raise InvalidInput(f"{comparator!r} is no comparison of {condition.column}")
+    compared: sa.ColumnElement[bool] = compare(value)
+    return compared
+
+
+def _tag_is(table: sa.Table, condition: Condition) -> list[sa.ColumnElement[bool]]:
+    first, last = (sa.literal_column(number, sa.Integer) for number in ("1", str(START)))  # as the index says it
+    start = sa.func.substr(table.c.value, first, last) == condition.value[:START]
+    whole = [table.c.value == condition.value] if len(condition.value) >= START else []  # SQLite would forget the index
+    return [table.c.key == condition.column, start, *whole]
+
+
+def _has_tag(connection: sa.Connection, table: sa.Table, same: Iterable[Any], condition: Condition) -> sa.ColumnElement[bool]:
+    return sa.exists().where(*same, table.c.key == condition.column, _compared(connection, table.c.value, condition))
