@@ -68,6 +68,79 @@ def test_appends_overwrites_and_sql_are_asked_too(lake: Lake) -> None:
     assert (ids(lake, "raw.asked"), ids(lake, "raw.asked_quarantine")) == ([3], [-3, -2, -1])
 
 
+def asked(lake: Lake, name: str, action: str, **more: Any) -> None:
+    positive = {"positive": {"expr": "n > 0", "action": action}}
+    lake.create_table(name, {"id": "bigint", "n": "bigint", "word": "string"}, expectations=positive, **more)
+    lake.table(name).append([{"id": 1, "n": 1, "word": "a"}, {"id": 2, "n": 2, "word": None}, {"id": 3, "n": 3, "word": "c"}])
+
+
+def pairs(lake: Lake, name: str, second: str = "n") -> list[tuple[Any, Any]]:
+    return sorted((r["id"], r[second]) for r in lake.table(name).read().to_dicts())
+
+
+@pytest.mark.parametrize("how", ["sql", "unlike", "python", "served"])
+def test_a_row_that_an_update_would_spoil_stays_as_it_was(lake: Lake, how: str) -> None:
+    name = f"raw.updated_{how}"
+    asked(lake, name, "drop", primary_keys=["id"])
+    if how == "python":
+        lake.table(name).update({"n": "n - 2"}, "id <> 2")
+    elif how == "served":
+        lake.work(lake.complete(name), "update", {"values": {"n": "n - 2"}, "where": "id <> 2"}, None)
+    else:
+        lake.sql(f"update {name} set n = {'n - 2' if how == 'sql' else '(n::hugeint - 2)::bigint'} where id <> 2")
+    assert pairs(lake, name) == [(1, 1), (2, 2), (3, 1)]
+    assert pairs(lake, f"{name}_quarantine") == [(1, -1)]
+    assert lake.table_info(name).checks[0]["failed"] == {"positive": 1}
+
+
+def test_an_update_or_merge_that_fails_an_expectation_writes_nothing(lake: Lake) -> None:
+    asked(lake, "raw.held", "fail", primary_keys=["id"])
+    version = lake.table("raw.held").version
+    for statement in ("update raw.held set n = n - 1", "merge into raw.held t using (select 1 as id) s on t.id = s.id "
+                      "when matched then update set n = 0"):  # fmt: skip
+        with pytest.raises(ExpectationsFailed, match=r"positive \(1 rows\)"):
+            lake.sql(statement)
+    assert lake.table("raw.held").version == version
+    lake.sql("update raw.held set word = 'same', n = n + 1 where id < 3")
+    assert pairs(lake, "raw.held") == [(1, 2), (2, 3), (3, 3)]
+
+
+def test_rows_of_an_update_without_keys_to_tell_them_by_are_refused_together(lake: Lake) -> None:
+    asked(lake, "raw.keyless", "drop")
+    with pytest.raises(InvalidInput, match="no primary keys by which rows"):
+        lake.sql("update raw.keyless set n = n - 1")
+    lake.sql("update raw.keyless set n = n + 1")
+    assert pairs(lake, "raw.keyless") == [(1, 2), (2, 3), (3, 4)]
+
+
+def test_a_merge_leaves_out_the_rows_of_its_source_that_would_spoil_the_table(lake: Lake) -> None:
+    asked(lake, "raw.merged", "drop")
+    lake.sql("""merge into raw.merged t using (
+                  select * from (values (1, -1, 'spoilt'), (2, 20, 'good'), (3, 0, 'gone'), (4, -4, 'bad'), (5, 5, 'new'))
+                  v(id, n, "the word")
+                ) s on t.id = s.id when matched and s.n = 0 then delete
+                when matched then update set n = s.n, word = s."the word"
+                when not matched then insert (id, n, word) values (s.id, s.n, s."the word")
+                when not matched by source then delete""")
+    assert pairs(lake, "raw.merged") == [(1, 1), (2, 20), (5, 5)]
+    assert pairs(lake, "raw.merged", "word") == [(1, "a"), (2, "good"), (5, "new")]
+    assert pairs(lake, "raw.merged_quarantine", "word") == [(1, "spoilt"), (4, "bad")]
+
+
+def test_a_row_that_no_source_row_stands_for_cannot_be_left_out_of_a_merge(lake: Lake) -> None:
+    asked(lake, "raw.by_source", "drop")
+    with pytest.raises(InvalidInput, match="cannot be left out of this MERGE"):
+        lake.sql("merge into raw.by_source t using (select 1 as id) s on t.id = s.id "
+                 "when not matched by source then update set n = 0")  # fmt: skip
+    assert pairs(lake, "raw.by_source") == [(1, 1), (2, 2), (3, 3)]
+
+
+def test_filled_columns_are_asked_too(lake: Lake) -> None:
+    asked(lake, "raw.filled", "drop")
+    lake.table("raw.filled").fill([{"id": 1, "n": -1}, {"id": 2, "n": 7}], ["id"], ["n"])
+    assert (pairs(lake, "raw.filled"), pairs(lake, "raw.filled_quarantine")) == ([(1, 1), (2, 7), (3, 3)], [(1, -1)])
+
+
 def test_a_stream_leaves_each_row_once_in_one_of_the_two(fe: FeatureEngineeringClient, lake: Lake, tmp_path: Path) -> None:
     lake.create_table("raw.readings", COLD)
     make(fe, "features.followed", "drop")

@@ -1,30 +1,43 @@
 """What rows of a table are expected to be: asked of every batch before it is written."""
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
+from uuid import uuid4
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from boathouse.catalog.quarantine import FAILED, quarantine_of
+from boathouse.catalog.served import ServedFolder
 from boathouse.catalog.sql.reading import check_expression
 from boathouse.catalog.values import TableInfo
 from boathouse.errors import ExpectationsFailed, InvalidInput
-from boathouse.lake import Commit, Frame, batches, conform, met, normalised, parsed
+from boathouse.lake import (
+    SOURCE,
+    TARGET,
+    Clause,
+    Commit,
+    DeltaFolder,
+    Frame,
+    Judge,
+    Stream,
+    batches,
+    conform,
+    merge,
+    met,
+    normalised,
+    parsed,
+    quoted,
+    update,
+)
 
 _ACTIONS = ("warn", "drop", "fail")
 
 Result = dict[str, Any]
 """`outcome` (written, refused), how many `rows` came, `written` and `quarantined`, and `failed`: rows per expectation."""
-
-
-class _Folder(Protocol):
-    def schema(self) -> pa.Schema: ...
-
-    def transaction_version(self, application: str) -> int | None: ...
 
 
 def declared(given: Mapping[str, Any], schema: pa.Schema, table: str) -> dict[str, dict[str, str]]:
@@ -90,7 +103,7 @@ class Gate:
     """
 
     info: TableInfo
-    folder: _Folder
+    folder: DeltaFolder | ServedFolder
     keep: Callable[[pa.Table, str, int], None]
     note: Callable[[Result], None]
 
@@ -110,6 +123,47 @@ class Gate:
         commit = act(found.rows)
         self.note({**found.result, "batch": batch, "version": commit.version})
         return commit
+
+    def change(self, act: Callable[[Judge | None], Commit]) -> Commit:
+        """A change whose rows are known only at the version that it changes: `act` is given what judges them there.
+
+        A row that is left out stays as it was. Raises as `write`.
+        """
+        if not self.info.expectations:
+            return act(None)
+        batch, last = f"change:{uuid4().hex}", dict[str, Any]()
+
+        def judge(names: pa.Table, rows: pa.Table) -> pa.Table:
+            found = judged(names, rows, self.info)
+            if found.aside.num_rows:
+                self.keep(found.aside, batch, 0)
+            if found.refused:
+                self.note({**found.result, "batch": batch})
+                raise _failure(self.info, found.result, batch)
+            last.update(found.result)  # of the newest try, if another writer came first
+            return found.rows
+
+        commit = act(judge)
+        if last.get("rows"):
+            self.note({**last, "batch": batch, "version": commit.version})
+        return commit
+
+    def update(self, values: Mapping[str, str], where: str | None = None) -> Commit:
+        """An UPDATE by SQL expressions of the engine that commits."""
+        folder = self.folder
+        if isinstance(folder, DeltaFolder):
+            return self.change(lambda judge: update(folder, values, where, self.info.primary_keys, judge))
+        return folder.update(values, where)
+
+    def fill(self, df: Frame, on: Sequence[str], columns: Sequence[str]) -> Commit:
+        """Some columns of rows that are there."""
+        folder = self.folder
+        if not isinstance(folder, DeltaFolder) or not self.info.expectations:
+            return folder.fill(df, on, columns)
+        rows = batches(df).read_all()
+        predicate = " AND ".join(f"{TARGET}.{quoted(key)} = {SOURCE}.{quoted(key)}" for key in on)
+        clause = Clause("matched", "update", values={column: f"{SOURCE}.{quoted(column)}" for column in columns})
+        return self.change(lambda judge: merge(folder, Stream(rows.schema, rows.to_reader), predicate, [clause], judge))
 
     def _was_written(self, marks: Mapping[str, int]) -> bool:
         standing = {a: self.folder.transaction_version(a) for a in marks}

@@ -191,7 +191,7 @@ class Table:
 
     def fill(self, df: Frame, on: Sequence[str], columns: Sequence[str], sources: Sources | None = None) -> Commit:
         """Set some columns of rows that are there; nothing is inserted. `sources` as for `append`."""
-        return self._write(lambda: self._folder.fill(df, on, columns), Making(origin_of(df), sources))
+        return self._write(lambda: self._gate().fill(df, on, columns), Making(origin_of(df), sources))
 
     def delete(self, where: str | None = None) -> Commit:
         """Remove the rows that `where` names; all without it."""
@@ -199,7 +199,7 @@ class Table:
 
     def update(self, values: Mapping[str, str], where: str | None = None) -> Commit:
         """Set columns to SQL expressions."""
-        return self._write(lambda: self._folder.update(values, where))
+        return self._write(lambda: self._gate().update(values, where))
 
     def restore(self, version: int, force: bool = False) -> Commit:
         """Make an old version the newest.

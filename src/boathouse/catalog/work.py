@@ -19,7 +19,7 @@ _NOTHING = pa.table({})
 _CHANGING = {"append", "overwrite", "merge", "fill", "delete", "update", "restore", "optimize", "checkpoint", "vacuum"}
 _CHECKING = {"quarantine", "note_checks"}
 _WITH_ROWS = {"append", "overwrite", "merge", "fill"}
-_CHECKED = {"append", "overwrite", "merge"}
+_CHECKED = {"append", "overwrite", "merge", "fill", "update"}
 _REPLACING = {"overwrite", "restore"}
 """What may bring other columns."""
 _READING = {"history", "changes"}
@@ -81,10 +81,15 @@ def gate(catalog: Catalog, identity: Identity, info: TableInfo, folder: DeltaFol
 
 def _checked(catalog: Catalog, identity: Identity, info: TableInfo, folder: DeltaFolder, operation: str, rows: Stream,
              given: Mapping[str, Any]) -> Commit:  # fmt: skip
+    passing = gate(catalog, identity, info, folder)
+    if operation == "fill":
+        return passing.fill(rows, **given)
+    if operation == "update":
+        return passing.update(**given)
     transaction = given.get("transaction")
     marks = {**dict([transaction] if transaction else []), **(given.get("marks") or {})}
     renewed = operation == "overwrite" and bool(given.get("evolve")) and not given.get("where")
     act = getattr(folder, operation)
-    return gate(catalog, identity, info, folder).write(
+    return passing.write(
         rows, lambda kept: act(kept, **given), marks, given.get("dropping"), renewed
     )

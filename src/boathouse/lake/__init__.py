@@ -1,6 +1,7 @@
 """Raw Delta tables, files and engines. Knows no names and no users: others reach data through `catalog`."""
 
 from boathouse.lake.chunks import Chunks
+from boathouse.lake.clause import SOURCE, TARGET, Clause
 from boathouse.lake.cluster import Cluster, cluster_at
 from boathouse.lake.commits import UNCHANGED, Commit
 from boathouse.lake.delta import DeltaFolder
@@ -8,6 +9,7 @@ from boathouse.lake.engine import Engine
 from boathouse.lake.exchange import packed, unpacked
 from boathouse.lake.file_folder import PART, FileContent, FileFolder, FileInfo, FilePage, check_path
 from boathouse.lake.files import InputFile, ReadOptions, Staging, Typing, find_files, is_input, local_file
+from boathouse.lake.foreseen import Judge
 from boathouse.lake.frames import (
     Frame,
     Stream,
@@ -25,7 +27,7 @@ from boathouse.lake.links import link
 from boathouse.lake.literals import duckdb_type, quoted, text
 from boathouse.lake.location import canonical, folded, overlap, within
 from boathouse.lake.manifest import Manifest, ManifestFile, manifest, schema_json
-from boathouse.lake.merging import SOURCE, TARGET, Clause, change_chosen, merge, source_schema
+from boathouse.lake.merging import change_chosen, merge, source_schema, update
 from boathouse.lake.origin import TAG, UNKNOWN, Origin, origin_of, tag_of, tagged
 from boathouse.lake.received import relation_over
 from boathouse.lake.relation import Relation
@@ -59,6 +61,7 @@ __all__ = [
     "FilePage",
     "Frame",
     "InputFile",
+    "Judge",
     "Manifest",
     "ManifestFile",
     "NamedScan",
@@ -114,6 +117,7 @@ __all__ = [
     "text",
     "type_named",
     "unpacked",
+    "update",
     "within",
     "write_rows",
 ]

@@ -209,7 +209,8 @@ class Changes:
         columns = _columns_of(folder, said)
         try:
             made = {quoted(c): value(_alone(asking, v), schema.field(c).type, columns) for c, v in values.items()}
-            commit = folder.update(made, condition(_alone(asking, where), columns) if where is not None else None)
+            only = condition(_alone(asking, where), columns) if where is not None else None
+            commit = gate(self._catalog, asking.identity, info, folder).update(made, only)
         except NotAlike as reason:
             commit = self._chosen(asking, folder, info, said, where, values, reason)
         return self._changed(asking, folder, commit, "UPDATE", before)
@@ -225,7 +226,10 @@ class Changes:
         if info.masks or info.row_filter:
             raise InvalidInput(f"{reason}, and {info.name} shows its rows through masks or a filter: compare columns with values")
         keys, schema = info.primary_keys, folder.schema()
-        columns = [*map(quoted, keys), *(f"{v.sql(dialect='duckdb')} AS {quoted(f'set {c}')}" for c, v in values.items())]
+        new = {c: v.sql(dialect="duckdb") for c, v in values.items()}
+        columns = [*map(quoted, keys), *(f"{v} AS {quoted(f'set {c}')}" for c, v in new.items())]
+        if new and info.expectations:  # which are asked of the whole row
+            columns += [f"{new.get(c, quoted(c))} AS {quoted(f'new {c}')}" for c in schema.names]
         level = names.parse(info.name)
         alias = quoted(said.alias or level.object)
         tail = f" WHERE {where.sql(dialect='duckdb')}" if where is not None else ""
@@ -235,15 +239,21 @@ class Changes:
             query = f"SELECT DISTINCT {', '.join(columns)} FROM {place} AS {alias}{tail}"
             with asking.run(query) as result:
                 found = result.to_arrow()
-            fields = [pa.field(n, schema.field(n.removeprefix("set ")).type) for n in found.column_names]
+            types = [*keys, *values, *(schema.names if len(found.column_names) > len(keys) + len(values) else ())]
+            fields = [pa.field(n, schema.field(c).type) for n, c in zip(found.column_names, types, strict=True)]
             return found.cast(pa.schema(fields))
 
-        new = {c: f"set {c}" for c in values}
-        return change_chosen(folder, keys, choose, new, "UPDATE" if values else "DELETE")
+        if not values:
+            return change_chosen(folder, keys, choose, None, "DELETE")
+        taken = {c: f"set {c}" for c in values}
+        return gate(self._catalog, asking.identity, info, folder).change(
+            lambda judge: change_chosen(folder, keys, choose, taken, "UPDATE", judge)
+        )
 
     def _merge(self, asking: Asking, said: st.Merge) -> Outcome:
         name = asking.name(said.name)
-        folder = self._catalog.folder(self._changeable(asking, name, reads=True))
+        info = self._changeable(asking, name, reads=True)
+        folder = self._catalog.folder(info)
         before = folder.version()
         query = f"SELECT * FROM {said.source}"
         with spooled(asking.stream(query)) as (stream, origin):
@@ -251,7 +261,10 @@ class Changes:
             source = source_schema(stream.schema, target)
             columns = Columns({said.alias: (TARGET, target), said.source_alias: (SOURCE, source)})
             clauses = [self._clause(asking, when, columns, target, source, name) for when in said.whens]
-            commit = merge(folder, stream, condition(self._bound(asking, said.condition), columns), clauses)
+            on = condition(self._bound(asking, said.condition), columns)
+            commit = gate(self._catalog, asking.identity, info, folder).change(
+                lambda judge: merge(folder, stream, on, clauses, judge)
+            )
         return self._changed(asking, folder, commit, "MERGE", before, origin.through(_merged(said), said.source_alias))
 
     def _clause(self, asking: Asking, when: st.When, columns: Columns, target: pa.Schema, source: pa.Schema,
