@@ -1,6 +1,8 @@
 """Declared features through the published client's names: trained on, kept, looked up, scored."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -9,6 +11,7 @@ from boathouse.errors import AlreadyExists, Conflict, InvalidInput, NotFound
 from boathouse.feature_engineering import (
     Aggregation,
     AggregationFunction,
+    CronSchedule,
     DeltaTableSource,
     Feature,
     FeatureAggregations,
@@ -16,6 +19,8 @@ from boathouse.feature_engineering import (
     FeatureLookup,
     OfflineStoreConfig,
     RollingWindow,
+    StreamingMode,
+    TableTrigger,
 )
 from boathouse.feature_engineering.entities import Count, KafkaSource, Max, Sum
 
@@ -135,3 +140,35 @@ def test_a_backfill_is_known_to_later_processes(fe: FeatureEngineeringClient, la
         fe.get_backfill("gone")
     with pytest.raises(Conflict, match="ended"):
         fe.cancel_backfill(made.backfill_id)
+
+
+def jobs(lake: Lake) -> dict[str, dict[str, Any]]:
+    return {job["name"]: job for job in lake.jobs.deployed()}
+
+
+def test_a_trigger_makes_a_job_that_refreshes_and_goes_with_the_table(fe: FeatureEngineeringClient, lake: Lake,
+                                                                    command: Callable[..., tuple[int, str]]) -> None:  # fmt: skip
+    lake.create_table("shop.visits", EVENTS)
+    source = DeltaTableSource(schema_name="shop", table_name="visits")
+    visits = Feature(source=source, entity="user", timeseries_column="at", name="visits",
+                     function=AggregationFunction(Count(), RollingWindow(window_duration=2 * HOUR)))  # fmt: skip
+    config, name = OfflineStoreConfig(schema_name="shop"), "refresh_shop_visits_by_user"
+
+    def keep(trigger: Any) -> dict[str, Any]:
+        fe.materialize_features(features=[visits], offline_config=config, trigger=trigger)
+        return jobs(lake)[name]
+
+    assert keep(CronSchedule("0 0 3 * * ?", "Europe/Vienna"))["next_due"]
+    assert keep(StreamingMode())["trigger"]["table_update"]["min_time_between_triggers_seconds"] == 0
+    assert keep(TableTrigger())["trigger"]["table_update"]["table_names"] == ["dev.shop.visits"]
+    with pytest.raises(InvalidInput, match="is no schedule"):
+        keep(CronSchedule("whenever"))
+    assert command("jobs", "pause", name)[0] == 0
+    assert jobs(lake)[name]["paused"]
+    lake.table("shop.visits").append([{"user": "bob", "at": START, "amount": 1}])
+    assert lake.jobs.run(name)["state"] == "SUCCESS"
+    assert jobs(lake)[name]["last_run"]["state"] == "SUCCESS"
+    assert command("jobs", "resume", name)[0] == 0
+    assert "bob" in {row["user"] for row in lake.table("shop.visits_by_user").read().to_dicts()}
+    fe.delete_materialized_feature("shop.visits_by_user.visits")
+    assert name not in jobs(lake)

@@ -8,13 +8,13 @@ from boathouse.catalog.values import Column
 from boathouse.errors import InvalidInput
 
 _STATEMENT = re.compile(
-    r"""\s* CREATE \s+ (?P<replace>OR\s+REPLACE\s+)? FUNCTION \s+ (?P<unless>IF\s+NOT\s+EXISTS\s+)?
+    r"""(?:\s|--[^\n]*\n)* CREATE \s+ (?P<replace>OR\s+REPLACE\s+)? FUNCTION \s+ (?P<unless>IF\s+NOT\s+EXISTS\s+)?
         (?P<name>[\w.`]+) \s* \( (?P<parameters>.*?) \) \s* RETURNS \s+ (?P<returns>[\w<>(), ]+?) \s+
         (?P<clauses>(?: (?:COMMENT\s+'(?:[^']|'')*' | DETERMINISTIC | NOT\s+DETERMINISTIC | LANGUAGE\s+\w+) \s+)*)
         AS \s+ \$\$ (?P<body>.*) \$\$ \s* ;? \s* \Z""",
     re.IGNORECASE | re.DOTALL | re.VERBOSE,
 )
-_START = re.compile(r"\s*CREATE\s+(OR\s+REPLACE\s+)?FUNCTION\b", re.IGNORECASE)
+_START = re.compile(r"(?:\s|--[^\n]*\n)*CREATE\s+(OR\s+REPLACE\s+)?FUNCTION\b", re.IGNORECASE)
 _COMMENT = re.compile(r"COMMENT\s+'((?:[^']|'')*)'", re.IGNORECASE)
 _COMMA = re.compile(r",(?![^<(]*[>)])")  # not the commas inside array<…> and decimal(…)
 
@@ -24,8 +24,11 @@ def creates_function(statement: str) -> bool:
     return bool(_START.match(statement))
 
 
-def parse_create_function(statement: str) -> tuple[FunctionInfo, bool]:
-    """The function that a CREATE FUNCTION describes, and whether it may replace one. Raises InvalidInput."""
+def parse_create_function(statement: str) -> tuple[FunctionInfo, bool, bool]:
+    """The function that a CREATE FUNCTION describes, whether it may replace one, and whether one there stays.
+
+    Raises InvalidInput.
+    """
     found = _STATEMENT.match(statement)
     if not found or not re.search(r"LANGUAGE\s+PYTHON", found["clauses"], re.IGNORECASE):
         raise InvalidInput(
@@ -40,7 +43,7 @@ def parse_create_function(statement: str) -> tuple[FunctionInfo, bool]:
     function = FunctionInfo(
         name, parameters, found["returns"].strip().lower(), source, entry, comment[1].replace("''", "'") if comment else ""
     )
-    return function, bool(found["replace"])
+    return function, bool(found["replace"]), bool(found["unless"])
 
 
 def _parameter(text: str) -> Column:

@@ -37,8 +37,10 @@ def list_features(
     from boathouse.feature_engineering import discovery
 
     with connected() as lake:
-        rows = [t.to_dict() for t in discovery.matching(lake.tables(), search, pairs(tag, "tag"), owner)]
-        shown = ["name", "primary_keys", "event_time", "known_time", "owner", "description"]
+        tables = discovery.matching(lake.tables(), search, pairs(tag, "tag"), owner)
+        rows = [{**t.to_dict(), "freshness": discovery.freshness_told(lake, t)} for t in tables]
+        shown = ["name", "primary_keys", "event_time", "known_time", "freshness.newest_event", "freshness.state",
+                 "owner", "description"]  # fmt: skip
         show(rows, shown, as_json, empty="no feature tables")
 
 

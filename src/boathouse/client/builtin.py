@@ -40,6 +40,16 @@ def refresh_monitor(lake: Lake, name: str, as_of: str = "") -> None:
         print(f"alert {alert['name']}: {verdict['state']}: {verdict['reason']}")
 
 
+def materialize_features(lake: Lake, table: str, publish: str = "") -> None:
+    """Bring a table of declared features to its source's newest rows, and the online store to the table where it is published."""
+    from boathouse.feature_engineering import FeatureEngineeringClient, refresh_table
+
+    done = refresh_table(lake, table)
+    print(f"{done.table}: {done.rows} rows at version {done.source_version} of its source ({done.kind})")
+    if publish:
+        FeatureEngineeringClient(context=lake).publish_table(source_table_name=table)
+
+
 def integration_tests(lake: Lake, path: str) -> None:
     """The project's integration tests, against this run's throw-away schemas. The run keeps their report, as JUnit XML."""
     run, task = os.environ["BOATHOUSE_RUN_ID"], os.environ["BOATHOUSE_TASK"]
@@ -76,6 +86,7 @@ def _pytest(path: str, junit: Path | None) -> None:
 
 
 BUILTINS: dict[str, Callable[..., Any]] = {
-    "deliver": deliver, "refresh-monitor": refresh_monitor, "integration-tests": integration_tests,
+    "deliver": deliver, "refresh-monitor": refresh_monitor,
+    "materialize-features": materialize_features, "integration-tests": integration_tests,
 }  # fmt: skip
 """Run with a connection; `unit-tests` runs without one."""

@@ -46,7 +46,9 @@ class Functions:
 
     def execute(self, statement: str, force: bool = False) -> FunctionInfo:
         """Register what a CREATE FUNCTION statement describes; OR REPLACE of one in use needs `force`."""
-        return self.put(*parse_create_function(statement), force=force)
+        function, replace, unless = parse_create_function(statement)
+        known = [f for f in self.all() if unless and f.name == self._complete(function.name)]
+        return known[0] if known else self.put(function, replace, force)
 
     def put(self, function: FunctionInfo, replace: bool = False, force: bool = False) -> FunctionInfo:
         """Register a function that is described already."""

@@ -1,7 +1,7 @@
 """dev, staging and prod: who may do what there, which code may run there, and what is deployed."""
 
 from boathouse.environments.declared import Declared
-from boathouse.environments.deployments import Deployment, Deployments, Resource
+from boathouse.environments.deployments import BY_HAND, Deployment, Deployments, Resource
 from boathouse.environments.entrusted import of_data_alone
 from boathouse.environments.exported import DEPLOYMENTS
 from boathouse.environments.git import Commit, FileChange, Repository
@@ -18,6 +18,7 @@ from boathouse.environments.setup import ENVIRONMENTS, GROUPS, service_principal
 from boathouse.environments.working_tree import GitFacts, push, working_tree_facts
 
 __all__ = [
+    "BY_HAND",
     "DEPLOYMENTS",
     "ENVIRONMENTS",
     "GROUPS",

@@ -1,8 +1,8 @@
 """The client's methods for declared features: declaring, computing, keeping them in tables, filling ranges again."""
 
-import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -13,6 +13,7 @@ from boathouse.context import Context
 from boathouse.errors import Conflict, InvalidInput, NotFound
 from boathouse.feature_engineering import materialized
 from boathouse.features.declared import (
+    DeltaTableSource,
     Feature,
     FeatureAggregations,
     Source,
@@ -56,14 +57,15 @@ class CronSchedule:
 
 @dataclass(frozen=True)
 class TableTrigger:
-    """Refresh when the source has new rows."""
+    """Refresh when the source has new rows, once a minute at most."""
 
 
+@dataclass(frozen=True)
 class StreamingMode:
-    """Continuous materialization from Kafka: refused, naming what to do instead."""
+    """Refresh at each commit of the source, as soon as it is there."""
 
-    def __init__(self, *_given: Any, **_named: Any) -> None:
-        raise InvalidInput("StreamingMode (Kafka) is not supported; use TableTrigger, or stream into the source table")
+
+Trigger = CronSchedule | TableTrigger | StreamingMode
 
 
 @dataclass(frozen=True)
@@ -149,20 +151,20 @@ class DeclaredFeatures(ABC):
     def materialize_features(self, *, features: Sequence[Feature | FeatureAggregations],
                              offline_config: OfflineStoreConfig | None = None,
                              online_config: OnlineStoreConfig | None = None,
-                             trigger: CronSchedule | TableTrigger | None = None, tags: dict[str, str] | None = None,
+                             trigger: Trigger | None = None, tags: dict[str, str] | None = None,
                              **_options: Any) -> list[MaterializedFeature]:  # fmt: skip
         """Keep features in tables, one for each source and entity, filled now; later calls bring what is new.
 
-        With `online_config` the tables are published too. Nothing runs by itself: a `trigger` belongs to a job of the
-        bundle that runs `boathouse features materialize`, and a warning says so. Raises InvalidInput, NotPermitted.
+        With `online_config` the tables are published too. With a `trigger` each table has a job `refresh_<schema>_<table>`
+        that goes on with it, in place of the one it had: see `boathouse jobs list`. Raises InvalidInput, NotPermitted.
         """
-        if trigger is not None:
-            warnings.warn("materialize_features starts no schedule: give the trigger to a job that runs "
-                          "`boathouse features materialize`", UserWarning, stacklevel=2)  # fmt: skip
         config, found = offline_config or OfflineStoreConfig(), list[MaterializedFeature]()
         for group in materialized.split(expanded(features)):
             parts = (config.catalog_name, config.schema_name, materialized.group_name(group, config.table_name_prefix))
-            found += self._materialize(".".join(p for p in parts if p), group, tags or {}, online_config is not None)
+            made = self._materialize(".".join(p for p in parts if p), group, tags or {}, online_config is not None)
+            if trigger is not None:
+                self._schedule(made[0].table_name, group, trigger, online_config is not None)
+            found += made
         return found
 
     def list_materialized_features(self, **_options: Any) -> list[MaterializedFeature]:
@@ -173,7 +175,7 @@ class DeclaredFeatures(ABC):
         ]  # fmt: skip
 
     def delete_materialized_feature(self, materialized_feature: MaterializedFeature | str) -> None:
-        """Stop keeping a feature; with its last feature the table goes. Raises NotFound."""
+        """Stop keeping a feature; with its last feature the table goes, and the job that refreshes it. Raises NotFound."""
         given = materialized_feature
         table, _, name = (given if isinstance(given, str) else given.materialized_feature_id).rpartition(".")
         info = self._context.table_info(table)
@@ -181,6 +183,9 @@ class DeclaredFeatures(ABC):
         if name not in [f.name for f in features]:
             raise NotFound(f"{info.name} keeps no feature {name!r}")
         left = [f for f in features if f.name != name]
+        if not left:
+            with suppress(NotFound):  # it has no trigger
+                self._context.call("DELETE", f"/api/v1/tables/{info.name}/refresh")
         self._context.drop_table(info.name)
         if left:
             self._materialize(info.name, left, {k: v for k, v in info.tags.items() if k != materialized.TAG}, False)
@@ -237,6 +242,15 @@ class DeclaredFeatures(ABC):
         if online:
             self.publish_table(source_table_name=table)
         return [MaterializedFeature(f.name, done.table, done.source_version, done.until, online) for f in group]
+
+    def _schedule(self, table: str, group: Sequence[Feature], trigger: Trigger, publish: bool) -> None:
+        body: dict[str, Any] = {"publish": publish}
+        if isinstance(trigger, CronSchedule):
+            body["schedule"] = asdict(trigger)
+        else:
+            sources = {f.source.full_name for f in group if isinstance(f.source, DeltaTableSource)}
+            body |= {"tables": sorted(map(self._context.complete, sources)), "at_once": isinstance(trigger, StreamingMode)}
+        self._context.call("PUT", f"/api/v1/tables/{table}/refresh", body)
 
     @abstractmethod
     def publish_table(self, *, source_table_name: str) -> Any:

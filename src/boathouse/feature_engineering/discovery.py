@@ -7,7 +7,7 @@ from typing import Any
 from boathouse import clock
 from boathouse.catalog import TableInfo
 from boathouse.context import Context
-from boathouse.errors import NotFound, NotPermitted
+from boathouse.errors import BoathouseError, NotFound, NotPermitted
 from boathouse.feature_engineering.publishing import published
 from boathouse.features import FeatureSpec, quote
 
@@ -78,6 +78,14 @@ def freshness(context: Context, info: TableInfo) -> dict[str, Any]:
         "state": None if info.freshness is None or lag is None else "late" if lag > info.freshness else "ok",
         "online_version": _online(context, info),
     }
+
+
+def freshness_told(context: Context, info: TableInfo) -> dict[str, Any]:
+    """`freshness`, or nothing of it for a table that you may not read, or that cannot be opened."""
+    try:
+        return freshness(context, info)
+    except BoathouseError as error:
+        return {"state": "unknown", "reason": str(error)}
 
 
 def _online(context: Context, info: TableInfo) -> int | None:

@@ -11,6 +11,7 @@ from typing import Any
 from boathouse.environments import PythonEnvironment, PythonEnvironments, Wanted, find_lock, requirements
 from boathouse.errors import BoathouseError, InvalidInput
 from boathouse.jobs import Run, Runs, TaskIdentity
+from boathouse.platform.refreshing import OURS
 
 _OPEN = ("QUEUED", "RUNNING")
 
@@ -42,7 +43,7 @@ class Interpreters:
     def wanted(self, run: Run, task_key: str) -> Wanted:
         """What a task of a run asks for: its `environment_key`, `libraries` on top, else what its project says."""
         task = _task(run.definition, task_key)
-        if task.get("builtin_task") and run.project == "boathouse":
+        if task.get("builtin_task") and run.project in OURS:
             return Wanted(None)
         folder = Path(run.source)
         libraries = [line for each in task.get("libraries") or () for line in _lines(folder, _given(each))]

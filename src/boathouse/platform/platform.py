@@ -66,6 +66,7 @@ from boathouse.platform.interpreters import Interpreters
 from boathouse.platform.lineage import ServedLineage
 from boathouse.platform.notices import Notices
 from boathouse.platform.openlineage import Feed, Teller, sender
+from boathouse.platform.refreshing import OURS, Refreshing
 from boathouse.platform.secrecy import Secrecy
 from boathouse.platform.seen_lineage import SeenLineage
 from boathouse.platform.sharing import Sharing
@@ -124,7 +125,7 @@ class Platform:
         )  # fmt: skip
         workers = WorkerPool(settings.path("sql"), settings.number("sql_workers", 1), settings.size("sql_memory"))
         seconds = settings.span("sql_timeout").total_seconds()
-        self.sql = SqlDesk(self.catalog, workers, seconds, identify=self._person)
+        self.sql = SqlDesk(self.catalog, self.functions, workers, seconds, identify=self._person)
         self.cloner = Cloner(self.catalog, self.sql, settings.path("clones"))
         self.securables, self.keys = Securables(self.database, self.catalog, self.identities, ENVIRONMENTS), PrimaryKeys(
             self.database, self.catalog
@@ -161,15 +162,18 @@ class Platform:
         self.alerts = Alerts(self.database, self.outbox, self.audit)
         self.notices = Notices(self.notifications, self.runs, self.deployments, self.alerts)
         self.inference = InferenceFlush(self.catalog, self.deployments, self.service_identity, settings.path("spool"))
-        self.starts = Starts(
-            self.database, self.runs, self.runner.queue,
-            Surroundings(self.deployments, self.projects, self.volumes, self.identities).ports(self._start_job),
-        )  # fmt: skip
-        self.housekeeping = Housekeeping(
-            self.audit, SystemTables(self.database, self.catalog, ENVIRONMENTS, self.service_identity,
-                                     (AUDIT, LINEAGE, JOB_RUNS, DEPLOYMENTS)),
-            lambda: self.interpreters.prune(self.runs),
-        )  # fmt: skip
+        self.starts, self.refreshing = self._make_starts()
+        self.housekeeping = self._make_housekeeping()
+
+    def _make_starts(self) -> tuple[Starts, Refreshing]:
+        ports = Surroundings(self.deployments, self.projects, self.volumes, self.identities).ports(self._start_job)
+        starts = Starts(self.database, self.runs, self.runner.queue, ports)
+        return starts, Refreshing(self.catalog, self.deployments, starts)
+
+    def _make_housekeeping(self) -> Housekeeping:
+        kept = (AUDIT, LINEAGE, JOB_RUNS, DEPLOYMENTS)
+        tables = SystemTables(self.database, self.catalog, ENVIRONMENTS, self.service_identity, kept)
+        return Housekeeping(self.audit, tables, lambda: self.interpreters.prune(self.runs))
 
     def _make_events(self) -> tuple[Outbox, Webhooks]:
         events, private = Outbox(self.database), self.settings.switch("webhook_private_addresses")
@@ -321,9 +325,11 @@ class Platform:
                               environment if scratch else f"{environment}.{job}")  # fmt: skip
         resource = self.deployments.resource("job", environment, job, scratch)
         deployment = self.deployments.deployment(resource.deployment)
-        self._check_code(resource.project, environment, deployment.commit_id, deployment.dirty)
+        source = str(self._nowhere())
+        if resource.project not in OURS:
+            self._check_code(resource.project, environment, deployment.commit_id, deployment.dirty)
+            source = self.projects.code_at(resource.project, deployment.source, deployment.commit_id)
         definition = self.computing.limited(self.service_identity(environment), environment, resource.definition, scratch)
-        source = self.projects.code_at(resource.project, deployment.source, deployment.commit_id)
         return self.runner.submit(
             RunRequest(
                 environment=environment, project=resource.project, job=job, definition=definition,
@@ -384,14 +390,19 @@ class Platform:
         """Start one of the platform's own tasks in an environment, in a process of its own; the run's id."""
         definition = {"tasks": [{"task_key": name, "builtin_task": {"name": name, "parameters": arguments}}],
                       "max_concurrent_runs": 1}  # fmt: skip
-        source = self.settings.path("runs")
-        source.mkdir(parents=True, exist_ok=True)
         return self.runner.submit(
             RunRequest(
-                environment=environment, project="boathouse", job=label, definition=definition, source=str(source),
-                principal=service_principal(environment), submitted_by=service_principal(environment), trigger=trigger,
+                environment=environment, project="boathouse", job=label, definition=definition,
+                source=str(self._nowhere()), principal=service_principal(environment),
+                submitted_by=service_principal(environment), trigger=trigger,
             )
         )  # fmt: skip
+
+    def _nowhere(self) -> Path:
+        """Where tasks run that bring no code."""
+        place = self.settings.path("runs")
+        place.mkdir(parents=True, exist_ok=True)
+        return place
 
     def monitor(self, environment: str, name: str) -> dict[str, Any]:
         """A monitor, completed by its project's models, with its alerts."""
@@ -526,7 +537,7 @@ class Platform:
 
     def _check_launch(self, run: Run) -> None:
         """Asked again at launch: between submit and launch a release may have been withdrawn."""
-        if run.project != "boathouse":
+        if run.project not in OURS:
             self._check_code(run.project, run.environment, run.commit_id, run.dirty)
         with self.database.writing() as connection:
             self.outbox.emit(connection, "run.started", f"{run.environment}.{run.job}",

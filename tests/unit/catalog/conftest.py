@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from boathouse.catalog import AccessControl, Audit, Catalog, Lineage, SqlDesk, TableInfo, TableSpec
+from boathouse.catalog import AccessControl, Audit, Catalog, Functions, Lineage, SqlDesk, TableInfo, TableSpec
 from boathouse.database import Database
 from boathouse.events import Outbox
 from boathouse.identity import Identity
@@ -87,4 +87,4 @@ def built(database: Database, folder: Path, workers: WorkerPool) -> World:
         catalog.create_catalog(environment, "admins")
         access.grant("root", ["olga"], ["USE_CATALOG", "create schema"], "catalog", environment)
     access.grant("root", ["readers"], ["USE CATALOG", "USE SCHEMA", "SELECT"], "catalog", "dev")
-    return World(catalog, access, audit, lineage, outbox, SqlDesk(catalog, workers, seconds=20))
+    return World(catalog, access, audit, lineage, outbox, SqlDesk(catalog, Functions(database, catalog), workers, seconds=20))

@@ -240,3 +240,20 @@ def test_reading_doors_do_not_change_anything(world: Any) -> None:
         with pytest.raises(InvalidInput):
             world.ask(statement, OWNER)
     assert len(rows(world, "FROM raw.plain")) == 3
+
+
+def test_a_function_is_made_replaced_and_dropped(world: Any) -> None:
+    text = "-- twice as much\nCREATE {} FUNCTION {} raw.twice(x DOUBLE) RETURNS DOUBLE LANGUAGE PYTHON AS $$ return x * {} $$"
+    world.access.grant("root", ["olga"], ["CREATE FUNCTION"], "catalog", "dev")
+    made = world.do(text.format("", "", 2))
+    assert made == {"statement": "CREATE FUNCTION", "name": "dev.raw.twice", "version": 1, "rows": None}
+    with pytest.raises(AlreadyExists):
+        world.do(text.format("", "", 3))
+    assert world.do(text.format("", "IF NOT EXISTS", 3))["version"] is None
+    assert world.do(text.format("OR REPLACE", "", 4))["version"] == 2
+    with pytest.raises(NotPermitted):
+        world.do(text.format("OR REPLACE", "", 5), READER)
+    world.do("DROP FUNCTION raw.twice")
+    with pytest.raises(NotFound):
+        world.do("DROP FUNCTION raw.twice")
+    world.do("DROP FUNCTION IF EXISTS raw.twice")

@@ -3,13 +3,15 @@
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
 from sqlglot import exp
 
 from boathouse import names
+from boathouse.catalog.function_sql import parse_create_function
+from boathouse.catalog.functions import Functions
 from boathouse.catalog.maintenance import vacuum
 from boathouse.catalog.service import Catalog
 from boathouse.catalog.spec import TableSpec
@@ -85,15 +87,17 @@ class Outcome:
 class Changes:
     """Does statements."""
 
-    def __init__(self, catalog: Catalog, views: ViewMaker) -> None:
+    def __init__(self, catalog: Catalog, functions: Functions, views: ViewMaker) -> None:
         self._catalog = catalog
+        self._functions = functions
         self._views = views
 
     def do(self, asking: Asking, statement: st.Statement) -> Outcome:
         """Raises InvalidInput, NotPermitted, NotFound, AlreadyExists, Conflict."""
         does: dict[type, Callable[[Asking, Any], Outcome]] = {
             st.CreateTable: self._create_table, st.CreateSchema: self._create_schema, st.Drop: self._drop,
-            st.CreateView: self._create_view, st.Insert: self._insert, st.Delete: self._delete, st.Update: self._update,
+            st.CreateView: self._create_view, st.CreateFunction: self._create_function,
+            st.Insert: self._insert, st.Delete: self._delete, st.Update: self._update,
             st.Merge: self._merge, st.Optimize: self._optimize, st.Vacuum: self._vacuum,
         }  # fmt: skip
         try:
@@ -111,6 +115,14 @@ class Changes:
         with asking.run(said.query, limit=0) as result:
             self._views.make(asking.identity, said, name, asking.environment, result.schema, result.origin)
         return Outcome("CREATE VIEW", name)
+
+    def _create_function(self, asking: Asking, said: st.CreateFunction) -> Outcome:
+        described, may_replace, unless = parse_create_function(said.text)
+        name = asking.name(tuple(described.name.split(".")))
+        if unless and self._catalog.exists("function", name):
+            return Outcome("CREATE FUNCTION", name)
+        made = self._functions.create(asking.identity, replace(described, name=name), may_replace)
+        return Outcome("CREATE FUNCTION", name, made.version)
 
     def _create_table(self, asking: Asking, said: st.CreateTable) -> Outcome:
         name = asking.name(said.name)
@@ -147,6 +159,10 @@ class Changes:
                 self._catalog.drop_schema(asking.identity, name, said.cascade)
             return Outcome(kind, name)
         name = asking.name(said.name)
+        if said.kind == "FUNCTION":
+            with contextlib.suppress(*([NotFound] if said.if_exists else [])):
+                self._functions.drop(asking.identity, name)
+            return Outcome(kind, name)
         try:
             is_view = self._visible(asking.identity, name).view is not None
         except NotFound:

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from boathouse.catalog.functions import Functions
 from boathouse.catalog.service import Catalog
 from boathouse.catalog.sql.changes import Asking, Changes
 from boathouse.catalog.sql.plan import Identify, Plan, Planner
@@ -46,12 +47,12 @@ class _Asked:
 class SqlDesk:
     """Runs users' queries, locked down, within limits of time and memory. Close it to end its workers."""
 
-    def __init__(self, catalog: Catalog, pool: WorkerPool | None = None, seconds: float = 300,
+    def __init__(self, catalog: Catalog, functions: Functions, pool: WorkerPool | None = None, seconds: float = 300,
                  identify: Identify = Identity) -> None:  # fmt: skip
         self._pool = pool or WorkerPool()
         self._seconds = seconds
         self._planner = Planner(catalog, identify)
-        self._changes = Changes(catalog, ViewMaker(catalog, self._planner, self._pool))
+        self._changes = Changes(catalog, functions, ViewMaker(catalog, self._planner, self._pool))
         self._access = catalog.access
         self._audit = catalog.audit
         self._queries = Queries()

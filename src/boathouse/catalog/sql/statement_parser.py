@@ -7,9 +7,11 @@ from typing import Any
 from sqlglot import exp
 from sqlglot.tokens import TokenType
 
+from boathouse.catalog.function_sql import creates_function
 from boathouse.catalog.sql.statement_text import Words
 from boathouse.catalog.sql.statements import (
     ColumnSpec,
+    CreateFunction,
     CreateSchema,
     CreateTable,
     CreateView,
@@ -55,11 +57,13 @@ def parse_statement(said: str) -> Statement:
     """A statement and its parts. Raises InvalidInput for what is none, more than one, or not for tables here."""
     if _PLAIN.match(said):
         return Select(said)
+    if creates_function(said):  # its body is Python, which no SQL parser reads
+        return CreateFunction(said)
     words = Words(said)
     reader = _READERS.get(words.kind)
     if reader is None:
         instead = _INSTEAD.get(words.kind)
-        known = "SELECT, INSERT, UPDATE, DELETE, MERGE, CREATE and DROP of tables, views and schemas are"
+        known = "SELECT, INSERT, UPDATE, DELETE, MERGE, CREATE and DROP of tables, views, schemas and functions are"
         raise InvalidInput(f"{words.kind or 'an empty text'} is no statement for users here: {instead or known}")
     return reader(words)
 
@@ -96,7 +100,7 @@ def _create(words: Words) -> Statement:
         return CreateView(_path(target), words.after_as(), named, bool(tree.args.get("replace")), exists)
     if kind == "TABLE":
         return _create_table(words, tree, _path(target), exists)
-    raise InvalidInput(f"CREATE {kind} is not for users here; tables, views and schemas are made by SQL")
+    raise InvalidInput(f"CREATE {kind} is not for users here; tables, views, schemas and functions are made by SQL")
 
 
 def _create_table(words: Words, tree: exp.Create, name: Path, exists: bool) -> Statement:
@@ -182,8 +186,8 @@ def _drop(words: Words) -> Statement:
     words.allow(tree, "this", "kind", "tables", "exists", "cascade")
     kind = str(tree.args.get("kind")).upper()
     targets = tree.args.get("tables") or ([tree.this] if tree.this else [])
-    if kind not in ("TABLE", "VIEW", "SCHEMA") or len(targets) != 1:
-        raise InvalidInput("DROP takes one TABLE, VIEW or SCHEMA")
+    if kind not in ("TABLE", "VIEW", "SCHEMA", "FUNCTION") or len(targets) != 1:
+        raise InvalidInput("DROP takes one TABLE, VIEW, SCHEMA or FUNCTION")
     return Drop(kind, _path(targets[0]), bool(tree.args.get("exists")), bool(tree.args.get("cascade")))
 
 

@@ -58,8 +58,15 @@ class CreateSchema:
 
 
 @dataclass(frozen=True)
+class CreateFunction:
+    """CREATE [OR REPLACE] FUNCTION … LANGUAGE PYTHON, as it was written."""
+
+    text: str
+
+
+@dataclass(frozen=True)
 class Drop:
-    """DROP TABLE, VIEW or SCHEMA."""
+    """DROP TABLE, VIEW, SCHEMA or FUNCTION."""
 
     kind: str
     name: Path
@@ -136,4 +143,7 @@ class Vacuum:
     dry_run: bool = False
 
 
-Statement = Select | CreateTable | CreateView | CreateSchema | Drop | Insert | Delete | Update | Merge | Optimize | Vacuum
+Statement = (
+    Select | CreateTable | CreateView | CreateSchema | CreateFunction | Drop | Insert | Delete | Update | Merge
+    | Optimize | Vacuum
+)

@@ -48,6 +48,15 @@ class Backfill(BaseModel):
     parameters: dict[str, str] = {}
 
 
+class Refresh(BaseModel):
+    """When a table of declared features is brought up to date: by a schedule, or when one of `tables` changes."""
+
+    schedule: dict[str, str] | None = None
+    tables: list[str] = []
+    at_once: bool = False
+    publish: bool = False
+
+
 class Result(BaseModel):
     """A value that a task hands to later tasks."""
 
@@ -99,6 +108,18 @@ def backfill(environment: str, name: str, body: Backfill, who: Caller, platform:
     """Runs for logical times of the past, all or none; needs RUN."""
     since, until = parse_instant(body.start), parse_instant(body.end)
     return {"run_ids": platform.backfill(who, environment, name, since, until, body.parameters, body.every)}
+
+
+@router.put("/tables/{name}/refresh")
+def put_refresh(name: str, body: Refresh, who: Caller, platform: Served) -> dict[str, Any]:
+    """Make or change the job that keeps a table of declared features fresh; needs MANAGE on it, and DEPLOY."""
+    return platform.refreshing.put(who, name, body.schedule, body.tables, body.at_once, body.publish)
+
+
+@router.delete("/tables/{name}/refresh")
+def end_refresh(name: str, who: Caller, platform: Served) -> None:
+    """End that job; needs MANAGE on the table, and DEPLOY."""
+    platform.refreshing.remove(who, name)
 
 
 @router.get("/runs")

@@ -1,0 +1,61 @@
+"""Jobs that keep tables of declared features fresh: made with the table, not declared by a project."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from boathouse import clock
+from boathouse.catalog import Catalog
+from boathouse.environments import BY_HAND, Deployments
+from boathouse.errors import InvalidInput
+from boathouse.identity import Identity
+from boathouse.jobs import Starts, next_due
+
+OURS = ("boathouse", BY_HAND)
+"""What stands for the project of runs whose tasks are the platform's own, and so of no commit."""
+_GATHERED_SECONDS = 60
+
+
+class Refreshing:
+    """One job a table, by the clock or at new rows of its source. It is listed, run, paused and resumed as any job."""
+
+    def __init__(self, catalog: Catalog, deployments: Deployments, starts: Starts) -> None:
+        self._catalog = catalog
+        self._deployments = deployments
+        self._starts = starts
+
+    def put(self, identity: Identity, table: str, schedule: Mapping[str, Any] | None, sources: Sequence[str],
+            at_once: bool = False, publish: bool = False) -> dict[str, Any]:  # fmt: skip
+        """Make or change a table's job; it runs as its environment's service principal, so it takes DEPLOY.
+
+        With a `schedule` it starts by the clock, else at new rows of the `sources`: `at_once` at each commit, or once a
+        minute. Raises NotPermitted, NotFound, InvalidInput for a schedule that is none.
+        """
+        environment, name = self._allowed(identity, table)
+        if bool(schedule) == bool(sources):
+            raise InvalidInput(f"{table} is refreshed by a schedule, or when its sources change: give one of both")
+        when: dict[str, Any]
+        if schedule:
+            next_due(schedule, clock.now())
+            when = {"schedule": dict(schedule)}
+        else:
+            for source in sources:
+                self._catalog.access.authorize(identity, "SELECT", "table", source)
+            rule = {"table_names": list(sources), "min_time_between_triggers_seconds": 0 if at_once else _GATHERED_SECONDS}
+            when = {"trigger": {"table_update": rule}}
+        task = {"name": "materialize-features", "parameters": [table, *(["publish"] if publish else [])]}
+        definition = {"tasks": [{"task_key": "materialize", "builtin_task": task}], "max_concurrent_runs": 1, **when}
+        self._deployments.put(identity, environment, "job", name, definition)
+        return {"environment": environment, "job": name, **when}
+
+    def remove(self, identity: Identity, table: str) -> None:
+        """End a table's job, paused or not. Raises NotFound where it has none."""
+        environment, name = self._allowed(identity, table)
+        self._deployments.remove(identity, environment, "job", name)
+        self._starts.resume((environment, BY_HAND, name))
+
+    def _allowed(self, identity: Identity, table: str) -> tuple[str, str]:
+        environment, schema, name = table.split(".")
+        self._catalog.access.authorize(identity, "MANAGE", "table", table)
+        self._catalog.access.authorize(identity, "DEPLOY", "catalog", environment)
+        self._catalog.require("table", table)
+        return environment, f"refresh_{schema}_{name}"
