@@ -1,5 +1,6 @@
 """The published feature-engineering client's names, over this lakehouse."""
 
+from boathouse.feature_engineering.absent import UNSET, UpgradeClient
 from boathouse.feature_engineering.client import FeatureEngineeringClient, FeatureTable
 from boathouse.feature_engineering.declared import (
     Backfill,
@@ -51,7 +52,7 @@ from boathouse.feature_engineering.entities import (
     VolumeSource,
 )
 from boathouse.feature_engineering.legacy import FeatureStoreClient
-from boathouse.feature_engineering.materialized import backfill_table, kept_tables, refresh_table
+from boathouse.feature_engineering.materialized import backfill_table, features_in, kept_tables, refresh_table
 from boathouse.feature_engineering.online_store_spec import (
     AmazonDynamoDBSpec,
     AmazonRdsMySqlSpec,
@@ -76,6 +77,7 @@ DatabricksOnlineStore = OnlineStoreInfo
 """The published client's name for it."""
 
 __all__ = [
+    "UNSET",
     "Aggregation",
     "AggregationFunction",
     "AmazonDynamoDBSpec",
@@ -138,10 +140,12 @@ __all__ = [
     "TableTrigger",
     "TrainingSet",
     "TumblingWindow",
+    "UpgradeClient",
     "VarPop",
     "VarSamp",
     "VolumeSource",
     "backfill_table",
+    "features_in",
     "kept_tables",
     "refresh_table",
 ]

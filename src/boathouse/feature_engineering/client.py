@@ -10,6 +10,7 @@ from boathouse.catalog import COMMITTED, TableInfo, TableStream
 from boathouse.context import Context
 from boathouse.errors import InvalidInput
 from boathouse.feature_engineering import materialized, packaging, publishing, serving, streaming
+from boathouse.feature_engineering.absent import AbsentServices
 from boathouse.feature_engineering.declared import DeclaredFeatures
 from boathouse.feature_engineering.entities import EndpointCoreConfig, FeatureServingEndpoint
 from boathouse.feature_engineering.leaks import leaks_of_model
@@ -53,7 +54,7 @@ class FeatureTable:
                    info.description, dict(info.tags), info.known_time)  # fmt: skip
 
 
-class FeatureEngineeringClient(DeclaredFeatures, NamedStores):
+class FeatureEngineeringClient(DeclaredFeatures, NamedStores, AbsentServices):
     """The published client's methods. Connects by itself; works in a shell, a notebook and a task alike."""
 
     def __init__(self, *, model_registry_uri: str | None = None, context: Context | None = None) -> None:
@@ -153,7 +154,7 @@ class FeatureEngineeringClient(DeclaredFeatures, NamedStores):
     def create_training_set(self, *, df: Frame,
                             feature_lookups: Sequence[FeatureLookup | FeatureFunction | FeatureAggregations] | None = None,
                             feature_spec: str | None = None, features: Sequence[Feature | FeatureAggregations] | None = None,
-                            label: str | Sequence[str] | None, exclude_columns: Sequence[str] = (),
+                            label: str | Sequence[str] | None, exclude_columns: Sequence[str] | None = None,
                             **_options: Any) -> TrainingSet:  # fmt: skip
         """Examples with the features that were known at each row's time.
 
@@ -170,11 +171,11 @@ class FeatureEngineeringClient(DeclaredFeatures, NamedStores):
             raise InvalidInput("FeatureAggregations stand beside no lookups: keep them with materialize_features, and look that "
                                "table up with a FeatureLookup")  # fmt: skip
         if features is not None or aggregated:
-            return materialized.training_set(self._context, df, expanded(features or aggregated), label, exclude_columns)
+            return materialized.training_set(self._context, df, expanded(features or aggregated), label, exclude_columns or ())
         if feature_spec is None:
-            return make_training_set(self._context, df, looked_up, label, exclude_columns)
+            return make_training_set(self._context, df, looked_up, label, exclude_columns or ())
         asked, excluded = serving.features_of(self._context, feature_spec)
-        return make_training_set(self._context, df, asked, label, [*excluded, *exclude_columns])
+        return make_training_set(self._context, df, asked, label, [*excluded, *(exclude_columns or ())])
 
     def leaks(self, training_set: TrainingSet | None = None, *, df: Frame | None = None, feature_spec: str | None = None,
               model_uri: str | None = None, label: str | None = None, time: str | None = None, estimator: Any = None,
@@ -209,7 +210,8 @@ class FeatureEngineeringClient(DeclaredFeatures, NamedStores):
         return served_skew(self._context, str(model), requests)
 
     def create_feature_spec(self, *, name: str, features: Sequence[FeatureLookup | FeatureFunction],
-                            exclude_columns: Sequence[str] | None = None, **_options: Any) -> FeatureSpecInfo:  # fmt: skip
+                            exclude_columns: Sequence[str] | None = None,
+                            extra_pip_requirements: Sequence[str] | None = None, **_options: Any) -> FeatureSpecInfo:  # fmt: skip
         """Register lookups and functions under a name. Raises AlreadyExists, InvalidInput, NotFound."""
         return serving.create_spec(self._context, name, features, exclude_columns or ())
 
@@ -235,12 +237,14 @@ class FeatureEngineeringClient(DeclaredFeatures, NamedStores):
         serving.delete_endpoint(self._context, name)
 
     def log_model(self, *, model: Any, artifact_path: str, flavor: Any, training_set: TrainingSet | None = None,
-                  registered_model_name: str | None = None, pip_requirements: Sequence[str] | None = None,
+                  registered_model_name: str | None = None, await_registration_for: int | None = None,
+                  infer_input_example: bool = False, pip_requirements: Sequence[str] | None = None,
                   extra_pip_requirements: Sequence[str] | None = None, **flavor_options: Any) -> Any:  # fmt: skip
         """Log a model that knows its features, with the record that lets it be made again; MLflow's ModelInfo.
 
-        Starts an MLflow run when none is active. Raises InvalidInput without a training set to take the
-        signature from.
+        Starts an MLflow run when none is active. A registered version is there at once, and its signature says what an
+        input example would: `await_registration_for` and `infer_input_example` change nothing.
+        Raises InvalidInput without a training set to take the signature from.
         """
         if training_set is None:
             raise InvalidInput("log_model needs training_set, which says what features and inputs the model takes")

@@ -72,7 +72,7 @@ class FeatureStoreClient:
         self._client.delete_feature_table_tag(name=table_name, key=key)
 
     def create_training_set(self, df: Frame, feature_lookups: Sequence[FeatureLookup | FeatureFunction],
-                            label: str | Sequence[str] | None, exclude_columns: Sequence[str] = (),
+                            label: str | Sequence[str] | None, exclude_columns: Sequence[str] | None = None,
                             **_options: Any) -> TrainingSet:  # fmt: skip
         """Examples with the features that were known at each row's time."""
         return self._client.create_training_set(
