@@ -19,6 +19,7 @@ HERE = f"/models/{MODEL}"
 MONITOR = "/monitoring/prod/delay"
 PAGES = (
     "/", "/tables", "/tables?environment=prod&q=weather", "/tables/prod.features.weather", "/models", HERE,
+    "/features", "/features?environment=prod&q=weather&tag=team&owner=prod-jobs", "/features/prod.features.weather",
     f"{HERE}?version=1", "/jobs", "/runs", "/runs?environment=prod&state=FAILED", f"/runs/{RUN}",
     f"/runs/{RUN}?task=ingest", "/monitoring", MONITOR, f"{MONITOR}?granularity=1+week", "/endpoints",
     "/requests", "/releases", "/sql", "/sql?environment=prod&q=select+count(*)+from+features.weather",
@@ -47,6 +48,27 @@ def test_what_people_wrote_is_shown_as_they_wrote_it(browser: Browser) -> None:
     client = browser("operator")
     for path in ("/tables/prod.features.weather", "/tables/prod.reports.people", HERE, f"/runs/{RUN}"):
         assert "&lt;script&gt;alert" in client.get(path).text
+
+
+def test_features_are_found_by_word_tag_and_owner(browser: Browser, platform: Platform) -> None:
+    client, link = browser("operator"), 'href="/features/prod.features.weather"'
+    owner = platform.catalog.table("prod.features.weather").owner
+    platform.catalog.describe(Identity(owner), "prod.features.weather", {"tags": {"team": "ops"}, "freshness": 3600})
+    for found in ("", "?q=temp+weather", "?tag=team=ops", "?tag=team", f"?owner={owner}", "?environment=prod"):
+        assert link in client.get(f"/features{found}").text, found
+    for other in ("?q=carrier", "?tag=team=sales", "?owner=nobody", "?environment=dev"):
+        assert link not in client.get(f"/features{other}").text, other
+    assert "prod.raw.weather" not in client.get("/features").text  # no keys, no features
+
+
+def test_a_feature_table_shows_keys_freshness_sources_and_models(browser: Browser, platform: Platform) -> None:
+    shown = browser("operator").get("/features/prod.features.weather").text
+    assert "2013-04-01 23:00" in shown  # the newest event
+    assert ">late</span>" in shown
+    assert 'href="/tables/prod.raw.weather"' in shown
+    assert f'href="/models/{MODEL}"' in shown
+    hidden = browser("anna").get("/features/prod.features.weather")
+    assert hidden.status_code == 404
 
 
 @pytest.mark.parametrize("path", ["/tables/prod.features.weather?x=1", "/runs", f"{HERE}"])

@@ -17,7 +17,7 @@ from boathouse.server.ui.static import asset, graph_style, vega
 
 NAVIGATION = (
     ("", (("/", "Environments"),)),
-    ("Data", (("/tables", "Tables"), ("/lineage", "Lineage"), ("/sql", "SQL"))),
+    ("Data", (("/tables", "Tables"), ("/features", "Features"), ("/lineage", "Lineage"), ("/sql", "SQL"))),
     ("Models", (("/models", "Models"), ("/endpoints", "Endpoints"), ("/monitoring", "Monitoring"),
                 ("/trace", "Trace"), ("/mlflow/", "MLflow"))),
     ("Work", (("/jobs", "Jobs"), ("/runs", "Runs"))),
