@@ -1,6 +1,6 @@
 """A server of jobs alone, for tests that kill it: the real rows, shims and processes, with tasks that are shell scripts.
 
-Run as `python jobs_server.py DATABASE_URL EXECUTOR FOLDER [SILENCE]`.
+Run as `python jobs_server.py DATABASE_URL EXECUTOR FOLDER [SILENCE [ISOLATION]]`.
 """
 
 import sys
@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 from boathouse.database import Database
+from boathouse.environments import Sandbox, isolation
 from boathouse.jobs import Hooks, Run, Runner, TaskIdentity, task_process
 
 
@@ -23,11 +24,13 @@ def refuse(*_: object) -> str:
     raise NotImplementedError
 
 
-def main(url: str, executor: str, folder: str, silence: str = "15") -> None:
+def main(url: str, executor: str, folder: str, silence: str = "15", walls: str = "none") -> None:
     task_process.command = script  # type: ignore[assignment]
     database = Database(url)
     database.create_tables()
-    hooks = Hooks(identify, lambda _run: None, refuse, lambda _run: None)
+    program, site = isolation(walls).program, str(Path(folder).parent)
+    sandbox = Sandbox(program, writable=(site,), hidden=(folder,)) if program else None
+    hooks = Hooks(identify, lambda _run: None, refuse, lambda _run: None, lambda _run, _task: sandbox)
     runner = Runner(database, executor, Path(folder), hooks, slots=4)
     runner._executors._silence = float(silence)
     runner.recover()

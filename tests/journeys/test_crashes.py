@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 
 from boathouse.database import Database
+from boathouse.environments import isolation
 from boathouse.jobs import Run, Runs
 from boathouse.jobs.attempt import marked
 
@@ -39,6 +40,7 @@ class Site:
 
     folder: Path
     url: str
+    walls: str = "none"
     servers: list["subprocess.Popen[str]"] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -47,7 +49,7 @@ class Site:
         self.runs = Runs(self.database)
 
     def up(self, name: str = "one", silence: float = 15) -> "subprocess.Popen[str]":
-        words = [sys.executable, str(SERVER), self.url, name, str(self.folder / name), str(silence)]
+        words = [sys.executable, str(SERVER), self.url, name, str(self.folder / name), str(silence), self.walls]
         made = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
         self.servers.append(made)
         assert made.stdout is not None
@@ -101,9 +103,17 @@ def chance(request: pytest.FixtureRequest) -> random.Random:
     return random.Random(seed)
 
 
+@pytest.fixture(params=["none", "bubblewrap"])
+def walls(request: pytest.FixtureRequest) -> str:
+    """Every story is told twice: with bare processes, and with processes behind walls."""
+    if request.param == "bubblewrap" and not isolation("auto").holds:
+        pytest.skip(isolation("auto").why)
+    return str(request.param)
+
+
 @pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
-    made = Site(tmp_path, f"sqlite:///{tmp_path / 'jobs.db'}")
+def site(tmp_path: Path, walls: str) -> Iterator[Site]:
+    made = Site(tmp_path, f"sqlite:///{tmp_path / 'jobs.db'}", walls)
     yield made
     made.close()
 
@@ -221,8 +231,8 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "-l", str(place)], check=True)
 
 
-def test_a_full_disk_delays_a_run_and_loses_nothing(small_disk: Path) -> None:
-    site = Site(small_disk, f"sqlite:///{small_disk / 'jobs.db'}")
+def test_a_full_disk_delays_a_run_and_loses_nothing(small_disk: Path, walls: str) -> None:
+    site = Site(small_disk, f"sqlite:///{small_disk / 'jobs.db'}", walls)
     try:
         site.up()
         run_id = site.submit(seconds=1.5)

@@ -32,7 +32,8 @@ class Opening:
         through_server = replace(granted, info=info, through="server")
         place, write = self.place(info), "MODIFY" in wanted
         if place.local:
-            return through_server if _foreign(identity, name) else replace(granted, info=info)
+            seen = not _foreign(identity, name) and self._places.sees(identity, info.table_type == "EXTERNAL")
+            return replace(granted, info=info) if seen else through_server
         if granted.through == "server" or (write and "SELECT" not in granted.privileges):
             return through_server  # whoever may put files there could read the others
         scoped = self._credentials.scoped(identity, name, place, write)

@@ -1,5 +1,6 @@
 """Where securables' files lie: in an environment's own storage, or at places outside that are noted one by one."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,17 +11,22 @@ from boathouse.catalog.store import places
 from boathouse.catalog.values import SecurableKind
 from boathouse.database import Database
 from boathouse.errors import Conflict, InvalidInput
+from boathouse.identity import Identity
 from boathouse.lake import Storage, Storages, canonical, folded, local_path, overlap
 
 _LOCATION = "external_location"
 
 
 class Places:
-    """Knows each environment's storage, and which places outside are taken; `kept_from` are folders nobody may name."""
+    """Knows each environment's storage, and which places outside are taken; `kept_from` are folders nobody may name.
 
-    def __init__(self, database: Database, storages: Storages, kept_from: Sequence[Path] = ()) -> None:
+    `walled`: runs see their own environment's storage and no place outside, and code under test sees neither.
+    """
+
+    def __init__(self, database: Database, storages: Storages, kept_from: Sequence[Path] = (), walled: bool = False) -> None:
         self._database = database
         self._storages = storages
+        self._walled = walled
         self._kept_from = [Path(folder).resolve().as_uri() for folder in kept_from]
 
     def of(self, environment: str) -> Storage:
@@ -32,7 +38,14 @@ class Places:
         environment = name.partition(".")[0]
         if location.startswith("/") or "://" in location:
             return self._storages.at(environment, location)
-        return self.of(environment).child(*location.split("/"))
+        place, root = self.of(environment).child(*location.split("/")), self.of(environment).local
+        if root and place.local:
+            self._check_straight(name, root, place.local)
+        return place
+
+    def sees(self, identity: Identity, external: bool) -> bool:
+        """Whether a caller on this machine can open files itself that lie on its disk: in its storage, or outside."""
+        return not (self._walled and identity.run_id and (external or identity.scratch))
 
     def outside(self, location: str) -> str:
         """The one spelling of a place outside the lakehouse. Raises InvalidInput for one that overlaps storage or home."""
@@ -46,6 +59,12 @@ class Places:
         """Raises Conflict when a folder outside has become a symbolic link to somewhere else."""
         if local_path(url) and any(canonical(place) != place for place in (url, f"{url}/_delta_log")):
             raise Conflict(f"{url} leads elsewhere by a symbolic link now; nothing was opened")
+
+    def _check_straight(self, name: str, root: Path, place: Path) -> None:
+        """Raises Conflict when a link leads elsewhere: whoever writes the storage could have us read others' files."""
+        for inner in (place, place / "_delta_log"):
+            if os.path.realpath(inner) != os.path.join(os.path.realpath(root), os.path.relpath(inner, root)):
+                raise Conflict(f"the folder of {name} leads elsewhere by a symbolic link; nothing was opened")
 
     def covering(self, url: str) -> str | None:
         """The external location that a place lies in."""

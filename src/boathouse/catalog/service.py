@@ -41,7 +41,7 @@ class Catalog:
 
     def __init__(self, database: Database, access: AccessControl, audit: Audit, lineage: Lineage, outbox: Outbox,
                  storages: Storages, credential_lifetime: timedelta = timedelta(minutes=30),
-                 kept_from: Sequence[Path] = ()) -> None:  # fmt: skip
+                 kept_from: Sequence[Path] = (), walled: bool = False) -> None:  # fmt: skip
         self._database = database
         self.access = access
         self.audit = audit
@@ -49,7 +49,7 @@ class Catalog:
         self.protection = Protection(access, audit)
         self._outbox = outbox
         self._listing = Listing(database, access)
-        self.places = Places(database, storages, kept_from)
+        self.places = Places(database, storages, kept_from, walled)
         self._credentials = CredentialDesk(storages, audit, credential_lifetime)
         self._opening = Opening(access, self.places, self._credentials, self.table)
         self.quarantine = Quarantine(self, database)

@@ -144,6 +144,7 @@ class Volumes:
         own = identity.run_id is not None and name.partition(".")[0] == identity.environment
         held = [p for p in ("READ VOLUME", "WRITE VOLUME") if self._catalog.access.allows(identity, p, "volume", name)]
         local = self._storage(info).local is not None and "READ VOLUME" in held
+        own = own and self._catalog.places.sees(identity, info.volume_type == "EXTERNAL")
         return VolumeAccess(info, tuple(held), "files" if own and local else "server")
 
     def put(self, identity: Identity, name: str, path: str, chunks: Iterable[bytes]) -> FileInfo:

@@ -1,7 +1,9 @@
 """From a working tree to prod: validate, plan, deploy, test, merge requests, releases."""
 
+import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -100,14 +102,31 @@ def test(
     """What CI runs: unit tests here, then integration tests of the committed code in a throw-away place of staging."""
     bundle = _bundle(target)
     if unit or not integration:
-        words = [sys.executable, "-m", "boathouse.client.task", "builtin", "unit-tests", bundle.tests.unit]
-        words += [str(junit.absolute() / "unit.xml")] if junit else []
-        if subprocess.run(words, check=False).returncode:
-            raise RunFailed("the unit tests did not pass")
+        _unit_tests(bundle.tests, junit.absolute() if junit else None)
     if integration or not unit:
         with connected() as lake:
             request = _open(lake, bundle.name, branch or _branch(), "boathouse test")
             _follow(lake, request, junit)
+
+
+def _unit_tests(tests: Any, junit: Path | None) -> None:
+    """Run them alone: behind walls where there are some, and else by their own word."""
+    from boathouse import settings
+    from boathouse.environments import Sandbox, isolation
+
+    words = [sys.executable, "-P", "-m", "boathouse.client.task", "builtin", "unit-tests", tests.unit]
+    words += ["--network"] if tests.network else []
+    if junit:
+        junit.mkdir(parents=True, exist_ok=True)
+        words.append(f"--junit={junit / 'unit.xml'}")
+    wanted, environ = settings.load(home=options.home), dict(os.environ)
+    with tempfile.TemporaryDirectory(prefix="boathouse-tests-") as scratch:
+        if program := isolation(wanted.isolation).program:
+            seen = (str(Path.cwd()), *([str(junit)] if junit else []))
+            walls = Sandbox(program, seen, wanted.words("isolation_folders"), (str(wanted.home),), network=tests.network)
+            words, environ = walls.around(words, cwd=str(Path.cwd()), scratch=scratch), environ | walls.environ
+        if subprocess.run(words, check=False, env=environ).returncode:
+            raise RunFailed("the unit tests did not pass")
 
 
 @requests.command("open")

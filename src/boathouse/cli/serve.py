@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from boathouse.settings import Settings
 
 
+_LOOPBACK = ("127.0.0.1", "localhost")
+
+
 def register(app: typer.Typer) -> None:
     """Add this room's commands."""
     app.command()(up)
@@ -32,21 +35,26 @@ def up(
 ) -> None:
     """The server: API, UI, jobs, MLflow. Other commands and the library on this home then use it."""
     from boathouse import settings
+    from boathouse.environments import isolation
     from boathouse.errors import InvalidInput
     from boathouse.platform import Platform
     from boathouse.server import Server
 
-    if host not in ("127.0.0.1", "localhost"):
-        raise InvalidInput(
-            f"this installation listens on loopback only, not on {host}: tasks are not isolated from each other yet"
-        )
+    wanted = settings.load(home=options.home)
+    walls = isolation(wanted.isolation)
+    if host not in _LOOPBACK and not walls.holds:
+        raise InvalidInput(f"without isolation of tasks the server listens on loopback only, not on {host} (isolation is "
+                           f"{walls.why}); see docs/how-to/isolation.md")  # fmt: skip
     end_on_sigterm()
-    with Platform(settings.load(home=options.home)) as platform:
-        server = Server(platform, port)
+    with Platform(wanted) as platform:
+        server = Server(platform, port, host)
         flight = _flight(platform, flight_port)
         url = server.start(warm=True)
         platform.home.publish(url)
         say(f"Boathouse is at {url}  (home {platform.settings.home})")
+        say(f"Isolation of tasks: {walls.why}")
+        if host not in _LOOPBACK:
+            say(f"It listens on {host}, in plain http: let a proxy with https stand before it")
         say(f"Log in: {url}{platform.operator_link()}  (good once; `boathouse ui` makes another)")
         if flight:
             say(f"Arrow Flight SQL is at {flight.url}")
@@ -85,6 +93,7 @@ def doctor(as_json: bool = JSON) -> None:
         _git(),
         _disk(home),
         *_home(home),
+        _isolation(wanted),
         *_stores(wanted),
         *_online(wanted),
         _engine(wanted),
@@ -155,6 +164,19 @@ def _events(wanted: "Settings") -> list[dict[str, object]]:
     told = "; ".join(f"{e.id} {e.kind} {e.subject}: {e.error}" for e in found[:3])
     mend = "mend what the error says, then `boathouse events redeliver ID`; `boathouse events list` shows all"
     return [_check("events", not found, f"{len(found)} set aside: {told}" if found else "none was set aside", mend, False)]
+
+
+def _isolation(wanted: "Settings") -> dict[str, object]:
+    """Which walls stand around tasks and model servers."""
+    from boathouse.environments import isolation
+    from boathouse.errors import InvalidInput
+
+    try:
+        found = isolation(wanted.isolation)
+    except InvalidInput as error:
+        return _check("isolation of tasks", False, wanted.isolation, str(error))
+    mend = "see docs/how-to/isolation.md; until then the server listens on loopback only, and everyone trusts every task"
+    return _check("isolation of tasks", found.holds, found.why, mend, needed=False)
 
 
 def _stores(wanted: "Settings") -> list[dict[str, object]]:

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from boathouse.client.lake import Lake
+from boathouse.client.no_network import refuse_network
+from boathouse.environments import ALONE
 from boathouse.errors import RunFailed
 
 
@@ -63,13 +65,18 @@ def integration_tests(lake: Lake, path: str) -> None:
                 lake.call("POST", f"/api/v1/runs/{run}/results", kept)
 
 
-def unit_tests(path: str, junit: Path | None = None) -> None:
-    """The project's unit tests: no token, no address, nothing of the platform. Their report goes to `junit`."""
+def unit_tests(path: str, junit: Path | None = None, *, network: bool = False) -> None:
+    """The project's unit tests: no token, no address, no data and, unless it says so, no network. The report goes to `junit`."""
+    alone = ALONE in os.environ
     for name in [n for n in os.environ if n.startswith("BOATHOUSE_")]:
         if name == "BOATHOUSE_TOKEN_FD":
             os.close(int(os.environ[name]))
         del os.environ[name]
-    _pytest(path, junit)
+    if not network:
+        refuse_network(loopback=alone)
+    with tempfile.TemporaryDirectory(prefix="boathouse-home-") as nobodys:
+        os.environ["BOATHOUSE_HOME"] = nobodys
+        _pytest(path, junit)
 
 
 def _pytest(path: str, junit: Path | None) -> None:

@@ -54,11 +54,12 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def _isolated(path: str, junit: str = "") -> int:
+def _isolated(path: str, *words: str) -> int:
     from boathouse.client.builtin import unit_tests
 
+    junit = next((Path(w.partition("=")[2]) for w in words if w.startswith("--junit=")), None)
     try:
-        unit_tests(path, Path(junit) if junit else None)
+        unit_tests(path, junit, network="--network" in words)
     except BoathouseError as error:
         print(f"{error.error_code}: {error}", file=sys.stderr)
         return 1

@@ -13,11 +13,13 @@ from boathouse.environments.projects import MAIN, RELEASE_PATTERN, MergeRequest,
 from boathouse.environments.python_environments import PythonEnvironment, PythonEnvironments, Wanted
 from boathouse.environments.python_lock import Lock, find_lock, installed_packages, requirements
 from boathouse.environments.remotes import Remotes
+from boathouse.environments.sandbox import ALONE, SCRATCH, Isolation, Sandbox, isolation
 from boathouse.environments.sealed import seal, unseal
 from boathouse.environments.setup import ENVIRONMENTS, GROUPS, service_principal, set_up, share, share_project
 from boathouse.environments.working_tree import GitFacts, push, working_tree_facts
 
 __all__ = [
+    "ALONE",
     "BY_HAND",
     "DEPLOYMENTS",
     "ENVIRONMENTS",
@@ -26,6 +28,7 @@ __all__ = [
     "MAIN",
     "RELEASE_PATTERN",
     "RULES",
+    "SCRATCH",
     "Commit",
     "Declared",
     "Deployment",
@@ -34,6 +37,7 @@ __all__ = [
     "FileChange",
     "GitFacts",
     "HostEvent",
+    "Isolation",
     "Lock",
     "MergeRequest",
     "Origin",
@@ -46,11 +50,13 @@ __all__ = [
     "Repository",
     "Resource",
     "Rule",
+    "Sandbox",
     "Wanted",
     "check",
     "check_delivery",
     "find_lock",
     "installed_packages",
+    "isolation",
     "matches",
     "of_data_alone",
     "parse_origin",

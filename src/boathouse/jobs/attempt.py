@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import json
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from boathouse.environments import Sandbox
 from boathouse.jobs import shim
 from boathouse.jobs.definition import NO_LIMITS, Limits
 from boathouse.jobs.task_process import building, describe_exit
@@ -22,6 +24,8 @@ MARK = "BOATHOUSE_ATTEMPT"
 OUT_OF_MEMORY = "out of memory"
 _TELLING = threading.Lock()
 """Long messages of two threads would mix in a pipe."""
+
+_OWN = ("scratch", "code")
 
 
 @dataclass(frozen=True)
@@ -35,17 +39,18 @@ class Outcome:
 
 
 class Attempt:
-    """An attempt's folder: `lock` (held while the shim lives), `started`, `exit.json`."""
+    """An attempt's folder: `lock` (held while the shim lives), `started`, `exit.json`; `scratch`, `code` of one with walls."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def begin(self, argv: Sequence[str], environ: Mapping[str, str], *, token: str, cwd: Path, log: Path,
               timeout: float = 0, limits: Limits = NO_LIMITS, prepare: Sequence[str] = (),
-              hidden: Sequence[str] = ()) -> int:  # fmt: skip
+              hidden: Sequence[str] = (), sandbox: Sandbox | None = None) -> int:  # fmt: skip
         """Start it in a shim that outlives this process; the shim's pid. A second shim of one attempt ends at once.
 
-        `prepare` is executed before it; where that fails, so does the attempt. Its log shows none of the texts `hidden`.
+        `prepare` is executed before it; where that fails, so does the attempt. The `sandbox` is around what is executed then.
+        Its log shows none of the texts `hidden`.
         """
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         log.parent.mkdir(parents=True, exist_ok=True)
@@ -55,6 +60,8 @@ class Attempt:
         if prepare:
             spec["prepare"] = {**spec, "argv": list(prepare), "env": {**building(), MARK: str(self.folder)}, "token": ""}
         spec["hidden"] = list(hidden)
+        if sandbox:
+            spec |= self._walled(sandbox, argv, marked, cwd)
         read_end, write_end = os.pipe()
         try:
             pid = os.posix_spawn(
@@ -66,6 +73,12 @@ class Attempt:
         with contextlib.suppress(BrokenPipeError), os.fdopen(write_end, "wb") as told:
             told.write(json.dumps(spec).encode())
         return pid
+
+    def _walled(self, sandbox: Sandbox, argv: Sequence[str], environ: Mapping[str, str], cwd: Path) -> dict[str, Any]:
+        scratch, copy = (str(self.folder / name) for name in _OWN)
+        inside = sandbox.around(argv, cwd=str(cwd), scratch=scratch, copy=copy)
+        made = {"argv": inside, "env": {**environ, **sandbox.environ}, "cwd": "/", "scratch": scratch}
+        return made | ({"copy": [sandbox.copied, copy]} if sandbox.copied else {})
 
     def _words(self) -> list[tuple[int, int, str, int, int]]:
         path, flags = str(self.folder / "shim.log"), os.O_CREAT | os.O_WRONLY | os.O_APPEND
@@ -140,11 +153,13 @@ class Attempt:
         for _ in range(50):  # a process may start another while we look
             left = [pid for pid, folder in marked(str(self.folder)) if folder == str(self.folder)]
             if not left:
-                return
+                break
             for pid in left:
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.kill(pid, signal.SIGKILL)
             time.sleep(0.01)
+        for name in _OWN:
+            shutil.rmtree(self.folder / name, ignore_errors=True)
 
 
 def marked(under: str) -> Iterator[tuple[int, str]]:

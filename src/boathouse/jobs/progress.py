@@ -262,7 +262,7 @@ class Progress:
             task_process.command(definition.kind, body, identity.python), task_process.environment(identity) | variables,
             token=identity.token, cwd=Path(run.source), log=attempt.folder.with_name(f"{task.task_key}.log"),
             timeout=definition.timeout_seconds, limits=definition.limits, prepare=identity.prepare,
-            hidden=self._hooks.hidden(run),
+            hidden=self._hooks.hidden(run), sandbox=self._hooks.sandbox(run, definition),
         )  # fmt: skip
         self._spawned.add(_name(run, task))
         self._watch.watch(run.id, task, pid)

@@ -4,7 +4,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from boathouse.environments import Sandbox
 from boathouse.errors import NotFound
+from boathouse.jobs.definition import TaskDefinition
 from boathouse.jobs.runs import Run
 from boathouse.jobs.task_process import TaskIdentity
 
@@ -57,3 +59,5 @@ class Hooks:
     """(run, `scope/key`) -> a secret, read as the run's principal. Raises NotFound, NotPermitted."""
     hidden: Callable[[Run], Sequence[str]] = lambda _run: ()
     """What the logs of a run must not show: the secrets that it has read."""
+    sandbox: Callable[[Run, TaskDefinition], Sandbox | None] = lambda _run, _task: None
+    """The walls around a task's process; None where there are none."""

@@ -25,6 +25,8 @@ if TYPE_CHECKING:  # typing itself takes milliseconds to import
 
 _DIE_WITH_PARENT, _ADOPT_ORPHANS = 1, 36  # PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER
 _SIGNALS = {signal.SIGCHLD, signal.SIGTERM}
+_SIGNALED = 128
+"""A sandbox tells a signal that ended the task as an exit code that is greater by this, as shells do."""
 _MEMORY_SECONDS = 0.25
 _LAST_WORDS_SECONDS = 5.0
 _REDACTED = b"[REDACTED]"
@@ -59,9 +61,14 @@ def main() -> int:
         if code or why:
             break
     os.unlink(f"{folder}/hide")
+    if spec.get("scratch") and _SIGNALED < code < _SIGNALED + signal.NSIG:
+        code = _SIGNALED - code
     if code == -signal.SIGKILL and not why and _kernel_kills() > killed:
         why = "memory"
     _leave(folder, {"code": code, "why": why, "ended_at": time.time()})
+    for own in (spec.get("scratch"), (spec.get("copy") or (None, None))[1]):
+        if own:
+            _remove(own)
     return 0
 
 
@@ -160,6 +167,27 @@ def _say(log: int, text: bytes) -> bool:
     return True
 
 
+def _furnish(spec: "Spec") -> None:
+    """The folders that a sandboxed task has for itself: its scratch, and a copy of its commit."""
+    if spec.get("scratch"):
+        os.mkdir(spec["scratch"], 0o700)
+    if spec.get("copy"):
+        import shutil
+
+        source, target = spec["copy"]
+        shutil.copytree(source, target, symlinks=True)
+
+
+def _remove(folder: str) -> None:
+    for place, folders, files in os.walk(folder, topdown=False):
+        for name in (*folders, *files):
+            path = f"{place}/{name}"
+            with suppress(OSError):
+                (os.rmdir if name in folders and not os.path.islink(path) else os.unlink)(path)
+    with suppress(OSError):
+        os.rmdir(folder)
+
+
 def _spawn(spec: "Spec") -> tuple[int, int]:
     """The task's process, and where its words come from."""
     read_end, write_end = os.pipe()
@@ -183,6 +211,7 @@ def _spawn(spec: "Spec") -> tuple[int, int]:
         os.dup2(output, 1)
         os.dup2(output, 2)
         os.set_inheritable(read_end, True)
+        _furnish(spec)
         os.chdir(spec["cwd"])
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
         os.execve(spec["argv"][0], spec["argv"], spec["env"] | {"BOATHOUSE_TOKEN_FD": str(read_end)})
@@ -243,13 +272,16 @@ def _end_descendants(task: int) -> None:
             return
 
 
-def _children() -> list[int]:
-    me = os.getpid()
+def _children(of: int = 0) -> list[int]:
+    parent = of or os.getpid()
+    found = []
     try:
-        with open(f"/proc/{me}/task/{me}/children", encoding="ascii") as found:
-            return [int(pid) for pid in found.read().split()]
+        for thread in os.listdir(f"/proc/{parent}/task"):
+            with open(f"/proc/{parent}/task/{thread}/children", encoding="ascii") as told:
+                found += [int(pid) for pid in told.read().split()]
     except OSError:
-        return []
+        pass
+    return found
 
 
 def _kill_group(task: int) -> None:

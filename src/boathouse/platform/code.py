@@ -100,7 +100,7 @@ class CodeDelivery:
         self._replace(identity, "staging", bundle, code, request.scratch)
         tests = {"unit": bundle.tests.unit, "integration": bundle.tests.integration}
         tasks = [
-            {"task_key": "unit", "builtin_task": {"name": "unit-tests", "parameters": [tests["unit"]]}},
+            {"task_key": "unit", "builtin_task": {"name": "unit-tests", "parameters": [tests["unit"], *(["--network"] if bundle.tests.network else [])]}},
             {"task_key": "integration", "depends_on": [{"task_key": "unit"}],
              "builtin_task": {"name": "integration-tests", "parameters": [tests["integration"]]}},
         ]  # fmt: skip

@@ -43,6 +43,7 @@ from boathouse.environments import (
     Deployments,
     Projects,
     Remotes,
+    Sandbox,
     service_principal,
     set_up,
     share,
@@ -51,7 +52,7 @@ from boathouse.errors import Conflict, NotFound, Unauthenticated
 from boathouse.events import Channel, Event, Mail, Notifications, Outbox, Post, Webhooks, by_apprise
 from boathouse.features import FeatureSpecs, OnlineStores, RegisteredFeatures
 from boathouse.identity import Identities, Identity
-from boathouse.jobs import JOB_RUNS, Hooks, Run, Runner, RunRequest, Runs, Startable, Starts, TaskIdentity
+from boathouse.jobs import JOB_RUNS, Hooks, Run, Runner, RunRequest, Runs, Startable, Starts, TaskDefinition, TaskIdentity
 from boathouse.lake import WorkerPool, cluster_at, storages
 from boathouse.monitoring import completed, parse_granularity
 from boathouse.platform.code import CodeDelivery
@@ -75,6 +76,7 @@ from boathouse.platform.told_models import ToldModels
 from boathouse.platform.touched import Touched
 from boathouse.platform.trace import Tracer
 from boathouse.platform.users import FeatureUsers, ModelUsers
+from boathouse.platform.walls import Walls
 from boathouse.project import definition, parse_resource
 from boathouse.registry import Registry
 from boathouse.serving import Endpoints, Launch, served_entity
@@ -116,8 +118,7 @@ class Platform:
                                  settings.storage_roles)  # fmt: skip
         self.storages.check(settings.span("storage_credential_lifetime"))
         self.outbox, self.webhooks = self._make_events()
-        self.catalog = Catalog(self.database, self.access, self.audit, self.lineage, self.outbox, self.storages,
-                               settings.span("storage_credential_lifetime"), [settings.home])  # fmt: skip
+        self.walls, self.catalog = self._make_catalog()
         self.locations, self.functions = Locations(self.catalog), Functions(self.database, self.catalog)
         self.volumes = Volumes(self.database, self.catalog)
         self.feature_specs, self.declared_features, self.online_stores = (
@@ -175,6 +176,12 @@ class Platform:
         tables = SystemTables(self.database, self.catalog, ENVIRONMENTS, self.service_identity, kept)
         return Housekeeping(self.audit, tables, lambda: self.interpreters.prune(self.runs))
 
+    def _make_catalog(self) -> tuple[Walls, Catalog]:
+        lifetime, walls = self.settings.span("storage_credential_lifetime"), Walls(self.settings, self.storages)
+        made = Catalog(self.database, self.access, self.audit, self.lineage, self.outbox, self.storages, lifetime,
+                       [self.settings.home], walled=walls.isolation.holds)  # fmt: skip
+        return walls, made
+
     def _make_events(self) -> tuple[Outbox, Webhooks]:
         events, private = Outbox(self.database), self.settings.switch("webhook_private_addresses")
         return events, Webhooks(self.database, events, self.home.secret("webhooks.key"), private)
@@ -194,7 +201,7 @@ class Platform:
     def _make_runner(self) -> tuple[Runner, Runs]:
         self.interpreters = Interpreters(self.settings.path("python"), self.settings.span("python_environments_kept"))
         hooks = Hooks(self._identify, self._check_launch, self._submit_child, self._run_ended, self._task_moved,
-                      self._run_slow, self.secrecy.of_run, self.secrecy.hidden)  # fmt: skip
+                      self._run_slow, self.secrecy.of_run, self.secrecy.hidden, self._sandbox)  # fmt: skip
         slots = self.settings.number("parallel_tasks", 1)
         runner = Runner(self.database, self.home.executor(), self.settings.path("runs"), hooks, slots, self._session)
         return runner, runner.runs
@@ -283,7 +290,7 @@ class Platform:
         return clock.now()
 
     def online_folder(self, environment: str) -> Path:
-        """Where an environment's embedded online store lies."""
+        """Where an environment's embedded online stores lie."""
         return self.settings.path("online", environment)
 
     def online_location(self, environment: str) -> str:
@@ -293,7 +300,7 @@ class Platform:
 
     def _make_online_stores(self) -> OnlineStores:
         def folder(environment: str, name: str) -> str:
-            return str(self.online_folder(f"{environment}@{name}"))
+            return str(self.online_folder(environment) / "stores" / name)
 
         return OnlineStores(self.database, self.catalog, self.home.secret("secrets.key"), self.online_location, folder)
 
@@ -466,8 +473,9 @@ class Platform:
         token = self.identities.issue(
             service_principal(environment), comment=f"endpoint {endpoint}", environment=environment, run_id=f"endpoint:{name}"
         )
-        spool, log = self.settings.path("spool", name), self.settings.path("logs", f"{name}.log")
-        return Launch(self.url, token, environment, spool, log)
+        spool, scratch = self.settings.path("spool", name), self.settings.path("scratch", name)
+        walls = self.walls.of_endpoint(environment, spool, scratch, self.online_folder(environment))
+        return Launch(self.url, token, environment, spool, self.settings.path("logs", f"{name}.log"), scratch, walls)
 
     def _know_model(self, event: Event) -> None:
         """Whoever registered a model owns it, and grants can name it."""
@@ -514,6 +522,9 @@ class Platform:
         facts = {"run_id": run.id, "task": task_key, "commit": run.commit_id or "", "dirty": str(run.dirty).lower(),
                  "project": run.project, "job": run.job}  # fmt: skip
         return self.interpreters.equip(TaskIdentity(self.url, token, run.environment, facts), run, task_key)
+
+    def _sandbox(self, run: Run, task: TaskDefinition) -> Sandbox | None:
+        return self.walls.of_task(run, task, self.online_folder(run.environment))
 
     def _run_ended(self, run: Run) -> None:
         self.identities.revoke_run(run.id)

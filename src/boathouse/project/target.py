@@ -52,6 +52,8 @@ class TestFolders(Shape):
 
     unit: Word = "tests/unit"
     integration: Word = "tests/integration"
+    network: bool = False
+    """Whether unit tests may use the network after all."""
 
 
 class Target(Shape):

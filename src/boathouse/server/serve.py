@@ -1,5 +1,6 @@
 """Runs the server: in a thread of a process that owns the home, or as the whole process."""
 
+import errno
 import socket
 import threading
 import time
@@ -7,7 +8,7 @@ from collections.abc import Awaitable, Callable
 
 import uvicorn
 
-from boathouse.errors import PortInUse, Unavailable
+from boathouse.errors import InvalidInput, PortInUse, Unavailable
 from boathouse.platform import Platform
 from boathouse.server.app import create_app
 
@@ -22,11 +23,13 @@ def free_port() -> int:
 
 
 class Server:
-    """Serves a platform on loopback until `stop`."""
+    """Serves a platform until `stop`, on loopback unless another address of this machine is named."""
 
-    def __init__(self, platform: Platform, port: int = 0) -> None:
-        self._socket = _listen(port)
-        self.url = f"http://{_LOOPBACK}:{self._socket.getsockname()[1]}"
+    def __init__(self, platform: Platform, port: int = 0, host: str = _LOOPBACK) -> None:
+        """Raises PortInUse, and InvalidInput for an address that this machine has not."""
+        self._socket = _listen(host, port)
+        address = _LOOPBACK if host in ("0.0.0.0", "localhost") else host
+        self.url = f"http://{address}:{self._socket.getsockname()[1]}"
         self.platform = platform
         self._app = create_app(platform)
         config = uvicorn.Config(
@@ -77,13 +80,15 @@ class _Uvicorn(uvicorn.Server):
         await self._release()
 
 
-def _listen(port: int) -> socket.socket:
+def _listen(host: str, port: int) -> socket.socket:
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind((_LOOPBACK, port))
+        listener.bind((host, port))
     except OSError as error:
         listener.close()
+        if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+            raise InvalidInput(f"{host} is no IPv4 address of this machine; 0.0.0.0 means all of them") from error
         raise PortInUse(f"port {port} is in use; choose another with --port") from error
     listener.listen(2048)
     return listener

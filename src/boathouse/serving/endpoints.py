@@ -18,7 +18,7 @@ import sqlalchemy as sa
 
 from boathouse import clock
 from boathouse.database import Database
-from boathouse.environments import Deployments
+from boathouse.environments import Deployments, Sandbox
 from boathouse.errors import BoathouseError, NotFound, Unavailable
 from boathouse.features import FeatureSpecInfo, FeatureSpecs
 from boathouse.jobs import end_process, inherited, process_started
@@ -58,6 +58,9 @@ class Launch:
     environment: str
     spool: Path
     log: Path
+    scratch: Path
+    """Its temporary files, where it has walls."""
+    sandbox: Sandbox | None = None
 
 
 Served = Callable[[str, str, str, int, FeatureSpecInfo | None], None]
@@ -200,11 +203,15 @@ class Endpoints:
         words = ["--endpoint", name, "--model", model, "--environment", environment, "--url", launch.url,
                  "--spool", str(launch.spool), "--socket", str(listener.fileno()),
                  "--secrets", str(read_end), *(["--features-only"] if alone else [])]  # fmt: skip
+        argv, environ = [sys.executable, "-P", "-m", SERVER_MODULE, *words], inherited()
+        if walls := launch.sandbox:
+            argv = walls.around(argv, cwd=str(launch.scratch), scratch=str(launch.scratch))
+            environ |= walls.environ
         launch.log.parent.mkdir(parents=True, exist_ok=True)
         with launch.log.open("ab") as output:
             process = subprocess.Popen(
-                [sys.executable, "-P", "-m", SERVER_MODULE, *words], stdin=subprocess.DEVNULL, stdout=output,
-                stderr=subprocess.STDOUT, pass_fds=(listener.fileno(), read_end), start_new_session=True, env=inherited(),
+                argv, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
+                pass_fds=(listener.fileno(), read_end), start_new_session=True, env=environ,
             )  # fmt: skip
         os.close(read_end)
         listener.close()

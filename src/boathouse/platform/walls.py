@@ -1,0 +1,83 @@
+"""What each process of users' code may see of a home: its environment's data, its code, its scratch, and nothing else."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from boathouse.environments import SCRATCH, Isolation, Sandbox, isolation
+from boathouse.errors import InvalidInput
+from boathouse.jobs import Run, TaskDefinition
+from boathouse.lake import Storages
+from boathouse.settings import Settings
+
+_UNIT_TESTS = "unit-tests"
+
+
+class Walls:
+    """Sandboxes for tasks and model servers; `isolation` says whether there are any."""
+
+    def __init__(self, settings: Settings, storages: Storages) -> None:
+        """Raises InvalidInput for a setting that is wrong or cannot hold here."""
+        self.isolation: Isolation = isolation(settings.isolation)
+        self._home = settings.home
+        self._checkouts = settings.path("checkouts")
+        self._storages = storages
+        self._readable = tuple(_folder(word) for word in settings.words("isolation_folders"))
+        self._environments = settings.path("python")
+        roots = [str(root.local) for root in storages.roots() if root.local]
+        self._hidden = (str(self._home), *roots, *_database_files(settings.database_url))
+
+    def of_task(self, run: Run, task: TaskDefinition, online: Path) -> Sandbox | None:
+        """Around one task of a run; `online` is the folder of the online stores that it may use.
+
+        A working tree it may change. Of a commit it gets a copy, so that the next run finds the commit as it is.
+        Raises InvalidInput for a working tree inside the home.
+        """
+        if self.isolation.program is None:
+            return None
+        source, alone = Path(run.source), task.kind == "builtin_task" and task.body["name"] == _UNIT_TESTS
+        network = not alone or "--network" in task.body.get("parameters", ())
+        data = () if alone else self._data(run.environment, online, bool(run.scratch))
+        if run.project == "boathouse":
+            return self._sandbox(data, cwd=SCRATCH)
+        if self._checkouts in source.parents:
+            return self._sandbox(data, copied=str(source), network=network)
+        if self._home.resolve() in (real := source.resolve()).parents or real == self._home.resolve():
+            raise InvalidInput(f"the code in {source} lies inside the home {self._home}: keep your project elsewhere")
+        return self._sandbox((*data, str(source)), network=network)
+
+    def of_endpoint(self, environment: str, spool: Path, scratch: Path, online: Path) -> Sandbox | None:
+        """Around a model server."""
+        if self.isolation.program is None:
+            return None
+        for folder in (spool, scratch):
+            folder.mkdir(parents=True, exist_ok=True)
+        return self._sandbox((*self._data(environment, online), str(spool)), cwd=SCRATCH)
+
+    def _sandbox(self, writable: Sequence[str], copied: str | None = None, cwd: str | None = None,
+                 network: bool = True) -> Sandbox:  # fmt: skip
+        assert self.isolation.program is not None
+        self._environments.mkdir(parents=True, exist_ok=True)
+        readable = (*self._readable, str(self._environments))
+        return Sandbox(self.isolation.program, tuple(writable), readable, self._hidden, copied, network, cwd)
+
+    def _data(self, environment: str, online: Path, throw_away: bool = False) -> tuple[str, ...]:
+        """Its environment's storage where that is on this disk; code under test asks the server for every table."""
+        root = None if throw_away else self._storages.of(environment).local
+        places = [place for place in (root, online) if place]
+        for place in places:
+            place.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return tuple(map(str, places))
+
+
+def _folder(word: str) -> str:
+    if not Path(word).is_absolute():
+        raise InvalidInput(f"the setting isolation_folders names {word!r}; write whole paths, with commas between")
+    return word
+
+
+def _database_files(url: str) -> tuple[str, ...]:
+    if not url.startswith("sqlite"):
+        return ()
+    path = urlsplit(url).path.removeprefix("/")
+    return tuple(f"{path}{ending}" for ending in ("", "-wal", "-shm")) if path.startswith("/") else ()
