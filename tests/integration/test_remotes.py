@@ -15,6 +15,7 @@ from boathouse.environments.store import remotes
 from boathouse.errors import Conflict, InvalidInput, NotReleased, Unauthenticated
 from boathouse.identity import Identity
 from boathouse.platform import Platform
+from boathouse.platform.starting import Surroundings
 
 ADMIN = Identity("admin", frozenset({"admins"}))
 BUNDLE = """
@@ -158,3 +159,26 @@ def test_a_delivery_for_another_or_no_project_is_refused_alike(platform: Platfor
     for project in ("shop", "nobody's"):
         with pytest.raises(Unauthenticated, match="shares its secret"):
             platform.git_host.receive(project, {"x-gitlab-event": "Push Hook", "x-gitlab-token": ""}, b"{}")
+
+
+def test_a_request_under_test_runs_in_its_throw_away_place_and_nowhere_else_in_staging(platform: Platform, host: Host) -> None:
+    host.branch("work")
+    host.commit("release", "work")
+    platform.remotes.fetch("shop")
+    request = platform.projects.open_request(ADMIN, "shop", "work", "Work")
+    for scratch in ("", "mr999"):
+        with pytest.raises(NotReleased, match="neither the head of main"):
+            platform.code.check_policy("shop", "staging", request.merge_commit, dirty=False, scratch=scratch)
+    platform.code.check_policy("shop", "staging", request.merge_commit, dirty=False, scratch=request.scratch)
+    with pytest.raises(Conflict, match="only the tests of a request run jobs in its throw-away place"):
+        platform.submit_job(ADMIN, "staging", "load", parameters={}, scratch=request.scratch)
+
+
+def test_a_release_head_that_is_fetched_and_deployed_starts_a_job_once(platform: Platform, host: Host) -> None:
+    host.branch("release")
+    head = host.commit("release", "one")
+    platform.remotes.fetch("shop")
+    ports = Surroundings(platform.deployments, platform.projects, platform.volumes, platform.identities, platform.code)
+    assert ports.release("shop", head) == f"release at {head[:12]}"
+    main = host.git("rev-parse", "main")
+    assert ports.release("shop", main) is None

@@ -15,13 +15,12 @@ class Rule:
     """The code of one kind of environment.
 
     `any_code` admits everything, a changed working tree included. Else a commit must be recorded, or be the
-    head of a branch that matches `branch` or one of `also`; to be an ancestor of such a head is not enough,
+    head of a branch that matches `branch`; to be an ancestor of such a head is not enough,
     since nobody tested it. `otherwise` says what was wanted and `next_step` what to do about it.
     """
 
     any_code: bool = False
     branch: str = "main"
-    also: tuple[str, ...] = ()
     otherwise: str = ""
     next_step: str = ""
 
@@ -30,7 +29,6 @@ RULES: Mapping[EnvironmentKind, Rule] = {
     "dev": Rule(any_code=True),
     "staging": Rule(
         branch="main",
-        also=("requests/*",),
         otherwise="neither the head of {branch} nor a request under test",
         next_step="open one with `boathouse requests open`",
     ),
@@ -62,7 +60,7 @@ def check(
     """Let code pass into an environment, or raise NotReleased with the reason and the next step.
 
     `commit` is the full id; `released` are the full ids recorded for the environment; `branch_heads` maps
-    branches to their heads, `requests/<n>` among them; `pattern` replaces the rule's branch, where
+    branches to their heads; `pattern` replaces the rule's branch, where
     `*` stands for one level (`release/*`).
     """
     rule = RULES[environment_kind]
@@ -79,8 +77,7 @@ def check(
             f"{environment_kind} runs only commits, and files changed since {commit[:7]}: "
             "commit and push them, or run them in dev"
         )
-    patterns = (branch, *rule.also)
-    heads = {sha for name, sha in (branch_heads or {}).items() if any(matches(name, p) for p in patterns)}
+    heads = {sha for name, sha in (branch_heads or {}).items() if matches(name, branch)}
     if commit not in released and commit not in heads:
         reason = rule.otherwise.format(branch=branch)
         raise NotReleased(f"commit {commit[:7]} is {reason}: {rule.next_step}", commit=commit)

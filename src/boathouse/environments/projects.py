@@ -128,8 +128,8 @@ class Projects:
         return folder
 
     def check_policy(self, name: str, environment: str, commit: str, *, dirty: bool,
-                     release_pattern: str = RELEASE_PATTERN) -> None:  # fmt: skip
-        """Whether a commit may run in an environment. Raises NotReleased."""
+                     release_pattern: str = RELEASE_PATTERN, scratch: str = "") -> None:  # fmt: skip
+        """Whether a commit may run in an environment; a request under test only in its throw-away place. Raises NotReleased."""
         repository = self.repository(name)
         heads = repository.branches() if repository.path.exists() else {}
         allowed = []
@@ -137,7 +137,8 @@ class Projects:
             allowed = [r.commit_id for r in self.releases(name)]
             allowed += [head for branch, head in self.recorded_heads(name) if policy.matches(branch, release_pattern)]
         if environment == "staging":
-            allowed = [r.merge_commit for r in self.requests(name) if r.state in ("open", "merged")]
+            found = self.requests(name)
+            allowed = [r.merge_commit for r in found if r.state == "merged" or (r.state == "open" and r.scratch == scratch)]
         policy.check(policy.kind_of(environment), commit, dirty=dirty, released=allowed, branch_heads=heads,
                      pattern=release_pattern if environment == "prod" else MAIN)  # fmt: skip
 

@@ -98,11 +98,11 @@ class CodeDelivery:
         self._identities.ensure(principal, "service_principal")
         code = Source(folder, request.merge_commit, False)
         self._replace(identity, "staging", bundle, code, request.scratch)
-        tests = {"unit": bundle.tests.unit, "integration": bundle.tests.integration}
+        tests, network = bundle.tests, ["--network"] if bundle.tests.network else []
         tasks = [
-            {"task_key": "unit", "builtin_task": {"name": "unit-tests", "parameters": [tests["unit"], *(["--network"] if bundle.tests.network else [])]}},
+            {"task_key": "unit", "builtin_task": {"name": "unit-tests", "parameters": [tests.unit, *network]}},
             {"task_key": "integration", "depends_on": [{"task_key": "unit"}],
-             "builtin_task": {"name": "integration-tests", "parameters": [tests["integration"]]}},
+             "builtin_task": {"name": "integration-tests", "parameters": [tests.integration]}},
         ]  # fmt: skip
         for check in _CHECKS:
             self._projects.report_check(number, check, {"state": "pending"})
@@ -165,10 +165,10 @@ class CodeDelivery:
         release = self._projects.cut_release(identity, project, version)
         return release, self.deploy(identity, "prod", project=project, ref=release.commit_id)
 
-    def check_policy(self, project: str, environment: str, commit: str, *, dirty: bool) -> None:
-        """Whether a commit may run in an environment, by the server's own copy. Raises NotReleased."""
+    def check_policy(self, project: str, environment: str, commit: str, *, dirty: bool, scratch: str = "") -> None:
+        """Whether a commit may run in an environment, or a throw-away place of it, by the server's own copy. Raises NotReleased."""
         pattern = self.release_pattern(project) if environment == "prod" else RELEASE_PATTERN
-        self._projects.check_policy(project, environment, commit, dirty=dirty, release_pattern=pattern)
+        self._projects.check_policy(project, environment, commit, dirty=dirty, release_pattern=pattern, scratch=scratch)
 
     def release_pattern(self, project: str) -> str:
         """The branches whose heads prod runs, as main says: a commit cannot let itself in by naming its own branch."""

@@ -5,10 +5,11 @@ from datetime import datetime, timedelta
 
 from boathouse import clock
 from boathouse.catalog import Volumes
-from boathouse.environments import Deployments, Projects, service_principal
+from boathouse.environments import Deployments, Projects, matches, service_principal
 from boathouse.errors import InvalidInput, NotFound
 from boathouse.identity import Identities, Identity
 from boathouse.jobs import Ports, Startable, Submit, dues
+from boathouse.platform.code import CodeDelivery
 
 _MOST_RUNS = 1_000
 
@@ -16,11 +17,13 @@ _MOST_RUNS = 1_000
 class Surroundings:
     """Answers of the rooms to what `Starts` asks."""
 
-    def __init__(self, deployments: Deployments, projects: Projects, volumes: Volumes, identities: Identities) -> None:
+    def __init__(self, deployments: Deployments, projects: Projects, volumes: Volumes, identities: Identities,
+                 code: CodeDelivery) -> None:  # fmt: skip
         self._deployments = deployments
         self._projects = projects
         self._volumes = volumes
         self._identities = identities
+        self._code = code
 
     def ports(self, submit: Submit) -> Ports:
         """What `Starts` is given."""
@@ -57,8 +60,12 @@ class Surroundings:
             return None
 
     def release(self, project: str, commit: str) -> str | None:
-        """The release that is a commit."""
-        return next((r.version for r in self._projects.releases(project) if r.commit_id == commit), None)
+        """The release that is a commit: one that was cut, or a head of a release branch that was fetched."""
+        if cut := next((r.version for r in self._projects.releases(project) if r.commit_id == commit), None):
+            return cut
+        branches = [branch for branch, head in self._projects.recorded_heads(project) if head == commit]
+        pattern = self._code.release_pattern(project) if branches else ""
+        return next((f"{branch} at {commit[:12]}" for branch in branches if matches(branch, pattern)), None)
 
 
 def logical_times(definition: dict[str, object], since: datetime, until: datetime, every: str | None) -> list[datetime]:

@@ -13,9 +13,14 @@ def test_dev_runs_anything() -> None:
     check("dev", OLD, dirty=True, branch_heads={"main": NEW})
 
 
-@pytest.mark.parametrize("branch", ["main", "requests/7"])
-def test_staging_runs_the_head_of_main_and_requests_under_test(branch: str) -> None:
-    check("staging", NEW, dirty=False, branch_heads={branch: NEW})
+def test_staging_runs_the_head_of_main_and_what_is_recorded_as_tested() -> None:
+    check("staging", NEW, dirty=False, branch_heads={"main": NEW})
+    check("staging", OLD, dirty=False, branch_heads={"main": NEW}, released=[OLD])
+
+
+def test_a_branch_is_no_request_by_being_named_like_one() -> None:
+    with pytest.raises(NotReleased, match="neither the head of main nor a request under test"):
+        check("staging", NEW, dirty=False, branch_heads={"main": OLD, "requests/7": NEW})
 
 
 def test_staging_runs_a_recorded_head_again() -> None:
