@@ -3,7 +3,8 @@
     python benchmarks/jobs.py [--queued 1000] [--history 100000]
 
 One server's rows, shims and threads over SQLite, with tasks that are `/bin/true`, so that what is measured is ours. Printed:
-milliseconds from submitting a run to its task's first act, and to the run's end, each with the ratio to a bare subprocess;
+milliseconds from submitting a run to its task's first act, and to the run's end, each with the ratio to a bare subprocess,
+without walls and, where bubblewrap works, behind them;
 seconds for so many queued tasks of one job, eight at once, with the ratio to as many bare subprocesses; milliseconds for
 a page of 50 runs with so many in history, first and deep, whole and of one job, with the ratio to a history of a hundred;
 and the processor time of a server that has nothing to do, as a share of one processor.
@@ -21,6 +22,7 @@ from pathlib import Path
 
 from boathouse import clock
 from boathouse.database import Database
+from boathouse.environments import Sandbox, isolation
 from boathouse.jobs import Hooks, Ports, Runner, RunRequest, Runs, Startable, Starts, TaskIdentity, task_process
 from boathouse.jobs.store import runs as table
 
@@ -32,12 +34,17 @@ def refuse(*_: object) -> str:
     raise NotImplementedError
 
 
+WALLS: list[Sandbox | None] = [None]
+"""What stands around the tasks that are started next."""
+
+
 def opened(folder: Path) -> tuple[Database, Runner]:
     """A server of jobs alone."""
     task_process.command = lambda _kind, body, _python: ["/bin/sh", "-c", body["python_file"]]  # type: ignore[assignment]
     database = Database(f"sqlite:///{folder / 'jobs.db'}")
     database.create_tables()
-    hooks = Hooks(lambda run, _t: TaskIdentity("", "t", run.environment, {}), lambda _r: None, refuse, lambda _r: None)
+    hooks = Hooks(lambda run, _t: TaskIdentity("", "t", run.environment, {}), lambda _r: None, refuse, lambda _r: None,
+                  lambda _run, _task: WALLS[0])  # fmt: skip
     runner = Runner(database, "here", folder / "runs", hooks, SLOTS)
     runner.recover()
     return database, runner
@@ -160,6 +167,12 @@ def main() -> None:
         folder = Path(place)
         database, runner = opened(folder)
         one_by_one(runner, folder)
+        walls = isolation("auto")
+        print(f"behind walls: {walls.why}")
+        if walls.program:
+            WALLS[0] = Sandbox(walls.program, writable=(str(folder),), cwd="/tmp")
+            one_by_one(runner, folder)
+            WALLS[0] = None
         idle(database, runner)
         queued(runner, folder, asked.queued)
         history(database, runner.runs, folder, asked.history)

@@ -166,7 +166,7 @@ class CodeDelivery:
         return release, self.deploy(identity, "prod", project=project, ref=release.commit_id)
 
     def check_policy(self, project: str, environment: str, commit: str, *, dirty: bool, scratch: str = "") -> None:
-        """Whether a commit may run in an environment, or a throw-away place of it, by the server's own copy. Raises NotReleased."""
+        """Whether a commit may run in an environment, or in a throw-away place of it. Raises NotReleased."""
         pattern = self.release_pattern(project) if environment == "prod" else RELEASE_PATTERN
         self._projects.check_policy(project, environment, commit, dirty=dirty, release_pattern=pattern, scratch=scratch)
 

@@ -330,7 +330,7 @@ class Platform:
         tests start jobs, and these run as they do. Raises Conflict for anybody else.
         """
         if scratch != (identity.scratch or ""):
-            raise Conflict(f"{scratch or environment} is out of reach: only the tests of a request run jobs in its throw-away place")
+            raise Conflict(f"{scratch or environment} is not yours: only the tests of a request run jobs in its throw-away place")
         self.access.authorize(identity, "RUN", "job" if not scratch else "catalog",
                               environment if scratch else f"{environment}.{job}")  # fmt: skip
         resource = self.deployments.resource("job", environment, job, scratch)
