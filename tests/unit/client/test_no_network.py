@@ -2,16 +2,17 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from boathouse.client import no_network
 
 STORY = """
-import asyncio, socket, sys
-sys.path.insert(0, {folder!r})
-from no_network import refuse_network
+import asyncio, importlib.util, socket
+spec = importlib.util.spec_from_file_location("no_network", {file!r})
+found = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(found)
+refuse_network = found.refuse_network
 elsewhere = socket.create_server(("127.0.0.1", 0))
 refuse_network(loopback={loopback})
 mine = socket.create_server(("127.0.0.1", 0))
@@ -26,8 +27,7 @@ except OSError as error:
 
 
 def told(act: str, loopback: bool = False) -> str:
-    folder = str(Path(no_network.__file__).parent)
-    words = [sys.executable, "-I", "-c", STORY.format(folder=folder, act=act, loopback=loopback)]
+    words = [sys.executable, "-I", "-c", STORY.format(file=no_network.__file__, act=act, loopback=loopback)]
     return subprocess.run(words, check=True, capture_output=True, text=True).stdout
 
 
