@@ -44,7 +44,7 @@ def opened(folder: Path) -> tuple[Database, Runner]:
     database = Database(f"sqlite:///{folder / 'jobs.db'}")
     database.create_tables()
     hooks = Hooks(lambda run, _t: TaskIdentity("", "t", run.environment, {}), lambda _r: None, refuse, lambda _r: None,
-                  lambda _run, _task: WALLS[0])  # fmt: skip
+                  sandbox=lambda _run, _task: WALLS[0])  # fmt: skip
     runner = Runner(database, "here", folder / "runs", hooks, SLOTS)
     runner.recover()
     return database, runner

@@ -49,7 +49,7 @@ class Settings:
     sql_workers: str = "4"
     parallel_tasks: str = "8"
     python_environments_kept: str = "30d"
-    isolation: str = "auto"
+    isolation: str = "none"
     isolation_folders: str = ""
     openlineage_url: str | None = None
     openlineage_token: str | None = field(default=None, repr=False)

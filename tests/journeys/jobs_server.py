@@ -30,7 +30,7 @@ def main(url: str, executor: str, folder: str, silence: str = "15", walls: str =
     database.create_tables()
     program, site = isolation(walls).program, str(Path(folder).parent)
     sandbox = Sandbox(program, writable=(site,), hidden=(folder,)) if program else None
-    hooks = Hooks(identify, lambda _run: None, refuse, lambda _run: None, lambda _run, _task: sandbox)
+    hooks = Hooks(identify, lambda _run: None, refuse, lambda _run: None, sandbox=lambda _run, _task: sandbox)
     runner = Runner(database, executor, Path(folder), hooks, slots=4)
     runner._executors._silence = float(silence)
     runner.recover()
