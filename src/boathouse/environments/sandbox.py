@@ -100,7 +100,7 @@ def isolation(wanted: str) -> Isolation:
     if wanted not in ("auto", "bubblewrap", "none"):
         raise InvalidInput(f"the setting isolation is {wanted!r}; it is auto, bubblewrap or none")
     if wanted == "none":
-        return Isolation(None, "none: switched off by the setting isolation")
+        return Isolation(None, "none: BOATHOUSE_ISOLATION=auto switches it on")
     program, words = _works()
     if program is None and wanted == "bubblewrap":
         raise InvalidInput(f"the setting isolation is bubblewrap, and {words}")
