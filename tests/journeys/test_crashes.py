@@ -175,7 +175,7 @@ def test_a_task_whose_shim_is_killed_is_lost_and_leaves_no_orphan(site: Site) ->
     os.kill(site.processes(shims=True)[0], signal.SIGKILL)
     run = site.ended(run_id)
     states = {t.task_key: t.state for t in run.tasks}
-    assert (run.state, run.reason) == ("LOST", "task a was lost")
+    assert (run.state, run.reason) == ("LOST", "task a was lost: its process was killed from outside and left no outcome")
     assert states == {"a": "LOST", **dict.fromkeys("bcde", "UPSTREAM_FAILED")}
     wait_for(lambda: site.left() == [])
 
