@@ -200,8 +200,8 @@ def test_processes_that_no_run_waits_for_are_ended_at_the_start(site: Site) -> N
 
 
 def test_when_one_of_two_servers_dies_the_other_goes_on_with_its_runs(site: Site, chance: random.Random) -> None:
-    first, run_id = site.up("one", 3), site.submit(seconds=0.8)
-    site.up("two", 3)
+    first, _ = site.up("one", 3), site.up("two", 3)  # both before the run: on a busy machine it would be over by then
+    run_id = site.submit(seconds=0.8)
     wait_for(lambda: site.ledger()["a start"])
     time.sleep(chance.uniform(0, 1.5))
     kill(first)
