@@ -8,6 +8,7 @@ from boathouse.environments import SCRATCH, Isolation, Sandbox, isolation
 from boathouse.errors import InvalidInput
 from boathouse.jobs import Run, TaskDefinition
 from boathouse.lake import Storages
+from boathouse.platform.refreshing import OURS
 from boathouse.settings import Settings
 
 _UNIT_TESTS = "unit-tests"
@@ -38,7 +39,7 @@ class Walls:
         source, alone = Path(run.source), task.kind == "builtin_task" and task.body["name"] == _UNIT_TESTS
         network = not alone or "--network" in task.body.get("parameters", ())
         data = () if alone else self._data(run.environment, online, bool(run.scratch))
-        if run.project == "boathouse":
+        if run.project in OURS:
             return self._sandbox(data, cwd=SCRATCH)
         if self._checkouts in source.parents:
             return self._sandbox(data, copied=str(source), network=network)
