@@ -1,9 +1,11 @@
 """The as-of join: what was known about each row of a spine at the row's own time, as DuckDB SQL.
 
 Times become microseconds since 1970 (UTC): one type on both sides, whatever the session's time zone.
-A row of a table with a known time becomes visible at v = greatest(event time, known time). Going up in v
-within a key, a row that is older in event time than one already visible can never be the answer; without
-such rows the newest visible row *is* the newest event, and one ASOF join over v is exact.
+A row of a table with a known time becomes visible at v = greatest(event time, known time). Each row goes to
+the first moment of the spine that sees it, and of those with one key and moment only the newest event counts:
+what is left is no longer than the spine. Going up in moments within a key, a row older than one before can
+never be the answer; without such rows the newest row *is* the newest event, and an ASOF join is exact. Keys and
+times alone go through all this; the features come at the end, by a hash join.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,10 +17,9 @@ import duckdb
 from boathouse.errors import DuplicateKey, InvalidInput
 
 _ROW = '"__row"'
-# One integer that orders by visible time, then known time: ASOF takes one inequality, and rows known
-# ahead of one event (k < e) share v. Known times lie within 2**62 microseconds of 1970.
+# One integer that orders by event time, then known time. Known times lie within 2**62 microseconds of 1970.
 _STEP = 2**63
-_ANY_KNOWN = 2**62
+_MIDDLE = 2**62
 
 
 @dataclass(frozen=True)
@@ -191,37 +192,49 @@ def _side(index: int, join: AsOf, on: Mapping[str, str], at: Mapping[str, str]) 
         return f"LEFT JOIN (SELECT {', '.join(columns)} FROM {side.relation} r) f{index} ON {same}"
     moment = at[join.at]
     event = f"epoch_us(r.{quote(side.time)})"
-    known = f"epoch_us(r.{quote(side.known_time)})" if side.bitemporal and side.known_time else event
-    kept = [f"k.{probe} = r.{column}" for _, column, probe in keys] + [f"{event} <= k.latest"]
     if side.bitemporal:
-        kept.append(f"{known} <= k.latest")
+        chosen = _newest_seen(join, keys, moment)
+        found = " AND ".join([*(f"c.{alias} = r.{column}" for alias, column, _ in keys), f"c.newest = {_order(side)}"])
+        columns += [f'{event} AS "__event"', 'c."__seen"']
+        rows = f"SELECT {', '.join(columns)} FROM {side.relation} r JOIN ({chosen}) c ON {found}"
+        return f'ASOF LEFT JOIN ({rows}) f{index} ON {same} AND p.{moment} >= f{index}."__seen"'
+    pruned = f'SELECT {", ".join(columns)}, {event} AS "__event" FROM {_asked_for(join, keys, moment)}'
+    return f'ASOF LEFT JOIN ({pruned}) f{index} ON {same} AND p.{moment} >= f{index}."__event"'
+
+
+def _asked_for(join: AsOf, keys: Sequence[tuple[str, str, str]], moment: str) -> str:
+    """The rows `r` of keys that the spine asks for, without those of times that it cannot see."""
+    times = [f"epoch_us(r.{quote(name)})" for name in (join.side.event_time, join.side.known_time) if name]
+    kept = [f"k.{probe} = r.{column}" for _, column, probe in keys] + [f"{time} <= k.latest" for time in times]
     if join.lookback is not None:
-        kept.append(f"{event} >= k.earliest - {micros(join.lookback)}")
+        kept.append(f"{times[0]} >= k.earliest - {micros(join.lookback)}")
     probed = ", ".join(probe for _, _, probe in keys)
     asked = (
         f"SELECT {probed}, min({moment}) AS earliest, max({moment}) AS latest "
         f'FROM "__probe" GROUP BY {probed}'
     )
-    pruned = (
-        f'SELECT {", ".join(columns)}, {event} AS "__event", {known} AS "__known" '
-        f"FROM {side.relation} r JOIN ({asked}) k ON {' AND '.join(kept)}"
-    )
-    if not side.bitemporal:
-        return f'ASOF LEFT JOIN ({pruned}) f{index} ON {same} AND p.{moment} >= f{index}."__event"'
+    return f"{join.side.relation} r JOIN ({asked}) k ON {' AND '.join(kept)}"
+
+
+def _newest_seen(join: AsOf, keys: Sequence[tuple[str, str, str]], moment: str) -> str:
+    """Keys, a moment of the spine (`__seen`), and the `newest` row that is visible then, where that changes."""
+    times = ", ".join(f"epoch_us(r.{quote(name)})" for name in (join.side.event_time, join.side.known_time) if name)
+    named = ", ".join(f"r.{column} AS {alias}" for alias, column, _ in keys)
+    rows = f"SELECT {named}, greatest({times}) AS visible, {_order(join.side)} AS row FROM {_asked_for(join, keys, moment)}"
+    moments = f'SELECT DISTINCT {", ".join(probe for _, _, probe in keys)}, {moment} AS "__seen" FROM "__probe"'
+    same = " AND ".join(f"v.{alias} = m.{probe}" for alias, _, probe in keys)
+    aliases = ", ".join(alias for alias, _, _ in keys)
     return (
-        f"ASOF LEFT JOIN ({_newest_events(pruned, [alias for alias, _, _ in keys])}) f{index} "
-        f'ON {same} AND p.{moment}::HUGEINT * {_STEP} + {_ANY_KNOWN} >= f{index}."__visible"'
+        f'SELECT {aliases}, "__seen", max(row) AS newest FROM ({rows}) v '
+        f'ASOF JOIN ({moments}) m ON {same} AND v.visible <= m."__seen" GROUP BY {aliases}, "__seen" '
+        f'QUALIFY max(row) = max(max(row)) OVER (PARTITION BY {aliases} ORDER BY "__seen" ROWS UNBOUNDED PRECEDING)'
     )
 
 
-def _newest_events(pruned: str, keys: Sequence[str]) -> str:
-    """Without the rows that are older than one visible before; `__visible` orders the rest."""
-    visible = 'greatest("__event", "__known")'
-    return (
-        f'SELECT *, {visible}::HUGEINT * {_STEP} + "__known" AS "__visible" FROM ({pruned}) '
-        f'QUALIFY "__event" = max("__event") OVER '
-        f"(PARTITION BY {', '.join(keys)} ORDER BY {visible} RANGE UNBOUNDED PRECEDING)"
-    )
+def _order(side: FeatureSide) -> str:
+    """One integer for event time and known time, in that order."""
+    event, known = (f"epoch_us(r.{quote(name)})" for name in (side.event_time, side.known_time) if name)
+    return f"({event}::HUGEINT * {_STEP} + ({known} + {_MIDDLE}))"
 
 
 def _final(keep: Sequence[str] | None, wanted: Sequence[AsOf]) -> str:
