@@ -82,7 +82,7 @@ class ExpectationsFailed(InvalidInput):
 
 
 class LimitExceeded(InvalidInput):
-    """A query took more time or memory than it may."""
+    """A query took more time, memory or disk to spill to than it may."""
 
     error_code = "QUERY_LIMIT_EXCEEDED"
 

@@ -23,7 +23,7 @@ def connect(env: str | None = None, *, home: str | None = None, url: str | None 
     wanted = settings.load(home=home, url=url, token=token, env=env)
     http, on_close = reach(wanted)
     try:
-        lake = Lake(http, wanted.env, on_close=on_close, engine=wanted.engine)
+        lake = Lake(http, wanted.env, on_close=on_close, engine=wanted.engine, given=wanted)
     except BaseException:  # whoever is refused holds no home
         http.close()
         if on_close:

@@ -2,6 +2,7 @@
 
 import os
 import re
+import tempfile
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -44,6 +45,8 @@ class Settings:
     oidc_groups: str = ""
     oidc_create_users: str = "off"
     oidc_domains: str = ""
+    memory_limit: str | None = None
+    temp_directory: str | None = None
     sql_timeout: str = "5m"
     sql_memory: str = "4GB"
     sql_workers: str = "4"
@@ -68,6 +71,13 @@ class Settings:
     def path(self, *parts: str) -> Path:
         """A path inside the home."""
         return self.home.joinpath(*parts)
+
+    @property
+    def spill(self) -> Path:
+        """Where queries of this process put what is too much for memory."""
+        if self.temp_directory:
+            return Path(self.temp_directory).expanduser()
+        return self.path("tmp") if self.home.is_dir() else Path(tempfile.gettempdir())
 
     def span(self, name: str) -> timedelta:
         """A setting that is a length of time. Raises InvalidInput naming it."""

@@ -17,8 +17,9 @@ from urllib.parse import quote
 
 import pyarrow as pa
 
-from boathouse import context, names
+from boathouse import context, names, settings
 from boathouse.catalog import Clone, Making, Table, TableAccess, TableInfo, without
+from boathouse.client.engines import engine_within
 from boathouse.client.functions import Functions
 from boathouse.client.http import Http
 from boathouse.client.jobs import Jobs
@@ -31,25 +32,15 @@ from boathouse.client.volume import Volume
 from boathouse.client.volumes import Volumes
 from boathouse.context import RunFacts
 from boathouse.errors import NotFound, NotPermitted, Unavailable
-from boathouse.lake import (
-    Commit,
-    Engine,
-    Frame,
-    Origin,
-    Relation,
-    Storage,
-    cluster_at,
-    origin_of,
-    relation_over,
-    schema_of,
-)
+from boathouse.lake import Commit, Engine, Frame, Origin, Relation, Storage, cluster_at, origin_of, relation_over, schema_of
 
 
 class Lake(Loading):
     """Tables, SQL, jobs and models of one environment, under one identity. A context manager."""
 
     def __init__(self, http: Http, environment: str, run: RunFacts | None = None,
-                 on_close: Callable[[], None] | None = None, engine: str = "duckdb") -> None:  # fmt: skip
+                 on_close: Callable[[], None] | None = None, engine: str = "duckdb",
+                 given: settings.Settings | None = None) -> None:  # fmt: skip
         self.http = http
         self._who = http.call("GET", "/api/v1/whoami")
         self._environment = self._who.get("environment") or environment
@@ -58,6 +49,7 @@ class Lake(Loading):
         self._reads = Reads(self.complete)
         self._on_close = on_close
         self.cluster = cluster_at(engine)
+        self._settings = given or settings.load()
         self.jobs = Jobs(http, self._environment, self._scratch)
         self.models = Models(http, self.complete)
         self.volumes = Volumes(http, self.complete, self._reads, self._environment)
@@ -82,12 +74,12 @@ class Lake(Loading):
     @cached_property
     def engine(self) -> Engine:
         """The DuckDB engine that computes in this process; made when first needed."""
-        return Engine()
+        return engine_within(self._settings)
 
     def beside(self) -> "Lake":
         """The same connection with an engine of its own and no cluster, for another thread."""
         other = copy.copy(self)
-        other.__dict__["engine"] = Engine()
+        other.__dict__["engine"] = engine_within(self._settings)
         other.cluster = None
         return other
 

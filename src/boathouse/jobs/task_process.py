@@ -12,7 +12,8 @@ TASK_MODULE = "boathouse.client.task"
 """The module that every task's process starts with; it connects, then runs the user's code."""
 
 _PASSED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "OPENBLAS_CORETYPE",
-           "OPENBLAS_L2_SIZE", "OMP_NUM_THREADS", "VIRTUAL_ENV", "PYTHONPATH", "LD_LIBRARY_PATH")  # fmt: skip
+           "OPENBLAS_L2_SIZE", "OMP_NUM_THREADS", "VIRTUAL_ENV", "PYTHONPATH", "LD_LIBRARY_PATH",
+           "BOATHOUSE_MEMORY_LIMIT", "BOATHOUSE_TEMP_DIRECTORY")  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,7 @@ from boathouse.lake.relation import Relation
 from boathouse.lake.rows_out import write_rows
 from boathouse.lake.rowwise import met, parsed
 from boathouse.lake.snapshot import parquet_sql
+from boathouse.lake.spooling import spooled
 from boathouse.lake.storage import Storage, local_path, storage_at
 from boathouse.lake.storages import Storages, storages
 from boathouse.lake.sts import Credentials, assume
@@ -109,6 +110,7 @@ __all__ = [
     "schema_json",
     "schema_of",
     "source_schema",
+    "spooled",
     "sql_type",
     "storage_at",
     "storages",

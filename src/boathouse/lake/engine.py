@@ -37,9 +37,15 @@ def _close_all() -> None:
 
 
 class Engine:
-    """A DuckDB connection of one's own; cursors of it run side by side."""
+    """A DuckDB connection of one's own; cursors of it run side by side.
+
+    Beyond `memory` (None: four fifths of the machine's) it spills to the folder `temporary`, which must be no other's and
+    is made when it is needed.
+    """
 
     def __init__(self, temporary: Path | None = None, memory: str | None = None) -> None:
+        self.temporary = temporary
+        self.spool: Path | None = None
         self.connection = duckdb.connect(":memory:")
         self.connection.execute("SET TimeZone='UTC'")
         self.connection.execute("SET enable_progress_bar=false")

@@ -1,21 +1,29 @@
 """A lazy result: nothing is read until rows are asked for."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from boathouse.errors import MissingExtra
+from boathouse.lake.limits import limited
 from boathouse.lake.origin import TAG, UNKNOWN, Origin, tag_of, tagged
+from boathouse.lake.rows_out import write_rows
 
 if TYPE_CHECKING:
     import duckdb
     import pandas
     import polars
 
+_BATCH_VALUES = 4_000_000
+
 
 class Relation:
-    """Rows and columns of a query; hands itself to Polars, pandas, PyArrow and whatever speaks Arrow."""
+    """Rows and columns of a query; hands itself to Polars, pandas, PyArrow and whatever speaks Arrow.
+
+    Whatever computes it raises LimitExceeded when memory and the disk to spill to do not suffice.
+    """
 
     def __init__(self, relation: "duckdb.DuckDBPyRelation", origin: Callable[[], Origin] = lambda: UNKNOWN) -> None:
         self._relation = relation
@@ -42,11 +50,26 @@ class Relation:
 
     def to_arrow(self) -> pa.Table:
         """All rows as one Arrow table."""
-        return tagged(self._relation.to_arrow_table(), self.origin)
+        with limited():
+            rows = self._relation.to_arrow_table()
+        return tagged(rows, self.origin)
+
+    def to_reader(self, rows: int | None = None) -> pa.RecordBatchReader:
+        """All rows as a stream of batches, of so many rows or of some 30 MB; they are never held together."""
+        most = rows or max(2_048, min(100_000, _BATCH_VALUES // len(self._relation.columns)))
+        with limited():
+            reader = self._relation.to_arrow_reader(most)
+        return pa.RecordBatchReader.from_batches(reader.schema, _each(reader))
+
+    def to_parquet(self, path: str | Path) -> int:
+        """All rows into a Parquet file, as they come; how many."""
+        with Path(path).open("wb") as file:
+            return write_rows(self.to_reader(), "parquet", file.write)
 
     def to_pandas(self) -> "pandas.DataFrame":
         """All rows as a pandas frame."""
-        rows = self._relation.to_arrow_table()
+        with limited():
+            rows = self._relation.to_arrow_table()
         frame: pandas.DataFrame = rows.to_pandas()
         frame.attrs[TAG] = tag_of(self.origin, rows.schema.names, rows.num_rows)
         return frame
@@ -69,15 +92,16 @@ class Relation:
         return rows
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
-        return self._relation.to_arrow_reader(100_000).__arrow_c_stream__(requested_schema)
+        return self.to_reader().__arrow_c_stream__(requested_schema)
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        for batch in self._relation.to_arrow_reader(10_000):
+        for batch in self.to_reader(10_000):
             yield from batch.to_pylist()
 
     def count(self) -> int:
         """How many rows."""
-        return int(self._relation.aggregate("count(*)").fetchall()[0][0])
+        with limited():
+            return int(self._relation.aggregate("count(*)").fetchall()[0][0])
 
     def __len__(self) -> int:
         return self.count()
@@ -103,3 +127,8 @@ class Relation:
 
     def _repr_html_(self) -> str:
         return str(self._relation.limit(50).df().to_html(index=False))
+
+
+def _each(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+    with limited():
+        yield from reader

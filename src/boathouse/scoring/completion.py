@@ -11,7 +11,7 @@ from boathouse.features import (
     with_functions_sql,
 )
 from boathouse.features.declared import Feature, complete_declared
-from boathouse.lake import Cluster, Frame, Origin, Relation, batches, normalised, origin_of, tagged
+from boathouse.lake import Cluster, Frame, Origin, Relation, origin_of, spooled, tagged
 from boathouse.training import frames_of, relations_of
 
 
@@ -24,10 +24,8 @@ def complete(context: Context, spec: FeatureSpec, df: Frame) -> tuple[Relation, 
     """
     if context.cluster and not spec.declared:
         return _on_cluster(context, context.cluster, spec, df)
-    origin = origin_of(df)
-    rows = batches(df).read_all()
-    spine = context.engine.register(tagged(rows.cast(normalised(rows.schema)), origin))
-    columns = list(rows.column_names)
+    spine = spooled(context.engine, df)
+    columns = context.engine.relation(f"SELECT * FROM {spine}").columns
     declared = [Feature.from_dict(dict(d)) for name, d in spec.declared.items() if name not in columns]
     computed: Mapping[str, int] = {}
     if declared:

@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
-
 from boathouse.catalog import FunctionInfo
 from boathouse.context import Context
 from boathouse.features import (
@@ -25,7 +23,7 @@ from boathouse.features import (
     with_functions_frame,
     with_functions_sql,
 )
-from boathouse.lake import Cluster, Frame, Origin, Relation, batches, column_types, normalised, origin_of, tagged
+from boathouse.lake import Cluster, Frame, Origin, Relation, column_types, origin_of, spooled
 from boathouse.training.leaks import find_leaks
 
 if TYPE_CHECKING:
@@ -207,7 +205,5 @@ def table_facts(context: Context, name: str) -> TableFacts:
 
 def registered(context: Context, df: Frame) -> str:
     """A frame's rows on the context's engine, its columns in the lakehouse's types; the relation's name."""
-    origin = origin_of(df)
-    rows: pa.Table = batches(df).read_all()
-    return context.engine.register(tagged(rows.cast(normalised(rows.schema)), origin))
+    return spooled(context.engine, df)
 
