@@ -33,6 +33,10 @@ class RunFacts:
     """Where the lock lies that this code's environment was made of."""
     python_environment: str | None = None
     """The environment's key; None is the server's own."""
+    seed: int | None = None
+    """What this process's random numbers began with."""
+    autolog: str = "off"
+    """What runs log by themselves: `light`, `full` or `off`."""
 
 
 class Context(Protocol):

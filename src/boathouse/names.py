@@ -7,7 +7,7 @@ from boathouse.errors import InvalidName
 
 _LEVEL = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SCRATCH_MARK = "__"
-_SCRATCH_SCHEMA = re.compile(rf"mr\d+{_SCRATCH_MARK}.+")
+_SCRATCH_SCHEMA = re.compile(rf"(?:mr|rp)\d+{_SCRATCH_MARK}.+")
 
 
 @dataclass(frozen=True)

@@ -54,6 +54,7 @@ class Settings:
     python_environments_kept: str = "30d"
     isolation: str = "none"
     isolation_folders: str = ""
+    autolog: str = "light"
     openlineage_url: str | None = None
     openlineage_token: str | None = field(default=None, repr=False)
     openlineage_namespace: str = "boathouse"
@@ -92,6 +93,12 @@ class Settings:
         if given not in ("on", "off", "true", "false"):
             raise InvalidInput(f"the setting {name} is {given!r}; it is on or off")
         return given in ("on", "true")
+
+    def choice(self, name: str, allowed: tuple[str, ...]) -> str:
+        """A setting that is one of a few words. Raises InvalidInput naming it."""
+        if (given := str(getattr(self, name)).lower()) not in allowed:
+            raise InvalidInput(f"the setting {name} is {given!r}; it is {', '.join(allowed[:-1])} or {allowed[-1]}")
+        return given
 
     def words(self, name: str) -> tuple[str, ...]:
         """A setting that is a list, with commas between."""

@@ -88,17 +88,18 @@ class Catalog:
     def drop_schema(self, identity: Identity, name: str, cascade: bool = False, force: bool = False) -> None:
         """Remove a schema; with `cascade` all that is in it.
 
-        Raises Conflict when it is not empty, when a model's record pins it, and unless forced when a table is in use.
+        Raises Conflict when it is not empty, and unless forced when a table is in use or a model's record needs it.
         """
         self.require("schema", name)
         self.access.authorize(identity, "MANAGE", "schema", name)
         inside = [s for kind in _INSIDE for s in self.securables(kind, parent=name)]
         if inside and not cascade:
             raise Conflict(f"{name} holds {len(inside)} objects, {inside[0].name} among them; drop them, or use --cascade")
-        for securable in inside:
-            self._check_unpinned(securable.name)
         tables = [s.name for s in inside if s.kind == "table"]
         self.protection.check(identity, "drop table", "table", *tables, force=force)
+        if not force:
+            for table in tables:
+                self._check_unpinned(table)
         for securable in inside:
             self._remove(identity, securable.kind, securable.name)
         self._remove(identity, "schema", name)
@@ -152,14 +153,14 @@ class Catalog:
     def drop_table(self, identity: Identity, name: str, force: bool = False) -> None:
         """Remove a table, with its files unless they lie outside.
 
-        Raises Conflict while a model's record pins a version, and unless forced while something uses it.
+        Raises Conflict, unless forced, while something uses it or a model's record needs a version.
         """
         self.require("table", name)
         self.access.authorize(identity, "MANAGE", "table", name)
         beside = [n for n in guarded_alike(self._database, "table", name) if n != name]
-        for table in (name, *beside):
-            self._check_unpinned(table)
         self.protection.check(identity, "drop table", "table", name, force=force)
+        for table in (name, *beside) if not force else ():
+            self._check_unpinned(table)
         for table in (*beside, name):
             self._remove(identity, "table", table)
 
@@ -314,6 +315,18 @@ class Catalog:
             if not connection.execute(known).first():
                 connection.execute(pins.insert().values(**row))
 
+    def hold(self, prefix: str, wanted: Mapping[str, Mapping[str, int]]) -> None:
+        """Holder -> the versions of tables that it needs, of all holders whose names begin so; others of them need none."""
+        rows = {(table, version, holder) for holder, tables in wanted.items() for table, version in tables.items()}
+        theirs = pins.c.holder.startswith(prefix, autoescape=True)
+        with self.pinning, self._database.writing() as connection:
+            there = {(r.table_name, r.version, r.holder) for r in connection.execute(sa.select(pins).where(theirs))}
+            for table, version, holder in there - rows:
+                here = (pins.c.table_name == table, pins.c.version == version, pins.c.holder == holder)
+                connection.execute(pins.delete().where(*here))
+            for table, version, holder in sorted(rows - there):
+                connection.execute(pins.insert().values(table_name=table, version=version, holder=holder))
+
     def unpin(self, name: str, holder: str) -> None:
         """Let go of the versions of a table that `holder` needed."""
         with self._database.writing() as connection:
@@ -425,6 +438,7 @@ class Catalog:
             self.audit.write(connection, identity.principal, f"drop {kind}", name)
             if kind == "table":  # the next of its name is not shared because this one was
                 connection.execute(share_tables.delete().where(share_tables.c.table_name == name))
+                connection.execute(pins.delete().where(pins.c.table_name == name))
             if kind in NODES:
                 self.lineage.drop(name if kind == "table" else f"{kind}:{name}")
         if place:

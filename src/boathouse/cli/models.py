@@ -11,6 +11,7 @@ from boathouse.cli import online
 from boathouse.cli.output import JSON, dump, facts, say, show
 from boathouse.cli.session import connected
 
+CHAMPION, TOLERANCE = "champion", 1e-6
 models = typer.Typer(help="Registered models: versions, verdicts, promotion, rollback.", no_args_is_help=True)
 features = typer.Typer(help="Feature tables: list, show, publish online.", no_args_is_help=True)
 endpoints = typer.Typer(help="Endpoints: models over HTTP.", no_args_is_help=True)
@@ -154,6 +155,38 @@ def delete(
     with connected() as lake:
         lake.models.delete(name, version, force=force)
         say(f"deleted {lake.complete(name)}" + (f" version {version}" if version is not None else ""))
+
+
+@models.command("reproduce")
+def reproduce(
+    name: str = typer.Argument(metavar="NAME[/VERSION]"),
+    version: str = typer.Argument("", help="a number, a stage or an alias; champion without one"),
+    target: str = typer.Option("", "-t", "--target", help="the environment: dev, staging or prod"),
+    tolerance: float = typer.Option(TOLERANCE, "--tolerance", help="how far numbers may be apart, relative to their size"),
+    as_json: bool = JSON,
+) -> None:
+    """Make a version again from its record, and compare: its code, lock, data, seed. Exits 1 where the two are different."""
+    name, _, given = name.partition("/")
+    with connected(target or None) as lake:
+        if not as_json:
+            say(f"making {lake.complete(name)} version {version or given or CHAMPION} again; this takes as long as training did")
+        report = lake.models.reproduce(name, version or given or CHAMPION, tolerance)
+    if as_json:
+        dump(report)
+    else:
+        _tell(report)
+    if report["verdict"] == "different":
+        raise typer.Exit(1)
+
+
+def _tell(report: dict[str, Any]) -> None:
+    found = report["comparison"] or {"metrics": {}, "parameters": {}, "rows": 0, "largest": None, "surroundings": ()}
+    rows = [{"what": k, "recorded": a, "again": b} for k, (a, b) in found["metrics"].items()]
+    rows += [{"what": k, "recorded": a, "again": b} for k, (a, b) in found["parameters"].items() if a != b]
+    show(rows, ["what", "recorded", "again"], False, empty="nothing was compared")
+    apart = f"{found['largest']} apart at most" if found["largest"] is not None else "not compared"
+    facts({"verdict": report["verdict"], "cause": report["cause"], "predictions": f"{found['rows']} rows, {apart}",
+           "surroundings": list(found["surroundings"])}, False)  # fmt: skip
 
 
 @features.command("specs")

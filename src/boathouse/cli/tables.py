@@ -88,7 +88,7 @@ def history(name: str, limit: int = typer.Option(20, "--limit", help="how many c
     """Commits of a table, newest first."""
     with connected() as lake:
         rows = lake.http.call("GET", f"/api/v1/tables/{lake.complete(name)}/history", params={"limit": limit})
-        show(rows, ["version", "timestamp", "operation", "operationMetrics"], as_json)
+        show(rows, ["version", "timestamp", "operation", "operationMetrics", "needed_by"], as_json)
 
 
 @tables.command("changes")

@@ -1,5 +1,6 @@
 """The platform's own tasks. They run like users' tasks: in a process of their own, under the environment's identity."""
 
+import json
 import os
 import sys
 import tempfile
@@ -26,6 +27,17 @@ def deliver(lake: Lake, model: str, version: str) -> None:
     print(f"{model} version {version}: {verdict.outcome}")
     for check in verdict.checks:
         print(f"  {check.outcome:<4}  {check.name}: {check.reason}")
+
+
+def compare_versions(lake: Lake, model: str, version: str, again: str, evaluation: str) -> None:
+    """Compare a version with what was made again from its record."""
+    from boathouse.delivery import compare_versions
+
+    made = lake.models.get(again)["versions"][0]["version"]
+    found = compare_versions(lake, f"models:/{model}/{version}", f"models:/{again}/{made}", json.loads(evaluation))
+    kept = {"task": os.environ["BOATHOUSE_TASK"], "key": "comparison", "value": found.to_dict()}
+    lake.call("POST", f"/api/v1/runs/{os.environ['BOATHOUSE_RUN_ID']}/results", kept)
+    print(f"{model} version {version}, made again: {found.likeness()}")
 
 
 def refresh_monitor(lake: Lake, name: str, as_of: str = "") -> None:
@@ -93,6 +105,7 @@ def _pytest(path: str, junit: Path | None) -> None:
 
 
 BUILTINS: dict[str, Callable[..., Any]] = {
+    "compare-versions": compare_versions,
     "deliver": deliver, "refresh-monitor": refresh_monitor,
     "materialize-features": materialize_features, "integration-tests": integration_tests,
 }  # fmt: skip

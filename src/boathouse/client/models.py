@@ -1,9 +1,11 @@
 """Registered models and their versions."""
 
+import time
 from collections.abc import Callable
 from typing import Any
 
 from boathouse.client.http import Http
+from boathouse.errors import Unavailable
 
 
 class Models:
@@ -45,6 +47,22 @@ class Models:
         """Delete a model, or one version; needs MANAGE. Refused for Production and, unless forced, while it is in use."""
         asked = {"force": force} | ({} if version is None else {"version": version})
         self._http.call("DELETE", f"/api/v1/models/{self._complete(name)}", params=asked)
+
+    def reproduce(self, name: str, version: str, tolerance: float | None = None, seconds: float = 7200) -> Any:
+        """Make a version again from its record, apart from everything, and compare the two.
+
+        The report: `verdict` (bit-equal, within tolerance, different), the first `cause` of a difference, `comparison`
+        (parameters, metrics, predictions). Raises InvalidInput for a version without a record, Unavailable when it takes
+        longer than so many seconds.
+        """
+        path = f"/api/v1/models/{self._complete(name)}/versions/{version}/reproduce"
+        started = self._http.call("POST", path, {} if tolerance is None else {"tolerance": tolerance})["id"]
+        limit = time.monotonic() + seconds
+        while (report := self._http.call("GET", f"/api/v1/reproductions/{started}"))["state"] != "DONE":
+            if time.monotonic() > limit:
+                raise Unavailable(f"the reproduction {started} takes longer than {seconds:.0f} s; it goes on")
+            time.sleep(0.3)
+        return report
 
     def _act(self, name: str, version: str, verb: str, reason: str) -> Any:
         return self._http.call("POST", f"/api/v1/models/{self._complete(name)}/versions/{version}/{verb}", {"reason": reason})

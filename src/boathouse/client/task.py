@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from boathouse import context, settings
+from boathouse.client import recording
 from boathouse.client.dbutils import DbUtils, NotebookExit, use
 from boathouse.client.http import Http
 from boathouse.client.lake import Lake
@@ -17,7 +18,7 @@ _SERVER_AWAY = 300.0
 """Seconds that a task waits for a server that is started again."""
 
 
-def connect() -> Lake:
+def connect(kind: str = "file") -> Lake:
     """The lakehouse as this task may see it. The token came through a pipe and is gone from there now."""
     descriptor = int(os.environ.pop("BOATHOUSE_TOKEN_FD"))
     with os.fdopen(descriptor) as pipe:
@@ -28,6 +29,8 @@ def connect() -> Lake:
         lock_hash=os.environ.get("BOATHOUSE_LOCK_HASH"), project=os.environ.get("BOATHOUSE_PROJECT"),
         job=os.environ.get("BOATHOUSE_JOB"), lock_file=os.environ.get("BOATHOUSE_LOCK_FILE"),
         python_environment=os.environ.get("BOATHOUSE_PYTHON_ENVIRONMENT"),
+        seed=int(os.environ["BOATHOUSE_SEED"]) if "BOATHOUSE_SEED" in os.environ else None,
+        autolog=os.environ.get("BOATHOUSE_AUTOLOG", "off"),
     )  # fmt: skip
     lake = Lake(
         Http(os.environ["BOATHOUSE_URL"], token, wait=_SERVER_AWAY), os.environ["BOATHOUSE_ENV"], facts,
@@ -35,6 +38,8 @@ def connect() -> Lake:
     )  # fmt: skip
     context.use(lake)
     lake.point_mlflow_here()
+    if kind not in ("builtin", "sql"):
+        recording.begin(lake)
     return lake
 
 
@@ -43,7 +48,7 @@ def main(arguments: list[str]) -> int:
     kind, what, *rest = arguments
     if (kind, what) == ("builtin", "unit-tests"):
         return _isolated(*rest)
-    lake = connect()
+    lake = connect(kind)
     try:
         _RUN[kind](lake, what, rest)
     except BoathouseError as error:

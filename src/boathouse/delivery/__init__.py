@@ -1,5 +1,6 @@
 """Delivery of models: evidence about a new version, and the gate that decides over it."""
 
+from boathouse.delivery.again import compare_versions
 from boathouse.delivery.asked import MODES, Fairness, Limits, Plan, ReplayAsked
 from boathouse.delivery.bootstrap import paired_bootstrap
 from boathouse.delivery.evaluate import gather
@@ -16,6 +17,7 @@ from boathouse.delivery.trial import Trial, try_out
 __all__ = [
     "FAIRNESS", "HIGHER_IS_BETTER", "LOWER_IS_BETTER", "MODES", "Check", "Delivery", "Evidence", "Fairness", "Held", "Import",
     "Limits",
-    "Outcome", "Plan", "Replay", "ReplayAsked", "Threshold", "Trial", "Verdict", "check_requirements", "decide", "direction_of",
+    "Outcome", "Plan", "Replay", "ReplayAsked", "Threshold", "Trial", "Verdict", "check_requirements",
+    "compare_versions", "decide", "direction_of",
     "fairness", "gather", "held", "paired_bootstrap", "touched", "try_out", "unsafe",
 ]  # fmt: skip

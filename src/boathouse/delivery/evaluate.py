@@ -88,7 +88,7 @@ def _measured(
     context: Context, candidate: Model, champion: Model | None, asked: Mapping[str, Any], found: Evidence
 ) -> Evidence:
     evaluation, metrics = asked["evaluation"], list(asked["metrics"])
-    rows = _rows(context, evaluation)
+    rows = evaluation_rows(context, evaluation)
     y = labels_of(rows[str(evaluation["label"])])
     if not len(rows):
         return found
@@ -106,7 +106,8 @@ def _measured(
     )  # fmt: skip
 
 
-def _rows(context: Context, evaluation: Mapping[str, Any]) -> "pd.DataFrame":
+def evaluation_rows(context: Context, evaluation: Mapping[str, Any]) -> "pd.DataFrame":
+    """The rows, with a label, that a bundle says versions are tested on. Raises InvalidInput."""
     if not (evaluation.get("table") and evaluation.get("label")):
         raise InvalidInput("delivery.evaluation needs `table` and `label`: the held-out rows and their true outcome")
     table = context.table(evaluation["table"])

@@ -16,7 +16,7 @@ from boathouse.environments.remotes import Remotes
 from boathouse.environments.sandbox import ALONE, SCRATCH, Isolation, Sandbox, isolation
 from boathouse.environments.sealed import seal, unseal
 from boathouse.environments.setup import ENVIRONMENTS, GROUPS, service_principal, set_up, share, share_project
-from boathouse.environments.working_tree import GitFacts, push, working_tree_facts
+from boathouse.environments.working_tree import GitFacts, apply_diff, push, working_tree_facts
 
 __all__ = [
     "ALONE",
@@ -52,6 +52,7 @@ __all__ = [
     "Rule",
     "Sandbox",
     "Wanted",
+    "apply_diff",
     "check",
     "check_delivery",
     "find_lock",

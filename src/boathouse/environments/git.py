@@ -94,6 +94,18 @@ class Repository:
             transports=transports, extra=extra, timeout=900,
         )  # fmt: skip
 
+    def keep(self, commit: str, directory: Path) -> None:
+        """Have a commit stay, whatever becomes of its branch; one that is missing here comes from a working tree.
+
+        Raises InvalidInput where the tree does not have it at its head.
+        """
+        kept = f"refs/kept/{commit}"
+        if git(self.path, "cat-file", "-e", f"{commit}^{{commit}}", accepted=(0, 1, 128)).code == 0:
+            git(self.path, "update-ref", kept, commit)
+            return
+        git(self.path, "fetch", "--quiet", "--no-write-fetch-head", "--no-tags", "--no-recurse-submodules",
+            "--end-of-options", str(directory.absolute()), f"HEAD:{kept}")  # fmt: skip
+
     def export(self, commit: str, directory: Path) -> Path:
         """Write the files of a commit to `directory`, all or nothing; where it exists it is left as it is.
 

@@ -90,12 +90,11 @@ def holds(lock: Lock, extra: tuple[str, ...] = ()) -> bool:
 
 def installed_packages() -> dict[str, str]:
     """Name -> version of all that this process can import, those before others that it would take first."""
-    from importlib.metadata import distributions
-
     found: dict[str, str] = {}
-    for each in distributions():
-        if name := each.metadata["Name"]:
-            found.setdefault(re.sub(r"[-_.]+", "-", name).lower(), each.version)
+    for folder in sys.path:  # by the names of their folders: reading the metadata of 200 packages takes a second
+        for each in Path(folder).glob("*.dist-info") if Path(folder).is_dir() else ():
+            name, _, number = each.stem.partition("-")
+            found.setdefault(re.sub(r"[-_.]+", "-", name).lower(), number)
     return dict(sorted(found.items()))
 
 

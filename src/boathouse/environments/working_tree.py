@@ -79,6 +79,12 @@ def push(directory: Path, repository_path: Path, refspec: str) -> None:
     raise InvalidInput(f"{refspec} was not pushed to {repository_path}: {pushed.error}")
 
 
+def apply_diff(folder: Path, diff: bytes) -> None:
+    """Change the files of a commit as a working tree's diff says. Raises InvalidInput where it does not fit."""
+    above = {"GIT_CEILING_DIRECTORIES": str(folder.parent)}  # a repository that the folder happens to lie in is not meant
+    git(folder, "apply", "--whitespace=nowarn", "-", stdin=diff, extra=above)
+
+
 def _ask(directory: Path, *arguments: str) -> str:
     """The answer of a read-only question, or an empty text where git refuses it."""
     answer = git(directory, *arguments, users_configuration=True, accepted=range(256))

@@ -3,14 +3,14 @@
 import tempfile
 import warnings
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
 from boathouse.context import Context
 from boathouse.features import USES, FeatureSpec, uses_of
 from boathouse.scoring import predict_raw
-from boathouse.training import TrainingSet, record_of, tags
+from boathouse.training import FOLDER, TrainingSet, own_parameters, record_of, tags, write_record
 from boathouse.training import pip_requirements as installed
 
 _LOADER = "boathouse.scoring.packaged"
@@ -42,6 +42,12 @@ def log_model(context: Context, model: Any, artifact_path: str, flavor: Any, tra
         (data / "feature_store" / "feature_spec.yaml").write_text(spec.to_yaml())
         flavor.save_model(model, str(data / "raw_model"), pip_requirements=requirements, **_trusting(flavor, options))
         mlflow.set_tags({**tags(record), USES: uses_of(spec).to_tag()})
+        if context.run.autolog != "off":
+            with suppress(mlflow.exceptions.MlflowException):  # of a second model in one run: the first one's stand
+                mlflow.log_params(own_parameters(model))
+        (Path(scratch) / FOLDER).mkdir()
+        write_record(record, context.run, Path(scratch) / FOLDER)
+        mlflow.log_artifacts(str(Path(scratch) / FOLDER), FOLDER)
         mlflow.log_text(training_set.query, "training_set.sql")
         info = mlflow.pyfunc.log_model(
             name=artifact_path, loader_module=_LOADER, data_path=str(data), pip_requirements=requirements,

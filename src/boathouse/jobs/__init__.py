@@ -2,6 +2,7 @@
 
 from boathouse.jobs.definition import JobDefinition, TaskDefinition, with_secrets
 from boathouse.jobs.exported import JOB_RUNS
+from boathouse.jobs.recorded import recorded_task
 from boathouse.jobs.requests import Hooks, RunRequest
 from boathouse.jobs.runner import Runner
 from boathouse.jobs.runs import Run, Runs, TaskRun
@@ -14,5 +15,5 @@ from boathouse.jobs.task_process import end as end_process
 __all__ = [
     "JOB_RUNS", "Hooks", "JobDefinition", "Ports", "Run", "RunRequest", "Runner", "Runs", "Sieve", "Startable", "Starts",
     "Submit", "TaskDefinition", "TaskIdentity", "TaskRun", "dues", "end_process", "inherited", "next_due", "process_started",
-    "with_secrets",
+    "recorded_task", "with_secrets",
 ]  # fmt: skip

@@ -12,7 +12,9 @@ _MOST_INPUTS = 5_000
 
 
 def facts_of(run: Run) -> dict[str, str]:
-    """What the texts of a run's tasks may name."""
+    """What the texts of a run's tasks may name; of a run that does another again, what they named then."""
+    if kept := run.definition.get("facts"):
+        return dict(kept)
     facts = {"job.run_id": run.id, "job.id": run.job, "job.name": run.job, "job.as_of": run.parameters["as_of"],
              "job.environment": run.environment, "job.trigger.type": run.trigger.partition(" ")[0],
              "job.start_time.iso_date": (run.started_at or run.submitted_at).date().isoformat()}  # fmt: skip

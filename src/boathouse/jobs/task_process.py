@@ -49,6 +49,7 @@ def environment(identity: TaskIdentity) -> dict[str, str]:
     """A task's environment variables; its token is not among them."""
     return inherited() | {
         "BOATHOUSE_URL": identity.url, "BOATHOUSE_ENV": identity.environment, "PYTHONUNBUFFERED": "1",
+        "PYTHONHASHSEED": identity.facts.get("seed", "random"),
     } | {f"BOATHOUSE_{k.upper()}": v for k, v in identity.facts.items()}  # fmt: skip
 
 

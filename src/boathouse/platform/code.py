@@ -1,6 +1,7 @@
 """Code on its way: deploy a bundle, test and merge a request, cut a release and update prod by it."""
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -213,6 +214,9 @@ class CodeDelivery:
 
     def _replace(self, identity: Identity, environment: str, bundle: Bundle, code: Source, scratch: str = "") -> Deployment:
         self._projects.ensure(identity, bundle.name)
+        if code.commit and not scratch:
+            with suppress(InvalidInput):  # a shallow clone: then a model cannot be made again once the clone is gone
+                self._projects.repository(bundle.name).keep(code.commit, code.folder)
         if absent := bundle.missing_files():
             raise InvalidBundle(f"{bundle.name}: {absent[0]}")
         wanted = _Named(bundle).resources_list()

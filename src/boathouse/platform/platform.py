@@ -63,11 +63,13 @@ from boathouse.platform.held_versions import HeldVersions
 from boathouse.platform.home import Home
 from boathouse.platform.housekeeping import Housekeeping
 from boathouse.platform.inference import InferenceFlush
-from boathouse.platform.interpreters import Interpreters
+from boathouse.platform.interpreters import Interpreters, seed_of
 from boathouse.platform.lineage import ServedLineage
+from boathouse.platform.model_pins import ModelPins
 from boathouse.platform.notices import Notices
 from boathouse.platform.openlineage import Feed, Teller, sender
 from boathouse.platform.refreshing import OURS, Refreshing
+from boathouse.platform.reproduction import Reproduction
 from boathouse.platform.secrecy import Secrecy
 from boathouse.platform.seen_lineage import SeenLineage
 from boathouse.platform.sharing import Sharing
@@ -155,6 +157,7 @@ class Platform:
         self.search = Search(self.database, self.access, ToldModels(self.registry, self.lineage))
         self.code = self._make_code()
         self.git_host = GitHost(self.identities, self.projects, self.remotes, self.code)
+        self.reproduction, self.pins = Reproduction(self), ModelPins(self.catalog, self.registry)
         self.delivery, self.held_versions = self._make_delivery()
         self.endpoints = self._make_endpoints()
         self.registry.users, self.catalog.protection.users = ModelUsers(self.deployments, self.endpoints), FeatureUsers(
@@ -234,6 +237,7 @@ class Platform:
         self.outbox.subscribe("model_version.", self.held_versions.on_event)
         self.outbox.subscribe("table.updated", self.held_versions.on_event)
         self.outbox.subscribe("model_version.verdict", lambda event: self.code.tell_requests(event.subject, event.data))
+        self.outbox.subscribe("model_version.", lambda event: self.pins.sync(event.subject))
         self.outbox.subscribe("model", lambda _event: self.endpoints.wake())
         self.outbox.subscribe("alert.fired", self._answer_alert)
         self.outbox.subscribe("", lambda event: self.notices.on_event(event, self.url))
@@ -487,7 +491,8 @@ class Platform:
         self.catalog.adopt("model", event.subject, str(owner))
 
     def _forget_model(self, event: Event, name: str) -> None:
-        """A model that is gone leaves neither an owner nor grants for the next of its name."""
+        """A model that is gone leaves neither an owner nor grants for the next of its name, and needs no data."""
+        self.pins.sync(name)
         try:
             self.catalog.require("model", name)
         except NotFound:
@@ -502,6 +507,7 @@ class Platform:
             self.catalog.adopt("model", event.subject, self.catalog.require("model", former).owner)
         except NotFound:
             self._know_model(event)
+        self.pins.sync(event.subject)
         self.lineage.rename(f"model:{former}", f"model:{event.subject}")
         self._forget_model(event, former)
 
@@ -524,7 +530,8 @@ class Platform:
             run_id=run.id, commit=run.commit_id, scratch=run.scratch or None,
         )  # fmt: skip
         facts = {"run_id": run.id, "task": task_key, "commit": run.commit_id or "", "dirty": str(run.dirty).lower(),
-                 "project": run.project, "job": run.job}  # fmt: skip
+                 "project": run.project, "job": run.job, "seed": str(seed_of(run, task_key)),
+                 "autolog": self.settings.choice("autolog", ("light", "full", "off"))}  # fmt: skip
         return self.interpreters.equip(TaskIdentity(self.url, token, run.environment, facts), run, task_key)
 
     def _sandbox(self, run: Run, task: TaskDefinition) -> Sandbox | None:
@@ -532,7 +539,9 @@ class Platform:
 
     def _run_ended(self, run: Run) -> None:
         self.identities.revoke_run(run.id)
-        if run.scratch and run.job.startswith("request-"):
+        if "again" in run.definition:
+            self.reproduction.ended(run)
+        elif run.scratch and run.job.startswith("request-"):
             self.code.tests_ended(run)
         if run.project == "boathouse" and run.job.startswith("deliver-") and run.state != "SUCCESS":
             model, version = run.definition["tasks"][0]["builtin_task"]["parameters"]
@@ -552,7 +561,7 @@ class Platform:
 
     def _check_launch(self, run: Run) -> None:
         """Asked again at launch: between submit and launch a release may have been withdrawn."""
-        if run.project not in OURS:
+        if run.project not in OURS and "again" not in run.definition:  # which runs what ran before, and touches nothing
             self._check_code(run.project, run.environment, run.commit_id, run.dirty, run.scratch)
         with self.database.writing() as connection:
             self.outbox.emit(connection, "run.started", f"{run.environment}.{run.job}",

@@ -223,6 +223,18 @@ class Registry:
             found = {key: store.tag_of(connection, run_id, key) for key in keys}
         return {key: value for key, value in found.items() if value is not None}
 
+    def run_location(self, run_id: str) -> str | None:
+        """Where MLflow says that a run's files lie, as `local_artifacts` takes it."""
+        with self.database.reading() as connection:
+            return store.artifacts_of(connection, run_id)
+
+    def staged(self, name: str, stages: Sequence[str]) -> list[VersionInfo]:
+        """The versions of a model in some stages; none of a model that is not there."""
+        with self.database.reading() as connection:
+            if not self._has_tables(connection):
+                return []
+            return [v for stage in stages for v in store.list_versions(connection, name, stage=stage)]
+
     def in_use(self, served: Collection[tuple[str, int]], keys: Collection[str]) -> list[InUse]:
         """Versions in Production or Staging, and those `served`, with tags of their runs, for the platform's own use."""
         with self.database.reading() as connection:

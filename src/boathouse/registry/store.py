@@ -79,6 +79,7 @@ versions = _theirs(
 )  # fmt: skip
 version_tags = _theirs("model_version_tags", "name", "version", "key", "value")
 _run_tags = sa.Table("tags", _mlflow, sa.Column("run_uuid", sa.Text), sa.Column("key"), sa.Column("value"))
+_runs = sa.Table("runs", _mlflow, sa.Column("run_uuid", sa.Text), sa.Column("artifact_uri", sa.Text))
 _experiment_tags = sa.Table(
     "experiment_tags", _mlflow, sa.Column("experiment_id", sa.Integer), sa.Column("key"), sa.Column("value")
 )
@@ -318,6 +319,12 @@ def redact(connection: sa.Connection, name: str, version: int) -> None:
     which = (*_is(versions, name), versions.c.version == version)
     connection.execute(versions.update().where(*which).values(current_stage=DELETED, last_updated_time=moment, **told))
     connection.execute(models.update().where(*_is(models, name)).values(last_updated_time=moment))
+
+
+def artifacts_of(connection: sa.Connection, run_id: str) -> str | None:
+    """Where MLflow says that a run's files lie."""
+    found = connection.execute(sa.select(_runs.c.artifact_uri).where(_runs.c.run_uuid == run_id)).scalar()
+    return str(found) if found else None
 
 
 def tag_of(connection: sa.Connection, owner: str, key: str) -> str | None:

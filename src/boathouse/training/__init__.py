@@ -1,7 +1,18 @@
 """Training: sets by point-in-time lookups, and the record that lets a version be made again."""
 
+from boathouse.training.comparison import TOLERANCE, Comparison, apart, changed_packages, sides
 from boathouse.training.leaks import commits_of, find_leaks
-from boathouse.training.record import TrainingRecord, pip_requirements, record_of, tags
+from boathouse.training.record import (
+    DIFF,
+    FOLDER,
+    PACKAGES,
+    TrainingRecord,
+    own_parameters,
+    pip_requirements,
+    record_of,
+    tags,
+    write_record,
+)
 from boathouse.training.training_set import (
     TrainingSet,
     facts_of,
@@ -14,18 +25,28 @@ from boathouse.training.training_set import (
 )
 
 __all__ = [
+    "DIFF",
+    "FOLDER",
+    "PACKAGES",
+    "TOLERANCE",
+    "Comparison",
     "TrainingRecord",
     "TrainingSet",
+    "apart",
+    "changed_packages",
     "commits_of",
     "facts_of",
     "find_leaks",
     "frames_of",
     "function_facts",
     "make_training_set",
+    "own_parameters",
     "pip_requirements",
     "record_of",
     "registered",
     "relations_of",
+    "sides",
     "table_facts",
     "tags",
+    "write_record",
 ]

@@ -247,3 +247,14 @@ def test_a_location_kept_in_full_by_an_older_home_still_opens(world: Any, databa
         old = {**row["properties"], "location": place}
         connection.execute(securables.update().where(securables.c.name == "dev.raw.events").values(properties=old))
     assert world.ask("select count(*) n from dev.raw.events", OWNER) == [{"n": 2}]
+
+
+def test_holders_have_what_they_need_and_no_more(world: Any) -> None:
+    world.catalog.create_table(OWNER, SPEC)
+    world.catalog.pin(NAME, 0, "somebody else")
+    world.catalog.hold("model a version ", {"model a version 1": {NAME: 0}, "model a version 2": {NAME: 3}})
+    assert world.catalog.pinned(NAME) == {0: "model a version 1, somebody else", 3: "model a version 2"}
+    world.catalog.hold("model a version ", {"model a version 2": {NAME: 4}})
+    assert world.catalog.pinned(NAME) == {0: "somebody else", 4: "model a version 2"}
+    world.catalog.hold("model a version ", {})
+    assert world.catalog.pinned(NAME) == {0: "somebody else"}

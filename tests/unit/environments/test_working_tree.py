@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from boathouse.environments import GitFacts, Repository, push, working_tree_facts
+from boathouse.environments import GitFacts, Repository, apply_diff, push, working_tree_facts
 from boathouse.errors import Conflict, InvalidInput
 
 
@@ -109,3 +109,20 @@ def test_a_push_of_an_unknown_branch_says_so(tree: Path, tmp_path: Path) -> None
     there = Repository(tmp_path / "project.git").create()
     with pytest.raises(InvalidInput, match="mian was not pushed"):
         push(tree, there.path, "mian")
+
+
+def test_a_commit_of_a_tree_is_kept_and_its_changes_apply_to_it(tree: Path, tmp_path: Path) -> None:
+    commit = run(tree, "rev-parse", "HEAD")
+    (tree / "train.py").write_text("depth = 4\n")
+    (tree / "new.py").write_text("new = True\n")
+    facts = working_tree_facts(tree)
+    bare = Repository(tmp_path / "bare.git").create()
+    bare.keep(commit, tree)
+    bare.keep(commit, tree)
+    run(tree, "commit", "--quiet", "--all", "--amend", "-m", "Another history")
+    folder = bare.export(commit, tmp_path / "again")
+    apply_diff(folder, facts.diff.encode())
+    assert (folder / "train.py").read_text() == "depth = 4\n"
+    assert (folder / "new.py").exists()
+    with pytest.raises(InvalidInput, match="apply"):
+        apply_diff(folder, facts.diff.encode())

@@ -174,10 +174,11 @@ def note_write(name: str, body: Written, who: Caller, platform: Served) -> None:
 
 @router.get("/tables/{name}/history")
 def history(name: str, who: Caller, platform: Served, limit: int = 50) -> list[dict[str, Any]]:
-    """Commits of a table, newest first."""
+    """Commits of a table, newest first, with the models that need a version."""
     access = platform.catalog.granted(who, name, ["SELECT"])
-    commits = platform.catalog.folder(access.info).history(limit)
+    commits, needed = platform.catalog.folder(access.info).history(limit), platform.catalog.pinned(name)
     for commit in commits:
+        commit["needed_by"] = needed.get(commit["version"])
         commit["timestamp"] = datetime.fromtimestamp(commit["timestamp"] / 1000, UTC).isoformat()
     return json.loads(json.dumps(commits, default=str))  # type: ignore[no-any-return]
 

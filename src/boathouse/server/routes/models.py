@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from boathouse.delivery import Check, Evidence, Outcome
 from boathouse.errors import InvalidInput
@@ -11,6 +11,7 @@ from boathouse.identity import Identity
 from boathouse.platform import Platform
 from boathouse.server.auth import Caller, Served
 from boathouse.server.paging import After, Limit, gathered, lead_on
+from boathouse.training import TOLERANCE
 
 router = APIRouter(prefix="/api/v1", tags=["models"])
 Versions = Annotated[int, Query(ge=1, le=10_000)]
@@ -35,6 +36,12 @@ class Judged(BaseModel):
 
     checks: list[Found]
     url: str | None = None
+
+
+class Tolerance(BaseModel):
+    """How far numbers may be apart, relative to their size."""
+
+    tolerance: float = Field(default=TOLERANCE, ge=0)
 
 
 @router.get("/models")
@@ -135,6 +142,20 @@ def approve(name: str, number: int, body: Reason, who: Caller, platform: Served)
 def reject(name: str, number: int, body: Reason, who: Caller, platform: Served) -> None:
     """Refuse a version that waits; needs APPROVE."""
     platform.delivery.reject(who, name, number, body.reason)
+
+
+@router.post("/models/{name}/versions/{reference}/reproduce")
+def reproduce(name: str, reference: str, body: Tolerance, who: Caller, platform: Served) -> dict[str, str]:
+    """Make a version again from its record; needs EXECUTE on it and RUN in its environment. The reproduction's id."""
+    return {"id": platform.reproduction.start(who, name, reference, body.tolerance)}
+
+
+@router.get("/reproductions/{run_id}")
+def reproduction(run_id: str, who: Caller, platform: Served) -> dict[str, Any]:
+    """How a reproduction stands, and in the end its verdict, the first cause of a difference, and what was compared."""
+    report = platform.reproduction.report(run_id)
+    _seen(who, platform, report["model"])
+    return report
 
 
 @router.post("/models/{name}/rollback")
