@@ -55,6 +55,11 @@ class AccessControl:
                 f"this token of {identity.principal} is for {identity.environment} alone, and {name} is outside",
                 missing={"privilege": lacking[0], "securable": lacking[1]},
             )
+        if identity.scratch:
+            raise NotPermitted(
+                f"{identity.principal} lacks {lacking[0]} on {lacking[1]}: the run reaches its throw-away schemas alone",
+                missing={"privilege": lacking[0], "securable": lacking[1]},
+            )
         raise NotPermitted(
             f"{identity.principal} lacks {lacking[0]} on {lacking[1]}; an owner can run "
             f"`boathouse grants add '{lacking[0]}' {_option(kind, name, lacking[1])} --to {identity.principal}`",

@@ -1,7 +1,8 @@
 """What is in use is not dropped or changed by the way: whoever does it hears who uses it, or says `force`."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from boathouse.catalog.access import AccessControl
 from boathouse.catalog.audit import Audit
@@ -37,21 +38,25 @@ class Protection:
         self.users: Users = lambda _kind, _name, _columns: ()
 
     def check(self, identity: Identity, action: str, kind: SecurableKind, *names: str, columns: Collection[str] = (),
-              force: bool = False) -> None:  # fmt: skip
+              force: bool = False, needed: Mapping[str, Mapping[int, str]] = MappingProxyType({})) -> None:  # fmt: skip
         """Before `action`, for whoever was authorized; throw-away schemas are nobody's. Raises Conflict unless forced.
 
-        What was forced is kept in the audit log, with all users.
+        `needed` tells of a table's versions who was trained on them. What was forced is kept in the audit log, with all users.
         """
         used = {name: sorted(self.users(kind, name, columns)) for name in names if not is_scratch(name)}
         used = {name: users for name, users in used.items() if users}
-        if used and not force:
-            told = "; ".join(f"{name} is used by {self._told(identity, users)}" for name, users in used.items())
+        if (used or needed) and not force:
+            told = [f"{name} is used by {self._told(identity, users)}" for name, users in used.items()]
+            told += [f"{name} version {version} is needed by {who}, which cannot be made again without it"
+                     for name, versions in needed.items() for version, who in versions.items()]  # fmt: skip
             of = f" (its {', '.join(sorted(columns))})" if columns else ""
-            raise Conflict(f"cannot {action}{of}: {told}; nothing was changed. Move them off it first, or carry on "
+            raise Conflict(f"cannot {action}{of}: {'; '.join(told)}; nothing was changed. Move them off it first, or carry on "
                            "with --force (force=True)")  # fmt: skip
-        for name, users in used.items():
+        for name in (*used, *(n for n in needed if n not in used)):
+            lost = {str(version): who for version, who in needed.get(name, {}).items()}
             self._audit.record(identity.principal, f"force {action}", name,
-                               {"used_by": [str(user) for user in users], "columns": sorted(columns)})  # fmt: skip
+                               {"used_by": [str(user) for user in used.get(name, ())], "columns": sorted(columns),
+                                **({"needed_by": lost} if lost else {})})  # fmt: skip
 
     def _told(self, identity: Identity, users: list[User]) -> str:
         """Names for whoever may know them, the others counted."""

@@ -1,7 +1,7 @@
 """The catalog: environments' schemas, tables, volumes and models, who owns them and what they hold."""
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
@@ -96,10 +96,7 @@ class Catalog:
         if inside and not cascade:
             raise Conflict(f"{name} holds {len(inside)} objects, {inside[0].name} among them; drop them, or use --cascade")
         tables = [s.name for s in inside if s.kind == "table"]
-        self.protection.check(identity, "drop table", "table", *tables, force=force)
-        if not force:
-            for table in tables:
-                self._check_unpinned(table)
+        self.protection.check(identity, "drop table", "table", *tables, force=force, needed=self._needed(tables))
         for securable in inside:
             self._remove(identity, securable.kind, securable.name)
         self._remove(identity, "schema", name)
@@ -158,9 +155,7 @@ class Catalog:
         self.require("table", name)
         self.access.authorize(identity, "MANAGE", "table", name)
         beside = [n for n in guarded_alike(self._database, "table", name) if n != name]
-        self.protection.check(identity, "drop table", "table", name, force=force)
-        for table in (name, *beside) if not force else ():
-            self._check_unpinned(table)
+        self.protection.check(identity, "drop table", "table", name, force=force, needed=self._needed((name, *beside)))
         for table in (*beside, name):
             self._remove(identity, "table", table)
 
@@ -386,9 +381,8 @@ class Catalog:
         securable: dict[str, SecurableKind] = {"table": "table", "model": "model", "volume": "volume"}
         return kind not in securable or self.visible(identity, securable[kind], name)
 
-    def _check_unpinned(self, name: str) -> None:
-        if holders := self.pinned(name):
-            raise Conflict(f"{name} is needed by {', '.join(sorted(set(holders.values())))}; nothing was dropped")
+    def _needed(self, tables: Iterable[str]) -> dict[str, dict[int, str]]:
+        return {table: holders for table in tables if (holders := self.pinned(table))}
 
     def _ensure_schema(self, identity: Identity, name: names.Name) -> None:
         if not self._find("schema", name.schema_name):

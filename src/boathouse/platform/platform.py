@@ -141,8 +141,9 @@ class Platform:
             settings, self.database, self.identities, self.access, self.audit, self.operator
         )
         self.sharing = Sharing(Shares(self.database, self.catalog), self.people, self.identities)
-        self.deployments = Deployments(self.database, self.catalog)
-        self.projects = Projects(self.database, self.audit, settings.path("code"), settings.path("checkouts"))
+        self.deployments, self.projects = Deployments(self.database, self.catalog), Projects(
+            self.database, self.audit, settings.path("code"), settings.path("checkouts")
+        )
         self.remotes = Remotes(self.database, self.audit, self.projects, self.outbox.emit, self.home.secret("secrets.key"))
         self.secrets, self.secrecy, self.notifications = self._make_secrets()
         self.runner, self.runs = self._make_runner()

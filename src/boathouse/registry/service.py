@@ -231,7 +231,7 @@ class Registry:
     def staged(self, name: str, stages: Sequence[str]) -> list[VersionInfo]:
         """The versions of a model in some stages; none of a model that is not there."""
         with self.database.reading() as connection:
-            if not self._has_tables(connection):
+            if not store.has_mlflow(connection):
                 return []
             return [v for stage in stages for v in store.list_versions(connection, name, stage=stage)]
 

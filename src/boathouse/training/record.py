@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -14,6 +15,7 @@ from boathouse.context import Context, RunFacts
 from boathouse.environments import installed_packages, working_tree_facts
 
 _PREFIX = "boathouse."
+_HUSHED = re.compile(r"password|secret|api_?key|credential|(^|_)token$", re.IGNORECASE)
 FOLDER = "record"
 """Where a run keeps the files of its record: `record.json`, `packages.txt`, the lock, and `changes.diff` of a dirty tree."""
 DIFF, PACKAGES = "changes.diff", "packages.txt"
@@ -87,12 +89,15 @@ def hardware() -> dict[str, Any]:
 
 
 def own_parameters(model: Any) -> dict[str, str]:
-    """What a model says of its parameters, as `model.<name>`: numbers, texts and truth values, of nested ones too."""
+    """What a model says of its parameters, as `model.<name>`: numbers, texts and truth values, of nested ones too.
+
+    What is named as a password, key or token is left out.
+    """
     try:
         given = model.get_params() if hasattr(model, "get_params") else dict(getattr(model, "params", None) or {})
     except Exception:  # a model of the user's own, whose get_params is something else
         return {}
-    plain = {k: v for k, v in given.items() if isinstance(v, str | int | float | bool) or v is None}
+    plain = {k: v for k, v in given.items() if (isinstance(v, str | int | float | bool) or v is None) and not _HUSHED.search(k)}
     return {f"model.{name}": str(value)[:500] for name, value in plain.items()}
 
 

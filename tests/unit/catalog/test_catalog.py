@@ -180,9 +180,11 @@ def test_a_table_that_a_model_needs_is_not_dropped(world: Any) -> None:
     world.catalog.create_table(OWNER, SPEC)
     for _ in range(2):
         world.catalog.pin(NAME, 0, "model dev.flights.delay 1")
-    with pytest.raises(Conflict, match=r"needed by model dev.flights.delay 1; nothing was dropped"):
+    with pytest.raises(Conflict, match=r"version 0 is needed by model dev.flights.delay 1, which .* nothing was changed"):
         world.catalog.drop_table(OWNER, NAME)
     assert world.catalog.pinned(NAME) == {0: "model dev.flights.delay 1"}
+    world.catalog.drop_table(OWNER, NAME, force=True)
+    assert world.catalog.pinned(NAME) == {}
 
 
 def test_a_schema_goes_only_when_empty_or_with_all_it_holds(world: Any) -> None:
