@@ -16,6 +16,15 @@ from boathouse.platform import Platform
 pytest_plugins = ["object_stores", "spark"]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Stories that take minutes run when they are asked for: `make test LONG=1`."""
+    if os.environ.get("LONG", "") in ("", "0"):
+        skipped = pytest.mark.skip(reason="takes minutes; LONG=1 runs it")
+        for item in items:
+            if "long" in item.keywords:
+                item.add_marker(skipped)
+
+
 @pytest.fixture(scope="module", autouse=True)
 def mlflow_points_nowhere() -> Iterator[None]:
     """MLflow keeps its addresses and its experiment for the whole process: no file of tests leaves them to the next."""

@@ -89,6 +89,7 @@ def test_a_model_is_made_again_bit_by_bit_and_nothing_is_left(
     assert len(lake.models.get("lab.line")["versions"]) == 2
 
 
+@pytest.mark.long
 def test_what_is_trained_by_chance_is_different_and_the_cause_is_shown(
     lake: Lake, project: Path, command: Callable[..., tuple[int, str]]
 ) -> None:

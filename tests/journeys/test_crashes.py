@@ -103,7 +103,7 @@ def chance(request: pytest.FixtureRequest) -> random.Random:
     return random.Random(seed)
 
 
-@pytest.fixture(params=["none", "bubblewrap"])
+@pytest.fixture(params=["none", pytest.param("bubblewrap", marks=pytest.mark.long)])
 def walls(request: pytest.FixtureRequest) -> str:
     """Every story is told twice: with bare processes, and with processes behind walls."""
     if request.param == "bubblewrap" and not isolation("auto").holds:

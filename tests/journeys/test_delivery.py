@@ -15,7 +15,7 @@ from boathouse.registry import prepare_mlflow
 from boathouse.server import Server
 from boathouse.settings import load
 
-pytestmark = [pytest.mark.journey, pytest.mark.xdist_group("delivery_journey")]
+pytestmark = [pytest.mark.journey, pytest.mark.long, pytest.mark.xdist_group("delivery_journey")]
 
 BUNDLE = """
 bundle: {name: shop}

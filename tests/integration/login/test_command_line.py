@@ -59,7 +59,9 @@ def test_login_by_password_keeps_a_token_for_its_owner_alone(server: Server, pla
     kept = home / "credentials.json"
     assert kept.stat().st_mode & 0o777 == 0o600
     assert "bh_" not in (home / "boathouse.toml").read_text()
-    assert json.loads(run("whoami", "--json").output)["principal"] == "ada"
+    asked = run("whoami", "--json")
+    assert asked.exception is None
+    assert json.loads(asked.output)["principal"] == "ada"
     with boathouse.connect(home=str(home), url=server.url + "/") as lake:
         assert lake.principal == "ada"
 

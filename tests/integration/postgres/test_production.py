@@ -101,6 +101,7 @@ def mover(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Mover]:
     database.close()
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore")
 def test_whatever_moment_a_move_is_killed_at_it_happened_as_a_whole_or_not_at_all(mover: Mover) -> None:
     for seed in (0, 2):  # a promotion and one more, or a rollback: killed before its every statement

@@ -86,6 +86,7 @@ def reader() -> Any:
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(written=conditions())
 @example(written="(n = 1 AND 1 = n)")
+@example(written="(n NOT IN (0) OR n NOT IN (1))")
 def test_the_same_rows_are_chosen(table: DeltaTable, reader: Any, written: str) -> None:
     tree = sqlglot.parse_one(written, dialect="duckdb")
     try:
