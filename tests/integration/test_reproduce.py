@@ -10,7 +10,7 @@ import pytest
 
 from boathouse.client import Lake
 
-pytestmark = pytest.mark.xdist_group("reproduce")
+pytestmark = [pytest.mark.long, pytest.mark.xdist_group("reproduce")]
 
 BUNDLE = """
 bundle: {name: again}
@@ -89,7 +89,6 @@ def test_a_model_is_made_again_bit_by_bit_and_nothing_is_left(
     assert len(lake.models.get("lab.line")["versions"]) == 2
 
 
-@pytest.mark.long
 def test_what_is_trained_by_chance_is_different_and_the_cause_is_shown(
     lake: Lake, project: Path, command: Callable[..., tuple[int, str]]
 ) -> None:

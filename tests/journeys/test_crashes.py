@@ -29,7 +29,7 @@ pytestmark = [
     pytest.mark.xdist_group("crashes"),
     pytest.mark.skipif(not sys.platform.startswith("linux"), reason="processes are told apart by /proc"),
 ]
-TIMES = int(os.environ.get("BOATHOUSE_CRASHES", "2"))
+TIMES = int(os.environ.get("BOATHOUSE_CRASHES", "1"))
 SERVER = Path(__file__).with_name("jobs_server.py")
 AFTER = {"a": [], "b": ["a"], "c": ["a"], "d": ["b", "c"], "e": ["d"]}
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-pytestmark = [pytest.mark.journey, pytest.mark.xdist_group("init")]
+pytestmark = [pytest.mark.journey, pytest.mark.long, pytest.mark.xdist_group("init")]
 
 MODEL = "shop.reorder"
 COMMAND = "import sys; from boathouse.cli import main; sys.exit(main())"
