@@ -16,6 +16,8 @@ from redis_servers import redis_server
 
 from boathouse.features import OnlineStore, Publication, open_online_store
 
+pytestmark = pytest.mark.long
+
 KILLS = int(os.environ.get("BOATHOUSE_TEST_KILLS", "6"))
 KEYS = 5_000
 PUBLISHER = """
