@@ -27,10 +27,12 @@ def spooled(engine: Engine, frame: Frame) -> str:
     origin, reader = origin_of(frame), batches(frame)
     kept = normalised(reader.schema)
     held: list[pa.RecordBatch] = []
+    size = 0
     lazy = isinstance(frame, Relation | Stream | pa.RecordBatchReader | duckdb.DuckDBPyRelation)
     for batch in reader:
         held.append(batch)
-        if lazy and sum(b.nbytes for b in held) > _HELD_BYTES:
+        size += batch.nbytes
+        if lazy and size > _HELD_BYTES:
             typed = (t for b in chain(held, reader) for t in pa.Table.from_batches([b]).cast(kept).to_batches())
             path = _folder(engine) / f"{len(list(_folder(engine).iterdir()))}.parquet"
             with path.open("wb") as file:
