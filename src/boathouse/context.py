@@ -121,7 +121,7 @@ class Context(Protocol):
 
 
 _current: ContextVar[Context | None] = ContextVar("boathouse-context", default=None)
-_process: list[Context] = []
+_open: list[Context] = []
 
 
 def current() -> Context:
@@ -134,21 +134,21 @@ def current() -> Context:
 
 def in_process() -> Context | None:
     """The context that is open already, if one is."""
-    return _current.get() or (_process[-1] if _process else None)
+    chosen = _current.get()
+    return chosen if chosen in _open else (_open[-1] if _open else None)
 
 
 def use(context: Context) -> None:
     """Make a context the one that this process's code finds."""
     _current.set(context)
-    _process.append(context)
+    if context not in _open:
+        _open.append(context)
 
 
 def forget(context: Context) -> None:
-    """A context was closed."""
-    if context in _process:
-        _process.remove(context)
-    if _current.get() is context:
-        _current.set(None)
+    """A context was closed, by whatever thread."""
+    if context in _open:
+        _open.remove(context)
 
 
 def arrow(df: Frame) -> pa.Table:

@@ -125,6 +125,7 @@ def test_a_failure_is_told_of_for_each_try_of_a_task_or_for_its_last(lake: Lake,
     assert [(p[2]["event_type"], p[2]["task"]["attempt"]) for p in desk.posts if p[0] == "/calm"] == [
         ("tasks.on_start", 0), ("tasks.on_failure", 1)]  # fmt: skip
     assert mails(mailbox, "ops") == ["[dev] bad failed"]
+    wait_for(lambda: any(row["last_error"] for row in rows(lake, state="WAITING")))
     [refused] = rows(lake, state="WAITING")
     assert "no such person" in refused["last_error"]
     assert refused["next_try"] is not None
