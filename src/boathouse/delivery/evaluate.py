@@ -4,6 +4,7 @@ import importlib
 import math
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -44,17 +45,19 @@ def gather(
     found = Evidence({}, champion_version=champion, unsafe=imports)
     if imports and artifact.get("pickles", "refuse") != "warn":
         return found
-    if artifact.get("requirements") != "skip":
-        found = replace(found, requirements=check_requirements(fetched.folder))
-    trial = try_out(fetched.folder)
+    asked = task.get("replay")
+    with ThreadPoolExecutor(1) as beside:  # both take seconds to import what models need
+        trying = beside.submit(try_out, fetched.folder)
+        if artifact.get("requirements") != "skip":
+            found = replace(found, requirements=check_requirements(fetched.folder))
+        incumbent = load(context, f"models:/{model}/{champion}") if champion and (asked or task["evaluation"]) else None
+    trial = trying.result()
     if not trial.loads:
         return replace(found, loads=False, load_error=trial.load_error)
     candidate = fetched.load()
     found = replace(found, has_signature=trial.has_signature, example=trial.example, memory_mb=trial.memory_mb)
     found = _features(context, candidate, found, bool(task.get("ages")))
     if not (found.missing_features or found.denied):
-        asked = task.get("replay")
-        incumbent = load(context, f"models:/{model}/{champion}") if champion and (asked or task["evaluation"]) else None
         if task["evaluation"]:
             found = _measured(context, candidate, incumbent, task, found)
         if asked:
