@@ -2,6 +2,7 @@
 
 import inspect
 import runpy
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -42,6 +43,31 @@ def test_the_older_class(lake: Lake) -> None:
     made = run(lake, "legacy_client.py")
     assert made["training"]["score"].tolist() == [0.75]
     assert sorted(made["rows"]["score"]) == [0.25, 0.75]
+
+
+def test_tables_lookups_functions_specs_and_models(lake: Lake) -> None:
+    made = run(lake, "feature_tables.py")
+    assert made["training_df"].to_dict("list") == {
+        "bought": [0, 1, 0], "recent_visits": [2, 7, 0], "spent": [20.0, 70.0, 0.0], "tax": [0.1, 0.2, 0.1],
+        "gross": [22.0, 84.0, 0.0],
+    }  # fmt: skip
+    assert list(made["everything"].columns) == ["id", "place", "bought", "at", "recent_visits", "spent"]
+    assert made["spec_columns"] == ["id", "place", "bought", "at", "recent_visits", "spent", "gross"]
+    assert made["scored"]["prediction"].tolist() == [0.0, 1.0, 0.0]
+    assert made["scored"]["recent_visits"].tolist() == [2, 7, 0]
+    assert made["overridden"]["recent_visits"].tolist() == [9, 9, 9]
+
+
+def test_declared_features(lake: Lake) -> None:
+    hours = [datetime(2024, 1, 1, hour, minute, tzinfo=UTC) for hour, minute in ((0, 0), (1, 0), (2, 30))]
+    lake.create_table("shop.orders", {"customer_id": [1, 1, 1], "ts": hours, "amount": [1.0, 5.0, 7.0]}, exists_ok=True)
+    made = run(lake, "declared_features.py")
+    assert made["found"] == ["spent_2h"]
+    assert made["training"][["spent_2h", "orders_1h"]].to_dict("list") == {"spent_2h": [12.0], "orders_1h": [1]}
+    assert [kept.feature_name for kept in made["kept"]] == ["spent_2h"]
+    assert made["filled"].state == "SUCCEEDED"
+    assert made["grid"]["avg_2h"].dropna().tolist() == [1.0, 3.0, 6.0, 7.0]
+    assert made["fe"].list_materialized_features() == []
 
 
 def test_every_published_name_is_there() -> None:

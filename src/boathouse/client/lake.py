@@ -32,7 +32,19 @@ from boathouse.client.volume import Volume
 from boathouse.client.volumes import Volumes
 from boathouse.context import RunFacts
 from boathouse.errors import NotFound, NotPermitted, Unavailable
-from boathouse.lake import Commit, Engine, Frame, Origin, Relation, Storage, cluster_at, origin_of, relation_over, schema_of
+from boathouse.lake import (
+    Commit,
+    Engine,
+    Frame,
+    Origin,
+    Relation,
+    Storage,
+    cluster_at,
+    origin_of,
+    relation_over,
+    schema_named,
+    schema_of,
+)
 
 
 class Lake(Loading):
@@ -145,14 +157,16 @@ class Lake(Loading):
                      freshness: timedelta | None = None) -> Table:  # fmt: skip
         """A new table, empty or with the rows of a frame.
 
-        `schema` is a frame, an Arrow schema or `{column: type}`. `primary_keys` includes the event time. `properties` are
-        Delta's: `{"delta.autoOptimize.autoCompact": "true"}` joins small files as they come.
+        `schema` is a frame, an Arrow schema, `{column: type}`, DDL (`id BIGINT, place STRING`) or Spark's StructType.
+        `primary_keys` includes the event time. `properties` are Delta's: `{"delta.autoOptimize.autoCompact": "true"}` joins
+        small files as they come.
         `location` is a place inside an external location; a Delta table that lies there already must have these columns.
         `expectations` (name -> `{"expr": "temp > -90", "action": "warn"}`, or `drop`, `fail`) are asked of every batch that
         is written; `freshness` is how far the newest event may lie back.
         Raises AlreadyExists unless `exists_ok`, InvalidInput for keys or times that are no columns.
         """
-        arrow = schema_of(schema)
+        named = schema_named(schema)
+        arrow = schema_of(schema) if named is None else named
         existed = exists_ok and self.table_exists(name)
         body = {
             "name": self.complete(name), "arrow_schema": base64.b64encode(arrow.serialize().to_pybytes()).decode(),
@@ -164,7 +178,7 @@ class Lake(Loading):
         }  # fmt: skip
         self.http.call("POST", "/api/v1/tables", body)
         table = self.table(name)
-        if not existed and not _is_schema(schema):
+        if not existed and named is None:
             table.append(schema)
         return table
 
@@ -387,12 +401,6 @@ class Lake(Loading):
     def _open(self, name: str, privileges: Sequence[str]) -> TableAccess:
         body = {"privileges": list(privileges)}
         return TableAccess.from_dict(self.http.call("POST", f"/api/v1/tables/{name}/open", body))
-
-
-def _is_schema(source: Any) -> bool:
-    return isinstance(source, pa.Schema) or (
-        isinstance(source, Mapping) and bool(source) and all(isinstance(v, str) for v in source.values())
-    )
 
 
 def _versions(metadata: Mapping[bytes, bytes] | None) -> list[tuple[str, int]]:

@@ -2,15 +2,6 @@
 
 from boathouse.feature_engineering.absent import UNSET, UpgradeClient
 from boathouse.feature_engineering.client import FeatureEngineeringClient, FeatureTable
-from boathouse.feature_engineering.declared import (
-    Backfill,
-    CronSchedule,
-    MaterializedFeature,
-    OfflineStoreConfig,
-    OnlineStoreConfig,
-    StreamingMode,
-    TableTrigger,
-)
 from boathouse.feature_engineering.entities import (
     Aggregation,
     AggregationFunction,
@@ -18,8 +9,10 @@ from boathouse.feature_engineering.entities import (
     ApproxPercentile,
     AutoCaptureConfig,
     Avg,
+    Backfill,
     ColumnSelection,
     Count,
+    CronSchedule,
     DataFrameSource,
     DeltaTableSource,
     EndpointCoreConfig,
@@ -34,8 +27,11 @@ from boathouse.feature_engineering.entities import (
     Last,
     LastDistinct,
     LastN,
+    MaterializedFeature,
     Max,
     Min,
+    OfflineStoreConfig,
+    OnlineStoreConfig,
     RequestSource,
     RollingWindow,
     SawtoothWindow,
@@ -44,8 +40,10 @@ from boathouse.feature_engineering.entities import (
     SourceLateness,
     StddevPop,
     StddevSamp,
+    StreamingMode,
     StreamSource,
     Sum,
+    TableTrigger,
     TumblingWindow,
     VarPop,
     VarSamp,

@@ -14,14 +14,11 @@ from boathouse.lake.frames import (
     Frame,
     Stream,
     batches,
-    column_types,
     conform,
     fitted,
     is_spark,
     normalised,
     schema_of,
-    sql_type,
-    type_named,
 )
 from boathouse.lake.links import link
 from boathouse.lake.literals import duckdb_type, quoted, text
@@ -33,6 +30,7 @@ from boathouse.lake.received import relation_over
 from boathouse.lake.relation import Relation
 from boathouse.lake.rows_out import write_rows
 from boathouse.lake.rowwise import met, parsed
+from boathouse.lake.schemas import column_types, schema_named, sql_type, type_named
 from boathouse.lake.snapshot import parquet_sql
 from boathouse.lake.spooling import spooled
 from boathouse.lake.storage import Storage, local_path, storage_at
@@ -108,6 +106,7 @@ __all__ = [
     "quoted",
     "relation_over",
     "schema_json",
+    "schema_named",
     "schema_of",
     "source_schema",
     "spooled",

@@ -13,9 +13,10 @@ from boathouse.errors import AlreadyExists, InvalidInput, NotFound, SchemaMismat
 from boathouse.lake.commits import Commit, Marked, committed, retried, told
 from boathouse.lake.compaction import compact_if_due
 from boathouse.lake.confined import confine
-from boathouse.lake.frames import Fitting, Stream, batches, column_types, conform, normalised
+from boathouse.lake.frames import Fitting, Stream, batches, conform, normalised
 from boathouse.lake.log import commits
 from boathouse.lake.relation import Relation
+from boathouse.lake.schemas import column_types
 from boathouse.lake.storage import Storage, local_path, store_trouble
 from boathouse.lake.stretches import near
 from boathouse.lake.vacuum import Vacuumed, vacuum

@@ -8,18 +8,11 @@ from typing import Any
 import pyarrow as pa
 
 from boathouse.errors import InvalidInput, SchemaMismatch
+from boathouse.lake.schemas import TIMESTAMP, schema_named
 
 Frame = Any
 """Polars, pandas, DuckDB, PyArrow, Spark, a Relation, a dict of columns or a list of row dicts."""
 
-_TIMESTAMP = pa.timestamp("us", tz="UTC")
-_BY_NAME = {
-    "string": pa.string(), "varchar": pa.string(), "text": pa.string(),
-    "int": pa.int32(), "integer": pa.int32(), "bigint": pa.int64(), "long": pa.int64(), "smallint": pa.int16(),
-    "short": pa.int16(), "tinyint": pa.int8(), "byte": pa.int8(),
-    "double": pa.float64(), "float": pa.float32(), "boolean": pa.bool_(), "bool": pa.bool_(),
-    "date": pa.date32(), "timestamp": _TIMESTAMP, "binary": pa.binary(),
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -86,32 +79,9 @@ def _collected(frame: Any) -> pa.Table:
 
 
 def schema_of(source: Any) -> pa.Schema:
-    """A schema given as Arrow schema, as `{column: type name}` or as a frame."""
-    if isinstance(source, pa.Schema):
-        return source
-    if isinstance(source, Mapping) and source and all(isinstance(v, str) for v in source.values()):
-        return pa.schema([(name, type_named(kind)) for name, kind in source.items()])
-    return batches(source).schema
-
-
-def type_named(kind: str) -> pa.DataType:
-    """The Arrow type of an SQL type name. Raises InvalidInput."""
-    kind = kind.strip().lower()
-    if kind.startswith("array<"):
-        return pa.list_(type_named(kind[6:-1]))
-    if kind.startswith("decimal"):
-        return _decimal(kind)
-    if kind not in _BY_NAME:
-        raise InvalidInput(f"{kind!r} is no column type; use one of {', '.join(sorted(_BY_NAME))}")
-    return _BY_NAME[kind]
-
-
-def _decimal(kind: str) -> pa.DataType:
-    try:
-        precision, scale = kind.removeprefix("decimal").strip("()").split(",")
-        return pa.decimal128(int(precision), int(scale))
-    except ValueError as error:  # Arrow's own errors are ValueErrors too
-        raise InvalidInput(f"{kind!r} is no column type; write decimal(precision,scale), at most 38 digits") from error
+    """A schema given as `schema_named` takes it, or as a frame."""
+    named = schema_named(source)
+    return batches(source).schema if named is None else named
 
 
 def normalised(schema: pa.Schema) -> pa.Schema:
@@ -121,7 +91,7 @@ def normalised(schema: pa.Schema) -> pa.Schema:
 
 def _normal(kind: pa.DataType) -> pa.DataType:  # noqa: PLR0911
     if pa.types.is_timestamp(kind):
-        return _TIMESTAMP
+        return TIMESTAMP
     if pa.types.is_dictionary(kind):
         return _normal(kind.value_type)
     if pa.types.is_large_string(kind) or pa.types.is_string_view(kind) or pa.types.is_null(kind):
@@ -179,25 +149,3 @@ def _cast(column: pa.Array, kind: pa.DataType) -> pa.Array:
         return column.cast(pa.timestamp("us"), safe=False).cast(kind)
     safe = not (pa.types.is_timestamp(column.type) or pa.types.is_floating(column.type))
     return column.cast(kind, safe=safe or pa.types.is_integer(kind))
-
-
-def column_types(schema: pa.Schema) -> list[tuple[str, str]]:
-    """(column, SQL type name) in order."""
-    return [(field.name, sql_type(field.type)) for field in schema]
-
-
-def sql_type(kind: pa.DataType) -> str:
-    """The SQL type name of an Arrow type, as tables show it."""
-    if pa.types.is_timestamp(kind):
-        return "timestamp"
-    if pa.types.is_decimal(kind):
-        return f"decimal({kind.precision},{kind.scale})"
-    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
-        return f"array<{sql_type(kind.value_type)}>"
-    if pa.types.is_struct(kind):
-        return "struct<" + ",".join(f"{f.name}:{sql_type(f.type)}" for f in kind) + ">"
-    if pa.types.is_map(kind):
-        return f"map<{sql_type(kind.key_type)},{sql_type(kind.item_type)}>"
-    names = {"int64": "bigint", "int32": "int", "int16": "smallint", "int8": "tinyint", "bool": "boolean",
-             "date32[day]": "date", "large_string": "string", "string_view": "string"}  # fmt: skip
-    return names.get(str(kind), str(kind))

@@ -5,7 +5,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from boathouse.lake.frames import sql_type
+from boathouse.lake.schemas import sql_type
 
 
 def text(value: str) -> str:

@@ -1,89 +1,12 @@
 """The published client's value classes, under the names of its modules."""
 
-from boathouse.feature_engineering.entities.declared import (
-    Aggregation,
-    AggregationFunction,
-    ApproxCountDistinct,
-    ApproxPercentile,
-    Avg,
-    ColumnSelection,
-    Count,
-    DataFrameSource,
-    DeltaTableSource,
-    Feature,
-    FeatureAggregations,
-    FeatureViewSource,
-    First,
-    FirstDistinct,
-    FirstN,
-    KafkaSource,
-    Last,
-    LastDistinct,
-    LastN,
-    Max,
-    Min,
-    RequestSource,
-    RollingWindow,
-    SawtoothWindow,
-    SlidingWindow,
-    SourceLateness,
-    StddevPop,
-    StddevSamp,
-    StreamSource,
-    Sum,
-    TumblingWindow,
-    VarPop,
-    VarSamp,
-    VolumeSource,
-)
-from boathouse.feature_engineering.entities.feature_serving_endpoint import (
-    AutoCaptureConfig,
-    EndpointCoreConfig,
-    FeatureServingEndpoint,
-    ServedEntity,
-)
+from boathouse.feature_engineering.entities import declared, feature_serving_endpoint, materializing
+from boathouse.feature_engineering.entities.declared import *  # noqa: F403
+from boathouse.feature_engineering.entities.feature_serving_endpoint import *  # noqa: F403
+from boathouse.feature_engineering.entities.materializing import *  # noqa: F403
 from boathouse.features import FeatureFunction, FeatureLookup, FeatureSpecInfo
 
-__all__ = [
-    "Aggregation",
-    "AggregationFunction",
-    "ApproxCountDistinct",
-    "ApproxPercentile",
-    "AutoCaptureConfig",
-    "Avg",
-    "ColumnSelection",
-    "Count",
-    "DataFrameSource",
-    "DeltaTableSource",
-    "EndpointCoreConfig",
-    "Feature",
-    "FeatureAggregations",
-    "FeatureFunction",
-    "FeatureLookup",
-    "FeatureServingEndpoint",
-    "FeatureSpecInfo",
-    "FeatureViewSource",
-    "First",
-    "FirstDistinct",
-    "FirstN",
-    "KafkaSource",
-    "Last",
-    "LastDistinct",
-    "LastN",
-    "Max",
-    "Min",
-    "RequestSource",
-    "RollingWindow",
-    "SawtoothWindow",
-    "ServedEntity",
-    "SlidingWindow",
-    "SourceLateness",
-    "StddevPop",
-    "StddevSamp",
-    "StreamSource",
-    "Sum",
-    "TumblingWindow",
-    "VarPop",
-    "VarSamp",
-    "VolumeSource",
-]
+__all__ = ["FeatureFunction", "FeatureLookup", "FeatureSpecInfo"]
+__all__ += declared.__all__
+__all__ += feature_serving_endpoint.__all__
+__all__ += materializing.__all__

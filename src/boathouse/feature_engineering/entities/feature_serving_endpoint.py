@@ -6,6 +6,8 @@ from typing import Any
 
 from boathouse.errors import InvalidInput
 
+__all__ = ["AutoCaptureConfig", "EndpointCoreConfig", "FeatureServingEndpoint", "ServedEntity"]
+
 
 @dataclass(frozen=True)
 class ServedEntity:

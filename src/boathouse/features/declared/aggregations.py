@@ -32,7 +32,7 @@ class Aggregation:
     def operator(self, column: str | None) -> Operator:
         """The function, of this column. Raises InvalidInput for a name that there is not."""
         if isinstance(self.function, Operator):
-            return replace(self.function, input=column)
+            return self.function if column is None else replace(self.function, input=column)
         kind = self.function.lower()
         return operator_of({"kind": _SYNONYMS.get(kind, kind), "input": column})
 

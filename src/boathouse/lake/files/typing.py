@@ -13,8 +13,8 @@ from boathouse.lake.files import inference, nested
 from boathouse.lake.files.casts import cast, trimmed, trusted
 from boathouse.lake.files.dates import ISO, DateShapes, given
 from boathouse.lake.files.rows import FoundColumn, FoundRows
-from boathouse.lake.frames import sql_type
 from boathouse.lake.literals import quoted
+from boathouse.lake.schemas import sql_type
 
 _SHOWN = 100
 
