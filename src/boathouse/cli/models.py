@@ -46,8 +46,10 @@ def show_model(
         dump(found)
     elif version:
         verdict = found["verdict"] or {}
+        came = [f"{o['model']} version {o['version']}, by {o['principal']} at {o['at']}" for o in found["copied_from"]]
         told = {"model": found["model"], "version": found["version"], "stage": found["stage"], "tests": verdict.get("outcome")}
         by = {"by": verdict.get("by"), "report": verdict.get("url"), "run": verdict.get("run_id")}
+        told |= {"copied_from": came} if came else {}
         facts(told | {k: v for k, v in by.items() if v}, False)
         show(verdict.get("checks") or [], ["outcome", "name", "reason"], False, empty=f"{name} version {version} was not tested")
     else:
@@ -143,6 +145,31 @@ def rollback(name: str, reason: str = "rolled back by hand") -> None:
     with connected() as lake:
         done = lake.models.rollback(name, reason)
         say(f"{lake.complete(name)} version {done['version']} is Production again")
+
+
+@models.command("copy")
+def copy(
+    source: str = typer.Argument(metavar="NAME/VERSION", help="a number, a stage or an alias"),
+    to: str = typer.Option(..., "--to", help="an environment, or a full name: environment.schema.model"),
+    as_json: bool = JSON,
+) -> None:
+    """Copy a version to another environment or model, with its files; the tests of its new place run again."""
+    name, _, version = source.partition("/")
+    if not version:
+        raise typer.BadParameter(f"say which version: {name}/3, {name}/production or {name}/champion")
+    with connected() as lake:
+        made = lake.models.copy(name, version, to)
+    if as_json:
+        dump(made)
+        return
+    say(f"{made['model']} version {made['version']} is a copy of {made['copied_from']['model']} "
+        f"version {made['copied_from']['version']}")  # fmt: skip
+    next_step = {
+        "manual": "`boathouse models test` tests it",
+        "external": "a system outside is asked to test it",
+        None: "no deployed bundle there says how to test it; `boathouse models promote` makes it Production",
+    }
+    say(next_step.get(made["delivery"], "its tests run; `boathouse models show` tells what they found"))
 
 
 @models.command("delete")

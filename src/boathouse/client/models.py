@@ -48,6 +48,14 @@ class Models:
         asked = {"force": force} | ({} if version is None else {"version": version})
         self._http.call("DELETE", f"/api/v1/models/{self._complete(name)}", params=asked)
 
+    def copy(self, name: str, version: str, to: str) -> Any:
+        """Copy a version to an environment, or to a model by its full name; needs EXECUTE here and CREATE MODEL there.
+
+        `model` and `version` of the copy, what it was `copied_from`, and the mode of `delivery` that tests it, or None.
+        """
+        path = f"/api/v1/models/{self._complete(name)}/versions/{version}/copy"
+        return self._http.call("POST", path, {"to": to})
+
     def reproduce(self, name: str, version: str, tolerance: float | None = None, seconds: float = 7200) -> Any:
         """Make a version again from its record, apart from everything, and compare the two.
 

@@ -2,6 +2,7 @@
 
 from boathouse.catalog import Lineage
 from boathouse.environments import service_principal
+from boathouse.events import Event
 from boathouse.features import FeatureSpec, FeatureSpecInfo
 
 
@@ -20,6 +21,21 @@ class ServedLineage:
             return
         self._lineage.record(served, (node, self._lineage.next_version(node)), service_principal(environment), None,
                              operation="SERVE", replaces=True)  # fmt: skip
+
+
+class CopiedLineage:
+    """Notes that a version is a copy of another."""
+
+    def __init__(self, lineage: Lineage) -> None:
+        self._lineage = lineage
+
+    def on_event(self, event: Event) -> None:
+        """A version that was copied holds the one it was copied from, and all behind that."""
+        source = event.data.get("copied_from")
+        if event.kind == "model_version.created" and source:
+            made = (f"model:{event.subject}", str(event.data["version"]))
+            self._lineage.record([(f"model:{source['model']}", str(source["version"]))], made, event.data["principal"], None,
+                                 operation="COPY", replaces=True)  # fmt: skip
 
 
 def _tables(environment: str, spec: FeatureSpecInfo) -> list[tuple[str, str | None]]:

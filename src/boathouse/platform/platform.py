@@ -64,7 +64,7 @@ from boathouse.platform.home import Home
 from boathouse.platform.housekeeping import Housekeeping
 from boathouse.platform.inference import InferenceFlush
 from boathouse.platform.interpreters import Interpreters, seed_of
-from boathouse.platform.lineage import ServedLineage
+from boathouse.platform.lineage import CopiedLineage, ServedLineage
 from boathouse.platform.model_pins import ModelPins
 from boathouse.platform.notices import Notices
 from boathouse.platform.openlineage import Feed, Teller, sender
@@ -178,7 +178,11 @@ class Platform:
     def _make_housekeeping(self) -> Housekeeping:
         kept = (AUDIT, LINEAGE, JOB_RUNS, DEPLOYMENTS)
         tables = SystemTables(self.database, self.catalog, ENVIRONMENTS, self.service_identity, kept)
-        return Housekeeping(self.audit, tables, lambda: self.interpreters.prune(self.runs))
+        return Housekeeping(self.audit, tables, self._tidy_hourly)
+
+    def _tidy_hourly(self) -> None:
+        self.interpreters.prune(self.runs)
+        self.registry.sweep(self.settings.path("mlflow-artifacts"))
 
     def _make_catalog(self) -> tuple[Walls, Catalog]:
         lifetime, walls = self.settings.span("storage_credential_lifetime"), Walls(self.settings, self.storages)
@@ -234,6 +238,7 @@ class Platform:
         self.outbox.subscribe("registered_model.deleted", lambda event: self._forget_model(event, event.subject))
         self.outbox.subscribe("registered_model.renamed", self._rename_model)
         self.outbox.subscribe("table.created", lambda event: share(self.access, event.subject))
+        self.outbox.subscribe("model_version.created", CopiedLineage(self.lineage).on_event)
         self.outbox.subscribe("model_version.", self.delivery.on_event)
         self.outbox.subscribe("model_version.", self.held_versions.on_event)
         self.outbox.subscribe("table.updated", self.held_versions.on_event)

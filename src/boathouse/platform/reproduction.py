@@ -60,14 +60,20 @@ class Reproduction:
     def start(self, identity: Identity, model: str, reference: str, tolerance: float = TOLERANCE) -> str:
         """Begin; the id of the first run, under which `report` answers. Needs EXECUTE on the model and RUN in its environment.
 
+        Of a copy, what it was copied from is made again, in the environment that trained it, which takes the same there.
+
         Raises NotFound, NotPermitted, and InvalidInput for a version that holds no record of a job's run.
         """
-        platform, environment = self._platform, parse(model).catalog
+        platform = self._platform
         platform.access.authorize(identity, "EXECUTE", "model", model)
-        platform.access.authorize(identity, "RUN", "catalog", environment)
-        record = self._record(model, platform.registry.resolve(model, reference))
-        told = {"model": model, "version": record.version, "tolerance": tolerance}
-        platform.audit.record(identity.principal, "reproduce model", model, {"version": record.version})
+        asked = platform.registry.resolve(model, reference)
+        origin, version = platform.registry.trained(model, asked)
+        if origin != model:  # a copy is what training made in its own environment: that is made again
+            platform.access.authorize(identity, "EXECUTE", "model", origin)
+        platform.access.authorize(identity, "RUN", "catalog", parse(origin).catalog)
+        record = self._record(origin, version)
+        told = {"model": origin, "version": version, "tolerance": tolerance, "copy": [model, asked] if origin != model else None}
+        platform.audit.record(identity.principal, "reproduce model", model, {"version": asked})
         return self._train(record, identity.principal, told)
 
     def report(self, run_id: str) -> dict[str, Any]:
@@ -77,6 +83,8 @@ class Reproduction:
             raise NotFound(f"run {run_id} makes no model again; `boathouse models reproduce MODEL/VERSION` starts one that does")
         told = run.definition["again"]
         base = {"id": run.id, "model": told["model"], "version": told["version"], "state": "RUNNING"}
+        if told.get("copy"):
+            base |= {"copy": dict(zip(("model", "version"), told["copy"], strict=True))}
         return {**base, **(run.tasks[0].results.get("report") or {})}
 
     def ended(self, run: Run) -> None:
@@ -148,7 +156,7 @@ class Reproduction:
             self._platform.runs.add_result(trained.id, trained.tasks[0].task_key, "comparison", found)
             self._clean(trained)
             record = self._record(told["model"], told["version"])
-            again = {"model": told["model"], "version": told["version"], "tolerance": told["tolerance"]}
+            again = {key: told.get(key) for key in ("model", "version", "tolerance", "copy")}
             self._train(record, trained.submitted_by, again, first=trained.id)
             return
         cause = None if likeness != "different" else self._cause(trained, told, comparison)

@@ -52,7 +52,9 @@ class Tracer:
     def _followed(self, identity: Identity, table: str, found: dict[str, Any]) -> dict[str, Any]:
         model = table.removesuffix("_inference").removesuffix("_payload")
         version = self._registry.version(model, int(found["model_version"]))
+        origins = self._registry.origins(model, version.version)
         record = self._registry.run_record(version.run_id, _RECORD) if version.run_id else {}
+        record = record or (dict(origins[-1].record) if origins else {})
         tables = json.loads(record.get("boathouse.tables", "{}"))
         features = json.loads(found.get("feature_versions") or "{}")
         environment = table.partition(".")[0]
@@ -67,7 +69,9 @@ class Tracer:
             "prediction": {k: v for k, v in found.items() if k not in ("request", "response", "features")},
             "request": self._request(identity, f"{model}_payload", found["request_id"]),
             "features_from": {n: v for n, v in served.items() if n in seen},
-            "model": {"name": model, "version": version.version, "stage": version.stage, "registered_at": version.created_at},
+            "model": {"name": model, "version": version.version, "stage": version.stage, "registered_at": version.created_at,
+                      "copied_from": [{"name": o.model, "version": o.version, "by": o.principal, "at": o.at}
+                                      for o in origins if f"model:{o.model}" in seen]},
             "training": {"mlflow_run": version.run_id, "commit": record.get("boathouse.git_commit"),
                          "dirty": record.get("boathouse.git_dirty"), "lock_hash": record.get("boathouse.lock_hash"),
                          "job_run": record.get("boathouse.job_run"), "tables": {n: v for n, v in tables.items() if n in seen}},

@@ -1,7 +1,8 @@
 """Models and versions under `env.schema.model`, their stages and aliases; MLflow is imported on demand."""
 
 from boathouse.registry.actor import MAY_LOG, MAY_READ, Actor, Denied, acting_as, unheard
-from boathouse.registry.embedding import local_artifacts, mlflow_stores, prepare_mlflow, quietly
+from boathouse.registry.artifacts import local_artifacts
+from boathouse.registry.embedding import mlflow_stores, prepare_mlflow, quietly
 from boathouse.registry.ownership import check_files, check_owner
 from boathouse.registry.service import UNSET, Registry
 from boathouse.registry.values import (
@@ -14,6 +15,7 @@ from boathouse.registry.values import (
     STAGING,
     InUse,
     ModelInfo,
+    Origin,
     StageChange,
     Verdict,
     VersionInfo,
@@ -34,6 +36,7 @@ __all__ = [
     "Denied",
     "InUse",
     "ModelInfo",
+    "Origin",
     "Registry",
     "StageChange",
     "Verdict",

@@ -11,11 +11,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from boathouse.registry.actor import Actor
+from boathouse.registry.artifacts import ARTIFACTS_ROOT
 from boathouse.registry.service import Registry
 
 SCHEMA_REVISION = "dc11669786a5"  # the newest migration of MLflow 3.17.2; kept here so that checking takes no import
-ARTIFACTS_SCHEME = "mlflow-artifacts"
-ARTIFACTS_ROOT = f"{ARTIFACTS_SCHEME}:/"
 
 
 def prepare_mlflow(database_url: str, artifact_root: str) -> bool:
@@ -42,10 +41,10 @@ def prepare_mlflow(database_url: str, artifact_root: str) -> bool:
     return True
 
 
-def mlflow_stores(registry: Registry, default: Actor | None = None) -> tuple[Any, Any]:
+def mlflow_stores(registry: Registry, default: Actor | None = None, artifact_root: str = "") -> tuple[Any, Any]:
     """MLflow's tracking store and model registry store over the registry's database, which must be prepared.
 
-    They work on behalf of whoever `acting_as` names, or of `default`.
+    They work on behalf of whoever `acting_as` names, or of `default`. Versions are copied below the artifact root.
     """
     with quietly():
         from boathouse.registry.mlflow_store import ModelStore
@@ -53,13 +52,7 @@ def mlflow_stores(registry: Registry, default: Actor | None = None) -> tuple[Any
 
         database = registry.database
         registry.install()
-        return TrackingStore(database, ARTIFACTS_ROOT, default), ModelStore(registry, default)
-
-
-def local_artifacts(location: str, artifact_root: str) -> str:
-    """Where the files of a version or run really lie: `mlflow-artifacts:/1/…` below the artifact root."""
-    scheme, found, path = location.partition(":")
-    return f"{artifact_root.rstrip('/')}/{path.lstrip('/')}" if found and scheme == ARTIFACTS_SCHEME else location
+        return TrackingStore(database, ARTIFACTS_ROOT, default), ModelStore(registry, default, artifact_root)
 
 
 @contextmanager

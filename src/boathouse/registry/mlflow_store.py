@@ -12,6 +12,7 @@ import re
 from typing import Any
 from urllib.parse import urlsplit
 
+from mlflow.entities.model_registry import ModelVersionTag
 from mlflow.store.entities.paged_list import PagedList
 from mlflow.store.model_registry import SEARCH_MODEL_VERSION_MAX_RESULTS_DEFAULT as VERSIONS_A_PAGE
 from mlflow.store.model_registry import SEARCH_MODEL_VERSION_MAX_RESULTS_THRESHOLD as VERSIONS_AT_MOST
@@ -19,15 +20,17 @@ from mlflow.store.model_registry import SEARCH_REGISTERED_MODEL_MAX_RESULTS_DEFA
 from mlflow.store.model_registry import SEARCH_REGISTERED_MODEL_MAX_RESULTS_THRESHOLD as MODELS_AT_MOST
 from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore
 
+from boathouse import clock
 from boathouse.errors import Conflict, InvalidInput, InvalidName, NotFound, NotPermitted
 from boathouse.registry import search, store
 from boathouse.registry.actor import MAY_EDIT, MAY_SEE, Actor, actor
 from boathouse.registry.alias import check_alias
+from boathouse.registry.copies import copied_files, named_version, put_copy
 from boathouse.registry.mlflow_entities import conditions, key_of, model_entities, order, token, version_entities
 from boathouse.registry.mlflow_sessions import Sessions, managed, speaks_mlflow, tags_of
 from boathouse.registry.search import MODELS_ORDER, Condition
 from boathouse.registry.service import Registry
-from boathouse.registry.values import CHAMPION, PRODUCTION, STAGES, stage_named
+from boathouse.registry.values import CHAMPION, PRODUCTION, STAGES, Origin, stage_named
 
 _NAME_FILTER = re.compile(r"(?P<left>(?<![\w.`])`?name`?\s*!?=\s*)(?P<quote>['\"])(?P<name>[^'\"]*)(?P=quote)", re.I)
 _CHUNK = 1000
@@ -49,10 +52,11 @@ def _number(version: Any) -> int:
 class ModelStore(SqlAlchemyStore):
     """The registry behind MLflow's handlers."""
 
-    def __init__(self, registry: Registry, default: Actor | None = None) -> None:
+    def __init__(self, registry: Registry, default: Actor | None = None, artifact_root: str = "") -> None:
         super().__init__(registry.database.url)
         self._registry = registry
         self._default = default
+        self._artifact_root = artifact_root
         self.ManagedSessionMaker: Sessions = managed(registry.database, self.ManagedSessionMaker)
 
     # -- what is read
@@ -93,11 +97,7 @@ class ModelStore(SqlAlchemyStore):
 
     @speaks_mlflow
     def get_model_version_download_uri(self, name: str, version: Any) -> Any:
-        full = self._seen(name)
-        if not self._actor.allow("EXECUTE", full):
-            self._actor.denied(self._actor.principal, "EXECUTE", full)
-            raise NotPermitted(f"{self._actor.principal} lacks EXECUTE on {full}, which loading it takes")
-        return super().get_model_version_download_uri(full, version)
+        return super().get_model_version_download_uri(self._loaded(name), version)
 
     @speaks_mlflow
     def search_registered_models(
@@ -127,6 +127,8 @@ class ModelStore(SqlAlchemyStore):
         description: Any = None, local_model_path: Any = None, model_id: Any = None,
     ) -> Any:  # fmt: skip
         full = self._changed(name, ("CREATE MODEL",))
+        if which := named_version(source):
+            return self._copied(full, *which, tags, description)
         if urlsplit(source).scheme not in SOURCES and "mlflow.prompt.is_prompt" not in tags_of(tags):
             raise InvalidInput(f"{source} was not logged here; log the model with MLflow first, then register it")
         with self._registry.database.writing() as connection:
@@ -139,6 +141,40 @@ class ModelStore(SqlAlchemyStore):
             store.put_origin(connection, full, number, self._actor.principal, source)
             about = {"source": source, "run_id": run_id or None, "tags": tags_of(tags)}
             self._note(connection, "model_version.created", full, version=number, **about)
+            return self._version(connection, full, number)
+
+    @speaks_mlflow
+    def copy_version(self, name: str, reference: str, target: str) -> Any:
+        """Copy a version to a model of the same or another environment, which is made if it is not there.
+
+        Needs EXECUTE on the version and CREATE MODEL where the copy goes.
+        """
+        return self._copied(self._changed(target, ("CREATE MODEL",)), name, reference, None, None, make=True)
+
+    def _copied(self, full: str, name: str, reference: str, tags: Any, description: Any, make: bool = False) -> Any:
+        source = self._loaded(name)
+        found = self._registry.version(source, self._registry.resolve(source, reference))
+        if found.status != "READY":
+            raise Conflict(f"{source} version {found.version} is {found.status}; only what is READY is copied")
+        if tags is None:
+            tags = [ModelVersionTag(key, value) for key, value in found.tags.items()]
+        with (
+            copied_files(found.location, self._artifact_root, full.partition(".")[0]) as (place, digest),
+            self._registry.database.writing() as connection,
+        ):
+            self._version(connection, source, found.version)  # it may have been deleted meanwhile
+            if make and not store.lock(connection, full):
+                self.create_registered_model(full, None, self._registry.model(source).description)
+            made = super().create_model_version(full, place, found.run_id, tags, None, description or found.description)
+            number, uri = int(made.version), f"models:/{source}/{found.version}"
+            record = store.record_of(connection, found.run_id, "boathouse.") if found.run_id else {}
+            who = self._actor.principal
+            origin = Origin(source, found.version, found.run_id, found.creator, record, digest, who, clock.now())
+            store.put_origin(connection, full, number, who, uri)
+            put_copy(connection, full, number, origin, place)
+            about = {"source": uri, "run_id": found.run_id, "tags": tags_of(tags)}
+            copied = {"model": source, "version": found.version}
+            self._note(connection, "model_version.created", full, version=number, **about, copied_from=copied)
             return self._version(connection, full, number)
 
     @speaks_mlflow
@@ -249,6 +285,13 @@ class ModelStore(SqlAlchemyStore):
         if not self._actor.may(MAY_SEE, full):
             self._actor.denied(self._actor.principal, MAY_SEE[0], full)
             raise NotFound(f"there is no model {full} that {self._actor.principal} may see")
+        return full
+
+    def _loaded(self, name: str) -> str:
+        full = self._seen(name)
+        if not self._actor.allow("EXECUTE", full):
+            self._actor.denied(self._actor.principal, "EXECUTE", full)
+            raise NotPermitted(f"{self._actor.principal} lacks EXECUTE on {full}, which loading it takes")
         return full
 
     def _changed(self, name: str, privileges: tuple[str, ...] = MAY_EDIT) -> str:

@@ -11,6 +11,7 @@ ENVIRONMENT_TAG, PRINCIPAL_TAG = "boathouse.environment", "boathouse.principal"
 
 # where MLflow keeps what belongs to a run and to a logged model, below an experiment
 _FILES = re.compile(r"^\d+/(?:(?P<run>[0-9a-f]{32})|models/(?P<model>m-[0-9a-f]+)|traces/(?P<trace>[^/]+))/artifacts(?:/|$)")
+_COPY = re.compile(r"^copies/(?P<environment>[^/]+)/[0-9a-f]{32}/artifacts(?:/|$)")
 
 
 def check_owner(database: Database, who: Actor, owner: str) -> None:
@@ -33,6 +34,13 @@ def check_files(database: Database, who: Actor, path: str, *, write: bool) -> No
 
     Raises InvalidInput for a write that belongs to nothing, NotPermitted, NotFound.
     """
+    if copied := _COPY.match(path):
+        if write:
+            raise NotPermitted(f"{path} belongs to a copy of a version, which never changes; register a new version instead")
+        if copied["environment"] not in who.readable():
+            who.denied(who.principal, MAY_READ[0], copied["environment"])
+            raise NotFound(f"there are no artifacts at {path} that {who.principal} may see")
+        return
     found = _FILES.match(path)
     if not found:
         verb = "written" if write else "read"

@@ -1,13 +1,14 @@
 """The registry: what is registered, and the one way in which its pointers move."""
 
 from collections.abc import Callable, Collection, Iterable, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 import sqlalchemy as sa
 
 from boathouse.database import Database
 from boathouse.errors import Conflict, NotFound
-from boathouse.registry import store
+from boathouse.registry import copies, store
 from boathouse.registry.alias import check_alias
 from boathouse.registry.indexes import install
 from boathouse.registry.pointers import Emit, Move, locked, move, point, previous
@@ -19,6 +20,7 @@ from boathouse.registry.values import (
     STAGING,
     InUse,
     ModelInfo,
+    Origin,
     StageChange,
     Verdict,
     VersionInfo,
@@ -209,6 +211,30 @@ class Registry:
         """Verdicts on a model or on one version, newest first."""
         with self.database.reading() as connection:
             return store.list_verdicts(connection, name, version)
+
+    def origins(self, name: str, version: int) -> list[Origin]:
+        """What a version is a copy of, and that one in turn, the nearest first; none for what was trained where it is."""
+        with self.database.reading() as connection:
+            return copies.chain(connection, name, version) if store.has_mlflow(connection) else []
+
+    def trained(self, name: str, version: int) -> tuple[str, int]:
+        """The version that training registered, of which this one is a copy, or this one. Raises NotFound when it is gone."""
+        found = self.origins(name, version)
+        if found and not found[-1].there:
+            last = found[-1]
+            raise NotFound(f"{name} version {version} is a copy of {last.model} version {last.version}, which was deleted")
+        return (found[-1].model, found[-1].version) if found else (name, version)
+
+    def copies(self, name: str, version: int | None = None) -> list[tuple[str, int, int]]:
+        """Copies of a model's versions, or of one: (model, version, the version copied), oldest first."""
+        with self.database.reading() as connection:
+            return copies.copies_of(connection, name, version)
+
+    def sweep(self, artifact_root: Path) -> int:
+        """Remove files of copies whose versions are gone, or never came to be; how many folders."""
+        with self.database.reading() as connection:
+            kept = copies.places(connection) if store.has_mlflow(connection) else set()
+        return copies.sweep(artifact_root, kept)
 
     def discard(self, name: str, *, principal: str) -> None:
         """Remove a throw-away model, whatever its stages. Its files stay until MLflow's garbage collection."""

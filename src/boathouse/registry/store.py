@@ -47,6 +47,23 @@ verdicts = sa.Table(
     sa.Index("bh_verdicts_version", "model", "version", "id"),
 )  # fmt: skip
 
+origins = sa.Table(
+    "bh_model_origins", metadata,
+    sa.Column("model", _NAME, primary_key=True),
+    sa.Column("version", sa.Integer, primary_key=True),
+    sa.Column("source_model", _NAME, nullable=False),
+    sa.Column("source_version", sa.Integer, nullable=False),
+    sa.Column("run_id", sa.String(32)),
+    sa.Column("source_creator", _NAME, nullable=False),
+    sa.Column("record", Json, nullable=False),
+    sa.Column("digest", sa.String(64), nullable=False),
+    sa.Column("principal", _NAME, nullable=False),
+    sa.Column("at", sa.BigInteger, nullable=False),
+    sa.Column("place", sa.String(512), nullable=False),
+    sa.Index("bh_model_origins_source", "source_model", "source_version"),
+)  # fmt: skip
+"""What a version is a copy of (`copies.py`)."""
+
 START = 64
 """So many characters of a tag's value are indexed: a value may be longer than an index holds."""
 
@@ -153,8 +170,8 @@ def list_models(
     tagged = _grouped(connection, model_tags.c.name, model_tags.c.key, model_tags.c.value, listed(model_tags))
     return [
         ModelInfo(
-            r["name"], r["description"] or "", _instant(r["creation_time"]),
-            _instant(r["last_updated_time"] or r["creation_time"]), r["newest"], r["production"],
+            r["name"], r["description"] or "", instant(r["creation_time"]),
+            instant(r["last_updated_time"] or r["creation_time"]), r["newest"], r["production"],
             named.get(r["name"], {}), tagged.get(r["name"], {}),
         )
         for r in rows
@@ -189,7 +206,7 @@ def list_versions(
         VersionInfo(
             name, r["version"], r["current_stage"], r["status"], r["description"] or "", r["user_id"] or "",
             r["source"] or "", r["storage_location"] or r["source"] or "", r["run_id"] or None,
-            _instant(r["creation_time"]), _instant(r["last_updated_time"] or r["creation_time"]),
+            instant(r["creation_time"]), instant(r["last_updated_time"] or r["creation_time"]),
             tuple(sorted(a for a, v in named.items() if v == r["version"])), tagged.get(r["version"], {}),
         )
         for r in rows
@@ -276,7 +293,7 @@ def list_changes(connection: sa.Connection, name: str, to_stage: str | None = No
     query = sa.select(stage_history).where(stage_history.c.model == name).order_by(stage_history.c.id)
     if to_stage:
         query = query.where(stage_history.c.to_stage == to_stage)
-    return [StageChange(**{**r, "at": _instant(r["at"])}) for r in connection.execute(query).mappings()]
+    return [StageChange(**{**r, "at": instant(r["at"])}) for r in connection.execute(query).mappings()]
 
 
 def add_verdict(connection: sa.Connection, **row: Any) -> None:
@@ -289,18 +306,19 @@ def list_verdicts(connection: sa.Connection, name: str, version: int | None) -> 
     query = sa.select(verdicts).where(verdicts.c.model == name).order_by(verdicts.c.id.desc())
     if version is not None:
         query = query.where(verdicts.c.version == version)
-    return [Verdict(**{**r, "at": _instant(r["at"])}) for r in connection.execute(query).mappings()]
+    return [Verdict(**{**r, "at": instant(r["at"])}) for r in connection.execute(query).mappings()]
 
 
 def rename(connection: sa.Connection, name: str, new_name: str) -> None:
     """Let our rows follow a renamed model."""
-    for table in (stage_history, production, verdicts):
+    for table in (stage_history, production, verdicts, origins):
         connection.execute(table.update().where(table.c.model == name).values(model=new_name))
+    connection.execute(origins.update().where(origins.c.source_model == name).values(source_model=new_name))
 
 
 def forget(connection: sa.Connection, name: str) -> None:
     """Drop our rows of a deleted model; the audit log keeps what happened."""
-    for table in (stage_history, production, verdicts):
+    for table in (stage_history, production, verdicts, origins):
         connection.execute(table.delete().where(table.c.model == name))
 
 
@@ -341,6 +359,13 @@ def tag_of(connection: sa.Connection, owner: str, key: str) -> str | None:
     return None if found is None else str(found)
 
 
+def record_of(connection: sa.Connection, run_id: str, prefix: str) -> dict[str, str]:
+    """The tags of a run whose keys begin so."""
+    query = sa.select(_run_tags.c.key, _run_tags.c.value).where(_run_tags.c.run_uuid == run_id)
+    rows = connection.execute(query.where(_run_tags.c.key.startswith(prefix)).order_by(_run_tags.c.key))
+    return {str(row.key): str(row.value) for row in rows}
+
+
 def _is(table: sa.Table, name: str) -> tuple[sa.ColumnElement[bool], ...]:
     return table.c.workspace == WORKSPACE, table.c.name == name
 
@@ -354,5 +379,6 @@ def _grouped(
     return found
 
 
-def _instant(millis: int) -> datetime:
+def instant(millis: int) -> datetime:
+    """Milliseconds since 1970 as UTC."""
     return datetime.fromtimestamp(millis / 1000, UTC)

@@ -45,6 +45,24 @@ class VersionInfo:
 
 
 @dataclass(frozen=True)
+class Origin:
+    """What a version is a copy of, and who copied it when. `there` says whether that version still exists.
+
+    `record` holds the tags `boathouse.…` of the run that trained it, as they were then; `digest` is the SHA-256 of the files.
+    """
+
+    model: str
+    version: int
+    run_id: str | None
+    creator: str
+    record: Mapping[str, str]
+    digest: str
+    principal: str
+    at: datetime
+    there: bool = True
+
+
+@dataclass(frozen=True)
 class InUse:
     """A version that somebody counts on; `record` holds tags of the run that made it."""
 

@@ -56,7 +56,8 @@ class MlflowApp:
                 with quietly():
                     from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
-                    self._built = (app, *mlflow_stores(self._registry), get_artifact_repository(self._artifact_root))
+                    stores = mlflow_stores(self._registry, None, self._artifact_root)
+                    self._built = (app, *stores, get_artifact_repository(self._artifact_root))
             return self._built
 
     def model_store(self) -> Any:

@@ -8,7 +8,9 @@ from pydantic import BaseModel, Field
 from boathouse.delivery import Check, Evidence, Outcome
 from boathouse.errors import InvalidInput
 from boathouse.identity import Identity
+from boathouse.names import parse
 from boathouse.platform import Platform
+from boathouse.server.acting import changing
 from boathouse.server.auth import Caller, Served
 from boathouse.server.paging import After, Limit, gathered, lead_on
 from boathouse.training import TOLERANCE
@@ -36,6 +38,12 @@ class Judged(BaseModel):
 
     checks: list[Found]
     url: str | None = None
+
+
+class CopyTo(BaseModel):
+    """An environment, where the copy keeps schema and name, or a full name `environment.schema.model`."""
+
+    to: str
 
 
 class Tolerance(BaseModel):
@@ -84,7 +92,22 @@ def version(name: str, reference: str, who: Caller, platform: Served) -> dict[st
     number = platform.registry.resolve(name, reference)
     found = platform.registry.version(name, number)
     verdicts = platform.registry.verdicts(name, number)
-    return {**found.__dict__, "verdict": verdicts[0].verdict if verdicts else None}
+    origins = [o.__dict__ for o in platform.registry.origins(name, number) if platform.catalog.visible(who, "model", o.model)]
+    return {**found.__dict__, "verdict": verdicts[0].verdict if verdicts else None, "copied_from": origins}
+
+
+@router.post("/models/{name}/versions/{reference}/copy", status_code=201)
+def copy(name: str, reference: str, body: CopyTo, who: Caller, platform: Served, request: Request) -> dict[str, Any]:
+    """Copy a version to another environment or model, which is made if need be; its delivery tests the copy.
+
+    Needs EXECUTE on the version and CREATE MODEL where the copy goes. `delivery` is the mode in which it is tested, or null.
+    """
+    target = str(parse(body.to if "." in body.to else f"{body.to}.{name.partition('.')[2]}"))
+    with changing(request, who, platform) as store:
+        made = store.copy_version(name, reference, target)
+    plan, origin = platform.delivery.plan(target), platform.registry.origins(target, int(made.version))[0]
+    source = {"model": origin.model, "version": origin.version}
+    return {"model": target, "version": int(made.version), "copied_from": source, "delivery": plan.mode if plan else None}
 
 
 @router.get("/models/{name}/versions/{number}/test")

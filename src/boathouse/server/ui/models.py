@@ -138,6 +138,9 @@ def _detail(who: Identity, platform: Platform, version: Version) -> dict[str, An
         (v.verdict["evidence"] for v in verdicts if v.verdict.get("evidence")), {}
     )
     record = platform.registry.run_record(info.run_id, RECORD) if info.run_id else {}
+    origins = platform.registry.origins(info.model, info.version)
+    if origins and not record:  # a run that was deleted since
+        record = {k: v for k, v in origins[-1].record.items() if k in RECORD}
     trained_on = [(n, v, sight.node(who, platform, n)) for n, v in _tables(record).items()]
     return {
         "version": version,
@@ -150,6 +153,9 @@ def _detail(who: Identity, platform: Platform, version: Version) -> dict[str, An
         "verdicts": verdicts,
         "record": {k.removeprefix("boathouse."): v for k, v in record.items() if k != "boathouse.tables"},
         "trained_on": trained_on,
+        "origins": [(o, sight.node(who, platform, f"model:{o.model}")) for o in origins],
+        "copies": [c for c in platform.registry.copies(info.model, info.version)
+                   if sight.node(who, platform, f"model:{c[0]}")],
         "test_run": next((v.verdict["run_id"] for v in verdicts if v.verdict.get("run_id")), None),
         "promotable": version.outcome == "pass" and info.stage in (STAGING, "Archived", "None"),
     }

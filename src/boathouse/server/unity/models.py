@@ -10,9 +10,9 @@ from boathouse.errors import NotFound
 from boathouse.identity import Identity
 from boathouse.platform import Platform
 from boathouse.registry import ModelInfo
+from boathouse.server.acting import changing
 from boathouse.server.auth import Caller, Served
 from boathouse.server.unity.altering import Altered
-from boathouse.server.unity.registry import changing
 from boathouse.server.unity.route import Paged, UnityRoute
 from boathouse.server.unity.securable import check_principal, identifier, metastore_id, millis, seen
 from boathouse.server.unity.versions import version_info

@@ -10,7 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from fastapi.routing import APIRoute
 
-from boathouse.errors import AlreadyExists, BoathouseError, InvalidInput, NotFound, NotPermitted, Unauthenticated, Unavailable
+from boathouse.errors import AlreadyExists, BoathouseError, InvalidInput, NotFound
 
 T = TypeVar("T")
 _KINDS = {"model": "REGISTERED_MODEL"}
@@ -52,19 +52,6 @@ def refusal(error: BoathouseError, noun: str) -> JSONResponse:
     details = [{"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": code, "domain": "boathouse",
                 "metadata": {k: str(v) for k, v in error.details.items()}}]  # fmt: skip
     return JSONResponse({"error_code": code, "message": str(error), "details": details}, status)
-
-
-def from_mlflow(error: Exception) -> BoathouseError:
-    """An error of MLflow's stores as the one of ours that it stands for."""
-    if isinstance(error.__cause__, BoathouseError):
-        return error.__cause__
-    code = str(getattr(error, "error_code", ""))
-    known: dict[str, type[BoathouseError]] = {
-        "RESOURCE_ALREADY_EXISTS": AlreadyExists, "RESOURCE_DOES_NOT_EXIST": NotFound, "PERMISSION_DENIED": NotPermitted,
-        "INVALID_PARAMETER_VALUE": InvalidInput, "BAD_REQUEST": InvalidInput, "UNAUTHENTICATED": Unauthenticated,
-        "TEMPORARILY_UNAVAILABLE": Unavailable,
-    }  # fmt: skip
-    return known.get(code, BoathouseError)(str(error))
 
 
 class Page:

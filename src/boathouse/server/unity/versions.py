@@ -10,9 +10,9 @@ from boathouse.errors import InvalidInput
 from boathouse.identity import Identity
 from boathouse.platform import Platform
 from boathouse.registry import VersionInfo, local_artifacts
+from boathouse.server.acting import changing
 from boathouse.server.auth import Caller, Served
 from boathouse.server.unity.files import check_open, empty_credentials, may_open
-from boathouse.server.unity.registry import changing
 from boathouse.server.unity.route import Paged, UnityRoute
 from boathouse.server.unity.securable import identifier, millis, seen
 

@@ -7,12 +7,11 @@ from typing import Any
 
 from fastapi import Request
 
-from boathouse.errors import BoathouseError
+from boathouse.errors import AlreadyExists, BoathouseError, InvalidInput, NotFound, NotPermitted, Unauthenticated, Unavailable
 from boathouse.identity import Identity
 from boathouse.platform import Platform
 from boathouse.registry import Actor, acting_as
 from boathouse.server.auth import allows
-from boathouse.server.unity.route import from_mlflow
 
 
 @contextmanager
@@ -29,3 +28,16 @@ def changing(request: Request, who: Identity, platform: Platform) -> Iterator[An
         if hasattr(error, "error_code"):  # MLflow's, which is not imported here
             raise from_mlflow(error) from error
         raise
+
+
+def from_mlflow(error: Exception) -> BoathouseError:
+    """An error of MLflow's stores as the one of ours that it stands for."""
+    if isinstance(error.__cause__, BoathouseError):
+        return error.__cause__
+    code = str(getattr(error, "error_code", ""))
+    known: dict[str, type[BoathouseError]] = {
+        "RESOURCE_ALREADY_EXISTS": AlreadyExists, "RESOURCE_DOES_NOT_EXIST": NotFound, "PERMISSION_DENIED": NotPermitted,
+        "INVALID_PARAMETER_VALUE": InvalidInput, "BAD_REQUEST": InvalidInput, "UNAUTHENTICATED": Unauthenticated,
+        "TEMPORARILY_UNAVAILABLE": Unavailable,
+    }  # fmt: skip
+    return known.get(code, BoathouseError)(str(error))

@@ -1,0 +1,96 @@
+"""A version that was trained in dev is copied to staging: tested there against what staging has, traced and shown back to dev."""
+
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.linear_model import LogisticRegression
+
+from boathouse.client import Lake
+from boathouse.environments import push
+from boathouse.feature_engineering import FeatureEngineeringClient, FeatureLookup
+
+pytestmark = [pytest.mark.xdist_group("copies"), pytest.mark.filterwarnings("ignore")]
+
+BUNDLE = """
+bundle: {name: shop}
+targets: {staging: {mode: production, environment: staging}}
+resources:
+  registered_models:
+    reorder:
+      schema_name: shop
+      name: reorder
+      delivery:
+        mode: automatic
+        evaluation: {table: shop.cases, label: bought, metrics: {accuracy: {min: 0.5}}, min_rows: 20}
+        artifact: {requirements: skip}
+"""
+Command = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture(scope="module")
+def trained(lake: Lake) -> None:
+    """Version 1 in dev, which looks a customer's mood up."""
+    fe, mood = FeatureEngineeringClient(), np.random.default_rng(4).normal(size=200)
+    rows = pd.DataFrame({"customer": np.arange(200), "mood": mood, "bought": (mood > 0).astype(int)})
+    fe.create_table(name="shop.moods", primary_keys=["customer"], df=rows[["customer", "mood"]])
+    lookup = FeatureLookup(table_name="shop.moods", feature_names=["mood"], lookup_key="customer")
+    examples = fe.create_training_set(df=rows[["customer", "bought"]], feature_lookups=[lookup], label="bought",
+                                      exclude_columns=["customer"])  # fmt: skip
+    frame = examples.load_df().toPandas()
+    import mlflow
+
+    with mlflow.start_run():
+        fe.log_model(model=LogisticRegression().fit(frame[["mood"]], frame["bought"]), artifact_path="model",
+                     flavor=mlflow.sklearn, training_set=examples, registered_model_name="shop.reorder")  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def staged(lake: Lake, trained: None, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Staging says how the model is delivered, and has rows to measure on, but not the features."""
+    project = tmp_path_factory.mktemp("shop")
+    (project / "boathouse.yml").write_text(BUNDLE)
+    git = ["git", "-C", str(project), "-c", "user.name=a", "-c", "user.email=a@example.org"]
+    for words in (["init", "-q", "-b", "main"], ["add", "."], ["commit", "-qm", "first"]):
+        subprocess.run([*git, *words], check=True)
+    push(project, Path(lake.call("PUT", "/api/v1/projects/shop")["repository"]), "main")
+    lake.call("POST", "/api/v1/deployments", {"target": "staging", "project": "shop", "ref": "main"})
+    cases = pd.DataFrame({"customer": np.arange(200), "bought": np.arange(200) % 2})
+    lake.create_table("staging.shop.cases", cases)
+
+
+def verdict(lake: Lake, version: str) -> dict[str, Any]:
+    limit = time.monotonic() + 240
+    while time.monotonic() < limit:
+        found = lake.call("GET", f"/api/v1/models/staging.shop.reorder/versions/{version}/verdicts")
+        if found:
+            return dict(found[0])
+        time.sleep(0.3)
+    raise AssertionError("no verdict came")
+
+
+@pytest.mark.long
+def test_the_copy_is_held_back_where_its_features_are_not(lake: Lake, staged: None, command: Command) -> None:
+    code, said = command("models", "copy", "shop.reorder/1", "--to", "staging")
+    assert (code, "staging.shop.reorder version 1 is a copy of dev.shop.reorder version 1" in said) == (0, True), said
+    found = verdict(lake, "1")
+    assert found["outcome"] == "fail"
+    assert any("shop.moods" in reason for reason in found["reasons"]), found
+
+
+def test_it_passes_where_they_are_and_leads_back_to_dev(lake: Lake, staged: None, command: Command) -> None:
+    rows = pd.DataFrame({"customer": np.arange(200), "mood": np.where(np.arange(200) % 2, 1.0, -1.0)})
+    lake.create_table("staging.shop.moods", rows, primary_keys=["customer"])
+    copied = lake.models.copy("shop.reorder", "1", "staging")
+    assert copied["delivery"] == "automatic"
+    version = str(copied["version"])
+    assert verdict(lake, version)["outcome"] == "pass"
+    code, said = command("models", "show", "staging.shop.reorder", "--version", version)
+    assert (code, "dev.shop.reorder version 1, by" in said) == (0, True), said
+    graph = lake.call("GET", "/api/v1/lineage/model:staging.shop.reorder")
+    assert {"model:dev.shop.reorder", "dev.shop.moods"} <= {edge["source"] for edge in graph}
