@@ -11,6 +11,7 @@ import os
 import random
 import signal
 import sys
+import traceback
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -80,6 +81,8 @@ def main(url: str, folder: Path) -> None:
         try:
             act()
             code = 0
+        except Exception:
+            traceback.print_exc()  # the end of the fork would take it along
         finally:
             os._exit(code)
 

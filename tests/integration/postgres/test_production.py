@@ -1,6 +1,6 @@
 """Exactly one Production version, on SQLite and PostgreSQL: killed between any two steps, and with two who promote at once.
 
-BOATHOUSE_TEST_REPEATS (10 where it is not set) says how many random moves are killed on each database, each way.
+BOATHOUSE_CRASHES (10 where it is not set) says how many random moves are killed on each database, each way.
 """
 
 import os
@@ -22,7 +22,7 @@ from boathouse.events import Outbox
 from boathouse.registry import Registry, mlflow_stores, prepare_mlflow
 
 MODEL = "dev.flights.delay"
-REPEATS = int(os.environ.get("BOATHOUSE_TEST_REPEATS", "10"))
+REPEATS = int(os.environ.get("BOATHOUSE_CRASHES", "10"))
 STAGES = "SELECT version, current_stage FROM model_versions ORDER BY version"
 ALIASES = "SELECT alias, version FROM registered_model_aliases"
 
@@ -76,7 +76,8 @@ def _started(database: Database, folder: Path) -> Iterator[Mover]:
     registry = Registry(database, lambda *_: None, lambda *_: None)
     mlflow_stores(registry)[1]._dispose_engine()
     with database.writing() as connection:
-        connection.execute(sa.text("INSERT INTO registered_models (workspace, name) VALUES ('default', :name)"), {"name": MODEL})
+        connection.execute(sa.text("INSERT INTO registered_models (workspace, name, creation_time) VALUES ('default', :name, 1)"),
+                           {"name": MODEL})  # fmt: skip
         row = "INSERT INTO model_versions (workspace, name, version, current_stage, status, creation_time, last_updated_time)"
         for version in range(1, 5):
             values = {"name": MODEL, "version": version}
