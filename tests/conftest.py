@@ -33,8 +33,8 @@ def mlflow_points_nowhere() -> Iterator[None]:
         import mlflow
         from mlflow.tracking import fluent
 
-        mlflow.set_tracking_uri("")
-        mlflow.set_registry_uri("")
+        mlflow.set_tracking_uri(None)
+        mlflow.set_registry_uri(None)
         fluent._active_experiment_id = None
         os.environ.pop("MLFLOW_EXPERIMENT_ID", None)
 

@@ -1,5 +1,6 @@
 """What can be set: flags over environment variables over `boathouse.toml` in the home over defaults."""
 
+import json
 import os
 import re
 import tempfile
@@ -170,3 +171,15 @@ def _from_file(path: Path) -> dict[str, str]:
         known = ", ".join((*_KEYS, "storage_<environment>"))
         raise InvalidInput(f"{path}: unknown setting {sorted(unknown)[0]!r}; the settings are {known}")
     return {key: str(value) for key, value in values.items()}
+
+
+def keep(home: Path, **values: str | None) -> None:
+    """Write settings into a home's `boathouse.toml`, or take out those that are None; its other lines stay as they are."""
+    home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    path = home / "boathouse.toml"
+    lines = path.read_text().splitlines() if path.exists() else []
+    kept = [line for line in lines if not re.match(rf"({'|'.join(values)})\s*=", line)]
+    fresh = path.with_suffix(".new")
+    fresh.touch(mode=0o600)
+    fresh.write_text("\n".join([*kept, *(f"{name} = {json.dumps(value)}" for name, value in values.items() if value)]) + "\n")
+    fresh.replace(path)

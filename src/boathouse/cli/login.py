@@ -1,7 +1,6 @@
 """Logging in at a server and out, and opening its UI."""
 
 import contextlib
-import re
 import sys
 import webbrowser
 from pathlib import Path
@@ -117,11 +116,8 @@ def _home() -> Path:
 
 def _remember(home: Path, url: str | None, former: str | None = None) -> None:
     """Write the server that commands use into the home's settings, or take it out if it is `former`."""
-    home.mkdir(parents=True, exist_ok=True, mode=0o700)
-    path = home / "boathouse.toml"
-    lines = path.read_text().splitlines() if path.exists() else []
-    if url is None and f'url = "{former}"' not in lines:
+    from boathouse import settings
+
+    if url is None and settings.load({}, home=str(home)).url != former:
         return
-    kept = [line for line in lines if not re.match(r"(url|token)\s*=", line)]
-    path.touch(mode=0o600)
-    path.write_text("\n".join([*kept, *([f'url = "{url}"'] if url else [])]) + "\n")
+    settings.keep(home, url=url, token=None)

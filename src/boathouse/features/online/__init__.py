@@ -1,7 +1,7 @@
 """Online stores: the newest known row of each key, for endpoints; embedded (LMDB) or over the network (Redis)."""
 
 from boathouse.features.online.codec import Row
-from boathouse.features.online.embedded import EmbeddedStore
+from boathouse.features.online.embedded import EmbeddedStore, copy_embedded
 from boathouse.features.online.named import OnlineStoreInfo, OnlineStores
 from boathouse.features.online.redis_store import RedisStore
 from boathouse.features.online.routing import Lookups, RoutedStores
@@ -21,5 +21,6 @@ __all__ = [
     "RedisStore",
     "RoutedStores",
     "Row",
+    "copy_embedded",
     "open_online_store",
 ]

@@ -237,3 +237,10 @@ def _in_words(folder: Path, error: lmdb.Error) -> BoathouseError:
     # a disk that fills up within a write is an input/output error to LMDB
     mend = "remove that folder and publish again" if damaged else "free some space and publish again"
     return Unavailable(f"the online store in {folder} does not work ({error}): {mend}")
+
+
+def copy_embedded(folder: Path, target: Path) -> None:
+    """A whole copy of a store's folder as of one moment, while publishers and readers work on it."""
+    target.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with lmdb.open(str(folder), readonly=True, max_dbs=_MOST_TABLES) as environment:
+        environment.copy(str(target), compact=True)
