@@ -1,6 +1,5 @@
-"""Models, features, experiments, endpoints, scoring and traces."""
+"""Models, features, experiments and scoring."""
 
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -8,20 +7,20 @@ from typing import Any
 import typer
 
 from boathouse.cli import online
+from boathouse.cli.endpoints import told_rollout
 from boathouse.cli.output import JSON, dump, facts, say, show
 from boathouse.cli.session import connected
 
 CHAMPION, TOLERANCE = "champion", 1e-6
 models = typer.Typer(help="Registered models: versions, verdicts, promotion, rollback.", no_args_is_help=True)
 features = typer.Typer(help="Feature tables: list, show, publish online.", no_args_is_help=True)
-endpoints = typer.Typer(help="Endpoints: models over HTTP.", no_args_is_help=True)
 experiments = typer.Typer(help="Experiments and their MLflow runs.", no_args_is_help=True)
 
 
 def register(app: typer.Typer) -> None:
     """Add this room's commands."""
     online.register(features)
-    for group, name in ((features, "features"), (experiments, "experiments"), (models, "models"), (endpoints, "endpoints")):
+    for group, name in ((features, "features"), (experiments, "experiments"), (models, "models")):
         app.add_typer(group, name=name)
     app.command()(score)
 
@@ -57,7 +56,8 @@ def show_model(
             verdict = one["verdict"] or {}
             one["tests"] = verdict.get("outcome")
             one["why"] = "; ".join(verdict.get("reasons") or ())
-        facts({"model": found["name"], "production": found["production"], "aliases": found["aliases"]}, False)
+        whole = {"model": found["name"], "production": found["production"], "aliases": found["aliases"]}
+        facts(whole | ({"rollout": told_rollout(found["rollout"])} if found["rollout"] else {}), False)
         show(found["versions"], ["version", "stage", "tests", "why", "created_at"], False)
 
 
@@ -119,16 +119,21 @@ def test(name: str, version: int) -> None:
 def promote(name: str, version: str, reason: str = "by hand") -> None:
     """Make a version Production; it must have passed its tests."""
     with connected() as lake:
-        lake.models.promote(name, version, reason)
-        say(f"{lake.complete(name)} version {version} is Production")
+        say(_moved(lake.complete(name), version, lake.models.promote(name, version, reason)["rollout"], "is Production"))
 
 
 @models.command("approve")
 def approve(name: str, version: str, reason: str = "") -> None:
     """Approve a version that waits for it."""
     with connected() as lake:
-        lake.models.approve(name, version, reason)
-        say(f"{lake.complete(name)} version {version} is approved and Production")
+        done = lake.models.approve(name, version, reason)
+        say(_moved(lake.complete(name), version, done["rollout"], "is approved and Production"))
+
+
+def _moved(name: str, version: str, rollout: Mapping[str, Any] | None, otherwise: str) -> str:
+    if rollout is None:
+        return f"{name} version {version} {otherwise}"
+    return f"{name} version {version}: {told_rollout(rollout)}; then it is Production. `boathouse models show` tells how it does"
 
 
 @models.command("reject")
@@ -141,10 +146,10 @@ def reject(name: str, version: str, reason: str = "") -> None:
 
 @models.command("rollback")
 def rollback(name: str, reason: str = "rolled back by hand") -> None:
-    """Make the former Production version Production again; serving follows."""
+    """Make the former Production version Production again; serving follows. A rollout that goes on is ended instead."""
     with connected() as lake:
         done = lake.models.rollback(name, reason)
-        say(f"{lake.complete(name)} version {done['version']} is Production again")
+        say(f"{lake.complete(name)} version {done['version']} is Production")
 
 
 @models.command("copy")
@@ -244,67 +249,6 @@ def experiment_runs(experiment_id: str = typer.Argument("0"), limit: int = 20, a
         for r in found
     ]  # fmt: skip
     show(rows, ["run_id", "name", "status", "metrics"], as_json, empty="no runs")
-
-
-@endpoints.command("list")
-def list_endpoints(as_json: bool = JSON) -> None:
-    """Endpoints with the version they serve."""
-    with connected() as lake:
-        rows = lake.http.call("GET", "/api/v1/endpoints", params={"environment": lake.environment})
-        show(rows, ["name", "state", "model", "served_version", "wanted_version", "reason"], as_json, empty="no endpoints")
-
-
-@endpoints.command("show")
-def show_endpoint(name: str, as_json: bool = JSON) -> None:
-    """One endpoint."""
-    with connected() as lake:
-        facts(lake.call("GET", f"/api/v1/endpoints/{lake.environment}/{name}"), as_json)
-
-
-@endpoints.command("create")
-def create_endpoint(
-    name: str,
-    model: str = typer.Option("", "--model", help="the registered model it serves, schema.model"),
-    version: str = typer.Option("champion", "--version", help="a version, a stage or an alias to follow"),
-    spec: str = typer.Option("", "--spec", help="the feature spec it serves instead of a model"),
-) -> None:
-    """An endpoint made by hand; those of a project are made by `boathouse deploy`."""
-    if bool(model) == bool(spec):
-        raise typer.BadParameter("name one of --model, --spec")
-    with connected() as lake:
-        entity = {"entity_name": lake.complete(model or spec), "entity_version": version}
-        body = {"config": {"served_entities": [entity]}}
-        lake.call("PUT", f"/api/v1/endpoints/{lake.environment}/{name}", body)
-        say(f"endpoint {lake.environment}.{name} serves {entity['entity_name']}")
-
-
-@endpoints.command("delete")
-def delete_endpoint(name: str) -> None:
-    """End an endpoint that was made by hand, and forget it. Its logged requests stay."""
-    with connected() as lake:
-        lake.call("DELETE", f"/api/v1/endpoints/{lake.environment}/{name}")
-        say(f"deleted endpoint {lake.environment}.{name}")
-
-
-@endpoints.command("query")
-def query(
-    name: str, body: str = typer.Argument(help="JSON, for example '{\"dataframe_records\": [{…}]}', or @FILE, or -")
-) -> None:
-    """Ask an endpoint."""
-    text = sys.stdin.read() if body == "-" else Path(body[1:]).read_text() if body.startswith("@") else body
-    with connected() as lake:
-        lake.await_endpoint(name)
-        address = f"/serving-endpoints/{lake.environment}.{name}/invocations"
-        answer = lake.http.raw("POST", address, text.encode(), "application/json")
-        dump(
-            {
-                **answer.json(),
-                "request_id": answer.headers.get("x-request-id"),
-                "model_version": answer.headers.get("x-model-version"),
-            }
-        )
-        if lake.owns_home:  # this process ends before the log is flushed by itself
-            lake.call("POST", f"/api/v1/endpoints/{lake.environment}/{name}/flush")
 
 
 def score(

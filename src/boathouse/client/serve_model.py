@@ -1,8 +1,10 @@
 """The start of a model server's process."""
 
 import argparse
+import logging
 import os
 import socket
+import sys
 import threading
 import time
 from pathlib import Path
@@ -20,12 +22,15 @@ from boathouse.serving import ModelServer, Spool
 def main() -> None:
     """Serve one endpoint on the socket that was handed over, until killed."""
     parser = argparse.ArgumentParser()
-    for name in ("endpoint", "model", "environment", "url", "spool"):
+    for name in ("endpoint", "slot", "model", "environment", "url", "spool"):
         parser.add_argument(f"--{name}", required=True)
     for name in ("socket", "secrets"):
         parser.add_argument(f"--{name}", type=int, required=True)
     parser.add_argument("--features-only", action="store_true", help="`model` names a feature spec")
     given = parser.parse_args()
+    form = f"%(asctime)s {given.slot} %(levelname)s %(message)s"
+    logging.basicConfig(level=logging.WARNING, format=form, stream=sys.stdout)
+    logging.getLogger("boathouse").setLevel(logging.INFO)
     with os.fdopen(given.secrets) as pipe:
         token, key = pipe.read().split("\n")
     lake = Lake(Http(given.url, token), given.environment)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
+from boathouse.delivery.rollout import RolloutAsked
 from boathouse.delivery.threshold import Threshold
 from boathouse.errors import InvalidInput
 
@@ -58,6 +59,7 @@ class Plan:
     mode: str
     limits: Limits = Limits()
     artifact: Mapping[str, Any] = field(default_factory=dict)
+    rollout: RolloutAsked | None = None
 
     @classmethod
     def from_dict(cls, body: Mapping[str, Any]) -> "Plan":
@@ -68,7 +70,8 @@ class Plan:
         named = approval.get("by") or ()
         by, duties = (named,) if isinstance(named, str) else tuple(named), bool(approval.get("separation_of_duties"))
         return cls(evaluation, thresholds(evaluation), by, duties, str(body.get("mode") or "automatic"),
-                   _limits(body, evaluation), body.get("artifact") or {})  # fmt: skip
+                   _limits(body, evaluation), body.get("artifact") or {},
+                   rollout_asked(body["rollout"]) if isinstance(body.get("rollout"), Mapping) else None)  # fmt: skip
 
 
 def thresholds(body: Mapping[str, Any]) -> dict[str, Threshold]:
@@ -82,6 +85,16 @@ def seconds(duration: str) -> float:
         return float(duration[:-1]) * _UNITS[duration[-1]]
     except (KeyError, ValueError, IndexError) as error:
         raise InvalidInput(f"{duration!r} is no duration: write a number and s, m, h or d, such as 2d") from error
+
+
+def rollout_asked(body: Mapping[str, Any]) -> RolloutAsked:
+    """From `delivery.rollout`; `shadow_percent` or `mode: shadow` let the new version answer unseen."""
+    shadow = body.get("mode") == "shadow" or body.get("shadow_percent") is not None
+    percent = (body.get("shadow_percent") or 100.0) if shadow else (body.get("canary_percent") or 10.0)
+    on = body.get("rollback_on") or {}
+    least = {} if body.get("min_requests") is None else {"min_requests": int(body["min_requests"])}
+    return RolloutAsked("shadow" if shadow else "canary", float(percent), seconds(str(body.get("for") or "10m")),
+                        on.get("error_rate"), on.get("p99_ms"), **least)  # fmt: skip
 
 
 def replay_asked(body: Mapping[str, Any]) -> ReplayAsked:

@@ -8,7 +8,9 @@ from boathouse.catalog import AccessControl, Audit
 from boathouse.delivery.asked import Plan
 from boathouse.delivery.evidence import Check, Evidence, Outcome, Verdict
 from boathouse.delivery.gates import decide
-from boathouse.environments import Deployments, service_principal
+from boathouse.delivery.rollout import Rollout
+from boathouse.delivery.rollouts import Rollouts
+from boathouse.environments import Deployments, served_entities, service_principal
 from boathouse.errors import Conflict, InvalidInput, NotFound, NotPermitted
 from boathouse.events import Event
 from boathouse.identity import Identity
@@ -33,6 +35,7 @@ class Delivery:
         self._audit = audit
         self._submit_test = submit_test
         self._tell = tell
+        self.rollouts = Rollouts(registry, tell)
 
     def plan(self, model: str) -> Plan | None:
         """What the deployed bundle asks of a model's versions; None where no bundle declares the model."""
@@ -90,6 +93,8 @@ class Delivery:
         environment = parse(model).catalog
         if self._registry.version(model, version).stage == PRODUCTION:
             raise Conflict(f"{model} version {version} is Production already")
+        if (going := self.rollouts.of(model)) and going.version == version:
+            raise Conflict(f"{model} version {version} is being rolled out; `boathouse models rollback {model}` ends that")
         self._registry.transition(model, version, STAGING, principal="delivery", reason="to be tested")
         return self._submit_test(environment, model, version)
 
@@ -140,7 +145,7 @@ class Delivery:
         self._registry.record_verdict(model, version, environment, body)
         if verdict.outcome == "pass" and plan.mode == "automatic":
             reason = f"passed {len(verdict.checks)} checks"
-            self._registry.promote(model, version, principal=identity.principal, reason=reason, expected_production=now)
+            self._advance(plan, model, version, identity.principal, reason)
         elif verdict.outcome == "fail":
             reason = f"refused: {verdict.reasons[0]}"
             self._registry.transition(model, version, ARCHIVED, principal=identity.principal, reason=reason)
@@ -185,8 +190,11 @@ class Delivery:
             self._registry.transition(model, version, ARCHIVED, principal=identity.principal, reason=reason)
         return verdict
 
-    def approve(self, identity: Identity, model: str, version: int, reason: str) -> None:
-        """Promote a version that waits for approval. Raises NotPermitted, Conflict without a verdict that waits."""
+    def approve(self, identity: Identity, model: str, version: int, reason: str) -> Rollout | None:
+        """Promote a version that waits for approval, or begin its rollout, as the bundle says.
+
+        Raises NotPermitted, Conflict without a verdict that waits.
+        """
         self._access.authorize(identity, "APPROVE", "model", model)
         self._check_staging(model, version)
         plan, verdict = self.plan(model), self._newest(model, version)
@@ -202,27 +210,52 @@ class Delivery:
         approved = tuple(replace(c, outcome="pass", reason=given) if c.name == "approval" else c for c in verdict.checks)
         body = Verdict("pass", approved).to_dict()
         self._registry.record_verdict(model, version, parse(model).catalog, body)
-        self._registry.promote(model, version, principal=identity.principal, reason=f"approved: {reason}")
+        return self._advance(plan, model, version, identity.principal, f"approved: {reason}")
 
     def reject(self, identity: Identity, model: str, version: int, reason: str) -> None:
         """Refuse a version that waits. Raises NotPermitted, Conflict for one that does not."""
         self._access.authorize(identity, "APPROVE", "model", model)
         self._check_staging(model, version)
+        if (going := self.rollouts.of(model)) and going.version == version:
+            self.rollouts.end(going, identity.principal, f"rejected: {reason}")
+            return
         self._registry.transition(model, version, ARCHIVED, principal=identity.principal, reason=f"rejected: {reason}")
 
-    def promote(self, identity: Identity, model: str, version: int, reason: str) -> None:
-        """By hand; where a bundle declares tests, only a version that passed them. Raises Conflict."""
+    def promote(self, identity: Identity, model: str, version: int, reason: str) -> Rollout | None:
+        """By hand; where a bundle declares tests, only a version that passed them. Raises Conflict.
+
+        The rollout that begins by it, where the bundle asks for one and an endpoint follows the champion; else None.
+        """
         self._access.authorize(identity, "PROMOTE", "model", model)
         plan = self.plan(model)
         if plan and (newest := self._newest(model, version)).outcome != "pass":
             raise Conflict(f"{model} version {version} has not passed its tests: {'; '.join(newest.reasons)}")
         self._check_duties(identity, plan, model, version, "promote")
         self._check_champion(model, version)
-        self._registry.promote(model, version, principal=identity.principal, reason=reason)
+        return self._advance(plan, model, version, identity.principal, reason)
+
+    def followers(self, model: str) -> list[str]:
+        """The deployed endpoints that answer with whatever version of a model is the champion."""
+        environment = parse(model).catalog
+        return [
+            r.name for r in self._deployments.resources("model_serving_endpoint", environment)
+            if any(e.model == model and e.follows_champion for e in served_entities(environment, r.definition))
+        ]  # fmt: skip
+
+    def _advance(self, plan: Plan | None, model: str, version: int, principal: str, reason: str) -> Rollout | None:
+        """Make a version Production: at once, or by a rollout where the plan asks for it and there is traffic to share."""
+        champion = self._registry.model(model).production
+        if plan and plan.rollout and champion not in (None, version) and self.followers(model):
+            return self.rollouts.begin(model, version, champion, plan.rollout, principal=principal, why=reason)
+        self._registry.promote(model, version, principal=principal, reason=reason, expected_production=champion)
+        return None
 
     def rollback(self, identity: Identity, model: str, reason: str) -> int:
-        """Make the former Production version Production again; the version."""
+        """Make the former Production version Production again; the version. A rollout that goes on is ended instead."""
         self._access.authorize(identity, "PROMOTE", "model", model)
+        if going := self.rollouts.of(model):
+            self.rollouts.end(going, identity.principal, reason)
+            return going.champion
         return self._registry.rollback(model, principal=identity.principal, reason=reason).version
 
     def _check_duties(self, identity: Identity, plan: Plan | None, model: str, version: int, verb: str) -> None:

@@ -15,6 +15,7 @@ from boathouse.environments.python_lock import Lock, find_lock, installed_packag
 from boathouse.environments.remotes import Remotes
 from boathouse.environments.sandbox import ALONE, SCRATCH, Isolation, Sandbox, isolation
 from boathouse.environments.sealed import seal, unseal
+from boathouse.environments.served import ServedEntity, served_entities
 from boathouse.environments.setup import ENVIRONMENTS, GROUPS, service_principal, set_up, share, share_project
 from boathouse.environments.working_tree import GitFacts, apply_diff, push, working_tree_facts
 
@@ -51,6 +52,7 @@ __all__ = [
     "Resource",
     "Rule",
     "Sandbox",
+    "ServedEntity",
     "Wanted",
     "apply_diff",
     "check",
@@ -65,6 +67,7 @@ __all__ = [
     "read_event",
     "requirements",
     "seal",
+    "served_entities",
     "service_principal",
     "set_up",
     "share",

@@ -96,6 +96,13 @@ class Outbox:
             count = sa.select(sa.func.count()).where(outbox.c.delivered_at.is_(None))
             return int(connection.execute(count).scalar_one())
 
+    def lag(self) -> tuple[int, float]:
+        """How many events are undelivered, and the age in seconds of the oldest of them."""
+        query = sa.select(sa.func.count(), sa.func.min(outbox.c.at)).where(outbox.c.delivered_at.is_(None))
+        with self._database.reading() as connection:
+            count, oldest = connection.execute(query).one()
+        return count, (clock.now() - clock.parse_instant(oldest)).total_seconds() if oldest else 0.0
+
     def set_aside(self, limit: int = 100) -> list[SetAside]:
         """Events that were given up, oldest first."""
         with self._database.reading() as connection:

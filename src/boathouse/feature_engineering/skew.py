@@ -100,7 +100,9 @@ def served_skew(context: Context, model: str, requests: int) -> SkewReport:
     Raises NotFound where nothing was logged, InvalidInput for a model that looks nothing up.
     """
     name = context.complete(model)
-    newest = f'SELECT * FROM {context.table(f"{name}_payload").scan()} WHERE status_code = 200 ORDER BY request_time DESC'
+    table = context.table(f"{name}_payload")
+    unseen = "AND mode IS DISTINCT FROM 'shadow'" if any(c.name == "mode" for c in table.info.columns) else ""
+    newest = f"SELECT * FROM {table.scan()} WHERE status_code = 200 {unseen} ORDER BY request_time DESC"
     logged = context.engine.relation(f"{newest} LIMIT {requests:d}").to_arrow().to_pylist()
     groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for request in logged:

@@ -200,6 +200,12 @@ class Runs:
         with self._database.reading() as connection:
             return {r.id: f"{r.environment}.{r.job}" for r in connection.execute(query)}
 
+    def by_state(self) -> dict[str, int]:
+        """How many runs are in each state."""
+        query = sa.select(runs.c.state, sa.func.count()).group_by(runs.c.state)
+        with self._database.reading() as connection:
+            return {row[0]: row[1] for row in connection.execute(query)}
+
     def newest(self, environment: str | None = None, job: str | None = None, state: str | None = None,
                limit: int = 50, after: str | None = None, project: str | None = None) -> Sequence[Run]:  # fmt: skip
         """Runs, newest first, without their tasks; those that follow the run `after`. Raises NotFound for an unknown one."""

@@ -34,7 +34,8 @@ def _unread(context: Context, silver: str) -> tuple[str, int, list[dict[str, Any
     if done is not None and done >= newest:
         return bronze, newest, []
     changes = source.changes(done if done is not None else 0, until=newest)
-    return bronze, newest, changes.filter("_change_type = 'insert' AND status_code = 200").to_dicts()
+    answered = changes.filter("_change_type = 'insert' AND status_code = 200").to_dicts()
+    return bronze, newest, [request for request in answered if request.get("mode") != "shadow"]  # which served nobody
 
 
 def unpack(context: Context, silver: str) -> int:

@@ -50,7 +50,8 @@ class InferenceFlush:
             table = self._table(environment, f"{model}_payload", model)
 
             def append(rows: pa.Table, transaction: tuple[str, int]) -> None:
-                table.append(rows, transaction, sources=_sources(f"endpoint:{environment}.{endpoint}", model, rows))
+                evolve = not set(rows.column_names) <= {c.name for c in table.info.columns}  # made by an earlier version
+                table.append(rows, transaction, evolve, sources=_sources(f"endpoint:{environment}.{endpoint}", model, rows))
 
             return flush(folder, table.transaction_version, append)
 

@@ -1,5 +1,7 @@
 """Lineage of what the platform does by itself."""
 
+from collections.abc import Sequence
+
 from boathouse.catalog import Lineage
 from boathouse.environments import service_principal
 from boathouse.events import Event
@@ -12,10 +14,11 @@ class ServedLineage:
     def __init__(self, lineage: Lineage) -> None:
         self._lineage = lineage
 
-    def note(self, environment: str, endpoint: str, model: str, version: int, spec: FeatureSpecInfo | None) -> None:
-        """An endpoint answers with a model's version, or with the features of a spec; a restart changes nothing."""
+    def note(self, environment: str, endpoint: str, model: str, versions: Sequence[int], spec: FeatureSpecInfo | None) -> None:
+        """An endpoint answers with versions of a model, or with the features of a spec; a restart changes nothing."""
         node = f"endpoint:{environment}.{endpoint}"
-        served = [(f"model:{model}", str(version))] if spec is None else _tables(environment, spec)
+        models: list[tuple[str, str | None]] = [(f"model:{model}", str(version)) for version in versions]
+        served = models if spec is None else _tables(environment, spec)
         former = self._lineage.versions(node)
         if former and {(e.source, e.source_version) for e in self._lineage.at_version(node, former[-1])} == set(served):
             return

@@ -44,11 +44,12 @@ from boathouse.environments import (
     Projects,
     Remotes,
     Sandbox,
+    served_entities,
     service_principal,
     set_up,
     share,
 )
-from boathouse.errors import Conflict, NotFound, Unauthenticated
+from boathouse.errors import Conflict, InvalidInput, NotFound, Unauthenticated
 from boathouse.events import Channel, Event, Mail, Notifications, Outbox, Post, Webhooks, by_apprise
 from boathouse.features import FeatureSpecs, OnlineStores, RegisteredFeatures
 from boathouse.identity import Identities, Identity
@@ -70,6 +71,7 @@ from boathouse.platform.notices import Notices
 from boathouse.platform.openlineage import Feed, Teller, sender
 from boathouse.platform.refreshing import OURS, Refreshing
 from boathouse.platform.reproduction import Reproduction
+from boathouse.platform.rolling import Rolling
 from boathouse.platform.secrecy import Secrecy
 from boathouse.platform.seen_lineage import SeenLineage
 from boathouse.platform.sharing import Sharing
@@ -77,6 +79,7 @@ from boathouse.platform.starting import Surroundings, logical_times
 from boathouse.platform.told_models import ToldModels
 from boathouse.platform.touched import Touched
 from boathouse.platform.trace import Tracer
+from boathouse.platform.traffic import TrafficDesk
 from boathouse.platform.users import FeatureUsers, ModelUsers
 from boathouse.platform.walls import Walls
 from boathouse.project import definition, parse_resource
@@ -160,7 +163,7 @@ class Platform:
         self.git_host = GitHost(self.identities, self.projects, self.remotes, self.code)
         self.reproduction, self.pins = Reproduction(self), ModelPins(self.catalog, self.registry)
         self.delivery, self.held_versions = self._make_delivery()
-        self.endpoints = self._make_endpoints()
+        self.endpoints, self.rolling, self.traffic = self._make_endpoints()
         self.registry.users, self.catalog.protection.users = ModelUsers(self.deployments, self.endpoints), FeatureUsers(
             self.lineage, self.registry, self.feature_specs, self.declared_features, self.deployments, self.endpoints
         )
@@ -222,10 +225,12 @@ class Platform:
         delivery = Delivery(self.registry, self.deployments, self.access, self.audit, self._submit_test, self._tell)
         return delivery, HeldVersions(self.registry, delivery)
 
-    def _make_endpoints(self) -> Endpoints:
-        key = self.home.secret("endpoints.key")
-        return Endpoints(self.database, self.deployments, self.registry, self.feature_specs, self._launch, key,
+    def _make_endpoints(self) -> tuple[Endpoints, Rolling, TrafficDesk]:
+        key, rollouts = self.home.secret("endpoints.key"), self.delivery.rollouts
+        made = Endpoints(self.database, self.deployments, self.registry, self.feature_specs, rollouts, self._launch, key,
                          ServedLineage(self.lineage).note)  # fmt: skip
+        desk = TrafficDesk(self.deployments, made, self.delivery, self.settings.path("logs"))
+        return made, Rolling(made, rollouts), desk
 
     def start(self, url: str, lazily: bool = False) -> None:
         """Begin to work: the address is known, so runs can reach it. Earlier runs that were cut off go on.
@@ -256,6 +261,7 @@ class Platform:
         self.webhooks.start()
         self.notifications.start()
         self.endpoints.start(lazily)
+        self.rolling.start()
         if not lazily:
             self.sql.warm()
         self.inference.start()
@@ -274,6 +280,7 @@ class Platform:
         """End all work and give the home back."""
         self.starts.stop()
         self.held_versions.stop()
+        self.rolling.stop()
         self.endpoints.stop()
         self.inference.stop()
         self.sql.close()
@@ -446,8 +453,12 @@ class Platform:
         """Make or change an endpoint by hand, for a model or a feature spec. Raises Conflict, InvalidInput, NotPermitted."""
         wanted = definition(parse_resource("model_serving_endpoint", {**body, "name": name}))
         self.access.authorize(identity, "MANAGE ENDPOINT", "endpoint", f"{environment}.{name}")
+        if len(named := {e.model for e in served_entities(environment, wanted)}) > 1:
+            raise InvalidInput(f"an endpoint serves versions of one model, not of {' and '.join(sorted(named))}")
         entity = served_entity(environment, wanted)[0]
         self.access.authorize(identity, "EXECUTE", "function" if self.feature_specs.find(entity) else "model", entity)
+        if any(r.name == name for r in self.deployments.resources("model_serving_endpoint", environment)):
+            self.inference.flush(environment, name)  # what was asked of another model goes to that model's table
         self.deployments.put(identity, environment, "model_serving_endpoint", name, wanted)
         self.endpoints.wake()
 

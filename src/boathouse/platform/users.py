@@ -4,7 +4,7 @@ import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from boathouse.catalog import Lineage, SecurableKind, User, inside, kind_of, name_of
-from boathouse.environments import Deployments
+from boathouse.environments import Deployments, served_entities
 from boathouse.features import USES, FeatureSpec, FeatureSpecs, RegisteredFeatures, Uses, source_of, uses_of
 from boathouse.monitoring import completed
 from boathouse.registry import InUse, Registry
@@ -45,7 +45,7 @@ class FeatureUsers:
                 yield User("function", feature, "declared feature")
 
     def _models(self, kind: SecurableKind, name: str, columns: Collection[str]) -> Iterable[InUse]:
-        served = {(s.model, v) for s in self._endpoints.states() for v in (s.served_version, s.wanted_version) if v}
+        served = {(s.model, v) for s in self._endpoints.states() for v in s.versions}
         spans = self._lineage.walk(name, "down", None, 1).spans if kind == "table" else {}
         trained = {name_of(node): of for node, of in spans.items() if kind_of(node) == "model"}
         for found in self._registry.in_use(served, (USES, _TABLES)):
@@ -68,7 +68,7 @@ class FeatureUsers:
         for resource in self._deployments.resources("model_serving_endpoint"):
             entity, _ = served_entity(resource.environment, resource.definition)
             state = states.get((resource.environment, resource.name))
-            versions = {state.served_version, state.wanted_version} if state else {v for m, v in using if m == entity}
+            versions = state.versions if state else {v for m, v in using if m == entity}
             if entity in specs or any((entity, version) in using for version in versions):
                 yield User("endpoint", f"{resource.environment}.{resource.name}", "endpoint")
 
@@ -85,12 +85,12 @@ class ModelUsers:
         environment = model.partition(".")[0]
         found = {
             f"endpoint {s.environment}.{s.name}" for s in self._endpoints.states()
-            if s.model == model and version in (None, s.served_version, s.wanted_version)
+            if s.model == model and (version is None or version in s.versions)
         }  # fmt: skip
         for resource in self._deployments.resources("model_serving_endpoint", environment):
-            entity, wanted = served_entity(environment, resource.definition)
-            if entity == model and (version is None or str(wanted) == str(version)):
-                found.add(f"endpoint {environment}.{resource.name}")
+            for entity in served_entities(environment, resource.definition):
+                if entity.model == model and (version is None or entity.reference == str(version)):
+                    found.add(f"endpoint {environment}.{resource.name}")
         return found | (set(self._monitors(environment, model)) if version is None else set())
 
     def _monitors(self, environment: str, model: str) -> Iterator[str]:

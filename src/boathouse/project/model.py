@@ -18,11 +18,24 @@ class RollbackOn(Shape):
 
 
 class Rollout(Shape):
-    """How a new version takes over an endpoint: a share of the traffic for a while, then all of it."""
+    """How a new version takes over an endpoint: a share of the traffic for a while, then all of it.
 
-    canary_percent: float = Field(default=10, gt=0, le=100)
+    In mode shadow it answers, too, and nobody but the log sees what.
+    """
+
+    mode: Literal["canary", "shadow"] = "canary"
+    canary_percent: float | None = Field(default=None, gt=0, le=100)
+    shadow_percent: float | None = Field(default=None, gt=0, le=100)
     for_: Duration = Field(default="10m", alias="for")
+    min_requests: int | None = Field(default=None, ge=1)
     rollback_on: RollbackOn = RollbackOn()
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        shadow = self.shadow_percent is not None or self.mode == "shadow"
+        if shadow and self.canary_percent is not None:
+            raise ValueError("a rollout is a canary or a shadow: give canary_percent or shadow_percent")
+        return self
 
     @property
     def seconds(self) -> int:
@@ -126,6 +139,8 @@ class EndpointConfig(Shape):
     @model_validator(mode="after")
     def _traffic_fits(self) -> Self:
         names = [entity.name for entity in self.served_entities]
+        if double := [name for name in names if name and names.count(name) > 1]:
+            raise ValueError(f"two served_entities are named '{double[0]}'; traffic needs to tell them apart")
         if self.traffic_config is None:
             if len(names) > 1:
                 raise ValueError("several served_entities need a traffic_config that shares out 100 percent")

@@ -31,6 +31,9 @@ def loose_ends(resources: Resources) -> Iterator[Loose]:
         for position, entity in enumerate(endpoint.config.served_entities):
             spot = ("model_serving_endpoints", key, "config", "served_entities", position, "entity_name")
             yield from _check(spot, entity.entity_name, _models(resources), "registered model")
+        if len(named := {model_name(resources, e.entity_name) for e in endpoint.config.served_entities}) > 1:
+            spot = ("model_serving_endpoints", key, "config", "served_entities", 0, "entity_name")
+            yield spot, f"served_entities are versions of one model, not of {' and '.join(sorted(named))}"
     if found := circle({key: [run for _, run in _runs(job)] for key, job in resources.jobs.items()}):
         place = next(position for position, run in _runs(resources.jobs[found[0]]) if run == found[1])
         yield ("jobs", found[0], "tasks", place), f"a job that runs itself never ends: {' -> '.join(found)}"

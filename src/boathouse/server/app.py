@@ -12,6 +12,7 @@ from boathouse.errors import BoathouseError
 from boathouse.platform import Platform
 from boathouse.server.api_docs import add_docs
 from boathouse.server.dispatcher import Dispatcher
+from boathouse.server.metrics import router as metrics
 from boathouse.server.routes import ROUTERS
 from boathouse.server.sharing import add_sharing
 from boathouse.server.ui import is_page, refusal
@@ -27,6 +28,7 @@ def create_app(platform: Platform) -> Dispatcher:
     api.state.platform = platform
     for router in ROUTERS:
         api.include_router(router)
+    api.include_router(metrics)
     add_unity(api)
     add_sharing(api)
     api.include_router(pages)

@@ -10,7 +10,7 @@ from boathouse.identity import Identity
 from boathouse.platform import Platform
 from boathouse.server.auth import COOKIE, allows
 from boathouse.server.mlflow_app import create_mlflow_app, owns
-from boathouse.server.routes.operations import close_forwarding
+from boathouse.server.routes.endpoints import close_forwarding
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]

@@ -1,13 +1,17 @@
 """Batch, stream and endpoints; whatever the mode, queries and predictions are logged."""
 
-from boathouse.serving.endpoints import Endpoints, EndpointState, Launch, served_entity
+from boathouse.serving.endpoints import Endpoints, served_entity
 from boathouse.serving.inference_log import META, ensure_silver, log_predictions, table_name
 from boathouse.serving.model_server import ModelServer
 from boathouse.serving.payload import parse as parse_request
+from boathouse.serving.process import Launch
+from boathouse.serving.router import Answered, Asked, Router
 from boathouse.serving.spool import SCHEMA as PAYLOAD_SCHEMA
 from boathouse.serving.spool import Spool, flush
+from boathouse.serving.states import EndpointState, ServedVersion
+from boathouse.serving.tally import BOUNDS
 
 __all__ = [
-    "META", "PAYLOAD_SCHEMA", "EndpointState", "Endpoints", "Launch", "ModelServer", "Spool", "ensure_silver", "flush",
-    "log_predictions", "parse_request", "served_entity", "table_name",
+    "BOUNDS", "META", "PAYLOAD_SCHEMA", "Answered", "Asked", "EndpointState", "Endpoints", "Launch", "ModelServer", "Router",
+    "ServedVersion", "Spool", "ensure_silver", "flush", "log_predictions", "parse_request", "served_entity", "table_name",
 ]  # fmt: skip

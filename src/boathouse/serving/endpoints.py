@@ -1,85 +1,65 @@
-"""Endpoints follow the registry: desired versions come from pointers, health is written back as rows."""
+"""Endpoints follow the registry: desired versions come from pointers and rollouts, health is written back as rows."""
 
 import logging
-import os
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from pathlib import Path
-from socket import socket
 from typing import Any
 
 import httpx
-import sqlalchemy as sa
 
-from boathouse import clock
 from boathouse.database import Database
-from boathouse.environments import Deployments, Sandbox
+from boathouse.delivery import Rollouts
+from boathouse.environments import Deployments, served_entities
 from boathouse.errors import BoathouseError, NotFound, Unavailable
 from boathouse.features import FeatureSpecInfo, FeatureSpecs
-from boathouse.jobs import end_process, inherited, process_started
-from boathouse.names import parse
-from boathouse.registry import CHAMPION, Registry
-from boathouse.serving.store import endpoint_states
+from boathouse.jobs import end_process
+from boathouse.registry import Registry
+from boathouse.serving.process import Launch, ModelProcess
+from boathouse.serving.states import EndpointState, States
+from boathouse.serving.tally import Tally
+from boathouse.serving.traffic import SERVED, SHADOW, Route, Target, Wanted, desired, route
 
 _log = logging.getLogger(__name__)
-SERVER_MODULE = "boathouse.client.serve_model"
-_START_SECONDS, _LOAD_SECONDS = 90.0, 180.0
-_LOOPBACK = "127.0.0.1"
+_TRIES = 3
+"""So often a rollout's version may fail to come up before its rollout hears of it."""
+
+Served = Callable[[str, str, str, Sequence[int], FeatureSpecInfo | None], None]
+"""Hears (environment, endpoint, model or spec, versions that answer, the spec where there is no model) of every switch."""
+Place = tuple[str, str]
 
 
 @dataclass(frozen=True)
-class EndpointState:
-    """An endpoint as it is: which version is wanted, which one answers, where and how well."""
+class _Plan:
+    """What an endpoint should have ready, and the entities whose versions are not there yet, with the reason."""
 
-    environment: str
-    name: str
-    state: str
     model: str
-    wanted_version: int | None
-    served_version: int | None
-    port: int | None
-    pid: int | None
-    pid_started: str | None
-    reason: str | None
-    updated_at: datetime
-
-
-@dataclass(frozen=True)
-class Launch:
-    """What a model server's process is told: how to reach the platform and where to log."""
-
-    url: str
-    token: str
-    environment: str
-    spool: Path
-    log: Path
-    scratch: Path
-    """Its temporary files, where it has walls."""
-    sandbox: Sandbox | None = None
-
-
-Served = Callable[[str, str, str, int, FeatureSpecInfo | None], None]
-"""Hears (environment, endpoint, model or spec, version, the spec where there is no model) of every switch."""
+    spec: FeatureSpecInfo | None
+    wanted: Sequence[Wanted]
+    missing: Mapping[str, str]
 
 
 class Endpoints:
-    """One process per endpoint: loads beside, switches when the new version answers, keeps the old until then."""
+    """One process per served version: loads beside, switches when the new version answers, keeps the old until then."""
 
     def __init__(self, database: Database, deployments: Deployments, registry: Registry, specs: FeatureSpecs,
-                 launch: Callable[[str, str], Launch], key: str, served: Served = lambda *_: None) -> None:  # fmt: skip
-        self._database = database
+                 rollouts: Rollouts, launch: Callable[[str, str], Launch], key: str,
+                 served: Served = lambda *_: None) -> None:  # fmt: skip
         self._deployments = deployments
         self._registry = registry
         self._specs = specs
+        self._rollouts = rollouts
         self._launch = launch
         self.key = key
+        self.tally = Tally()
         self._served = served
-        self._processes: dict[tuple[str, str], subprocess.Popen[bytes]] = {}
+        self._states = States(database)
+        self._processes: dict[tuple[str, str, str], ModelProcess] = {}
+        self._ready: dict[Place, dict[str, Target]] = {}
+        self._routes: dict[Place, Route] = {}
+        self._failures: Counter[int] = Counter()
         self._wake, self._stop = threading.Event(), threading.Event()
         self._busy, self._starting = threading.Lock(), threading.Lock()
         self._thread: threading.Thread | None = None
@@ -94,10 +74,10 @@ class Endpoints:
     def end_orphans(self) -> None:
         """End model servers that an earlier owner of the home left behind."""
         for state in self.states():
-            if state.pid:
-                end_process(state.pid, state.pid_started)
-        with self._database.writing() as connection:
-            connection.execute(endpoint_states.delete())
+            for version in state.served:
+                if version.pid:
+                    end_process(version.pid, version.pid_started)
+        self._states.clear()
 
     def stop(self) -> None:
         """End every model server."""
@@ -106,8 +86,7 @@ class Endpoints:
         if self._thread:
             self._thread.join(10)
         for process in self._processes.values():
-            end_process(process.pid)
-            process.wait()
+            process.end()
 
     def wake(self) -> None:
         """Look at once: a pointer moved."""
@@ -115,10 +94,7 @@ class Endpoints:
 
     def states(self, environment: str | None = None) -> list[EndpointState]:
         """Endpoints as they are."""
-        query = sa.select(endpoint_states).order_by(endpoint_states.c.environment, endpoint_states.c.name)
-        with self._database.reading() as connection:
-            rows = [EndpointState(**r) for r in connection.execute(query).mappings()]
-        return [r for r in rows if environment in (None, r.environment)]
+        return self._states.all(environment)
 
     def state(self, environment: str, name: str) -> EndpointState:
         """One endpoint. Raises NotFound, Unavailable while it starts."""
@@ -129,41 +105,65 @@ class Endpoints:
                 return found
         raise Unavailable(f"endpoint {environment}.{name} is starting; try again in a moment")
 
+    def route(self, environment: str, name: str) -> Route:
+        """Where an endpoint's requests go. Raises NotFound, Unavailable while nothing answers."""
+        found = self._routes.get((environment, name))
+        if found is None or not found.choices:
+            state = self.state(environment, name)
+            raise Unavailable(f"endpoint {environment}.{name} is {state.state}: {state.reason or 'try again in a moment'}")
+        return found
+
     def end(self, environment: str, name: str) -> None:
-        """End the model server of an endpoint that is deployed no more."""
+        """End the model servers of an endpoint that is deployed no more."""
         with self._busy:
-            if (environment, name) in self._processes:
-                self._end(environment, name)
+            self._end(environment, name)
 
     def wait_for(self, environment: str, name: str, version: int, seconds: float = 120) -> EndpointState:
-        """Block until an endpoint serves a version. Raises NotFound, Unavailable."""
+        """Block until an endpoint answers with a version. Raises NotFound, Unavailable."""
         self._deployments.resource("model_serving_endpoint", environment, name)
         self._attend(environment, name)
         limit = time.monotonic() + seconds
         while time.monotonic() < limit:
             self.wake()
             found = [s for s in self.states(environment) if s.name == name]
-            if found and found[0].served_version == version:
+            if found and any((v.version, v.state) == (version, "READY") and v.role == SERVED for v in found[0].served):
                 return found[0]
             time.sleep(0.1)
         raise Unavailable(
             f"endpoint {environment}.{name} does not serve version {version} yet: {found[0].reason if found else 'not started'}"
         )
 
+    def report(self, seconds: float) -> None:
+        """Write back what was seen, and that rollouts' versions were there to answer for so many seconds."""
+        if readings := self.tally.readings():
+            self._rollouts.note(readings)
+        ready = {slot for targets in list(self._ready.values()) for slot in list(targets)}
+        if there := [r.id for r in self._rollouts.running() if f"rollout-{r.id}" in ready]:
+            self._rollouts.served(there, seconds)
+
+    def reroute(self) -> None:
+        """Shares as they are desired now, between versions that are ready; nothing is loaded for it."""
+        for r in self._deployments.resources("model_serving_endpoint"):
+            if (r.environment, r.name) in self._ready:
+                try:
+                    self._direct(r.environment, r.name, self._wanted(r.environment, r.definition))
+                except NotFound:
+                    continue
+
     def reconcile(self) -> None:
-        """Make every endpoint serve what its definition and the registry's pointers say now."""
+        """Make every endpoint serve what its definition, the registry's pointers and the rollouts say now."""
         with self._busy:
             resources = self._deployments.resources("model_serving_endpoint")
             wanted = {(r.environment, r.name): r.definition for r in resources}
             if self._lazily:
                 wanted = {key: definition for key, definition in wanted.items() if key in self._asked}
-            for key in [k for k in self._processes if k not in wanted]:
-                self._end(*key)
+            for place in {(e, n) for e, n, _ in self._processes} - set(wanted):
+                self._end(*place)
             for (environment, name), definition in wanted.items():
                 try:
                     self._follow(environment, name, definition)
                 except (BoathouseError, httpx.HTTPError, OSError) as error:
-                    self._note(environment, name, state="FAILED", reason=f"{type(error).__name__}: {error}")
+                    self._states.note(environment, name, state="FAILED", reason=_words(error))
 
     def _attend(self, *asked: str) -> None:
         self._asked.add(asked)
@@ -172,75 +172,110 @@ class Endpoints:
                 self._thread = threading.Thread(target=self._run, name="endpoints", daemon=True)
                 self._thread.start()
 
-    def _follow(self, environment: str, name: str, definition: dict[str, Any]) -> None:
-        model, reference = served_entity(environment, definition)
-        spec = self._specs.find(model)
-        try:
-            version = spec.id if spec else self._registry.resolve(model, reference)
-        except NotFound:
-            self._note(environment, name, state="WAITING", model=model, reason=f"{model} has no {reference} version yet")
-            return
-        before = next((s for s in self.states(environment) if s.name == name), None)
-        process = self._processes.get((environment, name))
-        alive = process is not None and process.poll() is None
-        if alive and before and before.served_version == version:
-            return
-        self._note(environment, name, state="LOADING", model=model, wanted_version=version, reason=None)
-        port = before.port if alive and before and before.port else self._begin(environment, name, model, bool(spec))
-        _ask(port, self.key, "/load", {"version": version}, _LOAD_SECONDS)
-        self._note(environment, name, state="READY", served_version=version, reason=None)
-        self._served(environment, name, model, version, spec)
-
-    def _begin(self, environment: str, name: str, model: str, alone: bool) -> int:
-        launch = self._launch(environment, name)
-        listener = socket()
-        listener.bind((_LOOPBACK, 0))
-        listener.listen(1024)
-        port = int(listener.getsockname()[1])
-        read_end, write_end = os.pipe()
-        os.write(write_end, f"{launch.token}\n{self.key}".encode())
-        os.close(write_end)
-        words = ["--endpoint", name, "--model", model, "--environment", environment, "--url", launch.url,
-                 "--spool", str(launch.spool), "--socket", str(listener.fileno()),
-                 "--secrets", str(read_end), *(["--features-only"] if alone else [])]  # fmt: skip
-        argv, environ = [sys.executable, "-P", "-m", SERVER_MODULE, *words], inherited()
-        if walls := launch.sandbox:
-            argv = walls.around(argv, cwd=str(launch.scratch), scratch=str(launch.scratch))
-            environ |= walls.environ
-        launch.log.parent.mkdir(parents=True, exist_ok=True)
-        with launch.log.open("ab") as output:
-            process = subprocess.Popen(
-                argv, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
-                pass_fds=(listener.fileno(), read_end), start_new_session=True, env=environ,
-            )  # fmt: skip
-        os.close(read_end)
-        listener.close()
-        self._processes[environment, name] = process
-        self._note(environment, name, port=port, pid=process.pid, pid_started=process_started(process.pid))
-        limit = time.monotonic() + _START_SECONDS
-        while time.monotonic() < limit and process.poll() is None:
+    def _wanted(self, environment: str, definition: dict[str, Any]) -> "_Plan":
+        """What is wanted. Raises NotFound where the first entity's version is not there; others may come later."""
+        entities = served_entities(environment, definition)
+        model, spec = entities[0].model, self._specs.find(entities[0].model)
+        known, missing = [], {}
+        for entity in entities:
             try:
-                if httpx.get(f"http://{_LOOPBACK}:{port}/ping", timeout=2, trust_env=False).is_success:
-                    return port
-            except httpx.HTTPError:
-                time.sleep(0.1)
-        raise Unavailable(f"the model server of {environment}.{name} did not start; its words are in {launch.log}")
+                known.append((entity, spec.id if spec else self._registry.resolve(entity.model, entity.reference)))
+            except NotFound:
+                missing[entity.name] = f"{entity.model} has no {entity.reference} version yet"
+        if entities[0].name in missing:
+            raise NotFound(missing[entities[0].name])
+        return _Plan(model, spec, desired(known, self._rollouts.running()), missing)
+
+    def _follow(self, environment: str, name: str, definition: dict[str, Any]) -> None:
+        try:
+            plan = self._wanted(environment, definition)
+        except NotFound as missing:
+            model = served_entity(environment, definition)[0]
+            self._states.note(environment, name, state="WAITING", model=model, reason=str(missing))
+            return
+        before = self._answering(environment, name)
+        main = next(w for w in plan.wanted if w.role == SERVED)
+        for one in sorted(plan.wanted, key=lambda w: w is not main):
+            self._ensure(environment, name, plan, one, first=one is main)
+            self._direct(environment, name, plan)
+        for slot, reason in plan.missing.items():
+            self._states.note_version(environment, name, slot, state="WAITING", reason=reason)
+        slots = {w.slot for w in plan.wanted}
+        for slot in [s for e, n, s in self._processes if (e, n) == (environment, name) and s not in slots]:
+            self._end_version(environment, name, slot)
+        self._states.keep(environment, name, slots | set(plan.missing))
+        if (answering := self._answering(environment, name)) and answering != before:
+            self._served(environment, name, plan.model, sorted(answering), plan.spec)
+
+    def _answering(self, environment: str, name: str) -> set[int]:
+        return {t.version for t in self._ready.get((environment, name), {}).values() if t.role != SHADOW}
+
+    def _ensure(self, environment: str, name: str, plan: "_Plan", one: Wanted, *, first: bool) -> None:
+        """Have one version ready in its process. Where one does not come up, the others answer all the same."""
+        process = self._processes.get((environment, name, one.slot))
+        ready = self._ready.setdefault((environment, name), {})
+        if process is not None and process.model != plan.model:
+            process.end()
+        alive = process is not None and process.alive
+        if alive and one.slot in ready and ready[one.slot].version == one.version:
+            return
+        if not alive:
+            ready.pop(one.slot, None)
+        self._note(environment, name, one, first, state="LOADING", wanted_version=one.version, reason=None, model=plan.model)
+        try:
+            if process is None or not alive:
+                process = self._begin(environment, name, plan.model, one.slot, bool(plan.spec))
+            process.load(one.version)
+        except (BoathouseError, httpx.HTTPError, OSError) as error:
+            self._note(environment, name, one, first, state="FAILED", reason=_words(error))
+            self._blame(one, error)
+            return
+        ready[one.slot] = Target(one.slot, one.version, process.port, one.role)
+        self._note(environment, name, one, first, state="READY", version=one.version, reason=None)
+
+    def _begin(self, environment: str, name: str, model: str, slot: str, alone: bool) -> ModelProcess:
+        process = ModelProcess(self._launch(environment, name), self.key, name, slot, model, features_only=alone)
+        self._processes[environment, name, slot] = process
+        facts = {"port": process.port, "pid": process.pid, "pid_started": process.pid_started}
+        self._states.note_version(environment, name, slot, **facts)
+        process.ready()
+        return process
+
+    def _blame(self, one: Wanted, error: Exception) -> None:
+        if one.rollout is None:
+            return
+        self._failures[one.rollout] += 1
+        if self._failures[one.rollout] >= _TRIES:
+            self._rollouts.cannot_serve(one.rollout, f"version {one.version} does not come up: {_words(error)}")
+
+    def _direct(self, environment: str, name: str, plan: "_Plan") -> None:
+        """Send requests by the shares that are wanted, to what is ready."""
+        ready = dict(self._ready.get((environment, name), {}))
+        made = route(environment, name, plan.model, plan.wanted, ready)
+        if self._routes.get((environment, name)) != made:
+            self._routes[environment, name] = made
+            for one in plan.wanted:
+                if one.slot in ready:
+                    self._states.note_version(environment, name, one.slot, percent=one.percent, role=one.role)
+
+    def _note(self, environment: str, name: str, one: Wanted, first: bool, **values: Any) -> None:
+        """Of one version; of the first, whose state is the endpoint's, both."""
+        model = values.pop("model", None)
+        self._states.note_version(environment, name, one.slot, role=one.role, percent=one.percent, **values)
+        if first:
+            whole = {("served_version" if k == "version" else k): v for k, v in values.items()}
+            self._states.note(environment, name, **whole, **({"model": model} if model else {}))
 
     def _end(self, environment: str, name: str) -> None:
-        process = self._processes.pop((environment, name))
-        end_process(process.pid)
-        process.wait()
-        here = (endpoint_states.c.environment == environment) & (endpoint_states.c.name == name)
-        with self._database.writing() as connection:
-            connection.execute(endpoint_states.delete().where(here))
+        self._routes.pop((environment, name), None)
+        for slot in [s for e, n, s in self._processes if (e, n) == (environment, name)]:
+            self._end_version(environment, name, slot)
+        self._ready.pop((environment, name), None)
+        self._states.drop(environment, name)
 
-    def _note(self, environment: str, name: str, **values: Any) -> None:
-        here = (endpoint_states.c.environment == environment) & (endpoint_states.c.name == name)
-        values["updated_at"] = clock.now()
-        with self._database.writing() as connection:
-            if not connection.execute(endpoint_states.update().where(here).values(**values)).rowcount:
-                defaults = {"state": "STARTING", "model": "", **values}
-                connection.execute(endpoint_states.insert().values(environment=environment, name=name, **defaults))
+    def _end_version(self, environment: str, name: str, slot: str) -> None:
+        self._ready.get((environment, name), {}).pop(slot, None)
+        self._processes.pop((environment, name, slot)).end()
 
     def _run(self) -> None:
         while not self._stop.is_set():
@@ -255,14 +290,10 @@ class Endpoints:
 
 
 def served_entity(environment: str, definition: dict[str, Any]) -> tuple[str, str]:
-    """(full name of a model or feature spec, version or alias) that an endpoint's definition asks for."""
-    entities = (definition.get("config") or {}).get("served_entities") or [{}]
-    name = str(parse(str(entities[0].get("entity_name")), environment))
-    return name, str(entities[0].get("entity_version") or CHAMPION)
+    """(full name of a model or feature spec, version or alias) that an endpoint's definition asks for first."""
+    first = served_entities(environment, definition)[0]
+    return first.model, first.reference
 
 
-def _ask(port: int, key: str, path: str, body: dict[str, Any], seconds: float) -> None:
-    answer = httpx.post(f"http://{_LOOPBACK}:{port}{path}", json=body, headers={"X-Boathouse-Key": key},
-                        timeout=seconds, trust_env=False)  # fmt: skip
-    if not answer.is_success:
-        raise Unavailable(f"the model server refused: {answer.text[:500]}")
+def _words(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"

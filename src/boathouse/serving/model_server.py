@@ -1,6 +1,7 @@
 """The model server of one endpoint: a bare ASGI app. The log is written before the answer."""
 
 import asyncio
+import logging
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
+_log = logging.getLogger(__name__)
+ONLINE, SHADOW = "online", "shadow"
+"""How a request came: its answer goes to a caller, or to the log alone."""
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -68,10 +72,14 @@ class ModelServer:
         await _reply(send, answer)
 
     def _bring(self, body: bytes) -> Answer:
+        number, began = int(msgspec.json.decode(body)["version"]), time.perf_counter()
+        _log.info("loading version %s", number)
         try:
-            self._model = self._load(int(msgspec.json.decode(body)["version"]))
+            self._model = self._load(number)
         except Exception as error:
+            _log.exception("version %s does not load", number)
             return _refusal(Unavailable(f"the version does not load: {type(error).__name__}: {error}"))
+        _log.info("version %s answers after %.1f s", number, time.perf_counter() - began)
         return Answer(200, b"{}", {})
 
     def _invoke(self, headers: Mapping[str, str], body: bytes) -> Answer:
@@ -80,13 +88,16 @@ class ModelServer:
         record: dict[str, Any] = {
             "request_id": request_id, "request_time": began.isoformat(), "requester": headers.get("x-boathouse-requester"),
             "endpoint": self._endpoint, "model_version": self._model.version if self._model else None,
-            "request": body.decode(errors="replace"),
+            "request": body.decode(errors="replace"), "mode": SHADOW if "x-boathouse-shadow-of" in headers else ONLINE,
+            "shadow_of": headers.get("x-boathouse-shadow-of"),
         }  # fmt: skip
         try:
             answer, logged = self._predict(headers.get("content-type", ""), body)
         except BoathouseError as error:
+            _log.warning("request %s was refused: %s", request_id, error)
             answer, logged = _refusal(error), {}
         except Exception as error:
+            _log.exception("version %s failed at request %s", self._model and self._model.version, request_id)
             answer, logged = _refusal(InvalidInput(f"the model failed on these rows: {type(error).__name__}: {error}")), {}
         record |= {"status_code": answer.status, "response": answer.body.decode(), **logged}
         record["execution_duration_ms"] = round((time.perf_counter() - start) * 1000)

@@ -21,6 +21,7 @@ SCHEMA = pa.schema([
     ("model_version", pa.string()), ("status_code", pa.int32()), ("execution_duration_ms", pa.int64()),
     ("sampling_fraction", pa.float64()), ("request", pa.string()), ("response", pa.string()),
     ("features", pa.string()), ("feature_versions", pa.string()), ("logging_error_codes", pa.list_(pa.string())),
+    ("mode", pa.string()), ("shadow_of", pa.string()),
 ])  # fmt: skip
 """Columns of the bronze table."""
 

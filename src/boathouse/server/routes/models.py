@@ -75,7 +75,8 @@ def model(name: str, who: Caller, platform: Served, limit: Versions = 1000, befo
         told.append({"at": verdict.at, "version": verdict.version, **said})
     versions = [{**v.__dict__, "verdict": newest.get(v.version)} for v in platform.registry.versions(name, limit, before)]
     history = [h.__dict__ for h in platform.registry.history(name)]
-    return {**platform.registry.model(name).__dict__, "versions": versions, "history": history, "verdicts": told}
+    return {**platform.registry.model(name).__dict__, "versions": versions, "history": history, "verdicts": told,
+            "rollout": platform.delivery.rollouts.told(name)}  # fmt: skip
 
 
 @router.delete("/models/{name}")
@@ -150,15 +151,15 @@ def judge(name: str, number: int, body: Judged, who: Caller, platform: Served) -
 
 
 @router.post("/models/{name}/versions/{number}/promote")
-def promote(name: str, number: int, body: Reason, who: Caller, platform: Served) -> None:
-    """Make a version Production; needs PROMOTE, and a verdict that passes."""
-    platform.delivery.promote(who, name, number, body.reason)
+def promote(name: str, number: int, body: Reason, who: Caller, platform: Served) -> dict[str, Any]:
+    """Make a version Production, or begin its rollout; needs PROMOTE, and a verdict that passes. The `rollout`, or null."""
+    return {"rollout": platform.delivery.promote(who, name, number, body.reason)}
 
 
 @router.post("/models/{name}/versions/{number}/approve")
-def approve(name: str, number: int, body: Reason, who: Caller, platform: Served) -> None:
-    """Approve a version that waits; needs APPROVE."""
-    platform.delivery.approve(who, name, number, body.reason)
+def approve(name: str, number: int, body: Reason, who: Caller, platform: Served) -> dict[str, Any]:
+    """Approve a version that waits; needs APPROVE. The `rollout` that begins by it, or null."""
+    return {"rollout": platform.delivery.approve(who, name, number, body.reason)}
 
 
 @router.post("/models/{name}/versions/{number}/reject")
@@ -183,7 +184,7 @@ def reproduction(run_id: str, who: Caller, platform: Served) -> dict[str, Any]:
 
 @router.post("/models/{name}/rollback")
 def rollback(name: str, body: Reason, who: Caller, platform: Served) -> dict[str, int]:
-    """Make the former Production version Production again; needs PROMOTE."""
+    """Make the former Production version Production again, or end the rollout that goes on; needs PROMOTE."""
     return {"version": platform.delivery.rollback(who, name, body.reason)}
 
 

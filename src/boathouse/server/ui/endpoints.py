@@ -5,18 +5,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import httpx
+import anyio.from_thread
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
-from boathouse.errors import BoathouseError, NotFound, Unavailable
+from boathouse.errors import BoathouseError, NotFound
 from boathouse.identity import Identity
 from boathouse.platform import Platform
 from boathouse.server.auth import Caller, Served
+from boathouse.server.routes.endpoints import ask as ask_endpoint
 from boathouse.server.ui import sight
 from boathouse.server.ui.form import Fields
 from boathouse.server.ui.page import page
-from boathouse.serving import EndpointState, served_entity
+from boathouse.serving import Asked, EndpointState, served_entity
 
 router = APIRouter()
 _EXAMPLE = '{"dataframe_records": [{}]}'
@@ -63,7 +64,8 @@ def ask(
     body = fields.get("body", "")
     status, answer, fault = 200, None, ""
     try:
-        answer = _ask(who, platform, found, body)
+        platform.access.authorize(who, "QUERY", "endpoint", found.full_name)
+        answer = anyio.from_thread.run(_ask, request, who, found, body)
     except BoathouseError as error:  # what was typed stays in the form
         status, fault = error.http_status, str(error)
     values = {"endpoint": found, "body": _pretty(body), "answer": answer, "fault": fault}
@@ -90,33 +92,16 @@ def _one(who: Identity, platform: Platform, environment: str, name: str) -> Endp
     raise NotFound(f"there is no endpoint {environment}.{name} that you may see")
 
 
-def _ask(who: Identity, platform: Platform, found: Endpoint, body: str) -> dict[str, Any]:
-    state = found.state
-    platform.access.authorize(who, "QUERY", "endpoint", found.full_name)
-    if state is None or state.served_version is None or state.port is None:
-        reason = (state and state.reason) or "try again in a moment"
-        raise Unavailable(f"endpoint {found.full_name} does not answer yet: {reason}")
-    headers = {"X-Boathouse-Key": platform.endpoints.key, "X-Boathouse-Requester": who.principal,
-               "Content-Type": "application/json"}  # fmt: skip
-    try:
-        answer = httpx.post(
-            f"http://127.0.0.1:{state.port}/invocations",
-            content=body.encode(),
-            headers=headers,
-            timeout=60,
-            trust_env=False,
-        )
-    except httpx.TransportError as error:
-        platform.endpoints.wake()
-        raise Unavailable(
-            f"endpoint {found.full_name} does not answer and is started again ({error})"
-        ) from error
+async def _ask(request: Request, who: Identity, found: Endpoint, body: str) -> dict[str, Any]:
+    answer = await ask_endpoint(
+        request, found.environment, found.name, Asked(body.encode(), "application/json", who.principal)
+    )
     return {
-        "status": answer.status_code,
-        "body": _pretty(answer.text),
+        "status": answer.status,
+        "body": _pretty(answer.body.decode(errors="replace")),
         "request_id": answer.headers.get("x-request-id", ""),
         "version": answer.headers.get("x-model-version", ""),
-        "milliseconds": answer.elapsed.total_seconds() * 1000,
+        "milliseconds": answer.seconds * 1000,
     }
 
 

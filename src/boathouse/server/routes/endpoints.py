@@ -1,0 +1,133 @@
+"""Endpoints: what they serve in which shares, how well, and their answers."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import Response
+from pydantic import BaseModel, Field
+
+from boathouse.errors import NotFound
+from boathouse.server.auth import Caller, Served, caller, platform_of
+from boathouse.serving import Answered, Asked, Router, served_entity
+
+router = APIRouter(tags=["endpoints"])
+_API = "/api/v1"
+_ONE = _API + "/endpoints/{environment}/{name}"
+ROUTING_KEY = "x-routing-key"
+"""The header by whose value requests stick to a version."""
+
+
+class Shares(BaseModel):
+    """The share of the requests, in whole percent, of each version: a number, a stage or an alias."""
+
+    shares: dict[str, Annotated[int, Field(ge=0, le=100)]] = Field(min_length=1)
+
+
+@router.get(f"{_API}/endpoints")
+def endpoints(who: Caller, platform: Served, environment: str | None = None) -> list[dict[str, Any]]:
+    """Endpoints the caller may query, as they are."""
+    known = {(e.environment, e.name): e.__dict__ for e in platform.endpoints.states(environment)}
+    for deployed in platform.deployments.resources("model_serving_endpoint", environment):
+        where, name = deployed.environment, deployed.name
+        idle = {"state": "STOPPED", "reason": "starts with `boathouse up`, or when it is asked", "served": []}
+        model = served_entity(where, deployed.definition)[0]
+        known.setdefault((where, name), {"environment": where, "name": name, "model": model, **idle})
+    return [e for (w, n), e in sorted(known.items()) if platform.access.allows(who, "QUERY", "endpoint", f"{w}.{n}")]
+
+
+@router.get(_ONE)
+def endpoint(environment: str, name: str, who: Caller, platform: Served) -> dict[str, Any]:
+    """One endpoint with its versions, their shares and health, and the rollout that goes on; needs QUERY."""
+    platform.access.authorize(who, "QUERY", "endpoint", f"{environment}.{name}")
+    state = platform.endpoints.state(environment, name)
+    return {**state.__dict__, "served": platform.traffic.served(state), "rollout": platform.traffic.rollout(state)}
+
+
+@router.put(_ONE)
+def put_endpoint(environment: str, name: str, body: dict[str, Any], who: Caller, platform: Served) -> dict[str, Any]:
+    """Make or change an endpoint by hand; needs MANAGE ENDPOINT, and EXECUTE on what it serves."""
+    platform.put_endpoint(who, environment, name, body)
+    return {"environment": environment, "name": name}
+
+
+@router.delete(_ONE)
+def delete_endpoint(environment: str, name: str, who: Caller, platform: Served) -> None:
+    """End an endpoint that was made by hand; needs MANAGE ENDPOINT."""
+    platform.access.authorize(who, "MANAGE ENDPOINT", "endpoint", f"{environment}.{name}")
+    platform.deployments.remove(who, environment, "model_serving_endpoint", name)
+    platform.endpoints.end(environment, name)
+
+
+@router.get(_ONE + "/traffic")
+def traffic(environment: str, name: str, who: Caller, platform: Served) -> list[dict[str, Any]]:
+    """The shares that an endpoint's definition asks for, beside what each version gets now; needs QUERY."""
+    platform.access.authorize(who, "QUERY", "endpoint", f"{environment}.{name}")
+    return platform.traffic.shares(environment, name)
+
+
+@router.put(_ONE + "/traffic")
+def share_out(environment: str, name: str, body: Shares, who: Caller, platform: Served) -> list[dict[str, Any]]:
+    """Share out the requests to an endpoint that was made by hand, among versions of its model; needs MANAGE ENDPOINT."""
+    platform.access.authorize(who, "MANAGE ENDPOINT", "endpoint", f"{environment}.{name}")
+    platform.put_endpoint(who, environment, name, platform.traffic.definition(environment, name, body.shares))
+    return platform.traffic.shares(environment, name)
+
+
+@router.get(_ONE + "/logs")
+def logs(environment: str, name: str, who: Caller, platform: Served,
+         limit: Annotated[int, Query(ge=1, le=10_000)] = 200) -> dict[str, list[str]]:  # fmt: skip
+    """The last lines that an endpoint's model servers wrote; needs MANAGE ENDPOINT."""
+    platform.access.authorize(who, "MANAGE ENDPOINT", "endpoint", f"{environment}.{name}")
+    return {"lines": platform.traffic.log(environment, name, limit)}
+
+
+@router.post(_ONE + "/await/{version}")
+def await_version(environment: str, name: str, version: int, who: Caller, platform: Served) -> dict[str, Any]:
+    """Block until an endpoint serves a version, two minutes at most."""
+    platform.access.authorize(who, "QUERY", "endpoint", f"{environment}.{name}")
+    return platform.endpoints.wait_for(environment, name, version).__dict__
+
+
+@router.post(_ONE + "/flush")
+def flush(environment: str, name: str, who: Caller, platform: Served) -> dict[str, int]:
+    """Move logged requests into the bronze table now instead of soon."""
+    platform.access.authorize(who, "MANAGE ENDPOINT", "endpoint", f"{environment}.{name}")
+    return {"rows": platform.flush_endpoint(environment, name)}
+
+
+@router.post("/serving-endpoints/{full_name}/invocations")
+async def invocations(full_name: str, request: Request) -> Response:
+    """Ask an endpoint, `environment.name`; needs QUERY. JSON in MLflow's four forms, CSV or Parquet."""
+    platform = platform_of(request)
+    who = await run_in_threadpool(caller, request)
+    environment, dot, name = full_name.partition(".")
+    if not dot:
+        raise NotFound(f"an endpoint's address is /serving-endpoints/ENVIRONMENT.NAME/invocations, not {full_name!r}")
+    await run_in_threadpool(platform.access.authorize, who, "QUERY", "endpoint", full_name)
+    found = await run_in_threadpool(platform.endpoints.route, environment, name)
+    kind = request.headers.get("content-type", "application/json")
+    asked = Asked(await request.body(), kind, who.principal, request.headers.get(ROUTING_KEY))
+    answer = await forwarding(request).ask(found, asked)
+    return Response(answer.body, answer.status, dict(answer.headers), media_type="application/json")
+
+
+async def ask(request: Request, environment: str, name: str, asked: Asked) -> Answered:
+    """An endpoint's answer, for pages."""
+    route = await run_in_threadpool(platform_of(request).endpoints.route, environment, name)
+    return await forwarding(request).ask(route, asked)
+
+
+def forwarding(request: Request) -> Router:
+    """The one router of this server, made in its loop."""
+    state = request.app.state
+    if not hasattr(state, "forwarding"):
+        state.forwarding = Router(state.platform.endpoints)
+    found: Router = state.forwarding
+    return found
+
+
+async def close_forwarding(api: Any) -> None:
+    """Close the connections to model servers, in the loop that opened them."""
+    if hasattr(api.state, "forwarding"):
+        await api.state.forwarding.close()
