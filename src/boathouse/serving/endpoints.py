@@ -103,14 +103,15 @@ class Endpoints:
         for found in self.states(environment):
             if found.name == name:
                 return found
-        raise Unavailable(f"endpoint {environment}.{name} is starting; try again in a moment")
+        raise Unavailable(f"endpoint {environment}.{name} does not answer yet: it is starting; try again in a moment")
 
     def route(self, environment: str, name: str) -> Route:
         """Where an endpoint's requests go. Raises NotFound, Unavailable while nothing answers."""
         found = self._routes.get((environment, name))
         if found is None or not found.choices:
             state = self.state(environment, name)
-            raise Unavailable(f"endpoint {environment}.{name} is {state.state}: {state.reason or 'try again in a moment'}")
+            why = f"it is {state.state}, {state.reason or 'try again in a moment'}"
+            raise Unavailable(f"endpoint {environment}.{name} does not answer yet: {why}")
         return found
 
     def end(self, environment: str, name: str) -> None:
