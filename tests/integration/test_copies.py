@@ -94,3 +94,34 @@ def test_it_passes_where_they_are_and_leads_back_to_dev(lake: Lake, staged: None
     assert (code, "dev.shop.reorder version 1, by" in said) == (0, True), said
     graph = lake.call("GET", "/api/v1/lineage/model:staging.shop.reorder")
     assert {"model:dev.shop.reorder", "dev.shop.moods"} <= {edge["source"] for edge in graph}
+
+
+def test_what_is_said_of_a_model_is_found_and_mlflow_sees_the_same(lake: Lake, trained: None, command: Command) -> None:
+    assert command("models", "describe", "shop.reorder", "Who buys again")[0] == 0
+    assert command("models", "describe", "shop.reorder/1", "The first")[0] == 0
+    code, said = command("models", "tag", "shop.reorder", "team=growth", "tier=1")
+    assert (code, "tagged team=growth, tier=1" in said) == (0, True), said
+    assert command("models", "tag", "shop.reorder/1", "checked=yes")[0] == 0
+    seen = lake.call("GET", "/api/2.0/mlflow/registered-models/get?name=shop.reorder")["registered_model"]
+    tags = {t["key"]: t["value"] for t in seen["tags"]}
+    assert (seen["description"], tags) == ("Who buys again", {"team": "growth", "tier": "1"})
+    found = lake.call("GET", "/api/2.0/mlflow/model-versions/get?name=shop.reorder&version=1")["model_version"]
+    assert (found["description"], {"key": "checked", "value": "yes"} in found["tags"]) == ("The first", True)
+    for words in (["--search", "BUYS"], ["--search", "reord"], ["--tag", "team"], ["--tag", "team=growth", "--tag", "tier=1"]):
+        assert "dev.shop.reorder" in command("models", "list", *words)[1], words
+    for words in (["--search", "b_ys"], ["--tag", "team=sales"], ["--tag", "team=growth", "--tag", "tier=2"]):
+        assert "no model that you may see" in command("models", "list", *words)[1], words
+    command("models", "tag", "shop.reorder", "tier=")
+    assert lake.models.get("shop.reorder")["tags"] == {"team": "growth"}
+
+
+def test_comments_carry_a_name_and_are_taken_away_by_their_author(lake: Lake, trained: None, command: Command) -> None:
+    said = command("models", "comment", "shop.reorder/1", "Looks odd for new customers")[1]
+    assert "comment 1 on dev.shop.reorder version 1" in said
+    command("models", "comment", "shop.reorder", "Retrain in May")
+    [first, second] = lake.models.comments("shop.reorder")
+    assert (first["version"], second["version"], first["text"]) == (1, None, "Looks odd for new customers")
+    assert [c["id"] for c in lake.models.comments("shop.reorder", 1)] == [1]
+    assert "Retrain in May" in command("models", "show", "shop.reorder")[1]
+    assert command("models", "comment", "shop.reorder", "--remove", "1")[0] == 0
+    assert [c["text"] for c in lake.models.comments("shop.reorder")] == ["Retrain in May"]

@@ -6,7 +6,7 @@ from typing import Any
 
 import typer
 
-from boathouse.cli import online
+from boathouse.cli import online, told_models
 from boathouse.cli.endpoints import told_rollout
 from boathouse.cli.output import JSON, dump, facts, say, show
 from boathouse.cli.session import connected
@@ -20,18 +20,27 @@ experiments = typer.Typer(help="Experiments and their MLflow runs.", no_args_is_
 def register(app: typer.Typer) -> None:
     """Add this room's commands."""
     online.register(features)
+    told_models.register(models)
     for group, name in ((features, "features"), (experiments, "experiments"), (models, "models")):
         app.add_typer(group, name=name)
     app.command()(score)
 
 
 @models.command("list")
-def list_models(as_json: bool = JSON) -> None:
+def list_models(
+    search: str = typer.Option("", "--search", help="a part of the name or the description, in any case"),
+    tag: list[str] = typer.Option([], "--tag", help="KEY or KEY=VALUE that it is tagged with; may be repeated"),
+    everywhere: bool = typer.Option(False, "--all", help="of all environments"),
+    as_json: bool = JSON,
+) -> None:
     """Models you may see, with their Production version."""
     with connected() as lake:
-        rows = [m for m in lake.models.all() if m["name"].startswith(f"{lake.environment}.")]
+        where = None if everywhere else lake.environment
+        rows = lake.models.all(environment=where, search=search, tags=tag)
+        asked = "no model that you may see is called, described or tagged so"
+        none = f"{where or 'there'} has no models; a training job registers them" if where else "no models"
         show(rows, ["name", "production", "latest_version", "aliases", "description"], as_json,
-             empty=f"{lake.environment} has no models; a training job registers them")  # fmt: skip
+             empty=asked if search or tag else none)  # fmt: skip
 
 
 @models.command("show")
@@ -47,6 +56,7 @@ def show_model(
         verdict = found["verdict"] or {}
         came = [f"{o['model']} version {o['version']}, by {o['principal']} at {o['at']}" for o in found["copied_from"]]
         told = {"model": found["model"], "version": found["version"], "stage": found["stage"], "tests": verdict.get("outcome")}
+        told |= {key: found[key] for key in ("description", "tags") if found[key]} | {"made_by": found["creator"]}
         by = {"by": verdict.get("by"), "report": verdict.get("url"), "run": verdict.get("run_id")}
         told |= {"copied_from": came} if came else {}
         facts(told | {k: v for k, v in by.items() if v}, False)
@@ -56,9 +66,12 @@ def show_model(
             verdict = one["verdict"] or {}
             one["tests"] = verdict.get("outcome")
             one["why"] = "; ".join(verdict.get("reasons") or ())
-        whole = {"model": found["name"], "production": found["production"], "aliases": found["aliases"]}
-        facts(whole | ({"rollout": told_rollout(found["rollout"])} if found["rollout"] else {}), False)
+        told = {key: found[key] for key in ("description", "owner", "tags") if found[key]}
+        told |= {"rollout": told_rollout(found["rollout"])} if found["rollout"] else {}
+        facts({"model": found["name"], "production": found["production"], "aliases": found["aliases"], **told}, False)
         show(found["versions"], ["version", "stage", "tests", "why", "created_at"], False)
+        if said := found["comments"]:
+            show(said, ["at", "version", "principal", "text"], False)
 
 
 @models.command("history")

@@ -1,7 +1,7 @@
 """Registered models and their versions."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from boathouse.client.http import Http
@@ -15,9 +15,13 @@ class Models:
         self._http = http
         self._complete = complete
 
-    def all(self) -> Any:
-        """Models you may see, with their Production version."""
-        return list(self._http.pages("/api/v1/models"))
+    def all(self, *, environment: str | None = None, search: str | None = None, tags: Sequence[str] = ()) -> Any:
+        """Models you may see, with their Production version.
+
+        `search` is a part of name or description, `tags` are `KEY` or `KEY=VALUE`.
+        """
+        asked = {"environment": environment, "search": search, "tag": list(tags) or None}
+        return list(self._http.pages("/api/v1/models", {k: v for k, v in asked.items() if v}))
 
     def get(self, name: str) -> Any:
         """A model with its versions, stages, verdicts and history."""
@@ -47,6 +51,26 @@ class Models:
         """Delete a model, or one version; needs MANAGE. Refused for Production and, unless forced, while it is in use."""
         asked = {"force": force} | ({} if version is None else {"version": version})
         self._http.call("DELETE", f"/api/v1/models/{self._complete(name)}", params=asked)
+
+    def describe(self, name: str, version: str | None = None, *, description: str | None = None,
+                 tags: Mapping[str, str | None] | None = None) -> Any:  # fmt: skip
+        """Describe and tag a model, or a version; a tag that is None goes, what is left out stays."""
+        path = f"/api/v1/models/{self._complete(name)}" + (f"/versions/{version}" if version else "")
+        return self._http.call("PATCH", path, {"description": description, "tags": dict(tags or {})})
+
+    def comment(self, name: str, text: str, version: str | None = None) -> Any:
+        """Say something about a model, or a version of it; the comment's id."""
+        path = f"/api/v1/models/{self._complete(name)}/comments"
+        return self._http.call("POST", path, {"text": text, "version": version})["id"]
+
+    def comments(self, name: str, version: int | None = None) -> Any:
+        """What was said about a model and its versions, or one version; oldest first."""
+        asked = {} if version is None else {"version": version}
+        return self._http.call("GET", f"/api/v1/models/{self._complete(name)}/comments", params=asked)
+
+    def uncomment(self, name: str, number: int) -> None:
+        """Take a comment away: your own, or with MANAGE on the model anybody's."""
+        self._http.call("DELETE", f"/api/v1/models/{self._complete(name)}/comments/{number}")
 
     def copy(self, name: str, version: str, to: str) -> Any:
         """Copy a version to an environment, or to a model by its full name; needs EXECUTE here and CREATE MODEL there.

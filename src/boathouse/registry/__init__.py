@@ -1,7 +1,8 @@
 """Models and versions under `env.schema.model`, their stages and aliases; MLflow is imported on demand."""
 
-from boathouse.registry.actor import MAY_LOG, MAY_READ, Actor, Denied, acting_as, unheard
+from boathouse.registry.actor import MAY_EDIT, MAY_LOG, MAY_READ, Actor, Denied, acting_as, unheard
 from boathouse.registry.artifacts import local_artifacts
+from boathouse.registry.comments import Comment
 from boathouse.registry.embedding import mlflow_stores, prepare_mlflow, quietly
 from boathouse.registry.ownership import check_files, check_owner
 from boathouse.registry.service import UNSET, Registry
@@ -25,6 +26,7 @@ __all__ = [
     "ARCHIVED",
     "CHALLENGER",
     "CHAMPION",
+    "MAY_EDIT",
     "MAY_LOG",
     "MAY_READ",
     "NONE",
@@ -33,6 +35,7 @@ __all__ = [
     "STAGING",
     "UNSET",
     "Actor",
+    "Comment",
     "Denied",
     "InUse",
     "ModelInfo",

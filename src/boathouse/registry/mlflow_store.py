@@ -22,7 +22,7 @@ from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore
 
 from boathouse import clock
 from boathouse.errors import Conflict, InvalidInput, InvalidName, NotFound, NotPermitted
-from boathouse.registry import search, store
+from boathouse.registry import comments, search, store
 from boathouse.registry.actor import MAY_EDIT, MAY_SEE, Actor, actor
 from boathouse.registry.alias import check_alias
 from boathouse.registry.copies import copied_files, named_version, put_copy
@@ -202,6 +202,7 @@ class ModelStore(SqlAlchemyStore):
             self._registry.refuse_in_use(connection, full, None, "rename")
             made = super().rename_registered_model(full, new)
             store.rename(connection, full, new)
+            comments.follow(connection, full, new)
             self._note(connection, "registered_model.renamed", new, former_name=full)
             return made
 

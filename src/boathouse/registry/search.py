@@ -97,6 +97,27 @@ def find_versions(
     return _page(connection, query, [(columns[by.column], by) for by in order], after, limit)
 
 
+def said(connection: sa.Connection, part: str | None, tags: Sequence[tuple[str, str | None]]) -> list[sa.ColumnElement[bool]]:
+    """Conditions on models: a part of the name or the description, in any case, and tags with a value or with any."""
+    which: list[sa.ColumnElement[bool]] = []
+    if part:
+        like = f"%{escaped(part)}%"
+        which.append(sa.or_(models.c.name.ilike(like, escape="\\"), models.c.description.ilike(like, escape="\\")))
+    same = [model_tags.c[c] == models.c[c] for c in ("workspace", "name")]
+    for key, value in tags:
+        if value is None:
+            which.append(sa.exists().where(*same, model_tags.c.key == key))
+            continue
+        tag = [model_tags.c.workspace == WORKSPACE, *_tag_is(model_tags, Condition(key, "=", value, True))]
+        which.append(by_bytes(connection, models.c.name).in_(sa.select(by_bytes(connection, model_tags.c.name)).where(*tag)))
+    return which
+
+
+def escaped(part: str) -> str:
+    """Text as LIKE takes it literally, with a backslash before its signs."""
+    return part.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+
+
 def newest(connection: sa.Connection, names: Collection[str], stages: Iterable[str] = STAGES) -> Sequence[Row]:
     """The newest version of each model in each stage, one look at an index for each."""
     if not names:

@@ -7,9 +7,10 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from boathouse.database import Database
-from boathouse.errors import Conflict, NotFound
-from boathouse.registry import copies, store
+from boathouse.errors import Conflict, NotFound, NotPermitted
+from boathouse.registry import comments, copies, search, store
 from boathouse.registry.alias import check_alias
+from boathouse.registry.comments import Comment
 from boathouse.registry.indexes import install
 from boathouse.registry.pointers import Emit, Move, locked, move, point, previous
 from boathouse.registry.values import (
@@ -58,12 +59,17 @@ class Registry:
         with self.database.writing() as connection:
             install(connection)
 
-    def models(self, environment: str | None = None, *, after: str | None = None, limit: int | None = None) -> list[ModelInfo]:
-        """Registered models by name, of one environment or of all: all, or the first `limit` after a name."""
+    def models(self, environment: str | None = None, *, after: str | None = None, limit: int | None = None,
+               part: str | None = None, tags: Sequence[tuple[str, str | None]] = ()) -> list[ModelInfo]:  # fmt: skip
+        """Registered models by name, of one environment or of all: all, or the first `limit` after a name.
+
+        `part` is a piece of the name or the description, in any case; `tags` are (key, value), or (key, None) for any value.
+        """
         with self.database.reading() as connection:
             if not store.has_mlflow(connection):
                 return []
-            return store.list_models(connection, environment, after=after, limit=limit)
+            which = search.said(connection, part, tags)
+            return store.list_models(connection, environment, after=after, limit=limit, which=which)
 
     def model(self, name: str) -> ModelInfo:
         """One model. Raises NotFound."""
@@ -236,10 +242,39 @@ class Registry:
             kept = copies.places(connection) if store.has_mlflow(connection) else set()
         return copies.sweep(artifact_root, kept)
 
+    def comment(self, name: str, version: int | None, text: str, *, principal: str) -> int:
+        """Say something about a model or a version; the comment's id. Raises NotFound, InvalidInput."""
+        if version is None:
+            self.model(name)
+        with self.database.writing() as connection:
+            if version is not None:
+                locked(connection, name, version)
+            number = comments.add(connection, name, version, principal, text)
+            kind = "registered_model.commented" if version is None else "model_version.commented"
+            self.note(connection, kind, name, principal, {"version": version, "comment": number, "text": text.strip()})
+        return number
+
+    def comments(self, name: str, version: int | None = None) -> list[Comment]:
+        """Comments on a model and its versions, or on one version; oldest first."""
+        with self.database.reading() as connection:
+            return comments.listed(connection, name, version)
+
+    def uncomment(self, name: str, number: int, *, principal: str, any_of_them: bool = False) -> None:
+        """Take a comment of one's own away, or `any_of_them`. Raises NotFound, NotPermitted."""
+        with self.database.writing() as connection:
+            found = comments.listed(connection, name, number=number)
+            if not found:
+                raise NotFound(f"{name} has no comment {number}; `boathouse models comments {name}` lists them")
+            if found[0].principal != principal and not any_of_them:
+                raise NotPermitted(f"comment {number} is {found[0].principal}'s; taking it away takes MANAGE on {name}")
+            comments.remove(connection, number)
+            self._audit(connection, principal, "model.uncomment", name, {"comment": number, "by": found[0].principal})
+
     def discard(self, name: str, *, principal: str) -> None:
         """Remove a throw-away model, whatever its stages. Its files stay until MLflow's garbage collection."""
         with self.database.writing() as connection:
             store.erase(connection, name)
+            comments.follow(connection, name, None)
             self._emit(connection, "registered_model.deleted", name, {"principal": principal})
             self._audit(connection, principal, "model.discard", name, {})
 
@@ -285,6 +320,7 @@ class Registry:
             details: dict[str, Any] = {"used_by": forced} if forced else {}
             if version is None:
                 store.erase(connection, name)
+                comments.follow(connection, name, None)
                 self.note(connection, "registered_model.deleted", name, principal, details)
                 return
             for alias, number in store.aliases_of(connection, name).items():

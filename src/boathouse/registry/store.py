@@ -131,10 +131,11 @@ def lock(connection: sa.Connection, name: str) -> bool:
 
 def list_models(
     connection: sa.Connection, environment: str | None = None, name: str | None = None, after: str | None = None,
-    limit: int | None = None,
+    limit: int | None = None, which: Iterable[sa.ColumnElement[bool]] = (),
 ) -> list[ModelInfo]:  # fmt: skip
-    """Models by name, prompts left out."""
-    which = [models.c.workspace == WORKSPACE]
+    """Models by name, prompts left out; `which` are further conditions on them."""
+    chosen = list(which)
+    which = [models.c.workspace == WORKSPACE, *chosen]
     key = by_bytes(connection, models.c.name)
     if environment:  # the names between `env.` and `env/`, the character after the dot
         which += [key >= f"{environment}.", key < f"{environment}/"]
@@ -164,6 +165,8 @@ def list_models(
         if not rows:
             return [sa.false()]
         key = by_bytes(connection, table.c.name)
+        if chosen:  # a page may reach from the first name to the last
+            return [table.c.workspace == WORKSPACE, key.in_([r["name"] for r in rows])]
         return [table.c.workspace == WORKSPACE, key >= rows[0]["name"], key <= rows[-1]["name"]]
 
     named = _grouped(connection, aliases.c.name, aliases.c.alias, aliases.c.version, listed(aliases))

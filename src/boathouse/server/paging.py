@@ -15,7 +15,8 @@ T = TypeVar("T")
 def lead_on(request: Request, response: Response, rows: Sequence[T], limit: int | None, name: Callable[[T], str]) -> Sequence[T]:
     """The rows, with the way to the next page in the answer's head; a page that is not full is the last."""
     if limit is not None and len(rows) == limit:
-        asked = {**request.query_params, "limit": limit, "after": name(rows[-1])}
+        asked = [(k, v) for k, v in request.query_params.multi_items() if k not in ("limit", "after")]
+        asked += [("limit", str(limit)), ("after", name(rows[-1]))]
         response.headers["Link"] = f'<{request.url.path}?{urlencode(asked)}>; rel="next"'
     return rows
 

@@ -317,3 +317,17 @@ def test_the_chart_library_is_served_from_the_home(browser: Browser, platform: P
     plain = client.get(vega(), headers={"Accept-Encoding": "identity"})
     assert plain.text == "window.vegaEmbed = 1"
     assert "content-encoding" not in plain.headers
+
+
+def test_a_model_is_described_tagged_and_commented_by_those_who_may(browser: Browser, platform: Platform) -> None:
+    client = browser("operator")
+    client.post(f"{HERE}/describe", data={"version": "1", "description": "Of the winter"})
+    client.post(f"{HERE}/tags", data={"key": "season", "value": "winter"})
+    client.post(f"{HERE}/comments", data={"version": "1", "text": "Late in <January>"})
+    page = client.get(f"{HERE}?version=1").text
+    for text in ("Of the winter", "season=winter", "Late in &lt;January&gt;", "Owned by"):
+        assert text in page
+    client.post(f"{HERE}/tags", data={"key": "season", "value": ""})
+    assert platform.registry.model(MODEL).tags.get("season") is None
+    refused = browser("anna").post(f"{HERE}/tags", data={"key": "season", "value": "summer"})
+    assert refused.status_code in (403, 404)

@@ -1,12 +1,13 @@
 """Registered models: versions, verdicts, history, and the moves that delivery makes."""
 
+from types import SimpleNamespace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field
 
 from boathouse.delivery import Check, Evidence, Outcome
-from boathouse.errors import InvalidInput
+from boathouse.errors import InvalidInput, NotFound
 from boathouse.identity import Identity
 from boathouse.names import parse
 from boathouse.platform import Platform
@@ -40,6 +41,20 @@ class Judged(BaseModel):
     url: str | None = None
 
 
+class Described(BaseModel):
+    """What is said of a model or version; a tag that is null goes, what is left out stays."""
+
+    description: str | None = None
+    tags: dict[str, str | None] = Field(default_factory=dict)
+
+
+class Said(BaseModel):
+    """A comment; on the model, or on one version by number, stage or alias."""
+
+    text: str
+    version: str | None = None
+
+
 class CopyTo(BaseModel):
     """An environment, where the copy keeps schema and name, or a full name `environment.schema.model`."""
 
@@ -54,10 +69,12 @@ class Tolerance(BaseModel):
 
 @router.get("/models")
 def models(who: Caller, platform: Served, request: Request, response: Response, environment: str | None = None,
+           search: str | None = None, tag: Annotated[list[str] | None, Query()] = None,
            limit: Limit = None, after: After = None) -> list[dict[str, Any]]:  # fmt: skip
-    """Models the caller may see, with their Production version."""
+    """Models the caller may see, with their Production version; by a part of name or description, by `tag` KEY or KEY=VALUE."""
+    tags = [(key, value if given else None) for key, given, value in (one.partition("=") for one in tag or ())]
     found = gathered(
-        lambda after, limit: platform.registry.models(environment, after=after, limit=limit),
+        lambda after, limit: platform.registry.models(environment, after=after, limit=limit, part=search, tags=tags),
         lambda m: platform.catalog.visible(who, "model", m.name), lambda m: m.name, limit, after,
     )  # fmt: skip
     return [m.__dict__ for m in lead_on(request, response, found, limit, lambda m: m.name)]
@@ -75,8 +92,67 @@ def model(name: str, who: Caller, platform: Served, limit: Versions = 1000, befo
         told.append({"at": verdict.at, "version": verdict.version, **said})
     versions = [{**v.__dict__, "verdict": newest.get(v.version)} for v in platform.registry.versions(name, limit, before)]
     history = [h.__dict__ for h in platform.registry.history(name)]
-    return {**platform.registry.model(name).__dict__, "versions": versions, "history": history, "verdicts": told,
+    try:
+        owner = platform.catalog.require("model", name).owner
+    except NotFound:  # of a moment ago: its owner is noted in a moment
+        owner = None
+    said = {"owner": owner, "comments": [c.__dict__ for c in platform.registry.comments(name)],
             "rollout": platform.delivery.rollouts.told(name)}  # fmt: skip
+    return {**platform.registry.model(name).__dict__, **said, "versions": versions, "history": history, "verdicts": told}
+
+
+@router.patch("/models/{name}")
+def describe(name: str, body: Described, who: Caller, platform: Served, request: Request) -> dict[str, Any]:
+    """Describe and tag a model, as MLflow's clients see it; needs CREATE MODEL, PROMOTE or MANAGE on it."""
+    with changing(request, who, platform) as store, platform.database.writing():
+        if body.description is not None:
+            store.update_registered_model(name, body.description)
+        for key, value in body.tags.items():
+            if value is None:
+                store.delete_registered_model_tag(name, key)
+            else:
+                store.set_registered_model_tag(name, SimpleNamespace(key=key, value=value))
+    return platform.registry.model(name).__dict__
+
+
+@router.patch("/models/{name}/versions/{reference}")
+def describe_version(
+    name: str, reference: str, body: Described, who: Caller, platform: Served, request: Request
+) -> dict[str, Any]:
+    """Describe and tag a version, by number, stage or alias; needs what describing the model does."""
+    with changing(request, who, platform) as store, platform.database.writing():
+        number = platform.registry.resolve(name, reference)
+        if body.description is not None:
+            store.update_model_version(name, number, body.description)
+        for key, value in body.tags.items():
+            if value is None:
+                store.delete_model_version_tag(name, number, key)
+            else:
+                store.set_model_version_tag(name, number, SimpleNamespace(key=key, value=value))
+    return platform.registry.version(name, number).__dict__
+
+
+@router.get("/models/{name}/comments")
+def comments(name: str, who: Caller, platform: Served, version: int | None = None) -> list[dict[str, Any]]:
+    """What was said about a model and its versions, or one version; oldest first."""
+    _seen(who, platform, name)
+    return [c.__dict__ for c in platform.registry.comments(name, version)]
+
+
+@router.post("/models/{name}/comments", status_code=201)
+def comment(name: str, body: Said, who: Caller, platform: Served) -> dict[str, int]:
+    """Say something about a model or a version; needs to see it. The comment's id."""
+    _seen(who, platform, name)
+    version = platform.registry.resolve(name, body.version) if body.version is not None else None
+    return {"id": platform.registry.comment(name, version, body.text, principal=who.principal)}
+
+
+@router.delete("/models/{name}/comments/{number}")
+def uncomment(name: str, number: int, who: Caller, platform: Served) -> None:
+    """Take a comment away: one's own, or with MANAGE on the model anybody's."""
+    _seen(who, platform, name)
+    manages = platform.access.allows(who, "MANAGE", "model", name)
+    platform.registry.uncomment(name, number, principal=who.principal, any_of_them=manages)
 
 
 @router.delete("/models/{name}")

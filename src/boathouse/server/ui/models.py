@@ -3,15 +3,18 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 
 from boathouse.delivery import direction_of
+from boathouse.errors import NotFound
 from boathouse.identity import Identity
 from boathouse.platform import Platform
-from boathouse.registry import PRODUCTION, STAGING, Verdict, VersionInfo
+from boathouse.registry import MAY_EDIT, PRODUCTION, STAGING, Verdict, VersionInfo
+from boathouse.server.acting import changing
 from boathouse.server.auth import Caller, Served
 from boathouse.server.ui import lineage, sight
 from boathouse.server.ui.environments import waiting
@@ -86,12 +89,51 @@ def model(
         waiting=held,
         detail=_detail(who, platform, chosen) if chosen else None,
         plan=platform.delivery.plan(name),
+        comments=platform.registry.comments(name),
+        owner=_owner(platform, name),
+        may_edit=any(platform.access.allows(who, p, "model", name) for p in MAY_EDIT),
         may_approve=platform.access.allows(who, "APPROVE", "model", name),
         may_promote=platform.access.allows(who, "PROMOTE", "model", name),
         can_roll_back=len(produced) > 1,
         family=lineage.family(who, platform, f"model:{name}"),
         href=lineage.href,
     )
+
+
+@router.post("/models/{name}/describe")
+def describe(name: str, request: Request, who: Caller, platform: Served, fields: Fields) -> Response:
+    """Say what a model, or one version of it, is for; needs CREATE MODEL, PROMOTE or MANAGE."""
+    version, text = fields.get("version", ""), fields.get("description", "")
+    with changing(request, who, platform) as store:
+        if version:
+            store.update_model_version(name, int(version), text)
+        else:
+            store.update_registered_model(name, text)
+    return done(query(f"/models/{name}", version=version or None), "The description is changed.")
+
+
+@router.post("/models/{name}/tags")
+def tag(name: str, request: Request, who: Caller, platform: Served, fields: Fields) -> Response:
+    """Tag a model, or one version of it, or take a tag away where no value is given; needs what describing does."""
+    version, key, value = (fields.get(field, "").strip() for field in ("version", "key", "value"))
+    which = (name, int(version)) if version else (name,)
+    kind = "model_version" if version else "registered_model"
+    with changing(request, who, platform) as store:
+        if value:
+            getattr(store, f"set_{kind}_tag")(*which, SimpleNamespace(key=key, value=value))
+        else:
+            getattr(store, f"delete_{kind}_tag")(*which, key)
+    told = f"The tag {key} is set." if value else f"The tag {key} is gone."
+    return done(query(f"/models/{name}", version=version or None), told)
+
+
+@router.post("/models/{name}/comments")
+def comment(name: str, who: Caller, platform: Served, fields: Fields) -> Response:
+    """Say something about a model, or the version that is looked at."""
+    sight.model(who, platform, name)
+    version = fields.get("version", "")
+    platform.registry.comment(name, int(version) if version else None, fields.get("text", ""), principal=who.principal)
+    return done(query(f"/models/{name}", version=version or None) + "#comments", "Your comment is there.")
 
 
 @router.post("/models/{name}/versions/{number}/approve")
@@ -129,6 +171,13 @@ def rollback(name: str, who: Caller, platform: Served, fields: Fields) -> Respon
     return done(
         query(f"/models/{name}", version=version), f"Rolled back: version {version} is Production again."
     )
+
+
+def _owner(platform: Platform, name: str) -> str | None:
+    try:
+        return platform.catalog.require("model", name).owner
+    except NotFound:
+        return None
 
 
 def _detail(who: Identity, platform: Platform, version: Version) -> dict[str, Any]:
