@@ -12,7 +12,7 @@ from boathouse.cli.output import JSON, dump, facts, pairs, say, show, text
 from boathouse.cli.session import connected
 
 endpoints = typer.Typer(help="Endpoints: models over HTTP.", no_args_is_help=True)
-_HEALTH = ["requests", "errors", "p50_ms", "p99_ms"]
+_HEALTH = ["requests", "errors", "p99_ms"]
 MODEL = typer.Option("", "--model", help="the registered model it serves, schema.model")
 SPEC = typer.Option("", "--spec", help="the feature spec it serves instead of a model")
 FILE = typer.Option(None, "--file", help="its whole definition as JSON, as in the project file: config, description, tags")
@@ -42,7 +42,10 @@ def show_endpoint(name: str, as_json: bool = JSON) -> None:
     rollout = {"rollout": told_rollout(found["rollout"])} if found["rollout"] else {}
     facts({k: v for k, v in found.items() if k not in ("served", "rollout")} | rollout, False)
     rows = [{**one, **{k: one["health"][k] for k in _HEALTH}} for one in found["served"]]
-    show(rows, ["slot", "version", "role", "percent", "state", *_HEALTH, "reason"], False)
+    show(rows, ["version", "role", "percent", "state", *_HEALTH], False)
+    for one in rows:
+        if one["reason"]:
+            say(f"version {text(one['wanted_version'])}: {one['reason']}")
 
 
 @endpoints.command("create")
@@ -114,7 +117,7 @@ def traffic(
         rows = lake.call("PUT", address, body) if asked else lake.call("GET", address)
     if not as_json:
         rows = [{**row, **{k: (row["health"] or {}).get(k) for k in _HEALTH}} for row in rows]
-    show(rows, ["name", "version", "percent", "serves", "gets", "state", *_HEALTH], as_json)
+    show(rows, ["name", "percent", "serves", "gets", "state", *_HEALTH], as_json)
 
 
 @endpoints.command("logs")

@@ -146,7 +146,9 @@ def approve(name: str, version: str, reason: str = "") -> None:
 def _moved(name: str, version: str, rollout: Mapping[str, Any] | None, otherwise: str) -> str:
     if rollout is None:
         return f"{name} version {version} {otherwise}"
-    return f"{name} version {version}: {told_rollout(rollout)}; then it is Production. `boathouse models show` tells how it does"
+    share = f"{rollout['percent']:g} % of the requests" if rollout["mode"] == "canary" else "a place in the champion's shadow"
+    how = f"{share} beside version {rollout['champion']} for {rollout['seconds']:g} s, then it is Production"
+    return f"{name} version {version} is rolled out: {how}. `boathouse models show {name}` tells how it does"
 
 
 @models.command("reject")

@@ -232,6 +232,7 @@ class Endpoints:
             self._blame(one, error)
             return
         ready[one.slot] = Target(one.slot, one.version, process.port, one.role)
+        self._direct(environment, name, plan)  # whoever reads READY may ask
         self._note(environment, name, one, first, state="READY", version=one.version, reason=None)
 
     def _begin(self, environment: str, name: str, model: str, slot: str, alone: bool) -> ModelProcess:

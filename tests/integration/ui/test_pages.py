@@ -9,9 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
+from boathouse import clock
+from boathouse.delivery import Health, Reading, RolloutAsked, bin_of
 from boathouse.identity import Identity
 from boathouse.platform import Platform
 from boathouse.server.ui.static import vega
+from boathouse.serving.states import States
 
 Browser = Callable[..., httpx.Client]
 MODEL, RUN = "prod.flights.delay", "0123456789abcdef"
@@ -251,6 +254,35 @@ def test_an_endpoint_that_does_not_answer_says_why_and_keeps_what_was_typed(brow
     assert "does not answer yet" in answer.text
     assert "&#34;JFK&#34;" in answer.text
     assert browser("anna").post("/endpoints/staging/delay", data={"body": body}).status_code == 404
+
+
+def test_a_rollout_is_shown_while_it_goes_on_and_can_be_ended(browser: Browser, platform: Platform) -> None:
+    champion = platform.registry.model(MODEL).production
+    assert champion
+    asked = RolloutAsked(percent=25.0, error_rate=0.05)
+    platform.delivery.rollouts.begin(MODEL, 3, champion, asked, principal="grace", why="better")
+    client = browser("operator")
+    text = client.get(f"/models/{MODEL}").text
+    assert "Version 3 takes 25 % of the requests beside version" in text
+    assert "0 failed (limit 5 %)" in text
+    client.post(f"/models/{MODEL}/rollback", data={"reason": "complaints"})
+    text = client.get(f"/models/{MODEL}").text
+    assert "Last rollout: version 3" in text
+    assert "complaints" in text
+    assert platform.registry.model(MODEL).production == champion
+
+
+def test_an_endpoint_shows_the_share_and_health_of_each_version(browser: Browser, platform: Platform) -> None:
+    states = States(platform.database)
+    states.note("staging", "delay", state="READY", model="staging.flights.delay", served_version=1)
+    for slot, version, percent in (("champion", 1, 90.0), ("next", 2, 10.0)):
+        states.note_version("staging", "delay", slot, version=version, percent=percent, state="READY")
+    health = Health(1234, 17, {bin_of(5): 1234})
+    reading = Reading("staging", "delay", "staging.flights.delay", 2, "served", clock.millis(), health)
+    platform.delivery.rollouts.note([reading])
+    text = browser("operator").get("/endpoints/staging/delay").text
+    assert re.search(r">v2</a>.*?10 %.*?1,?234.*?17", text, re.DOTALL)
+    states.drop("staging", "delay")
 
 
 def test_a_monitor_before_its_first_refresh_says_so(browser: Browser) -> None:

@@ -52,7 +52,7 @@ def endpoint(environment: str, name: str, request: Request, who: Caller, platfor
     found = _one(who, platform, environment, name)
     log = _log(who, platform, found)
     body = _pretty(next((r["request"] for r in log.get("rows", ()) if r["request"]), _EXAMPLE))
-    return page(request, who, "endpoint.html", endpoint=found, log=log, body=body, answer=None, fault="")
+    return page(request, who, "endpoint.html", log=log, body=body, answer=None, fault="", **_traffic(platform, found))
 
 
 @router.post("/endpoints/{environment}/{name}")
@@ -68,7 +68,7 @@ def ask(
         answer = anyio.from_thread.run(_ask, request, who, found, body)
     except BoathouseError as error:  # what was typed stays in the form
         status, fault = error.http_status, str(error)
-    values = {"endpoint": found, "body": _pretty(body), "answer": answer, "fault": fault}
+    values = {"body": _pretty(body), "answer": answer, "fault": fault, **_traffic(platform, found)}
     return page(request, who, "endpoint.html", status=status, log=_log(who, platform, found), **values)
 
 
@@ -92,6 +92,13 @@ def _one(who: Identity, platform: Platform, environment: str, name: str) -> Endp
     raise NotFound(f"there is no endpoint {environment}.{name} that you may see")
 
 
+def _traffic(platform: Platform, found: Endpoint) -> dict[str, Any]:
+    """The endpoint with its versions in their shares and the rollout that goes on."""
+    state = found.state
+    return {"endpoint": found, "served": platform.traffic.served(state) if state else [],
+            "rollout": platform.traffic.rollout(state) if state else None}  # fmt: skip
+
+
 async def _ask(request: Request, who: Identity, found: Endpoint, body: str) -> dict[str, Any]:
     answer = await ask_endpoint(
         request, found.environment, found.name, Asked(body.encode(), "application/json", who.principal)
@@ -112,11 +119,17 @@ def _log(who: Identity, platform: Platform, found: Endpoint) -> Mapping[str, Any
         who, platform, found.environment
     ):
         return {}
+    try:
+        shadows = any(column.name == "mode" for column in platform.catalog.table(table).columns)
+    except NotFound:
+        return {}
+    unseen = "AND mode IS DISTINCT FROM 'shadow'" if shadows else ""
     quoted = ".".join(f'"{level}"' for level in table.split("."))
     query = (
         "SELECT request_id, request_time, requester, model_version, status_code, execution_duration_ms,"
         " request "
         f"FROM {quoted} WHERE endpoint IN ('{found.name}', '{found.full_name}') "
+        f"{unseen} "
         f"ORDER BY request_time DESC LIMIT {_RECENT}"
     )
     try:

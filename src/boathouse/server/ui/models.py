@@ -92,6 +92,7 @@ def model(
         comments=platform.registry.comments(name),
         owner=_owner(platform, name),
         may_edit=any(platform.access.allows(who, p, "model", name) for p in MAY_EDIT),
+        rollout=platform.delivery.rollouts.told(name),
         may_approve=platform.access.allows(who, "APPROVE", "model", name),
         may_promote=platform.access.allows(who, "PROMOTE", "model", name),
         can_roll_back=len(produced) > 1,
@@ -139,8 +140,9 @@ def comment(name: str, who: Caller, platform: Served, fields: Fields) -> Respons
 @router.post("/models/{name}/versions/{number}/approve")
 def approve(name: str, number: int, who: Caller, platform: Served, fields: Fields) -> Response:
     """Approve a version that waits; needs APPROVE."""
-    platform.delivery.approve(who, name, number, fields.get("reason", ""))
-    return done(query(f"/models/{name}", version=number), f"Version {number} is approved and now Production.")
+    rollout = platform.delivery.approve(who, name, number, fields.get("reason", ""))
+    now = "its rollout begins" if rollout else "now Production"
+    return done(query(f"/models/{name}", version=number), f"Version {number} is approved and {now}.")
 
 
 @router.post("/models/{name}/versions/{number}/reject")
@@ -160,13 +162,14 @@ def test(name: str, number: int, who: Caller, platform: Served) -> Response:
 @router.post("/models/{name}/versions/{number}/promote")
 def promote(name: str, number: int, who: Caller, platform: Served, fields: Fields) -> Response:
     """Make a version Production; needs PROMOTE, and a verdict that passes."""
-    platform.delivery.promote(who, name, number, fields.get("reason", ""))
-    return done(query(f"/models/{name}", version=number), f"Version {number} is now Production.")
+    rollout = platform.delivery.promote(who, name, number, fields.get("reason", ""))
+    now = f"The rollout of version {number} begins." if rollout else f"Version {number} is now Production."
+    return done(query(f"/models/{name}", version=number), now)
 
 
 @router.post("/models/{name}/rollback")
 def rollback(name: str, who: Caller, platform: Served, fields: Fields) -> Response:
-    """Make the former Production version Production again; needs PROMOTE."""
+    """Make the former Production version Production again, or end the rollout that goes on; needs PROMOTE."""
     version = platform.delivery.rollback(who, name, fields.get("reason", ""))
     return done(
         query(f"/models/{name}", version=version), f"Rolled back: version {version} is Production again."

@@ -10,8 +10,8 @@ from markupsafe import Markup, escape
 from boathouse import clock
 from boathouse.catalog import AuditEntry
 
-_GOOD = ("SUCCESS", "READY", "pass", "success", "ok", "Production", "merged", "done")
-_BAD = ("FAILED", "LOST", "fail", "failure", "firing", "denied", "UPSTREAM_FAILED")
+_GOOD = ("SUCCESS", "READY", "pass", "success", "ok", "Production", "merged", "done", "FINISHED")
+_BAD = ("FAILED", "LOST", "fail", "failure", "firing", "denied", "UPSTREAM_FAILED", "ROLLED_BACK")
 _GOING = ("RUNNING", "LOADING", "STARTING", "QUEUED", "pending", "open")
 _WAITING = ("hold", "WAITING", "Staging", "CANCELED", "no_data")
 _KIND = (
