@@ -14,12 +14,14 @@ _ONE_PRODUCTION = (
     f"WHERE current_stage = '{PRODUCTION}'"
 )
 _NEWEST = "workspace, last_updated_time DESC, {name}, version DESC"
+_KEY = 'CREATE INDEX IF NOT EXISTS bh_versions_key ON model_versions (workspace, name COLLATE "C", version)'
+"""PostgreSQL would take `bh_versions_of_model` for the key, and read all versions of a name: compared by bytes, it cannot."""
 _INDEXES = {
     "bh_models_name": "registered_models (workspace, {name})",
     "bh_models_updated": "registered_models (workspace, last_updated_time, {name})",
     "bh_versions_updated": f"model_versions ({_NEWEST})",
     "bh_versions_of_model": "model_versions (workspace, name, last_updated_time DESC, version DESC)",
-    "bh_versions_stage": "model_versions (workspace, name, current_stage, version)",
+    "bh_versions_at_stage": "model_versions (workspace, current_stage, name, version)",
     "bh_versions_run": "model_versions (workspace, run_id)",
     "bh_model_tags_model": "registered_model_tags (workspace, {name})",
     "bh_model_tags_value": f"registered_model_tags (workspace, key, substr(value, 1, {START}), {{name}})",
@@ -42,17 +44,31 @@ _TRIGGERS = {
 }
 
 
+_NAMES = "INSERT INTO bh_model_names (name, description) SELECT name, coalesce(description, '') FROM registered_models"
+_UNNAMED = """DELETE FROM bh_model_names WHERE rowid IN (SELECT rowid FROM bh_model_names
+WHERE bh_model_names MATCH 'name : "' || replace(OLD.name, '"', '""') || '"' AND name = OLD.name);"""
+_NAMED = f"{_NAMES} WHERE workspace = 'default' AND name = NEW.name;"
+_NAME_TRIGGERS = {
+    "bh_name_added": ("INSERT ON registered_models", _NAMED),
+    "bh_name_changed": ("UPDATE OF name, description ON registered_models", _UNNAMED + _NAMED),
+    "bh_name_removed": ("DELETE ON registered_models", _UNNAMED),
+}
+
+
 def install(connection: sa.Connection, *, anew: bool = False) -> bool:
     """Add what is missing to MLflow's tables, and fill the projection if its triggers were; True when they were.
 
     A home of before, or one whose tables a migration of MLflow rebuilt, gets all of it here. `anew` fills again.
     """
     connection.execute(sa.text(_ONE_PRODUCTION))
+    connection.execute(sa.text("DROP INDEX IF EXISTS bh_versions_stage"))  # of before
     sqlite = connection.dialect.name == "sqlite"
     collated = "" if sqlite else ' COLLATE "C"'
     for index, on in _INDEXES.items():
         where = on.format(name=f"name{collated}", model=f"model{collated}")
         connection.execute(sa.text(f"CREATE INDEX IF NOT EXISTS {index} ON {where}"))
+    if not sqlite:
+        connection.execute(sa.text(_KEY))
     known = "SELECT name FROM sqlite_master WHERE type = 'trigger'" if sqlite else "SELECT tgname FROM pg_trigger"
     missing = set(_TRIGGERS) - set(connection.execute(sa.text(known)).scalars())
     for trigger in sorted(missing):
@@ -60,7 +76,41 @@ def install(connection: sa.Connection, *, anew: bool = False) -> bool:
     if missing or anew:
         connection.execute(sa.text("DELETE FROM bh_tagged_versions"))
         connection.execute(sa.text(_FILL))
+    (_names_sqlite if sqlite else _names_postgres)(connection)
     return bool(missing)
+
+
+def _names_sqlite(connection: sa.Connection) -> None:
+    """Names and descriptions by every three characters in a row, for searches of a part."""
+    try:
+        with connection.begin_nested():
+            made = "CREATE VIRTUAL TABLE IF NOT EXISTS bh_model_names USING fts5(name, description, tokenize='trigram')"
+            connection.exec_driver_sql(made)
+    except sa.exc.OperationalError:  # a SQLite without it: names are read one after the other
+        return
+    known = set(connection.execute(sa.text("SELECT name FROM sqlite_master WHERE type = 'trigger'")).scalars())
+    if missing := _NAME_TRIGGERS.keys() - known:
+        for trigger in sorted(missing):
+            on, body = _NAME_TRIGGERS[trigger]
+            connection.exec_driver_sql(f"CREATE TRIGGER {trigger} AFTER {on} BEGIN {body} END")
+        connection.exec_driver_sql("DELETE FROM bh_model_names")
+        connection.exec_driver_sql(f"{_NAMES} WHERE workspace = 'default'")
+
+
+def _names_postgres(connection: sa.Connection) -> None:
+    """The same by PostgreSQL's own extension, where this role may add it."""
+    known = set(connection.execute(sa.text("SELECT indexname FROM pg_indexes WHERE tablename = 'registered_models'")).scalars())
+    if {"bh_models_part", "bh_models_said"} <= known:
+        return
+    try:
+        with connection.begin_nested():
+            connection.exec_driver_sql("CREATE EXTENSION IF NOT EXISTS pg_trgm")
+            for index, column in (("bh_models_part", "name"), ("bh_models_said", "description")):
+                connection.exec_driver_sql(
+                    f"CREATE INDEX IF NOT EXISTS {index} ON registered_models USING gin ({column} gin_trgm_ops)"
+                )
+    except sa.exc.DBAPIError:
+        return
 
 
 def _create(connection: sa.Connection, trigger: str, sqlite: bool) -> None:

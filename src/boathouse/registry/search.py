@@ -1,6 +1,7 @@
 """Searches over models and versions: each page starts where the last one ended, found by an index, whatever its number."""
 
 import json
+import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -57,6 +58,8 @@ def find_models(
     query = sa.select(models).where(models.c.workspace == WORKSPACE)
     for condition in (c for c in conditions if not c.is_tag):
         query = query.where(_compared(connection, _column(models, condition), condition))
+        if condition.column == "name" and condition.comparator in ("LIKE", "ILIKE"):
+            query = query.where(*_one_of(_holding(connection, max(_WILD.split(condition.value), key=len), "name")))
     for condition in (c for c in conditions if c.is_tag):
         same = [model_tags.c[c] == models.c[c] for c in ("workspace", "name")]
         if condition.comparator == "=":  # by value, for the index; the others look at each model's tag
@@ -81,7 +84,8 @@ def find_versions(
     first = next((c for c in conditions if c.is_tag and c.comparator == "="), None)
     if first:  # the projection holds these in the usual order
         columns |= {"name": tagged.c.model, "version": tagged.c.version, "last_updated_time": tagged.c.updated}
-        joined = (versions.c.name == tagged.c.model, versions.c.version == tagged.c.version)
+        same_name = by_bytes(connection, versions.c.name) == by_bytes(connection, tagged.c.model)
+        joined = (same_name, versions.c.version == tagged.c.version)
         query = query.join_from(tagged, versions, sa.and_(*joined))
         query = query.where(tagged.c.key == first.column, tagged.c.start == first.value[:START])
     elif any(c.column == "run_id" and c.comparator == "=" for c in conditions):
@@ -92,8 +96,15 @@ def find_versions(
             query = query.where(_compared(connection, columns.get(condition.column, _column(versions, condition)), condition))
         elif condition is not first or len(condition.value) >= START:
             query = query.where(_has_tag(connection, version_tags, same, condition))
-    if not prompts:
-        query = query.where(~_has_tag(connection, version_tags, same[:2], Condition(PROMPT, "=", "true", True)))
+    named = [c for c in conditions if c.column == "name" and c.comparator == "=" and not c.is_tag]
+    if not prompts:  # asked once of one name: the planner misjudges how many versions pass it
+        whose = [version_tags.c.workspace == WORKSPACE, version_tags.c.name == named[0].value] if named else same[:2]
+        query = query.where(~_has_tag(connection, version_tags, whose, Condition(PROMPT, "=", "true", True)))
+    if named and len(order) > 1:
+        kept = [i for i, by in enumerate(order) if by.column != "name"]  # one name has no order: the index is walked as it lies
+        if after is not None and len(after) == len(order):
+            after = tuple(after[i] for i in kept)
+        order = [order[i] for i in kept]
     return _page(connection, query, [(columns[by.column], by) for by in order], after, limit)
 
 
@@ -102,6 +113,7 @@ def said(connection: sa.Connection, part: str | None, tags: Sequence[tuple[str, 
     which: list[sa.ColumnElement[bool]] = []
     if part:
         like = f"%{escaped(part)}%"
+        which += _one_of(_holding(connection, part))
         which.append(sa.or_(models.c.name.ilike(like, escape="\\"), models.c.description.ilike(like, escape="\\")))
     same = [model_tags.c[c] == models.c[c] for c in ("workspace", "name")]
     for key, value in tags:
@@ -111,6 +123,31 @@ def said(connection: sa.Connection, part: str | None, tags: Sequence[tuple[str, 
         tag = [model_tags.c.workspace == WORKSPACE, *_tag_is(model_tags, Condition(key, "=", value, True))]
         which.append(by_bytes(connection, models.c.name).in_(sa.select(by_bytes(connection, model_tags.c.name)).where(*tag)))
     return which
+
+
+_FEW = 2_000
+"""Up to so many names are looked up one by one; a part that more of them hold is soon met in their order."""
+_WILD = re.compile(r"[%_\\\\]")
+
+
+def _holding(connection: sa.Connection, part: str, column: str | None = None) -> list[str] | None:
+    """Names of the few models that hold a part in their name, or in name or description; None where that is not known."""
+    if connection.dialect.name != "sqlite" or len(part) < 3:  # PostgreSQL's planner does this by itself
+        return None
+    if connection.execute(sa.text("SELECT 1 FROM sqlite_master WHERE name = 'bh_model_names'")).first() is None:
+        return None
+    wanted = '"' + part.replace('"', '""') + '"'
+    query = sa.text("SELECT name FROM bh_model_names WHERE bh_model_names MATCH :wanted LIMIT :most")
+    asked = {"wanted": f"{column} : {wanted}" if column else wanted, "most": _FEW + 1}
+    found = list(connection.execute(query, asked).scalars())
+    return found if len(found) <= _FEW else None
+
+
+def _one_of(names: Sequence[str] | None) -> list[sa.ColumnElement[bool]]:
+    if names is None:
+        return []
+    each = sa.func.json_each(json.dumps(names)).table_valued("value")
+    return [models.c.name.in_(sa.select(each.c.value))]
 
 
 def escaped(part: str) -> str:
@@ -169,7 +206,7 @@ _EACH = {
     "sqlite": "json_each(:which) j CROSS JOIN {table} t ON t.name = json_extract(j.value, '$.name') "
     "AND t.version = json_extract(j.value, '$.version')",
     "postgresql": "json_to_recordset(CAST(:which AS json)) AS j(name text, version int) "
-    "JOIN {table} t ON t.name = j.name AND t.version = j.version",
+    "JOIN {table} t ON t.name{collated} = j.name{collated} AND t.version = j.version",
 }
 """SQLite looks `(a, b) IN …` up in no index, and takes tables in the order of a CROSS JOIN."""
 
@@ -179,7 +216,8 @@ def _among(connection: sa.Connection, table: sa.Table, which: Collection[tuple[s
     if not which:
         return []
     told = json.dumps([{"name": name, "version": version} for name, version in which])
-    each = _EACH[connection.dialect.name].format(table=table.name)
+    collated = ' COLLATE "C"' if table is versions else ""  # see `indexes`
+    each = _EACH[connection.dialect.name].format(table=table.name, collated=collated)
     query = sa.text(f"SELECT t.* FROM {each} WHERE t.workspace = '{WORKSPACE}'")
     return connection.execute(query, {"which": told}).mappings().all()
 

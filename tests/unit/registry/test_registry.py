@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from boathouse.database import Database
 from boathouse.errors import InvalidInput, NotFound
-from boathouse.registry import Registry, local_artifacts, prepare_mlflow
+from boathouse.registry import Registry, local_artifacts, prepare_mlflow, search
 
 MODEL = "dev.flights.delay"
 ME = "ada"
@@ -122,3 +122,35 @@ def test_our_index_survives_being_installed_twice(registry: Registry, database: 
 def test_locations_are_found_below_the_artifact_root() -> None:
     assert local_artifacts("mlflow-artifacts:/1/models/m-1", "/home/a/") == "/home/a/1/models/m-1"
     assert local_artifacts("s3://bucket/x", "/home/a") == "s3://bucket/x"
+
+
+def test_a_part_of_a_name_or_description_is_found_in_any_case_whoever_wrote_it(
+    registry: Registry, register: Callable[..., None], database: Database
+) -> None:
+    for name in ("dev.flights.delay", "dev.flights.taxi_time", "prod.shop.reorder"):
+        register(name, 1)
+    with database.writing() as connection:
+        connection.execute(sa.text("UPDATE registered_models SET description = 'Minutes of \"DELAY\"' WHERE name LIKE '%taxi%'"))
+
+    def found(part: str, environment: str | None = None) -> list[str]:
+        return [m.name.rpartition(".")[2] for m in registry.models(environment, part=part)]
+
+    assert found("ELA") == ["delay", "taxi_time"]
+    assert found('"delay"') == found("i_t") == ["taxi_time"]
+    assert (found("re", "prod"), found("%"), found("i%t")) == (["reorder"], [], [])
+    with database.writing() as connection:
+        connection.execute(sa.text("UPDATE registered_models SET description = '' WHERE name LIKE '%taxi%'"))
+    registry.delete("dev.flights.delay", principal="ada")
+    assert found("delay") == []
+
+
+def test_what_many_names_hold_is_found_in_pages_as_well(
+    registry: Registry, register: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(6):
+        register(f"dev.flights.delay{number}", 1)
+    for few in (2, 2_000):
+        monkeypatch.setattr(search, "_FEW", few)
+        first = registry.models(part="delay", limit=4)
+        rest = registry.models(part="delay", limit=4, after=first[-1].name)
+        assert [m.name[-1] for m in [*first, *rest]] == list("012345")
