@@ -33,6 +33,7 @@ resources:
     MODEL: {name: MODEL, config: {served_entities: [{name: champion, entity_name: shop.MODEL}]}}
 """
 MODEL = """
+import os
 import mlflow.pyfunc
 from mlflow.models import set_model
 
@@ -40,9 +41,11 @@ answer = ANSWER
 
 class Own(mlflow.pyfunc.PythonModel):
     def predict(self, context, model_input, params=None):
-        if answer is None and (model_input["x"] >= 0).all():  # not while it is logged and warmed
+        if answer is None:
             raise ValueError("nothing comes to mind")
-        return [float(answer or 0)] * len(model_input)
+        if answer < 0:
+            os._exit(1)
+        return [float(answer)] * len(model_input)
 
 set_model(Own())
 """
@@ -189,6 +192,13 @@ def test_a_version_that_fails_is_rolled_back_and_no_caller_is_hurt(site: Site) -
     assert set(logged[logged.model_version == str(bad)].status_code) == {400}
     lines = site.lake.call("GET", "/api/v1/endpoints/dev/price/logs")["lines"]
     assert any("nothing comes to mind" in line for line in lines)
+
+
+def test_a_version_that_takes_its_process_down_hurts_no_caller(site: Site) -> None:
+    champion = site.lake.models.get("shop.price")["production"]
+    site.promote("price", -1.0)
+    assert set(site.until("price", "ROLLED_BACK")) == {(200, str(champion))}
+    assert "failed" in site.rollout("price")["reason"]
 
 
 def test_a_good_version_takes_over_by_its_share(site: Site) -> None:

@@ -246,7 +246,10 @@ class Delivery:
         """Make a version Production: at once, or by a rollout where the plan asks for it and there is traffic to share."""
         champion = self._registry.model(model).production
         if plan and plan.rollout and champion not in (None, version) and self.followers(model):
-            return self.rollouts.begin(model, version, champion, plan.rollout, principal=principal, why=reason)
+            begun = self.rollouts.begin(model, version, champion, plan.rollout, principal=principal, why=reason)
+            facts = {"version": version, "champion": champion, "mode": begun.mode, "percent": begun.percent, "reason": reason}
+            self._audit.record(principal, "begin rollout", model, facts)
+            return begun
         self._registry.promote(model, version, principal=principal, reason=reason, expected_production=champion)
         return None
 

@@ -231,7 +231,7 @@ class Endpoints:
             self._note(environment, name, one, first, state="FAILED", reason=_words(error))
             self._blame(one, error)
             return
-        ready[one.slot] = Target(one.slot, one.version, process.port, one.role)
+        ready[one.slot] = Target(one.slot, one.version, process.port, one.role, one.patience)
         self._direct(environment, name, plan)  # whoever reads READY may ask
         self._note(environment, name, one, first, state="READY", version=one.version, reason=None)
 

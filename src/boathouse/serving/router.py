@@ -16,7 +16,6 @@ from boathouse.serving.process import LOOPBACK
 from boathouse.serving.traffic import CANARY, Route, Target
 
 _log = logging.getLogger(__name__)
-_SECONDS = 60.0
 _SHADOWS = 32
 """So many shadows answer at a time; requests that come meanwhile have none."""
 _KEPT = ("x-request-id", "x-model-version")
@@ -65,7 +64,7 @@ class Router:
 
     def __init__(self, endpoints: Endpoints) -> None:
         self._endpoints = endpoints
-        self._client = httpx.AsyncClient(timeout=_SECONDS, trust_env=False)
+        self._client = httpx.AsyncClient(trust_env=False)
         self._behind: set[asyncio.Task[None]] = set()
 
     async def close(self) -> None:
@@ -134,7 +133,8 @@ class Router:
         headers = {"X-Boathouse-Key": self._endpoints.key, "X-Boathouse-Requester": asked.requester,
                    "Content-Type": asked.content_type} | ({"X-Boathouse-Shadow-Of": of} if of else {})  # fmt: skip
         began = time.perf_counter()
-        found = await self._client.post(f"http://{LOOPBACK}:{target.port}/invocations", content=asked.body, headers=headers)
+        url = f"http://{LOOPBACK}:{target.port}/invocations"
+        found = await self._client.post(url, content=asked.body, headers=headers, timeout=target.patience)
         kept = {k: found.headers[k] for k in _KEPT if k in found.headers}
         version = kept.get("x-model-version", "")
         number = int(version) if version.isdigit() else target.version

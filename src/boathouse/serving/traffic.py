@@ -9,6 +9,10 @@ from boathouse.delivery import Rollout
 from boathouse.environments import ServedEntity
 
 SERVED, CANARY, SHADOW = "served", "canary", "shadow"
+PATIENCE = 60.0
+"""So many seconds a version may take for an answer."""
+_CANARYS_PATIENCE = 10
+"""A canary that takes so many times its limit of p99_ms is given up, a second at least: its caller waits for the champion."""
 
 
 @dataclass(frozen=True)
@@ -20,6 +24,7 @@ class Wanted:
     percent: float
     role: str = SERVED
     rollout: int | None = None
+    patience: float = PATIENCE
 
 
 @dataclass(frozen=True)
@@ -30,6 +35,7 @@ class Target:
     version: int
     port: int
     role: str = SERVED
+    patience: float = PATIENCE
 
 
 @dataclass(frozen=True)
@@ -74,10 +80,15 @@ def desired(entities: Sequence[tuple[ServedEntity, int]], rollouts: Iterable[Rol
         share = entity.percent
         if rollout and rollout.champion == version:
             part = share * rollout.percent / 100 if rollout.mode == CANARY else rollout.percent
-            found.append(Wanted(f"rollout-{rollout.id}", rollout.version, part, rollout.mode, rollout.id))
+            found.append(Wanted(f"rollout-{rollout.id}", rollout.version, part, rollout.mode, rollout.id, _patience(rollout)))
             share -= part if rollout.mode == CANARY else 0.0
         found.append(Wanted(entity.name, version, share))
     return found
+
+
+def _patience(rollout: Rollout) -> float:
+    slowest = rollout.limits.get("p99_ms")
+    return PATIENCE if slowest is None else min(PATIENCE, max(1.0, _CANARYS_PATIENCE * slowest / 1000))
 
 
 def route(environment: str, endpoint: str, model: str, wanted: Sequence[Wanted], ready: Mapping[str, Target]) -> Route:

@@ -89,6 +89,7 @@ def test_a_promotion_begins_a_rollout_and_keeps_the_champion(platform: Platform,
     assert begun
     assert (begun.version, begun.champion, begun.percent) == (2, 1, 10)
     assert stages(platform) == {1: PRODUCTION, 2: STAGING, 3: NONE}
+    assert platform.audit.entries(subject=MODEL, action="begin rollout")
     with pytest.raises(Conflict, match="is being rolled out"):
         delivery.promote(ADA, MODEL, 2, "again")
 

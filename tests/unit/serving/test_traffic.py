@@ -14,8 +14,9 @@ MODEL = "dev.shop.price"
 CHAMPION = ServedEntity("champion", MODEL, "champion", 100.0)
 
 
-def rollout(mode: str = "canary", percent: float = 10.0, champion: int = 1) -> Rollout:
-    return Rollout(7, MODEL, 2, champion, mode, percent, 60, "ada", "", "RUNNING", datetime(2024, 1, 1, tzinfo=UTC))
+def rollout(mode: str = "canary", percent: float = 10.0, champion: int = 1, **limits: float) -> Rollout:
+    at = datetime(2024, 1, 1, tzinfo=UTC)
+    return Rollout(7, MODEL, 2, champion, mode, percent, 60, "ada", "", "RUNNING", at, limits=limits)
 
 
 def targets(*wanted: Wanted) -> dict[str, Target]:
@@ -66,6 +67,11 @@ def test_what_is_not_ready_leaves_its_share_to_the_others() -> None:
 def test_a_canary_falls_back_on_the_champion_beside_it() -> None:
     wanted = desired([(CHAMPION, 1)], [rollout()])
     assert route("dev", "price", MODEL, wanted, targets(*wanted)).champion == Target("champion", 1, 1001)
+
+
+@pytest.mark.parametrize(("limit", "seconds"), [({}, 60), ({"p99_ms": 250}, 2.5), ({"p99_ms": 5}, 1), ({"p99_ms": 30_000}, 60)])
+def test_a_canary_that_takes_long_is_given_up(limit: dict[str, float], seconds: float) -> None:
+    assert desired([(CHAMPION, 1)], [rollout(**limit)])[0].patience == seconds
 
 
 def test_entities_of_a_definition_have_the_shares_of_their_routes() -> None:
