@@ -36,7 +36,10 @@ class ReplayAsked:
 
 @dataclass(frozen=True)
 class Limits:
-    """What is asked besides thresholds. `pickles` is refuse or warn; ages are in seconds, memory in MB, latency in ms."""
+    """What is asked besides thresholds; where no evaluation is asked for, 0 rows are.
+
+    `pickles` is refuse or warn; ages are in seconds, memory in MB, latency in ms.
+    """
 
     min_rows: int = 100
     slice_min_rows: int = 30
@@ -112,7 +115,7 @@ def _limits(body: Mapping[str, Any], evaluation: Mapping[str, Any]) -> Limits:
         for f in evaluation.get("fairness") or ()
     )
     return Limits(
-        int(evaluation.get("min_rows") or 100), int(evaluation.get("slice_min_rows") or 30),
+        int(evaluation.get("min_rows") or 100) if evaluation else 0, int(evaluation.get("slice_min_rows") or 30),
         (body.get("artifact") or {}).get("pickles") or "refuse", evaluation.get("max_latency_ms"),
         evaluation.get("max_memory_mb"), None if age is None else seconds(age), fair,
         replay_asked(body["replay"]) if body.get("replay") else None,

@@ -14,7 +14,7 @@ from boathouse import clock
 from boathouse.context import Context
 from boathouse.delivery.evidence import Check, Evidence, SliceMetrics
 from boathouse.delivery.fairness import fairness
-from boathouse.delivery.metrics import Task, differences, measure, task_of
+from boathouse.delivery.metrics import Task, differences, labels_of, measure, task_of
 from boathouse.delivery.pickles import unsafe
 from boathouse.delivery.replay import replay
 from boathouse.delivery.requirements import check_requirements
@@ -92,10 +92,13 @@ def _measured(
 ) -> Evidence:
     evaluation, metrics = asked["evaluation"], list(asked["metrics"])
     rows = evaluation_rows(context, evaluation)
-    y = labels_of(rows[str(evaluation["label"])])
     if not len(rows):
         return found
     ours, whole = predicted(context, candidate, rows)
+    custom = tuple(_custom(evaluation.get("custom"), candidate, rows))
+    if not evaluation.get("label"):
+        return replace(found, rows=len(rows), latency_ms=_latency(candidate, whole), custom=custom)
+    y = labels_of(rows[str(evaluation["label"])])
     theirs = predicted(context, champion, rows)[0] if champion else None
     task = task_of(y, ours, theirs)
     slices, counts = _slices(rows, evaluation.get("slices") or (), metrics, y, ours, theirs, task)
@@ -104,31 +107,26 @@ def _measured(
         found,
         candidate=measure(metrics, y, ours, task), champion=measure(metrics, y, theirs, task) if theirs else None,
         rows=len(y), slices=slices, slice_rows=counts, differences=differences(metrics, y, ours, theirs, task),
-        fairness=fair, fairness_rows=sides, latency_ms=_latency(candidate, whole),
-        custom=tuple(_custom(evaluation.get("custom"), candidate, rows)),
+        fairness=fair, fairness_rows=sides, latency_ms=_latency(candidate, whole), custom=custom,
     )  # fmt: skip
 
 
 def evaluation_rows(context: Context, evaluation: Mapping[str, Any]) -> "pd.DataFrame":
-    """The rows, with a label, that a bundle says versions are tested on. Raises InvalidInput."""
-    if not (evaluation.get("table") and evaluation.get("label")):
-        raise InvalidInput("delivery.evaluation needs `table` and `label`: the held-out rows and their true outcome")
+    """The rows that a bundle says versions are tested on, with a label where it names one. Raises InvalidInput."""
+    if not evaluation.get("table"):
+        raise InvalidInput("delivery.evaluation needs `table`: the held-out rows, with their true outcome as `label`")
     table = context.table(evaluation["table"])
     where = evaluation.get("where")
     if where and "{table}" in where:
         where = where.replace("{table}", table.scan())
-    frame = table.read(where=where).to_pandas()
-    if (label := str(evaluation["label"])) not in frame:
+    frame: pd.DataFrame = table.read(where=where).to_pandas()
+    label = evaluation.get("label")
+    if label is None:
+        return frame
+    if label not in frame:
         raise InvalidInput(f"delivery.evaluation.label names {label!r}, which {table.name} has not")
-    return frame[frame[label].notna()].reset_index(drop=True)
-
-
-def labels_of(column: "pd.Series[Any]") -> "np.ndarray[Any, Any]":
-    """True outcomes (n,): numbers, or classes as text."""
-    import pandas as pd
-
-    plain = pd.api.types.is_bool_dtype(column.dtype) or pd.api.types.is_numeric_dtype(column.dtype)
-    return column.to_numpy(dtype=float) if plain else column.astype(str).to_numpy(dtype=object)
+    known: pd.DataFrame = frame[frame[label].notna()].reset_index(drop=True)
+    return known
 
 
 def predicted(context: Context, model: Model, rows: "pd.DataFrame") -> tuple[Prediction, "pd.DataFrame"]:

@@ -120,6 +120,8 @@ def _ago(seconds: float) -> str:
 
 def _rows(name: str, rows: int, min_rows: int, what: str = "it was measured on", short: Outcome = "hold") -> Check:
     missing = min_rows - rows
+    if min_rows == 0:
+        return Check(name, "pass", "the bundle asks for no evaluation")
     if missing <= 0:
         return Check(name, "pass", f"{what} {rows} rows, and {min_rows} are needed")
     return Check(name, short, f"{what} {rows} rows, and {min_rows} are needed: {missing} are missing")

@@ -2,13 +2,16 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from boathouse.delivery.bootstrap import Weighted, mean_of, ratio_of, resampled, weighted
 from boathouse.errors import InvalidInput
 from boathouse.scoring import Prediction
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -28,10 +31,25 @@ class Task:
         return self.classes is not None and len(self.classes) > 2
 
 
+def labels_of(column: "pd.Series[Any]") -> "np.ndarray[Any, Any]":
+    """True outcomes (n,): numbers, or classes as text."""
+    import pandas as pd
+
+    column = column.infer_objects()  # truth values that were beside missing ones
+    if pd.api.types.infer_dtype(column) == "decimal":
+        column = column.astype(float)
+    plain = pd.api.types.is_bool_dtype(column.dtype) or pd.api.types.is_numeric_dtype(column.dtype)
+    return column.to_numpy(dtype=float) if plain else column.astype(str).to_numpy(dtype=object)
+
+
 def task_of(y: Any, *predictions: Prediction | None) -> Task:
     """By the classes that the models tell, else by the labels: text, truth values, and whole numbers up to 20 are classes."""
     told = [p.classes for p in predictions if p is not None and p.classes is not None]
     if told:
+        kinds = {np.asarray(values).dtype.kind in "OUS" for values in (y, *told) if len(values)}
+        if len(kinds) > 1:
+            raise InvalidInput(f"labels are {_some(y)}, and the model's classes {_some(told[0])}: evaluate with labels of the "
+                               "kind that the model was trained on")  # fmt: skip
         return Task(np.unique(np.concatenate([*told, np.unique(y)])))
     answers = [np.asarray(p.values) for p in predictions if p is not None]
     if all(_discrete(values) for values in (y, *answers)):
@@ -214,6 +232,10 @@ def _calibration_error(y: Any, p: Any) -> float:
     which = np.clip((np.asarray(p) * 10).astype(int), 0, 9)
     gaps = [abs(np.mean(p[which == b]) - np.mean(y[which == b])) * np.mean(which == b) for b in range(10) if (which == b).any()]
     return float(sum(gaps))
+
+
+def _some(values: Any) -> str:
+    return ", ".join(repr(v) for v in np.unique(np.asarray(values))[:3].tolist())
 
 
 def _discrete(values: Any) -> bool:

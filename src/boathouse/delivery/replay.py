@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from boathouse.context import Context
 from boathouse.delivery.evidence import Replay
-from boathouse.delivery.metrics import differences, measure, moved, task_of
+from boathouse.delivery.metrics import differences, labels_of, measure, moved, task_of
 from boathouse.features import quote
 from boathouse.lake import batches
 from boathouse.scoring import Model, Prediction, complete
@@ -41,7 +41,7 @@ def replay(context: Context, name: str, candidate: Model, champion: Model | None
     metrics = list(asked["metrics"])
     if not len(known) or not metrics:
         return found
-    y = labels.to_numpy(dtype=float)[known]
+    y = labels_of(labels.iloc[known])
     mine, other = ours.take(known), theirs.take(known) if theirs else None
     task = task_of(y, mine, other)
     return Replay(
@@ -78,17 +78,17 @@ def _since(context: Context, source: str, days: float) -> "pd.DataFrame":
 def _labels(context: Context, rows: "pd.DataFrame", where: Mapping[str, Any] | None) -> "pd.Series[Any]":
     import pandas as pd
 
-    known = pd.to_numeric(rows[_LABEL]) if _LABEL in rows else pd.Series([None] * len(rows), dtype=float)
+    known = rows[_LABEL] if _LABEL in rows else pd.Series([None] * len(rows), dtype=object)
     if not where or not context.table_exists(where["table"]) or any(k not in rows for k in where["keys"]):
         return known
     keys = list(where["keys"])
     asked = context.engine.register(batches(rows[keys].assign(_place=range(len(rows)))).read_all())
     on = " AND ".join(f"r.{quote(k)} = l.{quote(k)}" for k in keys)
     label, source = quote(where["label"]), context.table(where["table"]).scan()
-    query = f"""SELECT r._place AS place, any_value(l.{label})::DOUBLE AS found FROM {asked} r JOIN {source} l ON {on}
+    query = f"""SELECT r._place AS place, any_value(l.{label}) AS found FROM {asked} r JOIN {source} l ON {on}
                 WHERE l.{label} IS NOT NULL GROUP BY ALL"""
     found = context.engine.relation(query).to_pandas().set_index("place")["found"]
-    return known.fillna(found)
+    return known.where(known.notna(), found.reindex(known.index))
 
 
 def _sent(model: Model) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from boathouse.feature_engineering.entities import EndpointCoreConfig, FeatureSe
 from boathouse.feature_engineering.leaks import leaks_of_model
 from boathouse.feature_engineering.online_stores import NamedStores
 from boathouse.feature_engineering.publishing import CONTINUOUS, MODES, PublishedTable, PublishingQuery
-from boathouse.feature_engineering.scored import scored, typed
+from boathouse.feature_engineering.scored import RESULTS, scored, typed
 from boathouse.feature_engineering.skew import online_skew, served_skew
 from boathouse.feature_engineering.streaming import StreamingQuery
 from boathouse.features import FeatureFunction, FeatureLookup, FeatureSpecInfo, LeakReport, SkewReport, newest_known_rows
@@ -29,8 +29,6 @@ from boathouse.training import TrainingSet, make_training_set
 
 if TYPE_CHECKING:
     from pyspark.sql.connect.dataframe import DataFrame
-
-_RESULTS = {"double": "DOUBLE", "float": "FLOAT", "int": "INTEGER", "long": "BIGINT", "string": "VARCHAR", "boolean": "BOOLEAN"}
 
 
 @dataclass(frozen=True)
@@ -239,9 +237,12 @@ class FeatureEngineeringClient(DeclaredFeatures, NamedStores, AbsentServices):
     def log_model(self, *, model: Any, artifact_path: str, flavor: Any, training_set: TrainingSet | None = None,
                   registered_model_name: str | None = None, await_registration_for: int | None = None,
                   infer_input_example: bool = False, pip_requirements: Sequence[str] | None = None,
-                  extra_pip_requirements: Sequence[str] | None = None, **flavor_options: Any) -> Any:  # fmt: skip
+                  extra_pip_requirements: Sequence[str] | None = None, output_schema: Any = None,
+                  **flavor_options: Any) -> Any:  # fmt: skip
         """Log a model that knows its features, with the record that lets it be made again; MLflow's ModelInfo.
 
+        `flavor` is MLflow's module of the library, or `mlflow.pyfunc` for a PythonModel of one's own. `output_schema`
+        (mlflow.types.Schema) says what the model answers with, in place of what it answers for a sample of the rows.
         Starts an MLflow run when none is active. A registered version is there at once, and its signature says what an
         input example would: `await_registration_for` and `infer_input_example` change nothing.
         Raises InvalidInput without a training set to take the signature from.
@@ -251,24 +252,29 @@ class FeatureEngineeringClient(DeclaredFeatures, NamedStores, AbsentServices):
         return packaging.log_model(
             self._context, model, artifact_path, flavor, training_set, registered_model_name,
             pip_requirements=pip_requirements, extra=extra_pip_requirements or (), options=flavor_options,
+            output_schema=output_schema,
         )  # fmt: skip
 
     def score_batch(self, *, model_uri: str, df: Frame, result_type: str = "double", env_manager: str = "local",
-                    log_to: str | None = None, mode: str = "batch", **_options: Any) -> "Relation | DataFrame":  # fmt: skip
+                    params: Mapping[str, Any] | None = None, log_to: str | None = None, mode: str = "batch",
+                    **_options: Any) -> "Relation | DataFrame":  # fmt: skip
         """All columns of `df`, the features looked up point in time, and `prediction`.
 
-        A binary classifier adds `prediction_probability`. A feature that `df` brings itself overrides the
-        stored one. With `log_to` (a model's name), the rows also land in that model's inference table, made
-        in `mode` batch or stream; columns `request_id` and `request_time` of `df` name and date each request.
+        `result_type` is what numbers become; classes that are texts stay texts, and several numbers a row an array. `params`
+        go to the model's own `predict`, if its signature declares them. A binary classifier adds `prediction_probability`.
+        A feature that `df` brings itself overrides the stored one. With `log_to` (a model's name), the rows also land in
+        that model's inference table, made in `mode` batch or stream; columns `request_id` and `request_time` of `df` name and
+        date each request.
         Where the engine is a cluster, features are joined there, the model predicts here, and a Spark DataFrame returns.
+        Raises InvalidInput for a result type that predictions are not of, and for a parameter that the model has not.
         """
-        if result_type not in _RESULTS:
-            raise InvalidInput(f"result_type {result_type!r} is unknown; use one of {', '.join(_RESULTS)}")
+        if result_type not in RESULTS:
+            raise InvalidInput(f"result_type {result_type!r} is unknown; use one of {', '.join(RESULTS)}")
         model = load(self._context, model_uri)
-        frame, versions = scored(self._context, model, df)
+        frame, versions = scored(self._context, model, df, params)
         if log_to:
             log_predictions(self._context, self._context.complete(log_to), model.version, frame, mode, versions)
-        answers = typed(self._context, frame, _RESULTS[result_type])
+        answers = typed(self._context, frame, result_type)
         return self._context.cluster.frame(answers) if self._context.cluster else answers
 
     def score_stream(self, *, model_uri: str, df: TableStream, checkpoint_location: str, log_to: str | None = None,
@@ -280,8 +286,8 @@ class FeatureEngineeringClient(DeclaredFeatures, NamedStores, AbsentServices):
         version that `model_uri` names then. Checkpoint and trigger as for `write_table`.
         Raises InvalidInput, NotFound, NotPermitted.
         """
-        if result_type not in _RESULTS:
-            raise InvalidInput(f"result_type {result_type!r} is unknown; use one of {', '.join(_RESULTS)}")
+        if result_type not in RESULTS:
+            raise InvalidInput(f"result_type {result_type!r} is unknown; use one of {', '.join(RESULTS)}")
         if not isinstance(df, TableStream):
             raise InvalidInput("score_stream follows a table: give lake.table(…).stream()")
         if (log_to is None) == (output_table is None):
@@ -294,7 +300,7 @@ class FeatureEngineeringClient(DeclaredFeatures, NamedStores, AbsentServices):
             if log_to:
                 log_predictions(context, context.complete(log_to), model.version, frame, "stream", versions, transaction)
                 return
-            answers = typed(context, frame, _RESULTS[result_type]).to_arrow()
+            answers = typed(context, frame, result_type).to_arrow()
             context.create_table(target, answers.schema, exists_ok=True).append(answers, transaction, evolve=True)
 
         load(self._context, model_uri)  # the caller hears of a model that is not there

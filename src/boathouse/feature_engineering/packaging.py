@@ -1,5 +1,6 @@
 """Logging a feature-aware model: the raw model, its feature spec, its signature and its record, in one package."""
 
+import shutil
 import tempfile
 import warnings
 from collections.abc import Mapping, Sequence
@@ -9,7 +10,7 @@ from typing import Any
 
 from boathouse.context import Context
 from boathouse.features import USES, FeatureSpec, uses_of
-from boathouse.scoring import predict_raw
+from boathouse.scoring import native, predict_raw, predicts
 from boathouse.training import FOLDER, TrainingSet, own_parameters, record_of, tags, write_record
 from boathouse.training import pip_requirements as installed
 
@@ -19,11 +20,12 @@ _LIBRARIES = {"sklearn": ["scikit-learn", "pandas", "numpy", "skops"],
               "lightgbm": ["lightgbm", "scikit-learn", "pandas", "numpy"]}  # fmt: skip
 _HARMLESS_TYPES = ("numpy.dtype",)
 """What scikit-learn's own imputers and encoders are made of, and skops does not trust by itself."""
+_KNOWN = frozenset({"sklearn", "numpy", "scipy", "lightgbm", "xgboost"})
 
 
 def log_model(context: Context, model: Any, artifact_path: str, flavor: Any, training_set: TrainingSet,
               registered_model_name: str | None, *, pip_requirements: Sequence[str] | None, extra: Sequence[str],
-              options: Mapping[str, Any]) -> Any:  # fmt: skip
+              options: Mapping[str, Any], output_schema: Any = None) -> Any:  # fmt: skip
     """Package, log and register; MLflow's ModelInfo."""
     context.point_mlflow_here()
     import mlflow
@@ -40,7 +42,10 @@ def log_model(context: Context, model: Any, artifact_path: str, flavor: Any, tra
         data = Path(scratch) / "data"
         (data / "feature_store").mkdir(parents=True)
         (data / "feature_store" / "feature_spec.yaml").write_text(spec.to_yaml())
-        flavor.save_model(model, str(data / "raw_model"), pip_requirements=requirements, **_trusting(flavor, options))
+        raw_folder = str(data / "raw_model")
+        _save(flavor, model, raw_folder, pip_requirements=requirements, **_trusting(flavor, options))
+        raw = model if predicts(model) else native(mlflow.pyfunc.load_model(raw_folder))
+        signature = _signature(raw, spec, sample, output_schema)
         mlflow.set_tags({**tags(record), USES: uses_of(spec).to_tag()})
         if context.run.autolog != "off":
             with suppress(mlflow.exceptions.MlflowException):  # of a second model in one run: the first one's stand
@@ -51,7 +56,7 @@ def log_model(context: Context, model: Any, artifact_path: str, flavor: Any, tra
         mlflow.log_text(training_set.query, "training_set.sql")
         info = mlflow.pyfunc.log_model(
             name=artifact_path, loader_module=_LOADER, data_path=str(data), pip_requirements=requirements,
-            signature=_signature(model, spec, sample),
+            signature=signature,
             registered_model_name=context.complete(registered_model_name) if registered_model_name else None,
         )  # fmt: skip
     if registered_model_name:
@@ -64,9 +69,39 @@ def _run(mlflow: Any) -> Any:
     return nullcontext() if mlflow.active_run() else mlflow.start_run()
 
 
+def _save(flavor: Any, model: Any, folder: str, **options: Any) -> None:
+    """By the library's own module; MLflow's pyfunc takes its model by name."""
+    from mlflow.exceptions import MlflowException
+
+    if flavor.__name__.endswith("pyfunc"):
+        flavor.save_model(path=folder, python_model=model, **options)
+        return
+    try:
+        flavor.save_model(model, folder, **options)
+    except MlflowException as error:
+        if "untrusted types" not in str(error):
+            raise
+        shutil.rmtree(folder, ignore_errors=True)
+        trusted = [*(options.pop("skops_trusted_types", None) or ()), *_of_libraries(model)]
+        flavor.save_model(model, folder, skops_trusted_types=list(dict.fromkeys(trusted)), **options)
+
+
+def _of_libraries(model: Any) -> list[str]:
+    """What skops does not trust by itself and known libraries bring, as the nodes of trees; this process has the model anyway.
+
+    The model's file names them, so delivery sees them before anything of it is loaded elsewhere.
+    """
+    import skops.io
+
+    return [name for name in skops.io.get_untrusted_types(data=skops.io.dumps(model)) if name.partition(".")[0] in _KNOWN]
+
+
 def _requirements(flavor: Any) -> list[str]:
+    """The library and what rows come in, at the versions that are installed; what else, MLflow's module for the library says."""
     library = flavor.__name__.rpartition(".")[2]
-    return installed(_LIBRARIES.get(library, [library, "pandas", "numpy"]))
+    if library in _LIBRARIES:
+        return installed(_LIBRARIES[library])
+    return list(dict.fromkeys([*flavor.get_default_pip_requirements(), *installed(["pandas", "numpy"])]))
 
 
 def _trusting(flavor: Any, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -75,16 +110,21 @@ def _trusting(flavor: Any, options: Mapping[str, Any]) -> dict[str, Any]:
     return {**options, "skops_trusted_types": [*_HARMLESS_TYPES, *(options.get("skops_trusted_types") or ())]}
 
 
-def _signature(model: Any, spec: FeatureSpec, sample: Any) -> Any:
+def _signature(raw: Any, spec: FeatureSpec, sample: Any, output_schema: Any) -> Any:
     """Inputs: what a request must carry, and the features that it may carry instead of the stored ones."""
+    import pandas as pd
     from mlflow.models import ModelSignature
     from mlflow.models.signature import infer_signature
     from mlflow.types import ColSpec, Schema
 
-    made = predict_raw(model, sample[list(spec.model_columns)])
-    answer = made.values if made.probabilities is None else made.probabilities
-    offered = [c for c in (*spec.required_inputs, *spec.model_columns) if c in sample]
-    inferred = infer_signature(sample[list(dict.fromkeys(offered))], answer)
+    offered = sample[list(dict.fromkeys(c for c in (*spec.required_inputs, *spec.model_columns) if c in sample))]
+    outputs = output_schema
+    if outputs is None:
+        made = predict_raw(raw, sample[list(spec.model_columns)])
+        answer = made.values if made.probabilities is None else made.probabilities
+        # of numbers MLflow knows arrays, of texts columns only
+        outputs = infer_signature(offered, pd.Series(answer) if answer.dtype.kind == "O" else answer).outputs
     required = set(spec.required_inputs)
-    columns = [ColSpec(c.type, c.name, required=c.name in required) for c in inferred.inputs.inputs]
-    return ModelSignature(inputs=Schema(columns), outputs=inferred.outputs)
+    columns = [ColSpec(c.type, c.name, required=c.name in required) for c in infer_signature(offered).inputs.inputs]
+    declared = getattr(getattr(raw, "metadata", None), "signature", None)
+    return ModelSignature(inputs=Schema(columns), outputs=outputs, params=getattr(declared, "params", None))

@@ -1,16 +1,23 @@
 """Rows with their features and what a model says of them."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import pyarrow as pa
 
 from boathouse import context as contexts
 from boathouse.context import Context
+from boathouse.errors import InvalidInput
 from boathouse.lake import Frame, Origin, Relation, origin_of, tagged
 from boathouse.scoring import Model, complete
 
+RESULTS = {"double": "DOUBLE", "float": "FLOAT", "int": "INTEGER", "long": "BIGINT", "string": "VARCHAR", "boolean": "BOOLEAN"}
+"""SQL types by the published names of result types. `double`, the default, is for numbers: what is none stays as it is."""
 
-def scored(context: Context, model: Model, df: Frame) -> tuple[pa.Table, Mapping[str, int]]:
+
+def scored(
+    context: Context, model: Model, df: Frame, params: Mapping[str, Any] | None = None
+) -> tuple[pa.Table, Mapping[str, int]]:
     """All columns, the features looked up point in time, and the prediction; the versions of the features' tables."""
     versions: Mapping[str, int] = {}
     if model.spec:
@@ -18,16 +25,22 @@ def scored(context: Context, model: Model, df: Frame) -> tuple[pa.Table, Mapping
         rows, origin = completed.to_pandas(), completed.origin
     else:
         rows, origin = contexts.arrow(df).to_pandas(), origin_of(df)
-    answer = model.predict(rows)
-    rows["prediction"] = answer.values
+    answer = model.predict(rows, params)
+    rows["prediction"] = answer.values if answer.values.ndim == 1 else list(answer.values)
     if answer.probabilities is not None:
         rows["prediction_probability"] = answer.probabilities
     return tagged(contexts.arrow(rows), _made(origin, model)), versions
 
 
 def typed(context: Context, frame: pa.Table, kind: str) -> Relation:
-    """Scored rows with the prediction in an SQL type."""
-    return context.engine.relation(f"SELECT * REPLACE (prediction::{kind} AS prediction) FROM {context.engine.register(frame)}")
+    """Scored rows with the prediction in the type of a result. Raises InvalidInput for predictions that are not of it."""
+    found, source = frame.schema.field("prediction").type, context.engine.register(frame)
+    number = pa.types.is_integer(found) or pa.types.is_floating(found) or pa.types.is_boolean(found) or pa.types.is_null(found)
+    if not number and kind == "double":
+        return context.engine.relation(f"SELECT * FROM {source}")
+    if not number and kind != "string":
+        raise InvalidInput(f"the model predicts {found}, which is no {kind}: leave result_type out, or ask for 'string'")
+    return context.engine.relation(f"SELECT * REPLACE (prediction::{RESULTS[kind]} AS prediction) FROM {source}")
 
 
 def _made(rows: Origin, model: Model) -> Origin:

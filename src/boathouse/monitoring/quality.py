@@ -41,7 +41,7 @@ def quality(
         label, prediction = pick(columns, [spec.label_col, spec.prediction_col or ""], spec.table)
         return Quality(_regression(cube, label, prediction))
     if spec.prediction_col and columns[spec.prediction_col].family == "numeric":
-        _check_few(con, cube, columns[spec.prediction_col], spec.table)
+        _check_few(con, cube, columns[spec.prediction_col], columns[spec.label_col], spec.table)
     classes = _classes(spec, columns)
     labelled = _labelled(cube, classes)
     scores = f"(SELECT * FROM {labelled} WHERE s IS NOT NULL)" if classes.score else None
@@ -135,9 +135,9 @@ def _positive(spec: MonitorSpec, numbers: bool) -> str:
     )
 
 
-def _check_few(con: duckdb.DuckDBPyConnection, cube: Cube, prediction: Column, table: str) -> None:
+def _check_few(con: duckdb.DuckDBPyConnection, cube: Cube, prediction: Column, label: Column, table: str) -> None:
     """A classifier's predictions are classes; probabilities would make a confusion matrix of every row."""
-    count = f"SELECT approx_count_distinct({prediction.sql}) FROM {cube.rows}"
+    count = f"SELECT approx_count_distinct({prediction.sql}) FROM {cube.rows} WHERE {label.sql} IS NOT NULL"
     [(found,)] = con.sql(count).fetchall()
     if found > MAX_CLASSES:
         raise InvalidInput(

@@ -15,7 +15,7 @@ from boathouse.clock import parse_instant
 from boathouse.context import Context
 from boathouse.errors import InvalidInput
 from boathouse.monitoring.bins import bin_edges
-from boathouse.monitoring.columns import quoted
+from boathouse.monitoring.columns import literal, quoted
 from boathouse.monitoring.drift import drift
 from boathouse.monitoring.profile import profile
 from boathouse.monitoring.spec import MonitorSpec
@@ -77,12 +77,13 @@ def join_labels(
             f"the monitor's labels need {missing[0]!r}: table, keys, label, and known_time"
         )
     source = context.table(labels["table"])
+    kept = _label_type(context, watched, source, str(labels["label"]))
     known = labels.get("known_time") or source.info.known_time
     keys = " AND ".join(f's."{k}" = l."{k}"' for k in labels["keys"])
     until = f" AND l.\"{known}\" <= TIMESTAMPTZ '{as_of.isoformat()}'" if known and as_of else ""
     time = f'l."{known}"' if known else "now()"
     query = f"""
-        SELECT s.request_id, s.row, any_value(l."{labels["label"]}")::DOUBLE AS label, max({time}) AS label_time
+        SELECT s.request_id, s.row, any_value(l."{labels["label"]}")::{kept} AS label, max({time}) AS label_time
         FROM {watched.scan()} s JOIN {source.scan()} l ON {keys}
         WHERE s.label IS NULL AND l."{labels["label"]}" IS NOT NULL{until} GROUP BY ALL
     """
@@ -90,6 +91,43 @@ def join_labels(
     if found.num_rows:
         watched.fill(found, ["request_id", "row"], ["label", "label_time"])
     return int(found.num_rows)
+
+
+def _label_type(context: Context, watched: Table, source: Table, label: str) -> str:
+    """In which type a label stands beside its prediction. Raises InvalidInput where a text stands for a number."""
+    if pa.types.is_string(watched.schema().field("label").type):
+        return "VARCHAR"
+    query = f"SELECT any_value({quoted(label)}) FROM {source.scan()} WHERE TRY_CAST({quoted(label)} AS DOUBLE) IS NULL"
+    [[odd]] = context.engine.connection.sql(query).fetchall()
+    if odd is not None:
+        raise InvalidInput(
+            f"{source.name}.{label} holds {odd!r} and {watched.name} keeps predictions as numbers: label with the numbers that "
+            f"the model predicts, or train it on texts"
+        )
+    return "DOUBLE"
+
+
+def _with_positive(context: Context, relation: str, spec: MonitorSpec, watched: Table) -> MonitorSpec:
+    """Of classes that are texts, the one that probabilities are of: what is predicted where they are highest.
+
+    Where no row has a probability, as of models with more than two classes, quality is that of classes alone.
+    """
+    score, predicted = spec.prediction_proba_col, spec.prediction_col
+    kinds = {field.name: field.type for field in watched.schema()}
+    if not (score and predicted and spec.label_col) or not {score, predicted, spec.label_col} <= kinds.keys():
+        return spec
+    if not any(pa.types.is_string(kinds[name]) for name in (predicted, spec.label_col)):
+        return spec
+    s, p, label = quoted(score), quoted(predicted), quoted(spec.label_col)
+    query = f"SELECT max({s}), arg_max({p}, {s})::VARCHAR, arg_min({p}, {s})::VARCHAR FROM {relation} WHERE {s} IS NOT NULL"
+    [(highest, at_highest, at_lowest)] = context.engine.connection.sql(query).fetchall()
+    if highest is None:
+        return replace(spec, prediction_proba_col=None)
+    if highest > 0.5:
+        return replace(spec, positive=at_highest)
+    other = f"SELECT any_value({label})::VARCHAR FROM {relation} WHERE {label}::VARCHAR <> {literal(at_lowest)}"
+    [(found,)] = context.engine.connection.sql(other).fetchall()
+    return replace(spec, prediction_proba_col=None) if found is None else replace(spec, positive=found)
 
 
 def _touched(context: Context, watched: Table, spec: MonitorSpec) -> list[Window] | None:
@@ -112,8 +150,8 @@ def _recompute(context: Context, watched: Table, spec: MonitorSpec, windows: Seq
     engine, version = context.engine, watched.version
     columns = tuple(c.name for c in watched.info.columns if c.name not in _NOT_PROFILED)
     numeric = [c.name for c in watched.info.columns if c.name in columns and c.type in _NUMBERS]
-    spec = replace(spec, columns=columns)
     relation = f"(SELECT * FROM {watched.scan()})"
+    spec = _with_positive(context, relation, replace(spec, columns=columns), watched)
     gold = _gold(context, f"{spec.table}_profile_metrics")
     edges, baseline = _baseline(context, spec, relation, numeric, gold)
     fresh = profile(engine.connection, relation, spec, windows, commit_version=version, bins=edges,

@@ -4,14 +4,17 @@ import json
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from boathouse.clock import parse_instant
 from boathouse.context import Context
 from boathouse.lake import Origin, quoted, tagged
+from boathouse.serving import META, fitted, outcomes
 
 _SILVER, _BRONZE = "_inference", "_payload"
 _EMPTY = ("mode", "row", "label", "label_time")
 """Columns that no request brings."""
+_OUTCOMES = ("prediction", "prediction_probability", "label")
 
 
 def pending(context: Context, silver: str) -> pa.Table | None:
@@ -19,7 +22,7 @@ def pending(context: Context, silver: str) -> pa.Table | None:
     _, _, requests = _unread(context, silver)
     if not requests:
         return None
-    rows = pa.Table.from_pylist([row for request in requests for row in _predictions(request)])
+    rows = _shaped([row for request in requests for row in _predictions(request)])
     return _fitted(rows, context.table(silver)) if context.table_exists(silver) else rows
 
 
@@ -44,7 +47,7 @@ def unpack(context: Context, silver: str) -> int:
     if not requests:
         return 0
     source = context.table(bronze)
-    rows = pa.Table.from_pylist([row for request in requests for row in _predictions(request)])
+    rows = _shaped([row for request in requests for row in _predictions(request)])
     if not context.table_exists(silver):
         context.create_table(
             silver, rows.schema, description=f"One row a prediction, unpacked from {bronze}", exists_ok=True
@@ -74,17 +77,47 @@ def _predictions(request: dict[str, Any]) -> list[dict[str, Any]]:
         {
             **features[i], "request_id": request["request_id"], "row": i, "request_time": request["request_time"],
             "mode": "online", "source": request["endpoint"], "model_version": request["model_version"],
-            "prediction": float(prediction), "prediction_probability": probabilities[i], "label": None,
+            "prediction": prediction, "prediction_probability": probabilities[i], "label": None,
             "label_time": None, "feature_versions": request["feature_versions"],
         }
         for i, prediction in enumerate(answer["predictions"])
     ]  # fmt: skip
 
 
+def _shaped(rows: list[dict[str, Any]]) -> pa.Table:
+    """Rows in the types that the table is made with, without columns that no request brought a value for."""
+    texts = any(isinstance(row["prediction"], str) for row in rows)
+    for row in rows:
+        row["prediction"] = _plain(row["prediction"], texts)
+    names = dict.fromkeys(name for row in rows for name in row)  # a request may bring what the first one did not
+    table = pa.table({name: _column([row.get(name) for row in rows]) for name in names})
+    kept = [name for name in names if name in META or not pa.types.is_null(table.schema.field(name).type)]
+    made = {**{name: pc.cast(table.column(name), kind) for name, kind in META.items() if name not in _OUTCOMES},
+            **outcomes(table.column("prediction"), table.column("prediction_probability"))}  # fmt: skip
+    return pa.table({name: made.get(name, table.column(name)) for name in kept})
+
+
+def _column(values: list[Any]) -> pa.Array:
+    """Values of JSON as one column; of several kinds, as requests of different callers may be, they become text."""
+    try:
+        return pa.array(values)
+    except (pa.ArrowInvalid, pa.ArrowTypeError):
+        if all(isinstance(v, int | float) or v is None for v in values):
+            return pa.array([None if v is None else float(v) for v in values])
+        return pa.array([None if v is None else v if isinstance(v, str) else json.dumps(v) for v in values])
+
+
+def _plain(prediction: Any, texts: bool) -> Any:
+    if prediction is None or isinstance(prediction, str | list):
+        return prediction
+    return f"{prediction:g}" if texts else float(prediction)
+
+
 def _fitted(rows: pa.Table, table: Any) -> pa.Table:
     """Values parsed from JSON in the types that the table has; times come as ISO text."""
     schema = table.schema()
     columns = {}
+    rows = fitted(rows, table, ", ".join(pc.unique(rows.column("model_version")).to_pylist()))
     for name in rows.column_names:
         column = rows.column(name)
         if name in schema.names and column.type != schema.field(name).type:

@@ -34,14 +34,15 @@ class Evaluation(Shape):
 
     `keys` and `timestamp` name the columns that find a row's features; `custom` is `module:function` of the
     project, which gets the evidence and answers checks. `positive` is the favourable class of fairness metrics.
+    Without a `label` the version must predict for every row, in time, and pass the checks of `custom`.
     """
 
     table: Word
-    label: Word
+    label: Word | None = None
     where: Word | None = None
     keys: Texts = ()
     timestamp: Word | None = None
-    metrics: Thresholds = Field(min_length=1)
+    metrics: Thresholds = Field(default_factory=dict)
     slices: Texts = ()
     custom: Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")] | None = None
     min_rows: int = Field(default=100, ge=1)
@@ -55,6 +56,14 @@ class Evaluation(Shape):
     @classmethod
     def _possible(cls, metrics: Thresholds) -> Thresholds:
         return possible(metrics)
+
+    @model_validator(mode="after")
+    def _measures(self) -> Self:
+        if self.label is None and (self.metrics or self.slices or self.fairness):
+            raise ValueError("metrics, slices and fairness compare predictions with a label: name it")
+        if self.label is not None and not self.metrics:
+            raise ValueError("a label is there to be compared with: name one of the metrics at least, or leave label out")
+        return self
 
 
 class Replay(Shape):

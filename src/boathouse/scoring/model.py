@@ -1,5 +1,6 @@
 """A model version in memory: its features, its inputs, and predictions from complete rows."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -7,33 +8,13 @@ from typing import TYPE_CHECKING, Any
 from boathouse.context import Context
 from boathouse.errors import InvalidInput, NotFound
 from boathouse.features import FeatureSpec, OnlineFunctions
+from boathouse.scoring.answers import Prediction, predict_raw
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
 
 SPEC_FILE = "feature_store/feature_spec.yaml"
 RAW_FOLDER = "raw_model"
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """What a model says of n rows: `values` (n,), and for binary classifiers `probabilities` (n,) of the positive class.
-
-    Classifiers that tell have `classes` (k,) and `class_probabilities` (n, k) in their order.
-    """
-
-    values: "np.ndarray[Any, Any]"
-    probabilities: "np.ndarray[Any, Any] | None"
-    classes: "np.ndarray[Any, Any] | None" = None
-    class_probabilities: "np.ndarray[Any, Any] | None" = None
-
-    def take(self, rows: "np.ndarray[Any, Any]") -> "Prediction":
-        """The same of some rows."""
-        one, all_ = self.probabilities, self.class_probabilities
-        return Prediction(
-            self.values[rows], None if one is None else one[rows], self.classes, None if all_ is None else all_[rows]
-        )
 
 
 @dataclass(frozen=True)
@@ -49,12 +30,12 @@ class Model:
     signature: Any
     functions: OnlineFunctions | None = None
 
-    def predict(self, rows: "pd.DataFrame") -> Prediction:
-        """Predictions for complete rows. Raises InvalidInput naming a column that is missing."""
+    def predict(self, rows: "pd.DataFrame", params: Mapping[str, Any] | None = None) -> Prediction:
+        """Predictions for complete rows. Raises InvalidInput naming a column that is missing, or a parameter that it has not."""
         columns = list(self.spec.model_columns) if self.spec else [c for c in self.inputs if c in rows] or [str(c) for c in rows]
         if missing := [c for c in columns if c not in rows]:
             raise InvalidInput(f"{self.name} version {self.version} needs the column {missing[0]!r}, which the rows lack")
-        return predict_raw(self.raw, rows[columns])
+        return predict_raw(self.raw, rows[columns], params)
 
 
 @dataclass(frozen=True)
@@ -123,45 +104,12 @@ def native(loaded: Any) -> Any:
         raw = loaded.get_raw_model()
     except Exception:
         return loaded
-    own = hasattr(raw, "predict") and not hasattr(raw, "load_context")  # MLflow's PythonModel wants its context first
-    return raw if own else loaded
+    return raw if predicts(raw) else loaded
 
 
-def predict_raw(raw: Any, rows: "pd.DataFrame") -> Prediction:
-    """Predictions, with probabilities where the library gives them: n rows of k columns that sum to one are those."""
-    import numpy as np
-
-    if hasattr(raw, "predict_proba"):
-        each = np.asarray(raw.predict_proba(rows))
-        return _chosen(np.asarray(getattr(raw, "classes_", np.arange(each.shape[1]))), each)
-    answer = raw.predict(rows)
-    values = np.asarray(answer)
-    if values.ndim == 2 and values.shape[1] > 1 and _shares(values):
-        named = [str(c) for c in getattr(answer, "columns", ())]
-        whole = named and all(n.lstrip("-").isdigit() for n in named)
-        classes = np.asarray([int(n) for n in named]) if whole else np.arange(values.shape[1])
-        return _chosen(classes, values)
-    if values.ndim == 2 and (values.shape[1] == 1 or hasattr(answer, "iloc")):
-        values = values[:, 0]
-    if _is_binary_booster(raw):
-        return Prediction((values >= 0.5).astype(int), values, np.arange(2), np.column_stack([1 - values, values]))
-    return Prediction(values, None)
-
-
-def _chosen(classes: "np.ndarray[Any, Any]", each: "np.ndarray[Any, Any]") -> Prediction:
-    return Prediction(classes[each.argmax(axis=1)], each[:, 1] if each.shape[1] == 2 else None, classes, each)
-
-
-def _shares(values: "np.ndarray[Any, Any]") -> bool:
-    import numpy as np
-
-    numeric = np.issubdtype(values.dtype, np.number)
-    return bool(numeric and len(values) and (values >= 0).all() and np.allclose(values.sum(axis=1), 1, atol=1e-3))
-
-
-def _is_binary_booster(raw: Any) -> bool:
-    parameters = getattr(raw, "params", None)
-    return isinstance(parameters, dict) and parameters.get("objective") == "binary"
+def predicts(raw: Any) -> bool:
+    """Whether an object takes rows by itself: a PyTorch module does not; MLflow's PythonModel wants its context first."""
+    return hasattr(raw, "predict") and not hasattr(raw, "load_context")
 
 
 def parse_uri(context: Context, model_uri: str) -> tuple[str, str]:

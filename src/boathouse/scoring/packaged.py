@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 from boathouse import context
 from boathouse.features import FeatureSpec
+from boathouse.scoring.answers import predict_raw
 from boathouse.scoring.completion import complete
-from boathouse.scoring.model import RAW_FOLDER, SPEC_FILE, native, predict_raw
+from boathouse.scoring.model import RAW_FOLDER, SPEC_FILE, native
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,7 +27,7 @@ class PackagedModel:
         """
         if any(c not in rows for c in self.spec.model_columns):
             rows = complete(context.current(), self.spec, rows)[0].to_pandas()
-        answer = predict_raw(self.raw, rows[list(self.spec.model_columns)])
+        answer = predict_raw(self.raw, rows[list(self.spec.model_columns)], params)
         return answer.values if answer.probabilities is None else answer.probabilities
 
     def get_raw_model(self) -> Any:

@@ -3,12 +3,14 @@
 import json
 import uuid
 from collections.abc import Mapping
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from boathouse.catalog import Table
 from boathouse.context import Context
+from boathouse.errors import Conflict
 from boathouse.lake import Commit, origin_of, tagged
 
 _TIMESTAMP = pa.timestamp("us", tz="UTC")
@@ -18,10 +20,11 @@ META = {
     "prediction_probability": pa.float64(), "label": pa.float64(), "label_time": _TIMESTAMP,
     "feature_versions": pa.string(),
 }  # fmt: skip
-"""Columns that the table has besides inputs and features."""
+"""Columns that the table has besides inputs and features. Of a model that answers in texts, prediction and label are texts."""
 
 
 REQUEST_ID, REQUEST_TIME = "request_id", "request_time"
+_PROBABILITY = "prediction_probability"
 
 
 def table_name(model: str) -> str:
@@ -43,8 +46,8 @@ def log_predictions(context: Context, model: str, version: str, scored: pa.Table
     named = REQUEST_ID in scored.column_names
     rows = silver_rows(scored, version=version, mode=mode, source=context.run.run_id or "shell",
                        feature_versions=feature_versions)  # fmt: skip
-    rows = tagged(rows, origin_of(scored))
     table = ensure_silver(context, model, rows.schema)
+    rows = tagged(fitted(rows, table, version), origin_of(scored))
     known = {c.name for c in table.info.columns}
     evolve = not set(rows.column_names) <= known
     if named and table.version > 0:
@@ -64,13 +67,55 @@ def silver_rows(scored: pa.Table, *, version: str, mode: str, source: str,
         "row": pa.repeat(pa.scalar(0, pa.int32()), count) if REQUEST_ID in given else pa.array(range(count), pa.int32()),
         REQUEST_TIME: scored.column(REQUEST_TIME).cast(_TIMESTAMP) if REQUEST_TIME in given else pa.repeat(_now(), count),
         "mode": pa.repeat(mode, count), "source": pa.repeat(source, count), "model_version": pa.repeat(version, count),
-        "label": pa.nulls(count, pa.float64()), "label_time": pa.nulls(count, _TIMESTAMP),
+        "label_time": pa.nulls(count, _TIMESTAMP),
         "feature_versions": pa.repeat(json.dumps(dict(feature_versions), sort_keys=True), count),
     }  # fmt: skip
-    for name in ("prediction", "prediction_probability"):
-        values[name] = pc.cast(scored.column(name), pa.float64()) if name in given else pa.nulls(count, pa.float64())
-    inputs = {c: scored.column(c) for c in scored.column_names if c not in META}
+    values |= outcomes(*(scored.column(name) if name in given else pa.nulls(count) for name in ("prediction", _PROBABILITY)))
+    empty = {f.name for f in scored.schema if pa.types.is_null(f.type)}  # of no type yet: the first value brings one
+    inputs = {c: scored.column(c) for c in scored.column_names if c not in META and c not in empty}
     return pa.table({**{n: values[n] for n in META}, **inputs})
+
+
+def outcomes(prediction: pa.Array | pa.ChunkedArray, probability: pa.Array | pa.ChunkedArray) -> dict[str, Any]:
+    """Prediction, probability and the label to come, as the table keeps them.
+
+    Numbers and truth values become doubles, texts stay texts, and several numbers a row an array of doubles. A label is of its
+    prediction's kind, so that the two can be compared.
+    """
+    kind = prediction.type
+    if pa.types.is_dictionary(kind):
+        prediction = pc.cast(prediction, kind.value_type)
+        kind = prediction.type
+    kept = pa.float64()
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
+        kept = pa.string()
+    elif pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
+        kept = pa.list_(pa.float64())
+    label = pa.string() if kept == pa.string() else pa.float64()
+    return {"prediction": pc.cast(prediction, kept), _PROBABILITY: pc.cast(probability, pa.float64()),
+            "label": pa.nulls(len(prediction), label)}  # fmt: skip
+
+
+def fitted(rows: pa.Table, table: Table, version: str) -> pa.Table:
+    """The rows with prediction and label as the table keeps them already: what its first version predicted stays its kind.
+
+    Raises Conflict where a later version predicts what that kind cannot hold.
+    """
+    known = table.schema()
+    kinds = {name: known.field(name).type for name in ("prediction", "label") if name in known.names}
+    for name, kind in kinds.items():
+        column = rows.column(name)
+        if column.type == kind:
+            continue
+        try:
+            column = pc.cast(column, pa.int64()) if kind == pa.string() and pa.types.is_floating(column.type) else column
+            rows = rows.set_column(rows.column_names.index(name), name, pc.cast(column, kind))
+        except pa.ArrowException as error:
+            raise Conflict(
+                f"{table.name} keeps predictions as {kind}, and version {version} predicts {column.type}: log it under a model "
+                f"of another name, or drop the table"
+            ) from error
+    return rows
 
 
 def ensure_silver(context: Context, model: str, schema: pa.Schema) -> Table:

@@ -20,7 +20,6 @@ from boathouse.serving.payload import parse, plain
 from boathouse.serving.spool import Spool
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
 
 _log = logging.getLogger(__name__)
@@ -111,7 +110,7 @@ class ModelServer:
             raise Unavailable("no version is loaded yet")
         question = parse(content_type, body, model.inputs)
         rows, versions = complete_online(model.spec or FeatureSpec(()), question.rows, self._online, model.functions)
-        said = _features(model, rows) if model.raw is None else _prediction(model, rows)
+        said = _features(model, rows) if model.raw is None else _prediction(model, rows, question.params)
         logged = {"features": msgspec.json.encode(plain(rows)).decode(), "client_request_id": question.client_request_id,
                   "feature_versions": msgspec.json.encode(dict(versions)).decode()}  # fmt: skip
         if question.request_time:
@@ -119,22 +118,17 @@ class ModelServer:
         return Answer(200, msgspec.json.encode(said), {}), logged
 
 
-def _prediction(model: Model, rows: "pd.DataFrame") -> dict[str, Any]:
-    prediction = model.predict(rows)
-    said: dict[str, Any] = {"predictions": _numbers(prediction.values)}
+def _prediction(model: Model, rows: "pd.DataFrame", params: Mapping[str, Any] | None) -> dict[str, Any]:
+    prediction = model.predict(rows, params)
+    said: dict[str, Any] = {"predictions": prediction.listed()}
     if prediction.probabilities is not None:
-        said["probabilities"] = _numbers(prediction.probabilities)
+        said["probabilities"] = prediction.probabilities.tolist()
     return said
 
 
 def _features(model: Model, rows: "pd.DataFrame") -> dict[str, Any]:
     spec = model.spec or FeatureSpec(())
     return {"outputs": plain(rows[[c.name for c in spec.input_columns if c.include and c.source is not Source.TRAINING_DATA]])}
-
-
-def _numbers(values: "np.ndarray[Any, Any]") -> list[Any]:
-    found: list[Any] = values.tolist()
-    return found
 
 
 def _refusal(error: BoathouseError) -> Answer:

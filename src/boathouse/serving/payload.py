@@ -17,11 +17,12 @@ _FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 
 @dataclass(frozen=True)
 class Question:
-    """The rows asked about, the caller's own id for the request, and its time where it replays an earlier one."""
+    """The rows asked about, the caller's own id for the request, its time where it replays another, and `params` of predict."""
 
     rows: "pd.DataFrame"
     client_request_id: str | None = None
     request_time: str | None = None
+    params: dict[str, Any] | None = None
 
 
 def parse(content_type: str, body: bytes, inputs: tuple[str, ...]) -> Question:
@@ -59,8 +60,10 @@ def _from_json(body: Any, inputs: tuple[str, ...]) -> Question:
     else:
         named = not data or isinstance(data[0], dict)
         rows = pd.DataFrame(data) if named else pd.DataFrame(data, columns=list(inputs)[: len(data[0])])
-    own, moment = body.get("client_request_id"), body.get("request_time")
-    return Question(rows, None if own is None else str(own), parse_instant(moment).isoformat() if moment else None)
+    own, moment, params = body.get("client_request_id"), body.get("request_time"), body.get("params")
+    if params is not None and not isinstance(params, dict):
+        raise InvalidInput("params is an object: the names and values that the model's predict takes")
+    return Question(rows, None if own is None else str(own), parse_instant(moment).isoformat() if moment else None, params)
 
 
 def plain(rows: "pd.DataFrame") -> list[dict[str, Any]]:

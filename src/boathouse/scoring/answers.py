@@ -1,0 +1,193 @@
+"""What a library's model answers, in one shape: arrays, series, frames and lists of numbers, texts, truth values or vectors."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from boathouse.errors import InvalidInput
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+PREDICTION, PROBABILITIES = "prediction", ("prediction_probability", "probability")
+"""Columns by which a model that answers with a frame of several says which is which."""
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a model says of n rows: `values` (n,), and for binary classifiers `probabilities` (n,) of the positive class.
+
+    Values are numbers, truth values, or texts (dtype object); of a model that answers with several numbers a row (n, k).
+    Classifiers that tell have `classes` (k,) and `class_probabilities` (n, k) in their order.
+    """
+
+    values: "np.ndarray[Any, Any]"
+    probabilities: "np.ndarray[Any, Any] | None"
+    classes: "np.ndarray[Any, Any] | None" = None
+    class_probabilities: "np.ndarray[Any, Any] | None" = None
+
+    def take(self, rows: "np.ndarray[Any, Any]") -> "Prediction":
+        """The same of some rows."""
+        one, all_ = self.probabilities, self.class_probabilities
+        return Prediction(
+            self.values[rows], None if one is None else one[rows], self.classes, None if all_ is None else all_[rows]
+        )
+
+    def listed(self) -> list[Any]:
+        """The values as Python's own numbers, texts, truth values and lists of numbers; None where there is none."""
+        found: list[Any] = self.values.tolist()
+        return [None if _missing(v) else v for v in found] if self.values.ndim == 1 else found
+
+
+def predict_raw(raw: Any, rows: "pd.DataFrame", params: Mapping[str, Any] | None = None) -> Prediction:
+    """Predictions, with probabilities where the library gives them: n rows of k columns that sum to one are those.
+
+    A model's `classes_` name the columns, as scikit-learn's do; without them they are 0 to k - 1. Raises InvalidInput for
+    `params` that the model's signature does not declare, and for a frame of several columns of which none is named
+    `prediction` and not all are numbers.
+    """
+    import numpy as np
+
+    _check(raw, params)
+    told = _classes(raw)
+    if hasattr(raw, "predict_proba"):
+        each = raw.predict_proba(rows)
+        if not isinstance(each, list):  # scikit-learn's answer for several outputs at once
+            each = np.asarray(each)
+            return _chosen(np.arange(each.shape[1]) if told is None else told, each)
+    answer = raw.predict(rows, params=dict(params)) if params else raw.predict(rows)
+    if isinstance(answer, Mapping) or (isinstance(answer, list) and answer and isinstance(answer[0], Mapping)):
+        answer = _frame(answer)
+    if hasattr(answer, "columns"):
+        return _of_frame(answer, told)
+    values = plain(answer)
+    if values.ndim == 2:
+        return _of_columns(values, told)
+    if _is_binary_booster(raw):
+        return _of_two(values, np.arange(2))
+    if told is not None and len(told) == 2 and _is_chance(values, told):
+        return _of_two(values, told)
+    return Prediction(values, None)
+
+
+def plain(answer: Any) -> "np.ndarray[Any, Any]":
+    """An array of numbers, truth values or Python's texts, whatever holds them; missing numbers are NaN, missing texts None."""
+    import numpy as np
+    import pandas as pd
+
+    if isinstance(answer, pd.Series) and not isinstance(answer.dtype, np.dtype):
+        number = pd.api.types.is_numeric_dtype(answer.dtype)
+        found = answer.to_numpy(dtype=float, na_value=np.nan) if number else answer.to_numpy()
+    else:
+        found = np.asarray(answer)
+    if found.dtype.kind in "US":
+        return found.astype(str).astype(object)
+    if found.dtype.kind != "O" or found.ndim != 1:
+        return found
+    known = [v for v in found.tolist() if not _missing(v)]
+    if known and all(isinstance(v, list | tuple | np.ndarray) for v in known):
+        return np.asarray([np.asarray(v, dtype=float) for v in found])
+    if known and not any(isinstance(v, str) for v in known):
+        return np.asarray([np.nan if _missing(v) else float(v) for v in found])
+    texts = np.empty(len(found), dtype=object)
+    texts[:] = [None if _missing(v) else str(v) for v in found.tolist()]
+    return texts
+
+
+def _missing(value: Any) -> bool:
+    import pandas as pd
+
+    return value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value))
+
+
+def _check(raw: Any, params: Mapping[str, Any] | None) -> None:
+    if not params:
+        return
+    signature = getattr(getattr(raw, "metadata", None), "signature", None)
+    known = [p.name for p in (getattr(signature, "params", None) or ())]
+    if unknown := [name for name in params if name not in known]:
+        have = f"its parameters are {', '.join(known)}" if known else "it declares none"
+        raise InvalidInput(f"the model's predict takes no parameter {unknown[0]!r}: {have}. Log it with flavor=mlflow.pyfunc and "
+                           "signature=infer_signature(X, y, params={…}), which declares them")  # fmt: skip
+
+
+def _classes(raw: Any) -> "np.ndarray[Any, Any] | None":
+    """The classes that a model tells: its own, or those of the object that MLflow's wrapper holds."""
+    try:
+        own = raw if hasattr(raw, "classes_") else raw.get_raw_model() if hasattr(raw, "get_raw_model") else None
+        found = getattr(own, "classes_", None)
+    except Exception:  # a wrapper around nothing; a pipeline whose last step has no classes
+        return None
+    each_output = isinstance(found, list) and not all(isinstance(c, str | int | float | bool) for c in found)
+    return None if found is None or each_output else plain(found)
+
+
+def _frame(answer: Any) -> "pd.DataFrame":
+    import pandas as pd
+
+    return pd.DataFrame(answer)
+
+
+def _of_frame(answer: "pd.DataFrame", told: "np.ndarray[Any, Any] | None") -> Prediction:
+    import numpy as np
+    import pandas as pd
+
+    if PREDICTION in answer:
+        chance = next((plain(answer[c]).astype(float) for c in PROBABILITIES if c in answer), None)
+        return Prediction(plain(answer[PREDICTION]), chance)
+    if answer.shape[1] == 1:
+        return _of_columns(plain(answer.iloc[:, 0]).reshape(len(answer), -1), told)
+    if not all(pd.api.types.is_numeric_dtype(kind) for kind in answer.dtypes):
+        raise InvalidInput(f"the model answers with the columns {', '.join(map(str, answer.columns))}: name the one that is its "
+                           f"answer {PREDICTION!r}, and a probability {PROBABILITIES[0]!r}")  # fmt: skip
+    named = [str(c) for c in answer.columns]
+    whole = all(n.lstrip("-").isdigit() for n in named)
+    return _of_columns(answer.to_numpy(dtype=float), told, np.asarray([int(n) for n in named]) if whole else plain(named))
+
+
+def _of_columns(values: "np.ndarray[Any, Any]", told: "np.ndarray[Any, Any] | None",
+                named: "np.ndarray[Any, Any] | None" = None) -> Prediction:  # fmt: skip
+    """Of (n, k): one column is the answer; several are probabilities where rows sum to one, scores where classes are told."""
+    import numpy as np
+
+    count = values.shape[1]
+    if count == 1:
+        alone = plain(values[:, 0])
+        two = told is not None and len(told) == 2 and _is_chance(alone, told)
+        return _of_two(alone, told) if two and told is not None else Prediction(alone, None)
+    own = told if told is not None and len(told) == count else None
+    classes = own if own is not None else named if named is not None else np.arange(count)
+    if _shares(values):
+        return _chosen(classes, values)
+    return Prediction(values, None) if own is None else Prediction(own[values.argmax(axis=1)], None, own)
+
+
+def _chosen(classes: "np.ndarray[Any, Any]", each: "np.ndarray[Any, Any]") -> Prediction:
+    return Prediction(classes[each.argmax(axis=1)], each[:, 1] if each.shape[1] == 2 else None, classes, each)
+
+
+def _of_two(chance: "np.ndarray[Any, Any]", classes: "np.ndarray[Any, Any]") -> Prediction:
+    import numpy as np
+
+    return Prediction(classes[(chance >= 0.5).astype(int)], chance, classes, np.column_stack([1 - chance, chance]))
+
+
+def _is_chance(values: "np.ndarray[Any, Any]", classes: "np.ndarray[Any, Any]") -> bool:
+    """Whether one number a row is a probability, and not one of the two classes itself."""
+    if values.dtype.kind != "f" or not len(values) or set(values.tolist()) <= set(classes.tolist()):
+        return False
+    return bool((values >= 0).all() and (values <= 1).all())
+
+
+def _shares(values: "np.ndarray[Any, Any]") -> bool:
+    import numpy as np
+
+    numeric = np.issubdtype(values.dtype, np.number)
+    return bool(numeric and len(values) and (values >= 0).all() and np.allclose(values.sum(axis=1), 1, atol=1e-3))
+
+
+def _is_binary_booster(raw: Any) -> bool:
+    parameters = getattr(raw, "params", None)
+    return isinstance(parameters, dict) and parameters.get("objective") == "binary"

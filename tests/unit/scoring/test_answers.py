@@ -1,0 +1,108 @@
+"""Whatever a model answers with becomes numbers, texts, truth values or vectors, with probabilities where there are some."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from boathouse.errors import InvalidInput
+from boathouse.scoring import Prediction, predict_raw
+
+ROWS = pd.DataFrame({"x": [0.0, 1.0, 2.0]})
+
+
+class Says:
+    """A model that answers what it was made with."""
+
+    def __init__(self, answer: Any, classes: Any = None) -> None:
+        self._answer = answer
+        if classes is not None:
+            self.classes_ = classes
+
+    def predict(self, rows: pd.DataFrame) -> Any:
+        return self._answer
+
+
+def of(answer: Any, classes: Any = None) -> Prediction:
+    return predict_raw(Says(answer, classes), ROWS)
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (np.array([1, 0, 1]), [1, 0, 1]),
+        ([True, False, True], [True, False, True]),
+        (pd.Series([0.5, None, 1.5]), [0.5, None, 1.5]),
+        (pd.Series([1, None, 3], dtype="Int64"), [1.0, None, 3.0]),
+        (["very late", "on time", "very late"], ["very late", "on time", "very late"]),
+        (np.array(["a", "b", "a"]), ["a", "b", "a"]),
+        (pd.Series(["a", None, "b"]), ["a", None, "b"]),
+        (pd.Series(["a", "b", "a"], dtype="category"), ["a", "b", "a"]),
+        (np.array([[1.0], [2.0], [3.0]]), [1.0, 2.0, 3.0]),
+        (pd.DataFrame({"anything": ["a", "b", "c"]}), ["a", "b", "c"]),
+        ({"prediction": [1, 2, 3]}, [1, 2, 3]),
+        ([{"prediction": "a"}, {"prediction": "b"}, {"prediction": "c"}], ["a", "b", "c"]),
+        (np.array([[3.0, 4.0], [1.0, 2.0], [5.0, 6.0]]), [[3.0, 4.0], [1.0, 2.0], [5.0, 6.0]]),
+        ([[3.0, 4.0], [1.0, 2.0], [5.0, 6.0]], [[3.0, 4.0], [1.0, 2.0], [5.0, 6.0]]),
+        (pd.DataFrame({"mean": [1.0, 2.0, 3.0], "spread": [9.0, 8.0, 7.0]}), [[1.0, 9.0], [2.0, 8.0], [3.0, 7.0]]),
+    ],
+)
+def test_values_are_what_the_model_says(answer: Any, expected: list[Any]) -> None:
+    assert of(answer).listed() == expected
+
+
+def test_texts_are_pythons_own() -> None:
+    values = of(np.array(["a", "b", "a"])).values
+    assert values.dtype == object
+    assert {type(v) for v in values} == {str}
+
+
+SHARES = [[0.7, 0.2, 0.1], [0.1, 0.8, 0.1], [0.2, 0.2, 0.6]]
+
+
+@pytest.mark.parametrize(
+    ("answer", "classes", "expected"),
+    [
+        (np.array(SHARES), None, [0, 1, 2]),
+        (np.array(SHARES), ["low", "mid", "high"], ["low", "mid", "high"]),
+        (pd.DataFrame(SHARES), None, [0, 1, 2]),
+        (pd.DataFrame(SHARES, columns=["4", "5", "6"]), None, [4, 5, 6]),
+        (pd.DataFrame(SHARES, columns=["low", "very high", "mid"]), None, ["low", "very high", "mid"]),
+    ],
+)
+def test_rows_that_sum_to_one_are_probabilities_of_classes(answer: Any, classes: Any, expected: list[Any]) -> None:
+    said = of(answer, classes)
+    assert said.listed() == expected
+    assert said.class_probabilities is not None
+    assert said.class_probabilities.tolist() == SHARES
+    assert said.probabilities is None
+
+
+def test_scores_of_told_classes_are_the_highest_one_without_probabilities() -> None:
+    said = of(np.array([[5.0, -1.0], [0.0, 2.0], [-3.0, 1.0]]), ["no", "yes"])
+    assert said.listed() == ["no", "yes", "yes"]
+    assert said.class_probabilities is None
+
+
+def test_one_number_of_two_told_classes_is_the_probability_of_the_second() -> None:
+    said = of(np.array([[0.2], [0.9], [0.5]]), ["no", "yes"])
+    assert said.listed() == ["no", "yes", "yes"]
+    assert said.probabilities is not None
+    assert said.probabilities.tolist() == [0.2, 0.9, 0.5]
+    assert of(np.array([0.0, 1.0, 1.0]), [0.0, 1.0]).probabilities is None  # the classes themselves
+
+
+def test_a_frame_says_by_name_which_column_is_the_answer() -> None:
+    frame = pd.DataFrame({"day": ["a", "b", "c"], "prediction": ["yes", "no", "no"], "probability": [0.9, 0.1, 0.4]})
+    said = of(frame)
+    assert said.listed() == ["yes", "no", "no"]
+    assert said.probabilities is not None
+    assert said.probabilities.tolist() == [0.9, 0.1, 0.4]
+    with pytest.raises(InvalidInput, match="day, yhat: name the one that is its answer 'prediction'"):
+        of(pd.DataFrame({"day": ["a", "b", "c"], "yhat": [1.0, 2.0, 3.0]}))
+
+
+def test_parameters_that_no_signature_declares_are_refused() -> None:
+    with pytest.raises(InvalidInput, match="takes no parameter 'threshold': it declares none"):
+        predict_raw(Says([1, 2, 3]), ROWS, {"threshold": 0.5})
