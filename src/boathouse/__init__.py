@@ -7,11 +7,12 @@ from boathouse.connector import connect_with
 if TYPE_CHECKING:
     from boathouse.client import Lake
     from boathouse.client.dbutils import DbUtils
+    from boathouse.training import tune
 
     dbutils: DbUtils
 
 __version__ = "0.1.0"
-__all__ = ["connect", "dbutils"]
+__all__ = ["connect", "dbutils", "tune"]
 
 
 def connect(env: str | None = None, *, home: str | None = None, url: str | None = None, token: str | None = None) -> "Lake":
@@ -22,7 +23,11 @@ def connect(env: str | None = None, *, home: str | None = None, url: str | None 
 
 
 def __getattr__(name: str) -> object:
-    """`from boathouse import dbutils`, made when it is asked for."""
+    """`from boathouse import dbutils` and `boathouse.tune`, there when they are asked for."""
+    if name == "tune":
+        from boathouse.training import tune
+
+        return tune
     if name != "dbutils":
         raise AttributeError(f"module 'boathouse' has no attribute {name!r}")
     from boathouse.client.dbutils import current

@@ -7,7 +7,7 @@ from typing import Any
 
 from boathouse.client.when_imported import when_imported
 from boathouse.context import Context
-from boathouse.training import FOLDER, record_of, tags, write_record
+from boathouse.training import FOLDER, TRIAL, record_of, tags, write_record
 
 _CHEAP: dict[str, Any] = {"log_models": False, "log_datasets": False, "log_input_examples": False,
                           "log_model_signatures": False, "silent": True}  # fmt: skip
@@ -28,9 +28,11 @@ def keep(context: Context, mlflow: Any, run_id: str) -> None:
     if run_id in _kept:
         return
     _kept.add(run_id)
-    record = record_of(context, {}, None)
     client = mlflow.MlflowClient()
     found = client.get_run(run_id).data.tags
+    if TRIAL in found:  # its study has the record
+        return
+    record = record_of(context, {}, None)
     for key, value in tags(record).items():
         if key not in found:
             client.set_tag(run_id, key, value)

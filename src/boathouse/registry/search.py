@@ -125,7 +125,7 @@ def said(connection: sa.Connection, part: str | None, tags: Sequence[tuple[str, 
     return which
 
 
-_FEW = 2_000
+_FEW = 500
 """Up to so many names are looked up one by one; a part that more of them hold is soon met in their order."""
 _WILD = re.compile(r"[%_\\\\]")
 

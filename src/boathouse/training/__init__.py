@@ -23,15 +23,19 @@ from boathouse.training.training_set import (
     relations_of,
     table_facts,
 )
+from boathouse.training.tuning import NUMBER as TRIAL
+from boathouse.training.tuning import Tuned, tune
 
 __all__ = [
     "DIFF",
     "FOLDER",
     "PACKAGES",
     "TOLERANCE",
+    "TRIAL",
     "Comparison",
     "TrainingRecord",
     "TrainingSet",
+    "Tuned",
     "apart",
     "changed_packages",
     "commits_of",
@@ -48,5 +52,6 @@ __all__ = [
     "sides",
     "table_facts",
     "tags",
+    "tune",
     "write_record",
 ]

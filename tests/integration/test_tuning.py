@@ -1,0 +1,105 @@
+"""A search for parameters that is killed goes on with what it found; its runs tell all of it."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from typing import Any
+
+import pytest
+
+import boathouse
+from boathouse.client import Lake
+from boathouse.errors import InvalidInput
+
+pytestmark = [pytest.mark.xdist_group("tuning"), pytest.mark.filterwarnings("ignore")]
+
+SEARCH = """
+import os, sys, time
+import boathouse
+
+lake = boathouse.connect("dev", url=sys.argv[1], token=sys.argv[2])
+
+def objective(trial):
+    x = trial.suggest_float("x", -4.0, 4.0)
+    kind = trial.suggest_categorical("kind", ["flat", "steep"])
+    trial.report(-abs(x), 0)
+    with open(sys.argv[3], "a") as file:
+        print(trial.number, file=file, flush=True)
+    if trial.number == 5 and sys.argv[4] == "die":
+        time.sleep(600)
+    return -x * x * (1 if kind == "flat" else 2)
+
+found = boathouse.tune(objective, n_trials=9, study="parabola", seed=1)
+print(found.run_id, found.resumed, len(found.study.trials))
+"""
+
+
+def children(lake: Lake, run_id: str) -> list[Any]:
+    body = {"experiment_ids": ["0"], "filter": f"tags.`mlflow.parentRunId` = '{run_id}'", "max_results": 100}
+    found: list[Any] = lake.call("POST", "/api/2.0/mlflow/runs/search", body)["runs"]
+    return found
+
+
+def test_what_was_finished_before_a_kill_is_not_done_again(lake: Lake, tmp_path: Any) -> None:
+    calls = tmp_path / "calls"
+    words = [sys.executable, "-W", "ignore", "-c", SEARCH, lake.http.url, str(lake.http.token), str(calls)]
+    with subprocess.Popen([*words, "die"]) as first:
+        limit = time.monotonic() + 120
+        while not (calls.exists() and "5" in calls.read_text().split()):
+            assert time.monotonic() < limit
+            assert first.poll() is None
+            time.sleep(0.1)
+        os.kill(first.pid, signal.SIGKILL)
+    second = subprocess.run([*words, "live"], capture_output=True, text=True, timeout=300, check=False)
+    assert second.returncode == 0, second.stderr
+    run_id, resumed, trials = second.stdout.split()[-3:]
+    assert (resumed, trials) == ("5", "9")
+    assert calls.read_text().split() == ["0", "1", "2", "3", "4", "5", "5", "6", "7", "8"]
+    states = [run["info"]["status"] for run in children(lake, run_id)]
+    assert (states.count("FINISHED"), states.count("KILLED")) == (9, 1)
+    parent = lake.call("GET", f"/api/2.0/mlflow/runs/get?run_id={run_id}")["run"]
+    metrics = {m["key"]: m["value"] for m in parent["data"]["metrics"]}
+    values = [m["value"] for run in children(lake, run_id) for m in run["data"].get("metrics", []) if m["key"] == "objective"]
+    assert metrics["best_objective"] == max(values)
+    files = lake.call("GET", f"/api/2.0/mlflow/artifacts/list?run_id={run_id}")["files"]
+    assert [f["path"] for f in files if f["path"] == "history.svg"] == ["history.svg"]
+
+
+def test_trials_run_at_once_log_into_their_own_runs_and_are_pruned(lake: Lake) -> None:
+    import mlflow
+    import optuna
+
+    def objective(trial: Any) -> float:
+        depth = trial.suggest_int("depth", 1, 50)
+        mlflow.log_param("twice", 2 * depth)
+        trial.report(float(depth), 1)
+        if trial.should_prune():
+            raise optuna.TrialPruned
+        return float(depth)
+
+    pruner = optuna.pruners.ThresholdPruner(lower=10.0)
+    found = boathouse.tune(objective, n_trials=12, study="depths", parallel=3, pruner=pruner, seed=3)
+    assert found.best_value == found.best_params["depth"] > 10
+    runs = children(lake, found.run_id)
+    told = [{p["key"]: p["value"] for p in run["data"]["params"]} for run in runs]
+    assert len(told) == 12
+    assert all(int(one["twice"]) == 2 * int(one["depth"]) for one in told)
+    states = [t["value"] for run in runs for t in run["data"]["tags"] if t["key"] == "boathouse.trial.state"]
+    assert {"COMPLETE", "PRUNED"} == set(states)
+    assert boathouse.tune(objective, n_trials=1, study="depths", seed=4).run_id != found.run_id  # the first came to its end
+
+
+def test_what_an_objective_raises_ends_the_search_and_the_next_goes_on(lake: Lake) -> None:
+    def failing(trial: Any) -> float:
+        if trial.number == 2:
+            raise ZeroDivisionError("the data are gone")
+        return trial.suggest_float("x", 0.0, 1.0)
+
+    with pytest.raises(ZeroDivisionError):
+        boathouse.tune(failing, n_trials=5, study="fragile")
+    found = boathouse.tune(lambda trial: trial.suggest_float("x", 0.0, 1.0), n_trials=5, study="fragile")
+    assert (found.resumed, len(found.study.trials)) == (2, 5)
+    with pytest.raises(InvalidInput, match="at least one trial"):
+        boathouse.tune(failing, n_trials=0, study="fragile")
