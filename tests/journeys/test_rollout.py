@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ import pandas as pd
 import pytest
 
 from boathouse.client import Http, Lake
+from boathouse.errors import InvalidInput
 
 pytestmark = [pytest.mark.journey, pytest.mark.xdist_group("rollout"),
               pytest.mark.filterwarnings("ignore::UserWarning:mlflow.*")]  # fmt: skip
@@ -206,6 +208,9 @@ def test_a_good_version_takes_over_by_its_share(site: Site) -> None:
     good = site.promote("price", 2.0)
     begun = site.lake.models.get("shop.price")
     assert (begun["production"], begun["rollout"]["state"]) == (former, "RUNNING")
+    for _ in range(5):  # requests that both refuse are no failures of the new version
+        with pytest.raises(InvalidInput, match="'x'"):
+            site.ask("price", client_request_id=uuid.uuid4().hex, dataframe_records=[{"y": 1.0}])
     assert set(site.until("price", "FINISHED")) == {(200, str(former)), (200, str(good))}
     found = site.lake.models.get("shop.price")
     assert found["production"] == good

@@ -16,7 +16,7 @@ from boathouse.registry import ARCHIVED, STAGING, Registry
 
 _log = logging.getLogger(__name__)
 FINISHED, ROLLED_BACK, ENDED = "FINISHED", "ROLLED_BACK", "ENDED"
-_KEPT_MILLISECONDS = 14 * 86_400_000
+_KEPT_MILLISECONDS, _SWEEP_MILLISECONDS = 30 * 86_400_000, 3_600_000
 Tell = Callable[[str, str, dict[str, Any]], None]
 """Writes an event (kind, subject, data); inside an open transaction it joins it."""
 
@@ -28,6 +28,7 @@ class Rollouts:
         self._registry = registry
         self._database = registry.database
         self._tell = tell
+        self._swept = 0
 
     def begin(self, model: str, version: int, champion: int, asked: RolloutAsked, *, principal: str, why: str) -> Rollout:
         """Let a version take over by and by. One that was rolled out until now gives way. Raises Conflict, NotFound."""
@@ -90,13 +91,15 @@ class Rollouts:
                 row = t.update().where(*(t.c[k] == v for k, v in which.items()))
                 if not connection.execute(row.values(values)).rowcount:
                     connection.execute(t.insert().values({**which, **values}))
-            connection.execute(t.delete().where(t.c.opened_at < clock.millis() - _KEPT_MILLISECONDS))
+            if (now := clock.millis()) > self._swept + _SWEEP_MILLISECONDS:
+                connection.execute(t.delete().where(t.c.opened_at < now - _KEPT_MILLISECONDS))
+                self._swept = now
 
-    def readings(self, environment: str | None = None, endpoint: str | None = None, model: str | None = None,
-                 since: int = 0) -> list[Reading]:  # fmt: skip
-        """What was seen from a moment on (milliseconds of the epoch), oldest first."""
-        t, asked = store.health, {"environment": environment, "endpoint": endpoint, "model": model}
-        query = sa.select(t).where(t.c.opened_at >= since, *(t.c[k] == v for k, v in asked.items() if v is not None))
+    def readings(self, model: str, since: int, until: int | None = None, **asked: str | int) -> list[Reading]:
+        """What was seen of a model in a span (milliseconds of the epoch), oldest first, of one `endpoint` or `version`."""
+        t = store.health
+        query = sa.select(t).where(t.c.model == model, t.c.opened_at >= since, *(t.c[k] == v for k, v in asked.items()))
+        query = query if until is None else query.where(t.c.opened_at <= until)
         with self._database.reading() as connection:
             rows = connection.execute(query.order_by(t.c.opened_at)).mappings().all()
         return [
@@ -108,10 +111,9 @@ class Rollouts:
     def health(self, rollout: Rollout) -> Health:
         """How the version of a rollout did in it, over all endpoints."""
         since = int(rollout.started_at.timestamp() * 1000)
-        seen = self.readings(model=rollout.model, since=since)
         until = int(rollout.ended_at.timestamp() * 1000) if rollout.ended_at else None
-        return total(r.health for r in seen if (r.version, r.role) == (rollout.version, rollout.mode)
-                     and (until is None or r.opened_at <= until))  # fmt: skip
+        seen = self.readings(rollout.model, since, until, version=rollout.version, role=rollout.mode)
+        return total(r.health for r in seen)
 
     def told(self, model: str) -> dict[str, Any] | None:
         """The last rollout of a model with its health, as lists and pages show it; None where there was none."""
@@ -136,6 +138,12 @@ class Rollouts:
     def end(self, rollout: Rollout, principal: str, reason: str) -> None:
         """End one by hand: the champion stays, the version is archived with the reason."""
         self._end(rollout, ROLLED_BACK, reason, principal)
+
+    def forget(self, model: str) -> None:
+        """A model is gone; one that takes its name begins anew."""
+        with self._database.writing() as connection:
+            for table in (store.rollouts, store.health):
+                connection.execute(table.delete().where(table.c.model == model))
 
     def _advance(self, rollout: Rollout) -> bool:
         model, version = rollout.model, rollout.version

@@ -515,6 +515,7 @@ class Platform:
         except NotFound:
             return
         if all(m.name != name for m in self.registry.models(name.rpartition(".")[0])):  # none was made since
+            self.delivery.rollouts.forget(name)
             self.catalog.unregister(Identity(str(event.data.get("principal") or "system")), "model", name)
 
     def _rename_model(self, event: Event) -> None:

@@ -4,12 +4,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from boathouse import clock
 from boathouse.delivery import Delivery, total
 from boathouse.environments import Deployments, served_entities
 from boathouse.errors import InvalidInput
 from boathouse.names import parse
 from boathouse.serving import Endpoints, EndpointState, ServedVersion
 
+_HOUR = 3_600_000
 _TAIL_BYTES = 4 << 20
 
 
@@ -24,14 +26,12 @@ class TrafficDesk:
 
     def served(self, state: EndpointState) -> list[dict[str, Any]]:
         """Each version with its share, and its health of the last hour, or since its rollout began."""
-        readings = self._rollouts.readings(state.environment, state.name)
         rollout = self._rollouts.of(state.model)
-        since = int(rollout.started_at.timestamp() * 1000) if rollout else 0
-        newest = max((r.opened_at for r in readings), default=0) - 3_600_000
+        since = int(rollout.started_at.timestamp() * 1000) if rollout else clock.millis() - _HOUR
+        readings = self._rollouts.readings(state.model, since, endpoint=state.name)
 
         def health(one: ServedVersion) -> Mapping[str, Any]:
-            own = [r for r in readings if (r.model, r.version, r.role) == (state.model, one.version, one.role)]
-            return total(r.health for r in own if r.opened_at >= (since or newest)).to_dict()
+            return total(r.health for r in readings if (r.version, r.role) == (one.version, one.role)).to_dict()
 
         return [{**one.__dict__, "health": health(one)} for one in state.served]
 

@@ -11,7 +11,7 @@ from boathouse.serving.traffic import Route, Target
 
 BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """Upper ends of the latency histogram's buckets, in seconds."""
-_OPEN_MILLISECONDS = 60_000
+_OPEN_MILLISECONDS = 300_000
 
 
 @dataclass

@@ -149,6 +149,13 @@ def test_without_an_endpoint_that_follows_there_is_nothing_to_share(platform: Pl
     assert stages(platform)[2] == PRODUCTION
 
 
+def test_a_model_that_is_gone_leaves_no_rollout_to_the_next_of_its_name(delivery: Delivery) -> None:
+    delivery.promote(ADA, MODEL, 2, "better")
+    seen(delivery.rollouts, 2, health(5))
+    delivery.rollouts.forget(MODEL)
+    assert (delivery.rollouts.told(MODEL), delivery.rollouts.readings(MODEL, 0)) == (None, [])
+
+
 def test_what_was_seen_before_a_rollout_does_not_count(delivery: Delivery) -> None:
     old = Reading("dev", "delay", MODEL, 2, "canary", clock.millis() - 60_000, health(500, 500))
     delivery.rollouts.note([old])
