@@ -1,4 +1,4 @@
-"""Models, features, experiments and scoring."""
+"""Models, features and scoring."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Any
 
 import typer
 
-from boathouse.cli import online, told_models
+from boathouse.cli import experiments, online, told_models
 from boathouse.cli.endpoints import told_rollout
 from boathouse.cli.output import JSON, dump, facts, say, show
 from boathouse.cli.session import connected
@@ -14,14 +14,13 @@ from boathouse.cli.session import connected
 CHAMPION, TOLERANCE = "champion", 1e-6
 models = typer.Typer(help="Registered models: versions, verdicts, promotion, rollback.", no_args_is_help=True)
 features = typer.Typer(help="Feature tables: list, show, publish online.", no_args_is_help=True)
-experiments = typer.Typer(help="Experiments and their MLflow runs.", no_args_is_help=True)
 
 
 def register(app: typer.Typer) -> None:
     """Add this room's commands."""
     online.register(features)
     told_models.register(models)
-    for group, name in ((features, "features"), (experiments, "experiments"), (models, "models")):
+    for group, name in ((features, "features"), (experiments.experiments, "experiments"), (models, "models")):
         app.add_typer(group, name=name)
     app.command()(score)
 
@@ -242,28 +241,6 @@ def list_specs(as_json: bool = JSON) -> None:
     with connected() as lake:
         rows = lake.http.call("GET", "/api/v1/feature-specs", params={"environment": lake.environment})
         show(rows, ["name", "owner", "created_at"], as_json, empty="no feature specs")
-
-
-@experiments.command("list")
-def list_experiments(as_json: bool = JSON) -> None:
-    """MLflow's experiments."""
-    with connected() as lake:
-        found = lake.call("POST", "/api/2.0/mlflow/experiments/search", {"max_results": 200})
-        show(found.get("experiments", []), ["experiment_id", "name", "lifecycle_stage"], as_json)
-
-
-@experiments.command("runs")
-def experiment_runs(experiment_id: str = typer.Argument("0"), limit: int = 20, as_json: bool = JSON) -> None:
-    """MLflow's runs of an experiment, newest first, with their metrics."""
-    with connected() as lake:
-        body = {"experiment_ids": [experiment_id], "max_results": limit}
-        found = lake.call("POST", "/api/2.0/mlflow/runs/search", body).get("runs", [])
-    rows = [
-        {"run_id": r["info"]["run_id"], "name": r["info"].get("run_name"), "status": r["info"]["status"],
-         "metrics": {m["key"]: m["value"] for m in r["data"].get("metrics", [])}}
-        for r in found
-    ]  # fmt: skip
-    show(rows, ["run_id", "name", "status", "metrics"], as_json, empty="no runs")
 
 
 def score(
