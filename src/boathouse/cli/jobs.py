@@ -2,12 +2,16 @@
 
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from boathouse.cli.output import JSON, facts, pairs, say, show
-from boathouse.cli.session import connected, options
+from boathouse.cli.session import connected, options, project_here
 from boathouse.errors import RunFailed
+
+if TYPE_CHECKING:
+    from boathouse.client import Lake
 
 runs = typer.Typer(help="Runs of jobs: state, logs, cancel, repair.", no_args_is_help=True)
 jobs = typer.Typer(help="Deployed jobs.", no_args_is_help=True)
@@ -32,7 +36,7 @@ def run(
         project = Path.cwd()
         if lake.environment == "dev" and any((project / f).exists() for f in ("boathouse.yml", "databricks.yml")):
             lake.call("POST", "/api/v1/deployments", {"target": target or options.env or "dev", "path": str(project)})
-        run_id = lake.jobs.submit(job, pairs(param, "parameter"), task or None)
+        run_id = lake.jobs.submit(job, pairs(param, "parameter"), task or None, project_here())
         say(f"run {run_id} of {job} in {lake.environment}")
         if detach:
             if lake.owns_home:
@@ -111,14 +115,14 @@ def list_jobs(as_json: bool = JSON) -> None:
 def show_job(name: str, as_json: bool = JSON) -> None:
     """One job with its definition."""
     with connected() as lake:
-        facts(lake.call("GET", f"/api/v1/jobs/{lake.environment}/{name}"), as_json)
+        facts(_ask(lake, "GET", name), as_json)
 
 
 @jobs.command("pause")
 def pause(name: str) -> None:
     """Let a job start by hand only, until it is resumed: no schedule, no trigger."""
     with connected() as lake:
-        lake.call("POST", f"/api/v1/jobs/{lake.environment}/{name}/pause")
+        _ask(lake, "POST", name, "/pause")
         say(f"{name} in {lake.environment} is paused; `boathouse jobs resume {name}` ends that")
 
 
@@ -126,7 +130,7 @@ def pause(name: str) -> None:
 def resume(name: str) -> None:
     """Let a paused job start by itself again; what was due meanwhile is not made up for."""
     with connected() as lake:
-        lake.call("POST", f"/api/v1/jobs/{lake.environment}/{name}/resume")
+        _ask(lake, "POST", name, "/resume")
         say(f"{name} in {lake.environment} starts by itself again")
 
 
@@ -145,7 +149,7 @@ def backfill(
     """
     with connected() as lake:
         body = {"start": start, "end": end, "every": every or None, "parameters": pairs(param, "parameter")}
-        found = lake.call("POST", f"/api/v1/jobs/{lake.environment}/{name}/backfill", body)["run_ids"]
+        found = _ask(lake, "POST", name, "/backfill", body)["run_ids"]
         say(f"{len(found)} runs of {name} in {lake.environment}")
         if detach:
             if lake.owns_home:
@@ -156,3 +160,8 @@ def backfill(
         say(f"{run['parameters']['as_of']}  {run['id']}  {run['state']}")
     if failed := [run for run in ended if run["state"] != "SUCCESS"]:
         raise RunFailed(f"{len(failed)} of {len(ended)} runs did not succeed; first run {failed[0]['id']}: {failed[0]['reason']}")
+
+
+def _ask(lake: "Lake", method: str, name: str, verb: str = "", body: Any = None) -> Any:
+    """Something of a job; of several of the name, this folder's project's."""
+    return lake.http.call(method, f"/api/v1/jobs/{lake.environment}/{name}{verb}", body, {"project": project_here()})

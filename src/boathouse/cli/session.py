@@ -4,6 +4,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -32,6 +33,18 @@ def connected(env: str | None = None) -> "Iterator[Lake]":
         yield lake
     finally:
         lake.close()
+
+
+def project_here() -> str | None:
+    """The project whose folder this is: its resources are meant before others of the name."""
+    import yaml
+
+    for name in ("boathouse.yml", "databricks.yml"):
+        try:
+            return str(yaml.safe_load(Path(name).read_text())["bundle"]["name"])
+        except (OSError, yaml.YAMLError, KeyError, TypeError):
+            continue
+    return None
 
 
 def end_on_sigterm() -> None:

@@ -13,8 +13,9 @@ _DONE = ("SUCCESS", "FAILED", "CANCELED", "LOST")
 class Jobs:
     """Jobs that are deployed in an environment."""
 
-    def __init__(self, http: Http, environment: str, scratch: str | None = None) -> None:
+    def __init__(self, http: Http, environment: str, scratch: str | None = None, project: str | None = None) -> None:
         self._http = http
+        self._project = project
         self._environment = environment
         self._scratch = scratch
 
@@ -22,9 +23,15 @@ class Jobs:
         """Deployed jobs with schedule, trigger and last run."""
         return self._http.call("GET", "/api/v1/jobs", params={"environment": self._environment, "scratch": self._scratch})
 
-    def submit(self, name: str, params: Mapping[str, Any] | None = None, task: str | None = None) -> str:
-        """Start a job; the run's id. Raises NotFound, InvalidInput, NotReleased."""
-        body = {"parameters": {k: str(v) for k, v in (params or {}).items()}, "task": task, "scratch": self._scratch}
+    def submit(self, name: str, params: Mapping[str, Any] | None = None, task: str | None = None,
+               project: str | None = None) -> str:  # fmt: skip
+        """Start a job by its name, or by `project.name`; the run's id.
+
+        Of several of the name the `project`'s; in a task, its own project's. Raises NotFound, Conflict, InvalidInput,
+        NotReleased.
+        """
+        body = {"parameters": {k: str(v) for k, v in (params or {}).items()}, "task": task, "scratch": self._scratch,
+                "project": project or self._project}  # fmt: skip
         return str(self._http.call("POST", f"/api/v1/jobs/{self._environment}/{name}/runs", body)["run_id"])
 
     def run(self, name: str, params: Mapping[str, Any] | None = None, task: str | None = None) -> Any:

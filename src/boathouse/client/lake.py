@@ -62,7 +62,7 @@ class Lake(Loading):
         self._on_close = on_close
         self.cluster = cluster_at(engine)
         self._settings = given or settings.load()
-        self.jobs = Jobs(http, self._environment, self._scratch)
+        self.jobs = Jobs(http, self._environment, self._scratch, self._run.project)
         self.models = Models(http, self.complete)
         self.volumes = Volumes(http, self.complete, self._reads, self._environment)
         self.secrets = Secrets(http, self._environment)

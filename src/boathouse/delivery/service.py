@@ -120,11 +120,13 @@ class Delivery:
         if plan.limits.replay and plan.limits.replay.labels:
             return plan.limits.replay.labels
         there = self._deployments.resources
-        keys = {f"{name.schema}.{name.object}"} | {
-            r.name for r in there("registered_model", name.catalog)
+        full = f"{name.schema}.{name.object}"
+        keys = {
+            (r.project, r.key) for r in there("registered_model", name.catalog)
             if (r.definition.get("schema_name"), r.definition.get("name")) == (name.schema, name.object)
         }  # fmt: skip
-        watching = (m.definition for m in there("quality_monitor", name.catalog) if m.definition.get("model") in keys)
+        watching = (m.definition for m in there("quality_monitor", name.catalog)
+                    if m.definition.get("model") == full or (m.project, m.definition.get("model")) in keys)  # fmt: skip
         return next((m["labels"] for m in watching if m.get("labels")), None)
 
     def conclude(self, identity: Identity, model: str, version: int, evidence: Evidence) -> Verdict:

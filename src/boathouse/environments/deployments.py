@@ -11,6 +11,7 @@ from boathouse import clock
 from boathouse.catalog import Catalog
 from boathouse.database import Database
 from boathouse.environments import entrusted
+from boathouse.environments.resource_names import JOB, Wanted, chosen, key_of, told_apart
 from boathouse.environments.store import deployments, resources
 from boathouse.errors import Conflict, NotFound
 from boathouse.identity import Identity
@@ -46,6 +47,11 @@ class Resource:
     project: str
     definition: dict[str, Any]
     deployment: int
+
+    @property
+    def key(self) -> str:
+        """Its key in the project's bundle."""
+        return key_of(self)
 
 
 class Deployments:
@@ -202,6 +208,16 @@ class Deployments:
         raise NotFound(
             f"{environment} has no {kind} {name!r} (there: {known}); `boathouse deploy -t {environment}` deploys a project"
         )
+
+    def job(self, environment: str, name: str, project: str | None = None, scratch: str = "") -> Resource:
+        """The job of a name or of `project.name`; of several, the project's. Raises NotFound, Conflict."""
+        return chosen(self.resources(JOB, environment, scratch=scratch), name, project) or self.resource(
+            JOB, environment, name, scratch
+        )
+
+    def told_apart(self, environment: str, project: str, wanted: Sequence[Wanted], scratch: str = "") -> list[Wanted]:
+        """What a project wants to have there, under names that no other project has."""
+        return told_apart(project, wanted, self.resources(None, environment, scratch=scratch))
 
     def forget(self, environment: str, scratch: str) -> None:
         """Remove all that was deployed in a throw-away place."""

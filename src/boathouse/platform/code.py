@@ -63,7 +63,7 @@ class CodeDelivery:
         """What `deploy` would change."""
         bundle, _, environment = self._read(identity, target, source)
         current = self._deployments.resources(environment=environment, project=bundle.name)
-        return plan([(r.kind, r.name, r.definition) for r in current], _Named(bundle))
+        return plan([(r.kind, r.name, r.definition) for r in current], self._named(environment, bundle))
 
     def deploy(self, identity: Identity, target: str, **source: Any) -> Deployment:
         """Make an environment run a project's bundle; needs DEPLOY. `path` is a working tree, else `project` and `ref`.
@@ -212,6 +212,10 @@ class CodeDelivery:
         commit = self._projects.repository(source["project"]).head(source["ref"])
         return Source(self._projects.checkout(source["project"], commit), commit, False)
 
+    def _named(self, environment: str, bundle: Bundle, scratch: str = "") -> list[tuple[str, str, dict[str, Any]]]:
+        """A bundle's (kind, name, definition) by the names they are deployed under."""
+        return self._deployments.told_apart(environment, bundle.name, _named(bundle), scratch)
+
     def _replace(self, identity: Identity, environment: str, bundle: Bundle, code: Source, scratch: str = "") -> Deployment:
         self._projects.ensure(identity, bundle.name)
         if code.commit and not scratch:
@@ -219,7 +223,7 @@ class CodeDelivery:
                 self._projects.repository(bundle.name).keep(code.commit, code.folder)
         if absent := bundle.missing_files():
             raise InvalidBundle(f"{bundle.name}: {absent[0]}")
-        wanted = _Named(bundle).resources_list()
+        wanted = self._named(environment, bundle, scratch)
         self.computing.check(identity, environment, bundle.name, wanted)
         with self._declared.together():
             deployed = self._deployments.replace(
@@ -246,15 +250,9 @@ def _kinds(bundle: Bundle) -> set[str]:
     return {kind for kind, _, _ in bundle.resources_list()}
 
 
-@dataclass(frozen=True)
-class _Named:
-    """A bundle's resources by the names they are deployed under."""
-
-    bundle: Bundle
-
-    def resources_list(self) -> list[tuple[str, str, dict[str, Any]]]:
-        """(kind, name, definition): endpoints go by their own name, which is in their address; all else by its key."""
-        return [
-            (kind, str(body.get("name") or key) if kind == "model_serving_endpoint" else key, body)
-            for kind, key, body in self.bundle.resources_list()
-        ]
+def _named(bundle: Bundle) -> list[tuple[str, str, dict[str, Any]]]:
+    """(kind, name, definition): endpoints go by their own name, which is in their address; all else by its key."""
+    return [
+        (kind, str(body.get("name") or key) if kind == "model_serving_endpoint" else key, body)
+        for kind, key, body in bundle.resources_list()
+    ]

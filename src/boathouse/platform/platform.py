@@ -43,6 +43,7 @@ from boathouse.environments import (
     Deployments,
     Projects,
     Remotes,
+    Resource,
     Sandbox,
     served_entities,
     service_principal,
@@ -340,17 +341,17 @@ class Platform:
 
     def submit_job(self, identity: Identity, environment: str, job: str, *, parameters: Mapping[str, str],
                    task: str | None = None, scratch: str = "", trigger: str = "manual", start_key: str | None = None,
-                   parent_run: str | None = None) -> str:  # fmt: skip
-        """Start a deployed job under its environment's identity; the run's id.
+                   parent_run: str | None = None, project: str | None = None) -> str:  # fmt: skip
+        """Start a deployed job under its environment's identity; the run's id. Of several of the name, the `project`'s.
 
         A `start_key` names a reason that starts one run only, however often it is seen. In a throw-away place only its own
         tests start jobs, and these run as they do. Raises Conflict for anybody else.
         """
         if scratch != (identity.scratch or ""):
             raise Conflict(f"{scratch or environment} is not yours: only the tests of a request run jobs in its throw-away place")
-        self.access.authorize(identity, "RUN", "job" if not scratch else "catalog",
-                              environment if scratch else f"{environment}.{job}")  # fmt: skip
-        resource = self.deployments.resource("job", environment, job, scratch)
+        if scratch:
+            self.access.authorize(identity, "RUN", "catalog", environment)
+        resource = self._job(identity, environment, job, project, scratch)
         deployment = self.deployments.deployment(resource.deployment)
         source = str(self._nowhere())
         if resource.project not in OURS:
@@ -359,7 +360,7 @@ class Platform:
         definition = self.computing.limited(self.service_identity(environment), environment, resource.definition, scratch)
         return self.runner.submit(
             RunRequest(
-                environment=environment, project=resource.project, job=job, definition=definition,
+                environment=environment, project=resource.project, job=resource.name, definition=definition,
                 source=source, submitted_by=identity.principal,
                 principal=identity.principal if scratch else service_principal(environment),
                 commit=deployment.commit_id, dirty=deployment.dirty, scratch=scratch, parameters=parameters,
@@ -367,26 +368,37 @@ class Platform:
             )
         )  # fmt: skip
 
-    def pause_job(self, identity: Identity, environment: str, job: str, pause: bool) -> None:
+    def _job(self, identity: Identity, environment: str, job: str, project: str | None, scratch: str = "") -> Resource:
+        """A deployed job that the identity may run. Raises NotFound, Conflict, NotPermitted."""
+        try:
+            resource = self.deployments.job(environment, job, project, scratch)
+        except NotFound:
+            if not scratch:  # who may not run a job of the name does not hear whether there is one
+                self.access.authorize(identity, "RUN", "job", f"{environment}.{job}")
+            raise
+        if not scratch:
+            self.access.authorize(identity, "RUN", "job", f"{environment}.{resource.name}")
+        return resource
+
+    def pause_job(self, identity: Identity, environment: str, job: str, pause: bool, project: str | None = None) -> None:
         """Let a job start by hand only, or by itself again; needs RUN on it."""
-        self.access.authorize(identity, "RUN", "job", f"{environment}.{job}")
-        key = (environment, self.deployments.resource("job", environment, job).project, job)
+        resource = self._job(identity, environment, job, project)
+        key = (environment, resource.project, resource.name)
         if pause:
             self.starts.pause(key, identity.principal)
         else:
             self.starts.resume(key)
-        self.audit.record(identity.principal, "pause job" if pause else "resume job", f"{environment}.{job}")
+        self.audit.record(identity.principal, "pause job" if pause else "resume job", f"{environment}.{resource.name}")
 
     def backfill(self, identity: Identity, environment: str, job: str, since: datetime, until: datetime,
-                 parameters: Mapping[str, str], every: str | None = None) -> list[str]:  # fmt: skip
+                 parameters: Mapping[str, str], every: str | None = None, project: str | None = None) -> list[str]:  # fmt: skip
         """Runs of a job for logical times of the past, all or none; needs RUN. Raises InvalidInput."""
-        self.access.authorize(identity, "RUN", "job", f"{environment}.{job}")
-        definition = self.deployments.resource("job", environment, job).definition
+        resource = self._job(identity, environment, job, project)
         with self.database.writing():
             return [
-                self.submit_job(identity, environment, job, trigger="backfill",
+                self.submit_job(identity, environment, resource.name, trigger="backfill", project=resource.project,
                                 parameters={**parameters, "as_of": at.isoformat()})
-                for at in logical_times(definition, since, until, every)
+                for at in logical_times(resource.definition, since, until, every)
             ]  # fmt: skip
 
     def cancel_run(self, identity: Identity, run: Run) -> None:
@@ -435,7 +447,7 @@ class Platform:
     def monitor(self, environment: str, name: str) -> dict[str, Any]:
         """A monitor, completed by its project's models, with its alerts."""
         resource = self.deployments.resource("quality_monitor", environment, name)
-        models = {m.name: m.definition for m in self.deployments.resources("registered_model", environment, resource.project)}
+        models = {m.key: m.definition for m in self.deployments.resources("registered_model", environment, resource.project)}
         alerts = [{"name": a.name, "definition": a.definition}
                   for a in self.deployments.resources("alert", environment, resource.project)
                   if a.definition["monitor"] == name]  # fmt: skip
@@ -532,14 +544,15 @@ class Platform:
     def _answer_alert(self, event: Event) -> None:
         """Start the job that an alert names; delivered twice, it still starts once."""
         environment, _, name = event.subject.partition(".")
-        definition = self.deployments.resource("alert", environment, name).definition
+        alert = self.deployments.resource("alert", environment, name)
+        definition = alert.definition
         incident = self.alerts.incident(int(event.data["incident"]))
         if not definition.get("run_job") or incident.run_id:
             return
         given, end = definition.get("params") or {}, _window_end(incident)
         parameters = {k: str(v).replace("{{alert.window_end}}", end) for k, v in given.items()}
         run_id = self.submit_job(self.service_identity(environment), environment, definition["run_job"],
-                                 parameters=parameters, trigger=f"alert {name}")  # fmt: skip
+                                 parameters=parameters, trigger=f"alert {name}", project=alert.project)  # fmt: skip
         self.alerts.answered_by(incident.id, run_id)
 
     def _identify(self, run: Run, task_key: str) -> TaskIdentity:
@@ -596,8 +609,10 @@ class Platform:
     def _submit_child(self, parent: Run, job: str, parameters: Mapping[str, str], start_key: str) -> str:
         identity = Identity(parent.principal, self.identities.groups_of(parent.principal), parent.environment,
                             scratch=parent.scratch or None)  # fmt: skip
-        return self.submit_job(identity, parent.environment, job, parameters=parameters, scratch=parent.scratch,
-                               trigger=f"run {parent.id}", start_key=start_key, parent_run=parent.id)  # fmt: skip
+        return self.submit_job(
+            identity, parent.environment, job, parameters=parameters, scratch=parent.scratch, trigger=f"run {parent.id}",
+            start_key=start_key, parent_run=parent.id, project=parent.project,
+        )  # fmt: skip
 
     def _start_job(self, job: Startable, parameters: Mapping[str, str], trigger: str, start_key: str) -> str:
         return self.submit_job(self.service_identity(job.environment), job.environment, job.name, parameters=parameters,

@@ -96,7 +96,7 @@ class ModelUsers:
     def _monitors(self, environment: str, model: str) -> Iterator[str]:
         for resource in self._deployments.resources("quality_monitor", environment):
             beside = self._deployments.resources("registered_model", environment, resource.project)
-            watched = completed(resource.definition, {m.name: m.definition for m in beside})["table_name"]
+            watched = completed(resource.definition, {m.key: m.definition for m in beside})["table_name"]
             if watched == f"{model.partition('.')[2]}_inference":
                 yield f"monitor {environment}.{resource.name}"
 

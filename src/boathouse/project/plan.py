@@ -1,9 +1,9 @@
 """The difference between what is deployed and what a project wants, and how people read it."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple
 
 from boathouse.errors import Conflict
 from boathouse.project.located import item_name
@@ -41,20 +41,17 @@ class Change:
     fields: tuple[FieldChange, ...] = ()
 
 
-class Wanted(Protocol):
-    """A bundle, as far as a plan needs it."""
-
-    def resources_list(self) -> Sequence[tuple[str, str, Mapping[str, Any]]]:
-        """(kind, key, definition) of all it declares."""
+Named = tuple[str, str, Mapping[str, Any]]
+"""(kind, key, definition)."""
 
 
-def plan(current: Iterable[tuple[str, str, Mapping[str, Any]]], wanted: Wanted) -> list[Change]:
+def plan(current: Iterable[Named], wanted: Iterable[Named]) -> list[Change]:
     """What deploying `wanted` over `current` does: in the order of making, deletions last and in reverse.
 
     Raises Conflict when it would delete a resource whose `lifecycle.prevent_destroy` is set.
     """
     before = {(kind, key): definition for kind, key, definition in current}
-    after = {(kind, key): definition for kind, key, definition in wanted.resources_list()}
+    after = {(kind, key): definition for kind, key, definition in wanted}
     kept = [_compared(kind, key, before.get((kind, key)), after[kind, key]) for kind, key in _ordered(after)]
     gone = [name for name in _ordered(before) if name not in after]
     for kind, key in gone:

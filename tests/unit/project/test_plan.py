@@ -15,9 +15,9 @@ from boathouse.project import (
     ResourceState,
     load,
     parse_resource,
-    plan,
     render,
 )
+from boathouse.project import plan as planned
 
 TEXT = """
 bundle: {name: flights}
@@ -35,6 +35,10 @@ resources:
 def bundle(directory: Path, text: str = TEXT) -> Bundle:
     (directory / "boathouse.yml").write_text(text)
     return load(directory, git=GitFacts(), environ={})
+
+
+def plan(current: list[ResourceState], wanted: Bundle) -> list[Change]:
+    return planned(current, wanted.resources_list())
 
 
 def deployed(wanted: Bundle) -> list[ResourceState]:

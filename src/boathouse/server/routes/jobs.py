@@ -37,6 +37,7 @@ class Submission(BaseModel):
     parameters: dict[str, str] = {}
     task: str | None = None
     scratch: str | None = None
+    project: str | None = None
 
 
 class Backfill(BaseModel):
@@ -73,10 +74,10 @@ def jobs(who: Caller, platform: Served, environment: str | None = None, scratch:
 
 
 @router.get("/jobs/{environment}/{name}")
-def job(environment: str, name: str, who: Caller, platform: Served) -> dict[str, Any]:
-    """One deployed job with its definition."""
+def job(environment: str, name: str, who: Caller, platform: Served, project: str | None = None) -> dict[str, Any]:
+    """One deployed job with its definition; of several of the name, the project's."""
     platform.access.authorize(who, "USE CATALOG", "catalog", environment)
-    resource = platform.deployments.resource("job", environment, name, who.scratch or "")
+    resource = platform.deployments.job(environment, name, project, who.scratch or "")
     if not _sees(who, platform, resource):
         raise NotFound(f"{environment} has no job {name!r} that you may see")
     return {**_job(platform, resource), "definition": resource.definition}
@@ -86,28 +87,30 @@ def job(environment: str, name: str, who: Caller, platform: Served) -> dict[str,
 def submit(environment: str, name: str, body: Submission, who: Caller, platform: Served) -> dict[str, str]:
     """Start a job; needs RUN."""
     run_id = platform.submit_job(
-        who, environment, name, parameters=body.parameters, task=body.task, scratch=who.scratch or body.scratch or ""
+        who, environment, name, parameters=body.parameters, task=body.task, scratch=who.scratch or body.scratch or "",
+        project=body.project,
     )
     return {"run_id": run_id}
 
 
 @router.post("/jobs/{environment}/{name}/pause")
-def pause(environment: str, name: str, who: Caller, platform: Served) -> None:
+def pause(environment: str, name: str, who: Caller, platform: Served, project: str | None = None) -> None:
     """Let a job start by hand only; needs RUN."""
-    platform.pause_job(who, environment, name, True)
+    platform.pause_job(who, environment, name, True, project)
 
 
 @router.post("/jobs/{environment}/{name}/resume")
-def resume(environment: str, name: str, who: Caller, platform: Served) -> None:
+def resume(environment: str, name: str, who: Caller, platform: Served, project: str | None = None) -> None:
     """Let a paused job start by itself again; needs RUN."""
-    platform.pause_job(who, environment, name, False)
+    platform.pause_job(who, environment, name, False, project)
 
 
 @router.post("/jobs/{environment}/{name}/backfill")
-def backfill(environment: str, name: str, body: Backfill, who: Caller, platform: Served) -> dict[str, list[str]]:
+def backfill(environment: str, name: str, body: Backfill, who: Caller, platform: Served,
+             project: str | None = None) -> dict[str, list[str]]:  # fmt: skip
     """Runs for logical times of the past, all or none; needs RUN."""
     since, until = parse_instant(body.start), parse_instant(body.end)
-    return {"run_ids": platform.backfill(who, environment, name, since, until, body.parameters, body.every)}
+    return {"run_ids": platform.backfill(who, environment, name, since, until, body.parameters, body.every, project)}
 
 
 @router.put("/tables/{name}/refresh")
