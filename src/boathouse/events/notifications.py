@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import httpx
@@ -15,11 +15,10 @@ from boathouse import clock
 from boathouse.database import Database
 from boathouse.errors import BoathouseError, NotFound
 from boathouse.events.channels import Channel, Message
+from boathouse.events.patience import next_try
 from boathouse.events.store import notifications
 
 _log = logging.getLogger(__name__)
-_PATIENCE = timedelta(hours=24)
-_LONGEST_PAUSE = 900.0
 _STOP_SECONDS = 35.0
 _AT_ONCE = 4
 
@@ -125,10 +124,8 @@ class Notifications:
 
     @staticmethod
     def _failed(since: datetime, attempts: int, error: str) -> dict[str, Any]:
-        if clock.now() - clock.parse_instant(since) >= _PATIENCE:
-            return {"state": "FAILED", "next_try": None, "last_error": error[:500]}
-        pause = timedelta(seconds=min(_LONGEST_PAUSE, 2.0 ** min(attempts, 10)))
-        return {"state": "WAITING", "next_try": clock.now() + pause, "last_error": error[:500]}
+        again = next_try(since, attempts)
+        return {"state": "WAITING" if again else "FAILED", "next_try": again, "last_error": error[:500]}
 
     def _run(self) -> None:
         while not self._stop.is_set():

@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import httpx
@@ -20,13 +20,11 @@ from boathouse.database import Database
 from boathouse.errors import AlreadyExists, InvalidInput, NotFound
 from boathouse.events.addresses import check_address
 from boathouse.events.outbox import Event, Outbox
+from boathouse.events.patience import next_try
 from boathouse.events.signed import body_of, headers_of, kind_of
 from boathouse.events.store import deliveries, webhooks
 
 _log = logging.getLogger(__name__)
-_PATIENCE = timedelta(hours=24)
-"""So long one event is tried again; then it is left, and `redeliver` sends it."""
-_LONGEST_PAUSE = 900.0
 _CHUNK = 100
 _TIMEOUT = 15.0
 
@@ -151,9 +149,8 @@ class Webhooks:
             attempts += 1
             if not self._send(webhook, event, attempts, str(uuid.uuid5(uuid.NAMESPACE_OID, f"{webhook.id}.{event.id}"))):
                 failing = failing or clock.now()
-                if clock.now() - clock.parse_instant(failing) < _PATIENCE:
-                    pause = timedelta(seconds=min(_LONGEST_PAUSE, 2.0**min(attempts, 10)))
-                    self._put(webhook, attempts=attempts, failing_since=failing, next_try=clock.now() + pause)
+                if again := next_try(failing, attempts):
+                    self._put(webhook, attempts=attempts, failing_since=failing, next_try=again)
                     return
             self._put(webhook, place=event.id, attempts=0, failing_since=None, next_try=None)
             attempts, failing = 0, None
