@@ -3,6 +3,7 @@
 import json
 import os
 import threading
+import uuid
 from collections.abc import Callable, Mapping
 from datetime import UTC
 from pathlib import Path
@@ -49,7 +50,8 @@ class Spool:
         if self._descriptor >= 0:
             os.close(self._descriptor)
         number = len(list(self._folder.glob("*.jsonl")))
-        path = self._folder / f"{number:06d}-{os.getpid()}.jsonl"
+        unique = uuid.uuid4().hex[:8]  # behind walls, processes of several endpoints can have one number
+        path = self._folder / f"{number:06d}-{os.getpid()}-{unique}.jsonl"
         self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         self._size = 0
 
