@@ -89,6 +89,16 @@ def test_a_model_is_made_again_bit_by_bit_and_nothing_is_left(
     assert len(lake.models.get("lab.line")["versions"]) == 2
 
 
+def test_a_copy_is_made_again_where_it_was_trained(lake: Lake, project: Path, command: Callable[..., tuple[int, str]]) -> None:
+    lake.models.copy("lab.line", "1", "staging")
+    code, said = command("models", "reproduce", "staging.lab.line/1", "--json")
+    report = json.loads(said)
+    assert (code, report["verdict"]) == (0, "bit-equal"), said
+    assert (report["model"], report["version"]) == ("dev.lab.line", 1)
+    assert report["copy"] == {"model": "staging.lab.line", "version": 1}
+    lake.models.delete("staging.lab.line")
+
+
 def test_what_is_trained_by_chance_is_different_and_the_cause_is_shown(
     lake: Lake, project: Path, command: Callable[..., tuple[int, str]]
 ) -> None:
