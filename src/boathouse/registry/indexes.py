@@ -23,6 +23,7 @@ _INDEXES = {
     "bh_versions_of_model": "model_versions (workspace, name, last_updated_time DESC, version DESC)",
     "bh_versions_at_stage": "model_versions (workspace, current_stage, name, version)",
     "bh_versions_run": "model_versions (workspace, run_id)",
+    "bh_aliases_model": "registered_model_aliases (workspace, {name})",
     "bh_model_tags_model": "registered_model_tags (workspace, {name})",
     "bh_model_tags_value": f"registered_model_tags (workspace, key, substr(value, 1, {START}), {{name}})",
     "bh_version_tags_version": "model_version_tags (workspace, name, version)",

@@ -248,8 +248,8 @@ class ModelStore(SqlAlchemyStore):
     @speaks_mlflow
     def transition_model_version_stage(self, name: str, version: Any, stage: str, archive_existing_versions: bool) -> Any:
         full, number = self._seen(name), _number(version)
-        with self._registry.database.writing():  # so that what is checked is what is moved
-            leaves = self._registry.version(full, number).stage == PRODUCTION
+        with self._registry.database.writing() as connection:  # so that what is checked is what is moved
+            leaves = any(v.stage == PRODUCTION for v in store.list_versions(connection, full, number, bare=True))
             promotes = leaves or stage_named(stage) == PRODUCTION
             self._actor.change(("PROMOTE",) if promotes else MAY_EDIT, full)
             self._registry.transition(
