@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-from point_in_time import COLUMNS, LOOKBACK, SPAN, connect, make_data
+from point_in_time import COLUMNS, LOOKBACK, SPAN, SPINE, connect, make_data
 
 from boathouse.features import AsOf, FeatureSide, as_of_join_sql
 from boathouse.lake import Engine
@@ -47,12 +47,12 @@ def query(kind: str, folder: Path) -> str:
     if kind == "wide":
         side = FeatureSide(f"(FROM '{folder}/wide.parquet')", ("k",), "e")
         joins = [AsOf(side, ("k1",), "t", tuple((f"v{n}", f"v{n}") for n in range(FEATURES)), LOOKBACK)]
-        return as_of_join_sql(f"(FROM '{folder}/wide_spine.parquet')", joins)
+        return as_of_join_sql(f"(FROM '{folder}/wide_spine.parquet')", joins, ("k1", "t"))
     joins = []
     for n in (1, 2, 3):
         side = FeatureSide(f"(FROM '{folder}/f{n}.parquet')", ("k",), "e", "known" if kind == "known" else None)
         joins.append(AsOf(side, (f"k{n}",), "t", tuple((name, f"{name}{n}") for name in COLUMNS), LOOKBACK))
-    return as_of_join_sql(f"(FROM '{folder}/spine.parquet')", joins)
+    return as_of_join_sql(f"(FROM '{folder}/spine.parquet')", joins, SPINE)
 
 
 def measure(kind: str, folder: Path, memory: str) -> dict[str, Any]:

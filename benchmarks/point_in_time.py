@@ -31,6 +31,7 @@ LOOKBACK = timedelta(days=7)
 DELAY = timedelta(minutes=10)
 SPAN = 90 * 86_400 * 1_000_000  # microseconds
 COLUMNS = "abcd"
+SPINE = ("k1", "k2", "k3", "t", "y")
 ROWS_PER_KEY = {1: 10, 2: 100, 3: 10_000}
 
 
@@ -71,7 +72,7 @@ def by_boathouse(folder: Path, tables: int, known: str | None = None) -> pa.Tabl
         )
         for n in range(1, tables + 1)
     ]
-    return connect().sql(as_of_join_sql(f"(FROM '{folder}/spine.parquet')", joins)).to_arrow_table()
+    return connect().sql(as_of_join_sql(f"(FROM '{folder}/spine.parquet')", joins, SPINE)).to_arrow_table()
 
 
 def by_boathouse_with_known_times(folder: Path, tables: int) -> pa.Table:

@@ -54,7 +54,7 @@ def by_boathouse(folder: Path) -> str:
     for side, (_, names) in SIDES.items():
         table = FeatureSide(f"(FROM '{folder}/{side}.parquet')", ("zip",), "ts")
         joins.append(AsOf(table, (f"{side}_zip",), "at", tuple((n, n) for n in names)))
-    return as_of_join_sql(f"(FROM '{folder}/trips.parquet')", joins)
+    return as_of_join_sql(f"(FROM '{folder}/trips.parquet')", joins, ("pickup_zip", "dropoff_zip", "at", "fare"))
 
 
 WAYS = {"by hand": by_hand, "boathouse": by_boathouse}

@@ -20,6 +20,8 @@ _ROW = '"__row"'
 # One integer that orders by event time, then known time. Known times lie within 2**62 microseconds of 1970.
 _STEP = 2**63
 _MIDDLE = 2**62
+# A spine of more columns is joined again after the sorts.
+_NARROW = 16
 
 
 @dataclass(frozen=True)
@@ -88,12 +90,17 @@ def as_of_join_sql(spine: str, joins: Sequence[AsOf], keep: Sequence[str] | None
     own = "*" if keep is None else ", ".join(map(quote, keep))
     if not wanted:
         return f"SELECT {own} FROM {spine}"
+    narrow = keep is not None and len(keep) <= _NARROW and all(join.side.time for join in wanted)
     on = {name: f'"__on_{i}"' for i, name in enumerate(dict.fromkeys(n for j in wanted for n in j.on))}
+    if narrow and keep:  # a key that is kept is carried once
+        on |= {name: quote(name) for name in on if name in keep}
     at = {name: f'"__at_{i}"' for i, name in enumerate(dict.fromkeys(j.at for j in wanted if j.at))}
-    probes = [f"{quote(name)} AS {alias}" for name, alias in on.items()]
+    probes = [f"{quote(name)} AS {alias}" for name, alias in on.items() if alias != quote(name)]
     probes += [f"epoch_us({quote(name)}) AS {alias}" for name, alias in at.items()]
     outputs = [_output(i, join, at, *column) for i, join in enumerate(wanted) for column in join.columns]
     sides = [_side(i, join, on, at) for i, join in enumerate(wanted)]
+    if narrow and keep is not None:
+        return _narrow(spine, keep, probes, outputs, sides)
     # Only keys and times go through the sorts of the ASOF joins; the spine's width comes back at the end.
     # Materialised, because a spine that samples must be the same both times.
     return "\n".join(
@@ -108,6 +115,22 @@ def as_of_join_sql(spine: str, joins: Sequence[AsOf], keep: Sequence[str] | None
             f'FROM "__spine" s JOIN "__joined" j ON s.{_ROW} = j.{_ROW}',
             *_unrepeated(wanted),
             f"ORDER BY s.{_ROW}",
+        ]
+    )
+
+
+def _narrow(
+    spine: str, keep: Sequence[str], probes: Sequence[str], outputs: Sequence[str], sides: Sequence[str]
+) -> str:
+    """A spine of few columns goes through the sorts whole, which costs less than to join it again at the end."""
+    own, number = [quote(name) for name in keep], f"row_number() OVER () AS {_ROW}"
+    return "\n".join(
+        [
+            f'WITH "__probe" AS MATERIALIZED (SELECT {", ".join([number, *probes, *own])} FROM {spine})',
+            f"SELECT {', '.join([*(f'p.{name}' for name in own), *outputs])}",
+            'FROM "__probe" p',
+            *sides,
+            f"ORDER BY p.{_ROW}",
         ]
     )
 
@@ -205,12 +228,12 @@ def _side(index: int, join: AsOf, on: Mapping[str, str], at: Mapping[str, str]) 
 def _asked_for(join: AsOf, keys: Sequence[tuple[str, str, str]], moment: str) -> str:
     """The rows `r` of keys that the spine asks for, without those of times that it cannot see."""
     times = [f"epoch_us(r.{quote(name)})" for name in (join.side.event_time, join.side.known_time) if name]
-    kept = [f"k.{probe} = r.{column}" for _, column, probe in keys] + [f"{time} <= k.latest" for time in times]
+    kept = [f"k.{probe} = r.{column}" for _, column, probe in keys] + [f'{time} <= k."__latest"' for time in times]
     if join.lookback is not None:
-        kept.append(f"{times[0]} >= k.earliest - {micros(join.lookback)}")
+        kept.append(f'{times[0]} >= k."__earliest" - {micros(join.lookback)}')
     probed = ", ".join(probe for _, _, probe in keys)
     asked = (
-        f"SELECT {probed}, min({moment}) AS earliest, max({moment}) AS latest "
+        f'SELECT {probed}, min({moment}) AS "__earliest", max({moment}) AS "__latest" '
         f'FROM "__probe" GROUP BY {probed}'
     )
     return f"{join.side.relation} r JOIN ({asked}) k ON {' AND '.join(kept)}"
