@@ -40,7 +40,7 @@ class EndpointState:
     wanted_version: int | None
     served_version: int | None
     reason: str | None
-    updated_at: datetime
+    updated_at: datetime | None = None
     served: tuple[ServedVersion, ...] = field(default=())
 
     @property

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from boathouse.errors import NotFound
 from boathouse.server.auth import Caller, Served, caller, platform_of
-from boathouse.serving import Answered, Asked, Router, served_entity
+from boathouse.serving import Answered, Asked, Router
 
 router = APIRouter(tags=["endpoints"])
 _API = "/api/v1"
@@ -27,13 +27,10 @@ class Shares(BaseModel):
 @router.get(f"{_API}/endpoints")
 def endpoints(who: Caller, platform: Served, environment: str | None = None) -> list[dict[str, Any]]:
     """Endpoints the caller may query, as they are."""
-    known = {(e.environment, e.name): e.__dict__ for e in platform.endpoints.states(environment)}
-    for deployed in platform.deployments.resources("model_serving_endpoint", environment):
-        where, name = deployed.environment, deployed.name
-        idle = {"state": "STOPPED", "reason": "starts with `boathouse up`, or when it is asked", "served": []}
-        model = served_entity(where, deployed.definition)[0]
-        known.setdefault((where, name), {"environment": where, "name": name, "model": model, **idle})
-    return [e for (w, n), e in sorted(known.items()) if platform.access.allows(who, "QUERY", "endpoint", f"{w}.{n}")]
+    deployed = platform.deployments.resources("model_serving_endpoint", environment)
+    found = [platform.endpoints.state(each.environment, each.name) for each in deployed
+             if platform.access.allows(who, "QUERY", "endpoint", f"{each.environment}.{each.name}")]  # fmt: skip
+    return [state.__dict__ for state in sorted(found, key=lambda s: (s.environment, s.name))]
 
 
 @router.get(_ONE)
