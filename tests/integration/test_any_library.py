@@ -1,6 +1,7 @@
 """Models of any library and any task are logged, judged, scored in three modes into one table, and watched."""
 
 import asyncio
+import importlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -96,6 +97,43 @@ def own(frame: pd.DataFrame, label: Any) -> Any:
     return Rule()
 
 
+def trained(net: Any, frame: pd.DataFrame, aim: Any, loss: Any) -> Any:
+    import torch
+
+    rows = torch.tensor(frame.to_numpy(np.float32))
+    optimizer = torch.optim.Adam(net.parameters(), lr=0.05)
+    for _ in range(150):
+        optimizer.zero_grad()
+        loss(net(rows), aim).backward()
+        optimizer.step()
+    return net.eval()
+
+
+def layers(width: int, *after: Any) -> Any:
+    """A bare module of two inputs."""
+    import torch
+
+    return torch.nn.Sequential(torch.nn.Linear(2, 16), torch.nn.ReLU(), torch.nn.Linear(16, width), *after)
+
+
+def net_of_words(frame: pd.DataFrame, label: Any) -> Any:
+    """Ends in a softmax, and tells what its outputs mean."""
+    import torch
+
+    torch.manual_seed(1)
+    net = layers(3, torch.nn.Softmax(1))
+    net.classes_ = sorted(set(label))
+    aim = torch.tensor([net.classes_.index(word) for word in label])
+    return trained(net, frame, aim, lambda said, aim: torch.nn.functional.nll_loss(torch.log(said + 1e-6), aim))
+
+
+def net_of_numbers(frame: pd.DataFrame, label: Any) -> Any:
+    import torch
+
+    torch.manual_seed(1)
+    return trained(layers(1), frame, torch.tensor(label.to_numpy(np.float32))[:, None], torch.nn.functional.mse_loss)
+
+
 def with_threshold(frame: pd.DataFrame) -> Any:
     from mlflow.models import infer_signature
 
@@ -118,6 +156,11 @@ CASES = {
     "sklearn_without_label": Case(outliers, "sklearn", None, NUMBERS, {}),
     "pyfunc_of_ones_own": Case(own, "pyfunc", "verdict", NUMBERS, {"accuracy": {"min": 0.7}, "roc_auc": {"min": 0.8}},
                                kind=pa.string(), quality={"accuracy_score": (0.7, 1), "roc_auc_score": (0.8, 1)}),
+    "pytorch_classes_in_words": Case(net_of_words, "pytorch", "how late", ["x", "w"],
+                                     {"f1_macro": {"min": 0.6}, "log_loss": {"max": 1}},
+                                     kind=pa.string(), quality={"accuracy_score": (0.7, 1)}),
+    "pytorch_numbers": Case(net_of_numbers, "pytorch", "minutes", ["x", "w"], {"rmse": {"max": 8}, "r2": {"min": 0.5}},
+                            task="REGRESSION", quality={"root_mean_squared_error": (0, 8), "r2_score": (0.5, 1)}),
 }  # fmt: skip
 
 
@@ -127,7 +170,7 @@ def voyages(count: int, seed: int) -> pd.DataFrame:
     x, z = chance.normal(size=count), chance.normal(size=count)
     minutes = 10 * x + 2 * z + chance.normal(size=count)
     rows = pd.DataFrame({
-        "voyage": [f"v{seed}-{n}" for n in range(count)], "x": x, "z": z, "port": np.where(z > 0, "Kiel", "Riga"),
+        "voyage": [f"v{seed}-{n}" for n in range(count)], "x": x, "z": z, "w": z * z, "port": np.where(z > 0, "Kiel", "Riga"),
         "notes": np.where(x > 0, "strong wind ahead", "calm sea"), "minutes": minutes, "late": (minutes > 0).astype(int),
         "was late": minutes > 0, "verdict": np.where(minutes > 0, "late", "in time"), "grade": np.digitize(minutes, [-5, 5]) + 1,
         "how late": np.array(["early", "on time", "very late"])[np.digitize(minutes, [-5, 5])],
@@ -151,9 +194,9 @@ def logged(fe: FeatureEngineeringClient) -> Callable[[str], Case]:
 
     def log(name: str) -> Case:
         if name not in done:
-            import importlib
-
             case = CASES[name]
+            if case.flavor == "pytorch":
+                pytest.importorskip("torch", reason="PyTorch is not installed: CONTRIBUTING.md says how")
             frame = voyages(400, 1)[[*case.inputs, *([case.label] if case.label else [])]]
             examples = fe.create_training_set(df=contexts.arrow(frame), feature_lookups=[], label=case.label)
             frame = examples.load_df().to_pandas()

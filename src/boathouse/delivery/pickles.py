@@ -16,7 +16,9 @@ _SUFFIXES = frozenset({".pkl", ".pickle", ".p", ".joblib", ".pt", ".pth", ".ckpt
 _MAYBE = frozenset({".bin", ".data", ".npy", ""})
 _MAGIC = re.compile(rb"\x80[\x02-\x05]")
 _NPY = b"\x93NUMPY"
+_ZIP = b"PK\x03\x04"
 _CHUNK = 64
+_NESTED = 3
 
 _STANDARD = frozenset({
     *(f"builtins.{n}" for n in (
@@ -121,15 +123,28 @@ def _imports(path: Path) -> Iterator[str]:
     """Names that the pickles of a file import; an empty one for a pickle that cannot be read to its end."""
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
-            for member in archive.namelist():
-                try:
-                    with archive.open(member) as stream:
-                        yield from _of(stream, Path(member).suffix, 0)
-                except (zipfile.BadZipFile, RuntimeError, NotImplementedError):
-                    yield ""  # locked or broken: what it holds is unknown
+            yield from _members(archive, _NESTED)
         return
     with path.open("rb") as stream:
         yield from _of(stream, path.suffix, path.stat().st_size)
+
+
+def _members(archive: zipfile.ZipFile, deeper: int) -> Iterator[str]:
+    """Of an archive, and of archives in it, as a traced PyTorch module has one with sample inputs."""
+    for member in archive.namelist():
+        try:
+            with archive.open(member) as stream:
+                nested = stream.read(len(_ZIP)) == _ZIP
+                stream.seek(0)
+                if nested and deeper:
+                    with zipfile.ZipFile(stream) as inner:
+                        yield from _members(inner, deeper - 1)
+                elif nested:
+                    yield ""
+                else:
+                    yield from _of(stream, Path(member).suffix, 0)
+        except (zipfile.BadZipFile, RuntimeError, NotImplementedError):
+            yield ""  # locked or broken: what it holds is unknown
 
 
 def _of(stream: IO[bytes], suffix: str, size: int) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """Logging a feature-aware model: the raw model, its feature spec, its signature and its record, in one package."""
 
+import json
 import shutil
 import tempfile
 import warnings
@@ -10,12 +11,13 @@ from typing import Any
 
 from boathouse.context import Context
 from boathouse.features import USES, FeatureSpec, uses_of
-from boathouse.scoring import native, predict_raw, predicts
+from boathouse.scoring import CLASSES_FILE, load_raw, predict_raw, predicts
 from boathouse.training import FOLDER, TrainingSet, own_parameters, record_of, tags, write_record
 from boathouse.training import pip_requirements as installed
 
 _LOADER = "boathouse.scoring.packaged"
 _SAMPLE = 200
+_TRACED_ROWS = 2  # of one row the tracer would make a constant
 _LIBRARIES = {"sklearn": ["scikit-learn", "pandas", "numpy", "skops"],
               "lightgbm": ["lightgbm", "scikit-learn", "pandas", "numpy"]}  # fmt: skip
 _HARMLESS_TYPES = ("numpy.dtype",)
@@ -42,9 +44,12 @@ def log_model(context: Context, model: Any, artifact_path: str, flavor: Any, tra
         data = Path(scratch) / "data"
         (data / "feature_store").mkdir(parents=True)
         (data / "feature_store" / "feature_spec.yaml").write_text(spec.to_yaml())
-        raw_folder = str(data / "raw_model")
-        _save(flavor, model, raw_folder, pip_requirements=requirements, **_trusting(flavor, options))
-        raw = model if predicts(model) else native(mlflow.pyfunc.load_model(raw_folder))
+        raw_folder = data / "raw_model"
+        if flavor.__name__.endswith(".pytorch"):
+            _save_module(flavor, model, raw_folder, len(spec.model_columns), {"pip_requirements": requirements, **options})
+        else:
+            _save(flavor, model, str(raw_folder), pip_requirements=requirements, **_trusting(flavor, options))
+        raw = model if predicts(model) else load_raw(raw_folder)
         signature = _signature(raw, spec, sample, output_schema)
         mlflow.set_tags({**tags(record), USES: uses_of(spec).to_tag()})
         if context.run.autolog != "off":
@@ -84,6 +89,28 @@ def _save(flavor: Any, model: Any, folder: str, **options: Any) -> None:
         shutil.rmtree(folder, ignore_errors=True)
         trusted = [*(options.pop("skops_trusted_types", None) or ()), *_of_libraries(model)]
         flavor.save_model(model, folder, skops_trusted_types=list(dict.fromkeys(trusted)), **options)
+
+
+def _save_module(flavor: Any, model: Any, folder: Path, width: int, options: Mapping[str, Any]) -> None:
+    """A PyTorch module as a graph without pickles, traced with zeros: no row of the training set goes into the version.
+
+    The graph takes any number of rows of `width` numbers. With `serialization_format="pickle"` it is saved as it is.
+    """
+    import numpy as np
+    from mlflow.models import Model, ModelSignature
+    from mlflow.types import Schema, TensorSpec
+
+    traced = options.get("serialization_format") != "pickle" and "input_example" not in options
+    if traced:
+        signature = ModelSignature(Schema([TensorSpec(np.dtype(np.float32), (-1, width))]))
+        options = {**options, "input_example": np.zeros((_TRACED_ROWS, width), np.float32), "signature": signature}
+    flavor.save_model(model, str(folder), **options)
+    if traced:  # rows come as frames, which that signature would refuse
+        saved = Model.load(str(folder))
+        saved.signature = None
+        saved.save(str(folder / "MLmodel"))
+    if (classes := getattr(model, "classes_", None)) is not None:
+        (folder / CLASSES_FILE).write_text(json.dumps(list(classes)))
 
 
 def _of_libraries(model: Any) -> list[str]:

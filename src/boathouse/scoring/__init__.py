@@ -2,9 +2,9 @@
 
 from boathouse.scoring.answers import Prediction, predict_raw
 from boathouse.scoring.completion import complete
-from boathouse.scoring.model import Fetched, Model, fetch, load, load_folder, native, predicts, spec_alone
+from boathouse.scoring.model import CLASSES_FILE, Fetched, Model, fetch, load, load_folder, load_raw, predicts, spec_alone
 
 __all__ = [
-    "Fetched", "Model", "Prediction", "complete", "fetch", "load", "load_folder", "native", "predict_raw", "predicts",
-    "spec_alone",
+    "CLASSES_FILE", "Fetched", "Model", "Prediction", "complete", "fetch", "load", "load_folder", "load_raw", "predict_raw",
+    "predicts", "spec_alone",
 ]  # fmt: skip

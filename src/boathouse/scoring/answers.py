@@ -160,7 +160,8 @@ def _of_columns(values: "np.ndarray[Any, Any]", told: "np.ndarray[Any, Any] | No
     own = told if told is not None and len(told) == count else None
     classes = own if own is not None else named if named is not None else np.arange(count)
     if _shares(values):
-        return _chosen(classes, values)
+        exact = values.astype(float)  # a network's are of single precision and sum to one within that
+        return _chosen(classes, exact / exact.sum(axis=1, keepdims=True))
     return Prediction(values, None) if own is None else Prediction(own[values.argmax(axis=1)], None, own)
 
 

@@ -1,5 +1,6 @@
 """A model version in memory: its features, its inputs, and predictions from complete rows."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 SPEC_FILE = "feature_store/feature_spec.yaml"
 RAW_FOLDER = "raw_model"
+CLASSES_FILE = "boathouse_classes.json"
+"""What a module's outputs mean, beside its traced graph, which keeps no attributes."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,6 @@ def fetch(context: Context, model_uri: str) -> Fetched:
 
 def load_folder(folder: Path, name: str, version: str, run_id: str | None = None) -> Model:
     """A version from its downloaded folder."""
-    import mlflow.pyfunc
     from mlflow.models import Model as Packaged
 
     packaged = Packaged.load(str(folder))
@@ -87,15 +89,24 @@ def load_folder(folder: Path, name: str, version: str, run_id: str | None = None
     spec_file = data / SPEC_FILE
     spec = FeatureSpec.from_yaml(spec_file.read_text()) if spec_file.is_file() else None
     raw_folder = data / RAW_FOLDER if spec else folder
-    raw = mlflow.pyfunc.load_model(str(raw_folder))
     functions = OnlineFunctions(spec) if spec and spec.functions else None
-    return Model(name, version, run_id, spec, inputs, native(raw), signature, functions)
+    return Model(name, version, run_id, spec, inputs, load_raw(raw_folder), signature, functions)
 
 
 def spec_alone(name: str, version: str, spec: FeatureSpec) -> Model:
     """A feature spec as what an endpoint serves: it completes rows, and nothing predicts."""
     functions = OnlineFunctions(spec) if spec.functions else None
     return Model(name, version, None, spec, spec.required_inputs, None, None, functions)
+
+
+def load_raw(folder: Path) -> Any:
+    """What predicts, from the folder that the library's module saved it to."""
+    import mlflow.pyfunc
+
+    raw = native(mlflow.pyfunc.load_model(str(folder)))
+    if (told := folder / CLASSES_FILE).is_file():
+        raw.classes_ = json.loads(told.read_text())
+    return raw
 
 
 def native(loaded: Any) -> Any:

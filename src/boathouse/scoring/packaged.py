@@ -7,7 +7,7 @@ from boathouse import context
 from boathouse.features import FeatureSpec
 from boathouse.scoring.answers import predict_raw
 from boathouse.scoring.completion import complete
-from boathouse.scoring.model import RAW_FOLDER, SPEC_FILE, native
+from boathouse.scoring.model import RAW_FOLDER, SPEC_FILE, load_raw
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,8 +36,6 @@ class PackagedModel:
 
 
 def _load_pyfunc(path: str) -> PackagedModel:
-    import mlflow.pyfunc
-
     folder = Path(path)
     spec = FeatureSpec.from_yaml((folder / SPEC_FILE).read_text())
-    return PackagedModel(spec, native(mlflow.pyfunc.load_model(str(folder / RAW_FOLDER))))
+    return PackagedModel(spec, load_raw(folder / RAW_FOLDER))

@@ -1,5 +1,6 @@
 """What the pickles of an artifact would import decides whether anything of it is loaded."""
 
+import io
 import os
 import pickle
 import pickletools
@@ -35,6 +36,17 @@ def keep(folder: Path, name: str, content: bytes) -> Path:
     folder.mkdir(exist_ok=True)
     (folder / name).write_bytes(content)
     return folder
+
+
+@pytest.mark.parametrize(("inner", "found"), [(pickle.dumps([1.5]), set()), (pickle.dumps(Upside()), {"posix.system"})])
+def test_archives_in_archives_are_read(tmp_path: Path, inner: bytes, found: set[str]) -> None:
+    nested = io.BytesIO()
+    with zipfile.ZipFile(nested, "w") as archive:
+        archive.writestr("archive/data.pkl", inner)
+    with zipfile.ZipFile(tmp_path / "model.pt2", "w") as archive:
+        archive.writestr("model/data/sample_inputs/model.pt", nested.getvalue())
+        archive.writestr("model/models/model.json", "{}")
+    assert names(tmp_path) == found
 
 
 @pytest.mark.parametrize("dumps", [pickle.dumps, cloudpickle.dumps, lambda model: pickle.dumps(model, 2)])

@@ -75,7 +75,7 @@ def test_rows_that_sum_to_one_are_probabilities_of_classes(answer: Any, classes:
     said = of(answer, classes)
     assert said.listed() == expected
     assert said.class_probabilities is not None
-    assert said.class_probabilities.tolist() == SHARES
+    assert said.class_probabilities.tolist() == [pytest.approx(row) for row in SHARES]
     assert said.probabilities is None
 
 
