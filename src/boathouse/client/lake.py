@@ -31,7 +31,7 @@ from boathouse.client.secrets import Secrets
 from boathouse.client.volume import Volume
 from boathouse.client.volumes import Volumes
 from boathouse.context import RunFacts
-from boathouse.errors import NotFound, NotPermitted, Unavailable
+from boathouse.errors import NotFound, NotPermitted
 from boathouse.lake import (
     Commit,
     Engine,
@@ -288,8 +288,8 @@ class Lake(Loading):
         """Where this process owns the home, its model servers start when asked for: wait for this one's."""
         limit, state = time.monotonic() + seconds, "STARTING"
         while self.owns_home and state in ("STARTING", "LOADING") and time.monotonic() < limit:
-            with contextlib.suppress(Unavailable):
-                state = self.http.call("GET", f"/api/v1/endpoints/{self._environment}/{name}")["state"]
+            at = f"/api/v1/endpoints/{self._environment}/{name}"
+            state = self.http.call("GET", at, params={"start": True})["state"]
             time.sleep(0.1)
 
     def query(self, endpoint: str, body: Mapping[str, Any]) -> dict[str, Any]:

@@ -96,23 +96,24 @@ class Endpoints:
         """Endpoints as they are."""
         return self._states.all(environment)
 
-    def state(self, environment: str, name: str) -> EndpointState:
-        """One endpoint as it is, which may be not started. Raises NotFound."""
+    def state(self, environment: str, name: str, start: bool = False) -> EndpointState:
+        """One endpoint as it is, which may be not started; with `start` it starts. Raises NotFound."""
         definition = self._deployments.resource("model_serving_endpoint", environment, name).definition
         for found in self.states(environment):
             if found.name == name:
                 return found
         model = served_entity(environment, definition)[0]
+        if start:
+            self._attend(environment, name)
+        if start or not self._lazily:
+            return EndpointState(environment, name, "STARTING", model, None, None, "try again in a moment")
         return EndpointState(environment, name, "STOPPED", model, None, None, "starts with `boathouse up`, or when it is asked")
 
     def route(self, environment: str, name: str) -> Route:
         """Where an endpoint's requests go. Raises NotFound, Unavailable while nothing answers."""
         found = self._routes.get((environment, name))
         if found is None or not found.choices:
-            self._attend(environment, name)
-            if (ready := self._routes.get((environment, name))) and ready.choices:
-                return ready
-            state = self.state(environment, name)
+            state = self.state(environment, name, start=True)
             why = f"it is {state.state}, {state.reason or 'try again in a moment'}"
             raise Unavailable(f"endpoint {environment}.{name} does not answer yet: {why}")
         return found

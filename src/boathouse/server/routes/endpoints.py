@@ -34,10 +34,10 @@ def endpoints(who: Caller, platform: Served, environment: str | None = None) -> 
 
 
 @router.get(_ONE)
-def endpoint(environment: str, name: str, who: Caller, platform: Served) -> dict[str, Any]:
-    """One endpoint with its versions, their shares and health, and the rollout that goes on; needs QUERY."""
+def endpoint(environment: str, name: str, who: Caller, platform: Served, start: bool = False) -> dict[str, Any]:
+    """One endpoint with its versions, shares and health, and the rollout that goes on; with `start` it starts; needs QUERY."""
     platform.access.authorize(who, "QUERY", "endpoint", f"{environment}.{name}")
-    state = platform.endpoints.state(environment, name)
+    state = platform.endpoints.state(environment, name, start)
     return {**state.__dict__, "served": platform.traffic.served(state), "rollout": platform.traffic.rollout(state)}
 
 
