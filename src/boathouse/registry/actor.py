@@ -75,9 +75,11 @@ class Actor:
             )
         if not self.may(privileges, name):
             self.denied(self.principal, privileges[0], name)
+            # nothing can be granted on a model, or a schema, that is still to be made
+            where = f"--catalog {catalog}" if privileges == ("CREATE MODEL",) else f"--model {name}"
             raise NotPermitted(
                 f"{self.principal} lacks {' or '.join(privileges)} on {name}; ask for "
-                f"`boathouse grants add '{privileges[0]}' --model {name} --to {self.principal}`",
+                f"`boathouse grants add '{privileges[0]}' {where} --to {self.principal}`",
                 missing={"privilege": privileges[0], "on": name},
             )
 
