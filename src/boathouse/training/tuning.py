@@ -47,8 +47,8 @@ def tune(
     the same job run (in a shell: of the same name) that did not come to its end goes on; what was finished is not done again.
     Raises MissingExtra without Optuna, InvalidInput, and what the objective raised, unless it is one of `catch`.
     """
-    if n_trials < 1 or parallel < 1 or not study:
-        raise InvalidInput("a search needs a name, and at least one trial at a time")
+    if n_trials < 1 or parallel < 1 or not study or "'" in study:
+        raise InvalidInput("a search needs a name without apostrophes, and at least one trial at a time")
     try:
         import optuna
     except ImportError as error:
