@@ -161,6 +161,12 @@ class AccessControl:
         with self._database.reading() as connection:
             return [Grant(r.principal, r.privilege, r.kind, r.securable) for r in connection.execute(query)]
 
+    def ever_granted(self, principal: str, privilege: str, kind: SecurableKind, name: str) -> bool:
+        """Whether a privilege is held by a grant of its own, or was at any time, as the audit log tells."""
+        if any(g.privilege == privilege for g in self.grants(kind, name, principal)):
+            return True
+        return self._audit.tells("grant", name, {"principal": principal, "privilege": privilege})
+
     def _line(self, kind: str, name: str) -> Line:
         if kind not in privileges.PARENTS:
             raise InvalidInput(f"{kind!r} is no kind of securable; they are {', '.join(privileges.PARENTS)}")

@@ -129,6 +129,12 @@ class Audit:
         with self._database.reading() as connection:
             return [_entry(row) for row in connection.execute(query).mappings()]
 
+    def tells(self, action: str, subject: str, details: dict[str, Any]) -> bool:
+        """Whether any entry has this action, subject and exactly these details."""
+        query = sa.select(audit.c.details).where(audit.c.subject == subject, audit.c.action == action)
+        with self._database.reading() as connection:
+            return any(found == details for found in connection.execute(query).scalars())
+
     def publish_head(self) -> str:
         """Write the newest link beside the database, for keeping elsewhere; the head that stands there now.
 

@@ -67,6 +67,7 @@ def set_up(catalog: Catalog, access: AccessControl, identities: Identities, oper
     catalog.adopt("metastore", METASTORE, "admins")
     for environment in ENVIRONMENTS:
         if any(s.name == environment for s in catalog.securables("catalog")):
+            _mend(access, operator, environment)
             continue
         catalog.create_catalog(environment, "admins", f"The {environment} environment")
         jobs = service_principal(environment)
@@ -77,6 +78,13 @@ def set_up(catalog: Catalog, access: AccessControl, identities: Identities, oper
                 access.grant(operator, [group], privileges, "catalog", environment)
     for schema in SHARED_SCHEMAS:
         access.grant(operator, ["data-scientists"], ["SELECT"], "schema", f"prod.{schema}")
+
+
+def _mend(access: AccessControl, operator: str, environment: str) -> None:
+    # homes made before computes came lack it; where it was given once and taken away, it stays away
+    jobs = service_principal(environment)
+    if not access.ever_granted(jobs, "USE COMPUTE", "catalog", environment):
+        access.grant(operator, [jobs], ["USE COMPUTE"], "catalog", environment)
 
 
 DATA_PROJECTS = ("DEPLOY", "RUN")

@@ -1,11 +1,13 @@
 """The table of personas, word by word, against what a new installation grants."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
+from boathouse import settings
 from boathouse.catalog import SecurableKind
-from boathouse.environments import share, share_project
+from boathouse.environments import setup, share, share_project
 from boathouse.identity import Identity
 from boathouse.platform import Platform
 
@@ -110,3 +112,18 @@ def test_an_environments_jobs_write_it_and_nothing_else(platform: Platform) -> N
         assert writes == {environment}
     person = Identity("root", frozenset({"admins", "ml-engineers", "data-engineers", "data-scientists"}))
     assert not platform.access.allows(person, "MODIFY", "table", "prod.any.t")
+
+
+def test_jobs_of_a_home_from_before_computes_get_their_use_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def opened(revoke: bool = False) -> bool:
+        with Platform(settings.load({}, home=str(tmp_path / "home"))) as platform:
+            if revoke:
+                platform.access.revoke("root", "prod-jobs", "USE COMPUTE", "catalog", "prod")
+            return any(g.privilege == "USE COMPUTE" for g in platform.access.grants("catalog", "prod", "prod-jobs"))
+
+    with monkeypatch.context() as before:
+        before.setattr(setup, "JOBS", tuple(p for p in setup.JOBS if p != "USE COMPUTE"))
+        assert not opened()
+    assert opened()
+    assert not opened(revoke=True)
+    assert not opened()
