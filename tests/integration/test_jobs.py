@@ -44,7 +44,9 @@ resources:
           condition_task: {left: "{{tasks.write.values.rows}}", op: GREATER_THAN, right: "2"}
         - task_key: many
           depends_on: [{task_key: enough, outcome: "true"}]
-          sql_task: {query: "SELECT 'total' AS what, sum(n) AS n FROM raw.numbers"}
+          sql_task:
+            query: "SELECT $what AS what, sum(n) AS n FROM raw.numbers WHERE n > $above::int"
+            parameters: {what: "a=b of {{job.parameters.rows}}", above: 1}
         - task_key: few
           depends_on: [{task_key: enough, outcome: "false"}]
           spark_python_task: {python_file: write.py}
@@ -169,7 +171,9 @@ def test_a_run_does_its_tasks_in_order_and_takes_the_branch_that_holds(dev: Lake
     assert states(flow) == {"write": "SUCCESS", "enough": "SUCCESS", "many": "SUCCESS", "few": "EXCLUDED"}
     assert flow["parameters"] == {"rows": "4", "as_of": "2013-07-01"}
     assert dev.sql("SELECT count(*) AS n FROM raw.numbers").to_dicts() == [{"n": 4}]
-    assert "6" in dev.jobs.log(flow["id"], "many")
+    said = dev.jobs.log(flow["id"], "many")
+    assert "a=b of 4" in said
+    assert "5" in said
 
 
 def test_a_task_works_as_its_environment_and_its_token_dies_with_the_run(dev: Lake, flow: Any) -> None:

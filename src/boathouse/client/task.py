@@ -101,9 +101,9 @@ def _entry(_lake: Lake, what: str, rest: list[str]) -> None:
     found[0].load()()
 
 
-def _sql(lake: Lake, what: str, _rest: list[str]) -> None:
+def _sql(lake: Lake, what: str, rest: list[str]) -> None:
     query = Path(what).read_text() if what.endswith(".sql") else what
-    print(lake.sql(query))
+    print(lake.sql(query, dict(word.removeprefix("--").split("=", 1) for word in rest) or None))
 
 
 def _builtin(lake: Lake, what: str, rest: list[str]) -> None:

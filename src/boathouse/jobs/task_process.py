@@ -63,7 +63,8 @@ def arguments(kind: str, body: Mapping[str, Any]) -> Sequence[str]:
     if kind == "python_wheel_task":
         return ["entry", f"{body['package_name']}:{body['entry_point']}", *map(str, body.get("parameters") or ())]
     if kind == "sql_task":
-        return ["sql", str(body["file"]["path"] if "file" in body else body["query"])]
+        parameters = (f"--{k}={v}" for k, v in (body.get("parameters") or {}).items())
+        return ["sql", str(body["file"]["path"] if "file" in body else body["query"]), *parameters]
     return ["builtin", str(body["name"]), *map(str, body.get("parameters") or ())]
 
 
