@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -50,7 +50,8 @@ class Alerts:
             if verdict["state"] == "ok" and opened:
                 connection.execute(incidents.update().where(still).values(closed_at=clock.now()))
                 self._outbox.emit(connection, "alert.resolved", f"{environment}.{alert}", {"incident": opened})
-            if verdict["state"] != "firing" or opened:
+            muted = sa.select(judgements.c.alert).where(here, judgements.c.muted_until > clock.now())
+            if verdict["state"] != "firing" or opened or connection.execute(muted).first():
                 return None
             inserted = connection.execute(
                 incidents.insert().values(environment=environment, alert=alert, opened_at=clock.now(),
@@ -94,6 +95,17 @@ class Alerts:
             connection.execute(incidents.update().where(incidents.c.id == number).values(acknowledged_by=principal))
             self._audit.write(connection, principal, "acknowledge", f"incident/{number}")
         return self.incident(number)
+
+    def mute(self, environment: str, alert: str, span: timedelta, principal: str) -> datetime:
+        """Until when no new incident opens: `span` from now; none at all ends it. It is judged and shown all the same."""
+        until = clock.now() + span
+        here = (judgements.c.environment == environment) & (judgements.c.alert == alert)
+        with self._database.writing() as connection:
+            if not connection.execute(judgements.update().where(here).values(muted_until=until)).rowcount:
+                never = {"state": "no_data", "reason": "not judged yet", "at": clock.now(), "muted_until": until}
+                connection.execute(judgements.insert().values(environment=environment, alert=alert, **never))
+            self._audit.write(connection, principal, "mute", f"{environment}.{alert}", {"until": until.isoformat()})
+        return until
 
     def answered_by(self, number: int, run_id: str) -> None:
         """Note the run that an incident started."""

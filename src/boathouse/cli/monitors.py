@@ -59,7 +59,8 @@ def list_alerts(as_json: bool = JSON) -> None:
     """Alerts, with what they said last."""
     with connected() as lake:
         rows = lake.http.call("GET", "/api/v1/alerts", params={"environment": lake.environment})
-        show(rows, ["name", "state", "reason", "condition", "run_job"], as_json, empty=f"{lake.environment} has no alerts")
+        columns = ["name", "state", "reason", "condition", "run_job", "muted_until"]
+        show(rows, columns, as_json, empty=f"{lake.environment} has no alerts")
 
 
 @alerts.command("show")
@@ -84,3 +85,15 @@ def acknowledge(incident: int) -> None:
     with connected() as lake:
         done = lake.call("POST", f"/api/v1/incidents/{incident}/acknowledge")
         say(f"incident {incident} of {done['alert']} is yours, {done['acknowledged_by']}")
+
+
+@alerts.command("mute")
+def mute(name: str, span: str = typer.Option("1h", "--for", help="how long, such as 30m, 12h or 2d; 0s ends it"),
+         as_json: bool = JSON) -> None:  # fmt: skip
+    """Open no incident of an alert for a time: nobody is told and no job starts. It is judged all the same."""
+    with connected() as lake:
+        done = lake.http.call("POST", f"/api/v1/alerts/{lake.environment}/{name}/mute", {"for": span})
+        if as_json:
+            facts(done, as_json)
+        else:
+            say(f"{name} opens no incident until {done['muted_until']}")

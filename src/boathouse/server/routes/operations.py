@@ -4,6 +4,7 @@ from typing import Any
 
 from fastapi import APIRouter
 
+from boathouse import clock
 from boathouse.errors import InvalidInput, NotPermitted
 from boathouse.server.auth import Caller, Served
 
@@ -38,7 +39,7 @@ def refresh(environment: str, name: str, who: Caller, platform: Served, as_of: s
 @router.get(f"{_API}/alerts")
 def alerts(who: Caller, platform: Served, environment: str | None = None) -> list[dict[str, Any]]:
     """Deployed alerts with what they said last."""
-    states, said = platform.alerts.states(environment), ("state", "reason", "at")
+    states, said = platform.alerts.states(environment), ("state", "reason", "at", "muted_until")
     return [
         {"environment": a.environment, "name": a.name, "condition": a.definition["condition"], "monitor": a.definition["monitor"],
          "run_job": a.definition.get("run_job"), **{k: states.get((a.environment, a.name), {}).get(k) for k in said}}
@@ -59,6 +60,19 @@ def acknowledge(number: int, who: Caller, platform: Served) -> dict[str, Any]:
     """Say that you look after an incident; needs RUN."""
     platform.access.authorize(who, "RUN", "catalog", platform.alerts.incident(number).environment)
     return platform.alerts.acknowledge(number, who.principal).__dict__
+
+
+@router.post(_API + "/alerts/{environment}/{name}/mute")
+def mute(environment: str, name: str, body: dict[str, Any], who: Caller, platform: Served) -> dict[str, Any]:
+    """Open no incident of an alert for a time; needs RUN. Until when."""
+    platform.access.authorize(who, "RUN", "catalog", environment)
+    platform.deployments.resource("alert", environment, name)
+    try:
+        span = clock.parse_span(str(body.get("for") or ""))
+        until = platform.alerts.mute(environment, name, span, who.principal)
+    except (ValueError, OverflowError) as error:
+        raise InvalidInput(f"for: {error}") from error
+    return {"environment": environment, "alert": name, "muted_until": until.isoformat()}
 
 
 @router.post(_API + "/alerts/{environment}/{name}/verdicts")
