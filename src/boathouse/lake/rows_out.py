@@ -65,11 +65,13 @@ def _parquet(schema: pa.Schema, batches: Iterable[pa.RecordBatch], sink: _Sink) 
 
     with pyarrow.parquet.ParquetWriter(sink, schema) as writer:
         waiting: list[pa.RecordBatch] = []
+        rows = size = 0
         for batch in batches:
             waiting.append(batch)
-            if sum(b.num_rows for b in waiting) >= _GROUP_ROWS or sum(b.nbytes for b in waiting) >= _GROUP_BYTES:
+            rows, size = rows + batch.num_rows, size + batch.nbytes
+            if rows >= _GROUP_ROWS or size >= _GROUP_BYTES:
                 writer.write_table(pa.Table.from_batches(waiting, batch.schema))
-                waiting = []
+                waiting, rows, size = [], 0, 0
         if waiting:
             writer.write_table(pa.Table.from_batches(waiting, waiting[0].schema))
 

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from boathouse.clock import parse_instant
 from boathouse.context import Context
 from boathouse.lake import Origin, quoted, tagged
-from boathouse.serving import META, fitted, outcomes
+from boathouse.serving import META, fitted, input_name, outcomes
 
 _SILVER, _BRONZE = "_inference", "_payload"
 _EMPTY = ("mode", "row", "label", "label_time")
@@ -75,7 +75,8 @@ def _predictions(request: dict[str, Any]) -> list[dict[str, Any]]:
     probabilities = answer.get("probabilities") or [None] * len(answer["predictions"])
     return [
         {
-            **features[i], "request_id": request["request_id"], "row": i, "request_time": request["request_time"],
+            **{input_name(name): value for name, value in features[i].items()},
+            "request_id": request["request_id"], "row": i, "request_time": request["request_time"],
             "mode": "online", "source": request["endpoint"], "model_version": request["model_version"],
             "prediction": prediction, "prediction_probability": probabilities[i], "label": None,
             "label_time": None, "feature_versions": request["feature_versions"],

@@ -25,6 +25,13 @@ META = {
 
 REQUEST_ID, REQUEST_TIME = "request_id", "request_time"
 _PROBABILITY = "prediction_probability"
+_OURS = (REQUEST_ID, REQUEST_TIME, "prediction", _PROBABILITY)
+"""Columns of META that scored rows bring in that meaning."""
+
+
+def input_name(column: str) -> str:
+    """The table's column for an input: its own name, or `input_…` where that is one of META."""
+    return f"input_{column}" if column in META else column
 
 
 def table_name(model: str) -> str:
@@ -72,7 +79,7 @@ def silver_rows(scored: pa.Table, *, version: str, mode: str, source: str,
     }  # fmt: skip
     values |= outcomes(*(scored.column(name) if name in given else pa.nulls(count) for name in ("prediction", _PROBABILITY)))
     empty = {f.name for f in scored.schema if pa.types.is_null(f.type)}  # of no type yet: the first value brings one
-    inputs = {c: scored.column(c) for c in scored.column_names if c not in META and c not in empty}
+    inputs = {input_name(c): scored.column(c) for c in scored.column_names if c not in _OURS and c not in empty}
     return pa.table({**{n: values[n] for n in META}, **inputs})
 
 
