@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from receivers import Desk, running
 
+from boathouse import settings
 from boathouse.environments import parse_origin
 from boathouse.environments.store import remotes
 from boathouse.errors import Conflict, InvalidInput, NotReleased, Unauthenticated
@@ -182,3 +184,32 @@ def test_a_release_head_that_is_fetched_and_deployed_starts_a_job_once(platform:
     assert ports.release("shop", head) == f"release at {head[:12]}"
     main = host.git("rev-parse", "main")
     assert ports.release("shop", main) is None
+
+
+def test_the_host_is_told_how_each_check_stands_when_it_is_told(tmp_path: Path) -> None:
+    wanted = settings.load({"BOATHOUSE_WEBHOOK_PRIVATE_ADDRESSES": "on"}, home=str(tmp_path / "home"))
+    with Platform(wanted) as platform, running(Desk(failing=1)) as desk:
+        host = Host(tmp_path)
+        platform.projects.ensure(ADMIN, "shop")
+        platform.remotes.set_origin(ADMIN, "shop", parse_origin(str(host.tree)))
+        platform.remotes.set_secret(ADMIN, "shop", "hush")
+        platform.remotes.set_statuses(ADMIN, "shop", f"{desk.url}/api/v3/repos/acme/shop", "t0ken")
+        assert "t0ken" not in (tmp_path / "home/boathouse.db").read_bytes().decode(errors="replace")
+        host.branch("work")
+        head = host.commit("release", "work")
+        number = delivered(platform, "opened")["request"]
+        platform.notifications.deliver()
+        [waiting] = [n for n in platform.notifications.all("staging") if n["state"] == "WAITING"]
+        assert "503" in waiting["last_error"]
+        platform.code._report(number, "unit", {"state": "success", "reason": "34 passed"})
+        platform.code._report(number, "integration", {"state": "failure", "reason": "1 failed"})
+        platform.notifications.deliver()
+        assert platform.notifications.again("staging", waiting["id"])["state"] == "SENT"
+        assert {path for path, _, _ in desk.posts} == {f"/api/v3/repos/acme/shop/statuses/{head}"}
+        assert {headers["Authorization"] for _, headers, _ in desk.posts} == {"Bearer t0ken"}
+        newest = {body["context"]: (body["state"], body["description"]) for _, _, body in desk.posts}
+        assert newest == {"boathouse/unit": ("success", "34 passed"), "boathouse/integration": ("failure", "1 failed")}
+        platform.remotes.set_statuses(ADMIN, "shop", None, None)
+        count = len(platform.notifications.all("staging"))
+        platform.code._report(number, "unit", {"state": "pending"})
+        assert len(platform.notifications.all("staging")) == count

@@ -69,6 +69,22 @@ def webhook(name: str) -> None:
         say("events       pushes and pull (merge) requests, as application/json")
 
 
+@projects.command()
+def statuses(
+    name: str,
+    url: str = typer.Option("", "--url", help="the API's address of the repository, where the remote's host does not tell"),
+    token_stdin: bool = typer.Option(False, "--token-stdin", help="read the token that may set statuses from stdin"),
+    none: bool = typer.Option(False, "--none", help="tell the host nothing any more"),
+) -> None:
+    """Tell GitHub or GitLab of a project's checks as commit statuses. `projects statuses shop --token-stdin < token`."""
+    if token_stdin == none:
+        raise InvalidInput("give a token with --token-stdin, or --none")
+    token = sys.stdin.readline().strip() if token_stdin else None
+    with connected() as lake:
+        made = lake.call("PUT", f"/api/v1/projects/{name}/statuses", {"url": url or None, "token": token})["url"]
+        say(f"{name}: checks are told to {made}" if made else f"{name}: no Git host is told of checks")
+
+
 def _say_moved(moved: dict[str, str], name: str) -> None:
     for branch, head in moved.items():
         say(f"{branch} is at {head[:12]}")

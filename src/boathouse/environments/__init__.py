@@ -1,5 +1,6 @@
 """dev, staging and prod: who may do what there, which code may run there, and what is deployed."""
 
+from boathouse.environments.commit_statuses import StatusCall, api_of, status_call
 from boathouse.environments.declared import Declared
 from boathouse.environments.deployments import BY_HAND, Deployment, Deployments, Resource
 from boathouse.environments.entrusted import of_data_alone
@@ -53,7 +54,9 @@ __all__ = [
     "Rule",
     "Sandbox",
     "ServedEntity",
+    "StatusCall",
     "Wanted",
+    "api_of",
     "apply_diff",
     "check",
     "check_delivery",
@@ -72,6 +75,7 @@ __all__ = [
     "set_up",
     "share",
     "share_project",
+    "status_call",
     "unseal",
     "without_meaning",
     "working_tree_facts",

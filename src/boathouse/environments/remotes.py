@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from boathouse import clock
 from boathouse.catalog import Audit
 from boathouse.database import Database
+from boathouse.environments.commit_statuses import api_of
 from boathouse.environments.origin import Origin, parse_origin
 from boathouse.environments.projects import Project, Projects
 from boathouse.environments.sealed import seal, unseal
@@ -44,6 +45,26 @@ class Remotes:
         with self._database.writing() as connection:
             self._keep(connection, project, hook_secret=seal(self._key, secret))
             self._audit.write(connection, identity.principal, "set webhook", project)
+
+    def set_statuses(self, identity: Identity, project: str, api: str | None, token: str | None) -> str | None:
+        """Let a project's Git host hear of checks, or nobody; the API's address, where none is given that of the origin.
+
+        Raises NotFound, and InvalidInput for a host that is not known.
+        """
+        known = self._projects.get(project)
+        api = (api or api_of(known.origin)).rstrip("/") if token else None
+        with self._database.writing() as connection:
+            self._keep(connection, project, status_api=api, status_token=seal(self._key, token) if token else None)
+            self._audit.write(connection, identity.principal, "set statuses", project, {"api": api})
+        return api
+
+    def statuses(self, project: str) -> tuple[str, str] | None:
+        """The API's address of a project's repository and the token for it, where its host is told of checks."""
+        with self._database.reading() as connection:
+            row = connection.execute(sa.select(remotes).where(remotes.c.project == project)).mappings().first()
+        if row is None or not row["status_api"]:
+            return None
+        return str(row["status_api"]), unseal(self._key, row["status_token"])
 
     def secret(self, project: str) -> str | None:
         """The secret that a project's Git host shares."""

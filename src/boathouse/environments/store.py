@@ -17,6 +17,8 @@ remotes = sa.Table(
     sa.Column("project", sa.String(255), primary_key=True),
     sa.Column("token", sa.Text),
     sa.Column("hook_secret", sa.Text),
+    sa.Column("status_api", sa.Text),
+    sa.Column("status_token", sa.Text),
 )  # fmt: skip
 
 branch_heads = sa.Table(

@@ -1,6 +1,6 @@
 """Code on its way: deploy a bundle, test and merge a request, cut a release and update prod by it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -58,6 +58,8 @@ class CodeDelivery:
         self._registry = registry
         self._declared = declared
         self.computing = Computing(deployments, catalog.access)
+        self.told: Callable[[int, str], None] = lambda _number, _check: None
+        """Hears which check of which merge request stands otherwise than before."""
 
     def plan(self, identity: Identity, target: str, **source: Any) -> list[Change]:
         """What `deploy` would change."""
@@ -106,7 +108,7 @@ class CodeDelivery:
              "builtin_task": {"name": "integration-tests", "parameters": [tests.integration]}},
         ]  # fmt: skip
         for check in _CHECKS:
-            self._projects.report_check(number, check, {"state": "pending"})
+            self._report(number, check, {"state": "pending"})
         run_id = self._runner.submit(
             RunRequest(
                 environment="staging", project=request.project, job=f"request-{number}", definition={"tasks": tasks},
@@ -115,7 +117,7 @@ class CodeDelivery:
             )
         )  # fmt: skip
         for check in _CHECKS:
-            self._projects.report_check(number, check, {"state": "pending", "run": run_id})
+            self._report(number, check, {"state": "pending", "run": run_id})
         return run_id
 
     def tests_ended(self, run: Run) -> None:
@@ -123,8 +125,13 @@ class CodeDelivery:
         number = int(run.job.removeprefix("request-"))
         for task in run.tasks:
             state = "success" if task.state == "SUCCESS" else "failure"
-            self._projects.report_check(number, task.task_key, {"state": state, "run": run.id, "reason": task.reason})
+            self._report(number, task.task_key, {"state": state, "run": run.id, "reason": task.reason})
         self.clean(run.environment, run.scratch)
+
+    def _report(self, number: int, check: str, outcome: Mapping[str, Any]) -> None:
+        with self._declared.together():
+            self._projects.report_check(number, check, outcome)
+            self.told(number, check)
 
     def tell_requests(self, model: str, told: Mapping[str, Any]) -> None:
         """Post a verdict on a model's version to the merge requests whose commit made it."""
@@ -137,7 +144,7 @@ class CodeDelivery:
                 "model": model, "version": version.version}  # fmt: skip
         for request in self._projects.requests(record[_PROJECT]):
             if record[_COMMIT] in (request.head, request.merge_commit):
-                self._projects.report_check(request.id, f"{model} v{version.version}", said)
+                self._report(request.id, f"{model} v{version.version}", said)
 
     def clean(self, environment: str, scratch: str) -> None:
         """Remove every schema, table and resource of a throw-away place."""

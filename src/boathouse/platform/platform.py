@@ -61,6 +61,8 @@ from boathouse.platform.code import CodeDelivery
 from boathouse.platform.computing import Computing
 from boathouse.platform.doors import doors
 from boathouse.platform.git_host import GitHost
+from boathouse.platform.git_statuses import CHANNEL as STATUSES
+from boathouse.platform.git_statuses import GitStatuses
 from boathouse.platform.held_versions import HeldVersions
 from boathouse.platform.home import Home
 from boathouse.platform.housekeeping import Housekeeping
@@ -204,7 +206,9 @@ class Platform:
         secrecy = Secrecy(made, self.identities, self._hide)
         post = Post(self.settings.switch("webhook_private_addresses"), lambda name: self.webhooks.signing(*name.split(".", 1)))
         mail = Mail(self.settings.smtp_url, self.settings.smtp_from)
-        channels: dict[str, Channel] = {"email": mail, "webhook": post, "apprise": by_apprise}
+        self.git_statuses = GitStatuses(self.projects, self.remotes, self.settings.switch("webhook_private_addresses"),
+                                        lambda: self.url)  # fmt: skip
+        channels: dict[str, Channel] = {"email": mail, "webhook": post, "apprise": by_apprise, STATUSES: self.git_statuses}
         return made, secrecy, Notifications(self.database, channels, secrecy.in_address)
 
     def _hide(self, run_id: str, texts: Sequence[str]) -> None:
@@ -220,7 +224,9 @@ class Platform:
 
     def _make_code(self) -> CodeDelivery:
         declared = Declared(self.database, self.catalog, self.securables, self.volumes, self.identities)
-        return CodeDelivery(self.catalog, self.identities, self.deployments, self.projects, self.runner, self.registry, declared)
+        made = CodeDelivery(self.catalog, self.identities, self.deployments, self.projects, self.runner, self.registry, declared)
+        made.told = lambda number, check: self.git_statuses.note(self.notifications, number, check)
+        return made
 
     def _make_delivery(self) -> tuple[Delivery, HeldVersions]:
         delivery = Delivery(self.registry, self.deployments, self.access, self.audit, self._submit_test, self._tell)
