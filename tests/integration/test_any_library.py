@@ -163,6 +163,9 @@ CASES = {
                             task="REGRESSION", quality={"root_mean_squared_error": (0, 8), "r2_score": (0.5, 1)}),
 }  # fmt: skip
 
+ALWAYS = ("lightgbm_classes_in_words", "lightgbm_numbers", "sklearn_without_label", "pyfunc_of_ones_own")
+"""One of each kind of answer; the others with LONG=1."""
+
 
 def voyages(count: int, seed: int) -> pd.DataFrame:
     """Boats, some of whose facts are missing; x decides how late they are, which is told in every kind of label."""
@@ -271,7 +274,9 @@ def watched(lake: Lake, name: str, case: Case) -> tuple[list[dict[str, Any]], li
     return silver, gold.to_dicts()
 
 
-@pytest.mark.parametrize("name", list(CASES))
+@pytest.mark.parametrize("name", [
+    name if name in ALWAYS else pytest.param(name, marks=pytest.mark.long) for name in CASES
+])  # fmt: skip
 def test_a_model_goes_all_the_way(
     lake: Lake, fe: FeatureEngineeringClient, logged: Callable[[str], Case], name: str, tmp_path: Path
 ) -> None:

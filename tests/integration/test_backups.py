@@ -15,7 +15,7 @@ import pytest
 import boathouse
 from boathouse import settings
 from boathouse.client import Lake
-from boathouse.errors import InvalidInput
+from boathouse.errors import AlreadyExists, HomeInUse, InvalidInput
 from boathouse.feature_engineering import FeatureEngineeringClient
 from boathouse.platform import keeping
 
@@ -96,7 +96,7 @@ def test_a_home_comes_back_from_a_backup_that_was_taken_while_a_server_wrote(tmp
             stop.set()
             writer.join()
     assert second["copied"] < second["bytes"]
-    assert [b["path"] for b in made(home, "backup", str(kept), "--list")] == [first["path"], second["path"]]
+    assert [b.path for b in keeping.backups_in(kept)] == [first["path"], second["path"]]
     back = tmp_path / "back"
     assert made(back, "restore", str(kept))["backup"]["path"] == second["path"]
     found = look(back)
@@ -107,19 +107,20 @@ def test_a_home_comes_back_from_a_backup_that_was_taken_while_a_server_wrote(tmp
         assert found == list(range(len(found)))
         assert len(found) >= before
         lake.table("raw.events").append({"n": [len(found)]})
-    assert command(back, "audit", "--verify").returncode == 0
+        assert lake.call("GET", "/api/v1/audit/verify")["whole"]
 
 
 def test_what_is_there_is_moved_aside_or_stays(tmp_path: Path) -> None:
     home, kept = tmp_path / "home", tmp_path / "kept"
     with boathouse.connect(home=str(home)) as lake:
         lake.create_table("raw.events", {"n": [1]})
-        made(home, "backup", str(kept))
+        given = keeping.backup(settings.load(home=str(home)), kept)
         lake.table("raw.events").append({"n": [2]})
-        refused = command(home, "restore", str(kept), "--replace")
-        assert (refused.returncode, "HOME_IN_USE" in refused.stderr.upper()) == (1, True), refused.stderr
-    assert "--replace moves it aside" in command(home, "restore", str(kept)).stderr
-    made(home, "restore", str(kept), "--replace")
+        with pytest.raises(HomeInUse):
+            keeping.restore(given, home, replace=True)
+    with pytest.raises(AlreadyExists, match="--replace moves it aside"):
+        keeping.restore(given, home)
+    keeping.restore(given, home, replace=True)
     with boathouse.connect(home=str(home)) as lake:
         assert lake.table("raw.events").read().count() == 1
     [aside] = tmp_path.glob("home.before-*")

@@ -209,6 +209,7 @@ def test_when_one_of_two_servers_dies_the_other_goes_on_with_its_runs(site: Site
     assert (run.state, run.owner, site.ledger()) == ("SUCCESS", "two", ONCE)
 
 
+@pytest.mark.long
 def test_a_server_that_slept_too_long_leaves_its_runs_to_the_other(site: Site) -> None:
     first, run_id = site.up("one", 3), site.submit(seconds=1.0)
     wait_for(lambda: site.ledger()["a start"])

@@ -196,6 +196,7 @@ def test_a_version_that_fails_is_rolled_back_and_no_caller_is_hurt(site: Site) -
     assert any("nothing comes to mind" in line for line in lines)
 
 
+@pytest.mark.long
 def test_a_version_that_takes_its_process_down_hurts_no_caller(site: Site) -> None:
     champion = site.lake.models.get("shop.price")["production"]
     site.promote("price", -1.0)
@@ -241,6 +242,7 @@ def test_a_rollout_goes_on_where_the_server_was_killed(site: Site) -> None:
     assert site.lake.models.get("shop.price")["production"] == good
 
 
+@pytest.mark.long
 def test_a_shadow_answers_unseen_and_its_failures_hurt_nobody(site: Site) -> None:
     site.deploy("price", SHADOW)
     champion = site.lake.models.get("shop.price")["production"]
@@ -263,6 +265,7 @@ def test_a_rollback_by_hand_ends_a_rollout(site: Site) -> None:
     assert found["versions"][0]["stage"] == "Archived"
 
 
+@pytest.mark.long
 def test_shares_by_hand_are_kept_and_keys_stick(site: Site) -> None:
     body = {"config": {"served_entities": [{"entity_name": "dev.shop.price"}]}}
     site.lake.call("PUT", "/api/v1/endpoints/dev/hand", body)

@@ -55,6 +55,7 @@ def work(home: Path, number: int) -> tuple[list[int], list[str], bool]:
         return rows, notes, lake.call("GET", "/api/v1/audit/verify")["whole"]
 
 
+@pytest.mark.long
 def test_metadata_moves_to_postgres_and_a_backup_of_it_comes_back(tmp_path: Path, empty: list[str]) -> None:
     home = tmp_path / "home"
     assert work(home, 1) == ([1], ["1"], True)
