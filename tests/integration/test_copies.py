@@ -83,6 +83,7 @@ def test_the_copy_is_held_back_where_its_features_are_not(lake: Lake, staged: No
     assert any("shop.moods" in reason for reason in found["reasons"]), found
 
 
+@pytest.mark.long
 def test_it_passes_where_they_are_and_leads_back_to_dev(lake: Lake, staged: None, command: Command) -> None:
     rows = pd.DataFrame({"customer": np.arange(200), "mood": np.where(np.arange(200) % 2, 1.0, -1.0)})
     lake.create_table("staging.shop.moods", rows, primary_keys=["customer"])

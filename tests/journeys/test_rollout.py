@@ -224,6 +224,7 @@ def test_a_good_version_takes_over_by_its_share(site: Site) -> None:
     assert httpx.get(f"{site.url}/metrics", headers={"X-Forwarded-For": "10.0.0.1"}).status_code == 401
 
 
+@pytest.mark.long
 def test_a_rollout_goes_on_where_the_server_was_killed(site: Site) -> None:
     site.deploy("price", SLOW)
     good = site.promote("price", 3.0)
