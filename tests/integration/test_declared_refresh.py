@@ -44,7 +44,10 @@ def change(lake: Lake, source: str, rng: random.Random, now: int) -> None:
         table.delete(f"id % 7 = {rng.randrange(7)}")
 
 
-@pytest.mark.parametrize("names", [["rolling", "tumbling", "sliding"], ["delayed"], ["rolling", "ever"]])
+@pytest.mark.parametrize("names", [
+    ["rolling", "tumbling", "sliding"], pytest.param(["delayed"], marks=pytest.mark.long),
+    pytest.param(["rolling", "ever"], marks=pytest.mark.long),
+])  # fmt: skip
 def test_a_refresh_of_what_changed_equals_a_full_one(lake: Lake, names: list[str]) -> None:
     rng, source = random.Random(sum(map(ord, names[0]))), f"events_{names[0]}_{len(names)}"
     lake.create_table(f"raw.{source}", COLUMNS, primary_keys=["id"])

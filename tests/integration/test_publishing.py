@@ -20,7 +20,7 @@ from boathouse.feature_engineering import FeatureEngineeringClient, PublishedTab
 from boathouse.feature_engineering.publishing import store_for
 
 pytestmark = pytest.mark.xdist_group("publishing")
-KILLS = int(os.environ.get("BOATHOUSE_TEST_KILLS", "6"))
+KILLS = int(os.environ.get("BOATHOUSE_TEST_KILLS", "3"))
 HOUR = datetime(2024, 1, 1, tzinfo=UTC)
 PUBLISHER = textwrap.dedent("""
     import boathouse

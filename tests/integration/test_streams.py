@@ -15,7 +15,7 @@ from boathouse.client import Lake
 from boathouse.errors import Conflict, InvalidInput
 from boathouse.feature_engineering import FeatureEngineeringClient
 
-KILLS = int(os.environ.get("BOATHOUSE_TEST_KILLS", "6"))
+KILLS = int(os.environ.get("BOATHOUSE_TEST_KILLS", "3"))
 WRITER = textwrap.dedent("""
     import sys, boathouse
     from boathouse.feature_engineering import FeatureEngineeringClient

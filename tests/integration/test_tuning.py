@@ -42,6 +42,7 @@ def children(lake: Lake, run_id: str) -> list[Any]:
     return found
 
 
+@pytest.mark.long
 def test_what_was_finished_before_a_kill_is_not_done_again(lake: Lake, tmp_path: Any) -> None:
     calls = tmp_path / "calls"
     words = [sys.executable, "-W", "ignore", "-c", SEARCH, lake.http.url, str(lake.http.token), str(calls)]

@@ -199,6 +199,7 @@ def test_processes_that_no_run_waits_for_are_ended_at_the_start(site: Site) -> N
     wait_for(lambda: site.left() == [])
 
 
+@pytest.mark.long
 def test_when_one_of_two_servers_dies_the_other_goes_on_with_its_runs(site: Site, chance: random.Random) -> None:
     first, _ = site.up("one", 3), site.up("two", 3)  # both before the run: on a busy machine it would be over by then
     run_id = site.submit(seconds=0.8)
@@ -232,6 +233,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "-l", str(place)], check=True)
 
 
+@pytest.mark.long
 def test_a_full_disk_delays_a_run_and_loses_nothing(small_disk: Path, walls: str) -> None:
     site = Site(small_disk, f"sqlite:///{small_disk / 'jobs.db'}", walls)
     try:

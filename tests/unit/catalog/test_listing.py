@@ -44,7 +44,7 @@ grant = st.tuples(
 )  # fmt: skip
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(granted=st.lists(grant, max_size=6), owned=st.lists(st.sampled_from(PLACES), max_size=2), size=st.integers(1, 9))
 def test_pages_hold_exactly_what_may_be_seen_whatever_was_granted(
     full: Any, database: Database, granted: list[Any], owned: list[str], size: int
