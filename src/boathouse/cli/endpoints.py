@@ -14,6 +14,7 @@ from boathouse.cli.session import connected
 endpoints = typer.Typer(help="Endpoints: models over HTTP.", no_args_is_help=True)
 _HEALTH = ["requests", "errors", "p99_ms"]
 MODEL = typer.Option("", "--model", help="the registered model it serves, schema.model")
+VERSION = typer.Option("champion", "--version", help="a version, a stage or an alias to follow")
 SPEC = typer.Option("", "--spec", help="the feature spec it serves instead of a model")
 FILE = typer.Option(None, "--file", help="its whole definition as JSON, as in the project file: config, description, tags")
 
@@ -52,7 +53,7 @@ def show_endpoint(name: str, as_json: bool = JSON) -> None:
 def create_endpoint(
     name: str,
     model: str = MODEL,
-    version: str = typer.Option("champion", "--version", help="a version, a stage or an alias to follow"),
+    version: str = VERSION,
     spec: str = SPEC,
     file: Path | None = FILE,
     as_json: bool = JSON,
@@ -62,14 +63,14 @@ def create_endpoint(
         there = lake.http.call("GET", "/api/v1/endpoints", params={"environment": lake.environment})
         if any(e["name"] == name for e in there):
             raise typer.BadParameter(f"there is an endpoint {lake.environment}.{name}; `boathouse endpoints update` changes it")
-        _put(lake, name, _definition(lake, model or spec, bool(model) + bool(spec), version, file), as_json)
+        _put(lake, name, _definition(lake, model, spec, version, file), as_json)
 
 
 @endpoints.command("update")
 def update_endpoint(
     name: str,
     model: str = MODEL,
-    version: str = typer.Option("champion", "--version", help="a version, a stage or an alias to follow"),
+    version: str = VERSION,
     spec: str = SPEC,
     file: Path | None = FILE,
     as_json: bool = JSON,
@@ -77,16 +78,16 @@ def update_endpoint(
     """Let an endpoint that was made by hand serve something else. The old version answers until the new one can."""
     with connected() as lake:
         lake.call("GET", f"/api/v1/endpoints/{lake.environment}/{name}/traffic")  # an error where there is none
-        _put(lake, name, _definition(lake, model or spec, bool(model) + bool(spec), version, file), as_json)
+        _put(lake, name, _definition(lake, model, spec, version, file), as_json)
 
 
-def _definition(lake: Any, entity: str, given: int, version: str, file: Path | None) -> dict[str, Any]:
-    if given + (file is not None) != 1:
+def _definition(lake: Any, model: str, spec: str, version: str, file: Path | None) -> dict[str, Any]:
+    if sum(map(bool, (model, spec, file))) != 1:
         raise typer.BadParameter("name one of --model, --spec, --file")
     if file is not None:
         read: dict[str, Any] = json.loads(sys.stdin.read() if str(file) == "-" else file.read_text())
         return read
-    return {"config": {"served_entities": [{"entity_name": lake.complete(entity), "entity_version": version}]}}
+    return {"config": {"served_entities": [{"entity_name": lake.complete(model or spec), "entity_version": version}]}}
 
 
 def _put(lake: Any, name: str, body: Mapping[str, Any], as_json: bool) -> None:

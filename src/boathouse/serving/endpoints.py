@@ -12,7 +12,7 @@ import httpx
 
 from boathouse.database import Database
 from boathouse.delivery import Rollouts
-from boathouse.environments import Deployments, served_entities
+from boathouse.environments import Deployments, Resource, served_entities
 from boathouse.errors import BoathouseError, NotFound, Unavailable
 from boathouse.features import FeatureSpecInfo, FeatureSpecs
 from boathouse.jobs import end_process
@@ -98,16 +98,27 @@ class Endpoints:
 
     def state(self, environment: str, name: str, start: bool = False) -> EndpointState:
         """One endpoint as it is, which may be not started; with `start` it starts. Raises NotFound."""
-        definition = self._deployments.resource("model_serving_endpoint", environment, name).definition
+        resource = self._deployments.resource("model_serving_endpoint", environment, name)
         for found in self.states(environment):
             if found.name == name:
                 return found
-        model = served_entity(environment, definition)[0]
         if start:
             self._attend(environment, name)
-        if start or not self._lazily:
-            return EndpointState(environment, name, "STARTING", model, None, None, "try again in a moment")
-        return EndpointState(environment, name, "STOPPED", model, None, None, "starts with `boathouse up`, or when it is asked")
+        return self._not_yet(resource, start or not self._lazily)
+
+    def deployed(self, environment: str | None = None) -> list[EndpointState]:
+        """Every endpoint that is deployed, as it is, by environment and name."""
+        known = {(s.environment, s.name): s for s in self.states(environment)}
+        there = self._deployments.resources("model_serving_endpoint", environment)
+        return [known.get((r.environment, r.name)) or self._not_yet(r, not self._lazily) for r in there]
+
+    @staticmethod
+    def _not_yet(resource: Resource, starting: bool) -> EndpointState:
+        """An endpoint of which nothing was seen."""
+        model = served_entity(resource.environment, resource.definition)[0]
+        state = "STARTING" if starting else "STOPPED"
+        reason = "try again in a moment" if starting else "starts with `boathouse up`, or when it is asked"
+        return EndpointState(resource.environment, resource.name, state, model, None, None, reason)
 
     def route(self, environment: str, name: str) -> Route:
         """Where an endpoint's requests go. Raises NotFound, Unavailable while nothing answers."""

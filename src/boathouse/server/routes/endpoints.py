@@ -27,10 +27,8 @@ class Shares(BaseModel):
 @router.get(f"{_API}/endpoints")
 def endpoints(who: Caller, platform: Served, environment: str | None = None) -> list[dict[str, Any]]:
     """Endpoints the caller may query, as they are."""
-    deployed = platform.deployments.resources("model_serving_endpoint", environment)
-    found = [platform.endpoints.state(each.environment, each.name) for each in deployed
-             if platform.access.allows(who, "QUERY", "endpoint", f"{each.environment}.{each.name}")]  # fmt: skip
-    return [state.__dict__ for state in sorted(found, key=lambda s: (s.environment, s.name))]
+    return [state.__dict__ for state in platform.endpoints.deployed(environment)
+            if platform.access.allows(who, "QUERY", "endpoint", f"{state.environment}.{state.name}")]  # fmt: skip
 
 
 @router.get(_ONE)
