@@ -93,7 +93,7 @@ def migrate(
             done.append(keeping.move_tables(wanted, storage, _step(update, "tables")))
             remember(wanted.home, storage=done[-1].place)
         if database_url:
-            done.append(keeping.move_database(wanted, database_url, _named(update)))
+            done.append(keeping.move_database(wanted, database_url, _step(update, "writing")))
             remember(wanted.home, database_url=database_url)
     if as_json:
         dump([asdict(d) for d in done])
@@ -107,7 +107,3 @@ def migrate(
 
 def _step(update: "Callable[..., None] | None", step: str) -> "Callable[[int, int], None]":
     return (lambda done, whole: update(step, done, whole)) if update else (lambda _done, _whole: None)
-
-
-def _named(update: "Callable[..., None] | None") -> "Callable[[str, int, int], None]":
-    return (lambda name, done, whole: update("writing", done, whole)) if update else (lambda _name, _done, _whole: None)

@@ -18,6 +18,7 @@ from boathouse.features.online import copy_embedded
 from boathouse.lake import local_path
 from boathouse.platform.home import FORMAT
 from boathouse.platform.keeping.dumps import dump
+from boathouse.platform.keeping.links import Links
 from boathouse.settings import Settings
 
 MANIFEST = "backup.json"
@@ -115,7 +116,7 @@ class _Copy:
 
     def __init__(self, source: Path, target: Path, before: Path | None, told: Told) -> None:
         self._source, self._target, self._before, self._told = source, target, before, told
-        self._seen: dict[tuple[int, int], Path] = {}
+        self._links = Links()
         self.copied = 0
 
     def run(self) -> None:
@@ -135,19 +136,10 @@ class _Copy:
             return
         try:
             facts = path.stat()
-            if twin := self._seen.get((facts.st_dev, facts.st_ino)):
-                os.link(twin, target)
-                return
-            old = self._before / relative if self._before else None
-            if old and path.suffix in _ENDS_UNCHANGED and _same(old, facts):
-                os.link(old, target)
-            else:
-                shutil.copy2(path, target)
-                self.copied += facts.st_size
+            old = self._before / relative if self._before and path.suffix in _ENDS_UNCHANGED else None
+            self.copied += self._links.copy(path, target, facts, old if old and _same(old, facts) else None)
         except FileNotFoundError:
             return  # vacuumed, flushed or pruned since it was listed: what came before it knows how to do without
-        if facts.st_nlink > 1:
-            self._seen[facts.st_dev, facts.st_ino] = target
 
 
 def _same(old: Path, facts: os.stat_result) -> bool:

@@ -1,10 +1,9 @@
 """A home's metadata database and its tables, moved to another kind of place; what was there stays as it was."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import obstore
@@ -22,9 +21,6 @@ from boathouse.settings import Settings
 _ROWS = 2_000
 _VERSIONS = ("alembic_version",)
 _PART = 64 << 20
-
-Progress = Callable[[str, int, int], None]
-"""Hears a table's name, and how many of how many rows have gone over."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +63,7 @@ def bring_up_to_date(settings: Settings) -> Moved:
         database.close()
 
 
-def move_database(settings: Settings, target_url: str, told: Progress = lambda _name, _done, _all: None) -> Moved:
+def move_database(settings: Settings, target_url: str, told: Told = lambda _done, _all: None) -> Moved:
     """Copy every row of the metadata into an empty database, in one transaction, and compare their numbers.
 
     The caller owns the home. Raises InvalidInput, Conflict where the target holds rows already.
@@ -87,17 +83,15 @@ def move_database(settings: Settings, target_url: str, told: Progress = lambda _
                     writing.execute(table.delete())
             rows = 0
             for table in tables:
-                rows += _copy(table, reading, writing, partial(_further, told, rows, whole))
+                for part in _copy(table, reading, writing):
+                    rows += part
+                    told(rows, whole)
             _continue_numbers(writing, tables)
         place = _shown(target_url)
         return Moved("metadata", place, f"{rows:,} rows of {len(tables)} tables are in {place}", tables=len(tables), rows=rows)
     finally:
         source.close()
         target.close()
-
-
-def _further(told: Progress, before: int, whole: int, name: str, done: int) -> None:
-    told(name, before + done, whole)
 
 
 def _shared_tables(reading: Connection, writing: Connection) -> list[sa.Table]:
@@ -135,17 +129,17 @@ def _empty(target: Database) -> None:
         raise Conflict(f"the database to move to holds rows already ({held[0]}); give an empty one")
 
 
-def _copy(table: sa.Table, reading: Connection, writing: Connection, told: Callable[[str, int], None]) -> int:
+def _copy(table: sa.Table, reading: Connection, writing: Connection) -> Iterator[int]:
+    """Copies a table, and tells part by part how many rows went over. Raises Conflict where they are not all there."""
     there = {c["name"] for c in sa.inspect(reading).get_columns(table.name)}
     columns = [c for c in table.columns if c.name in there and c.computed is None]
     count = 0
     for rows in _in_parts(reading, sa.select(*columns).order_by(*_parents_first(table))):
         writing.execute(table.insert(), rows)
         count += len(rows)
-        told(table.name, count)
+        yield len(rows)
     if (found := _count(writing, table)) != count:
         raise Conflict(f"{table.name}: {count} rows were read and {found} are there; nothing was moved")
-    return count
 
 
 def _parents_first(table: sa.Table) -> list[Any]:

@@ -10,7 +10,8 @@ from boathouse import clock
 from boathouse.errors import AlreadyExists, InvalidInput, NewerHome
 from boathouse.platform.home import FORMAT, Home
 from boathouse.platform.keeping.backup import DATABASE, HOME, MANIFEST, Backup, Told
-from boathouse.platform.keeping.dumps import SQLITE, bring_back
+from boathouse.platform.keeping.dumps import bring_back
+from boathouse.platform.keeping.links import Links
 from boathouse.settings import Settings, load
 
 
@@ -33,11 +34,7 @@ def restore(
     fresh = home.with_name(f".{home.name}.{uuid.uuid4().hex[:8]}")
     try:
         _copy(source / HOME, fresh, sum(files.values()), told)
-        wanted = load(home=str(fresh), database_url=database_url)
-        if given.database == SQLITE and "database_url" not in _kept(fresh) and not database_url:
-            bring_back(SQLITE, source / DATABASE, f"sqlite:///{fresh / 'boathouse.db'}")
-        else:
-            bring_back(given.database, source / DATABASE, wanted.database_url)
+        bring_back(given.database, source / DATABASE, load(home=str(fresh), database_url=database_url).database_url)
         if home.exists():
             aside = home.with_name(f"{home.name}.before-{clock.now():%Y%m%dT%H%M%SZ}")
             home.rename(aside)
@@ -69,25 +66,15 @@ def _is_nobodys(home: Path) -> None:
 
 
 def _copy(source: Path, target: Path, whole: int, told: Told) -> None:
-    done, links = 0, dict[tuple[int, int], Path]()
+    done, links = 0, Links()
 
     def one(path: str, place: str) -> str:
         nonlocal done
         facts = os.stat(path)
-        key = (facts.st_dev, facts.st_ino)
-        if key in links:
-            os.link(links[key], place)  # a shallow clone shares its files with its source
-        else:
-            shutil.copy2(path, place)
-            links[key] = Path(place)
+        links.copy(Path(path), Path(place), facts)
         done += facts.st_size
         told(done, max(whole, done))
         return place
 
     shutil.copytree(source, target, symlinks=True, copy_function=one)
     target.chmod(0o700)
-
-
-def _kept(home: Path) -> str:
-    path = home / "boathouse.toml"
-    return path.read_text() if path.exists() else ""
