@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from boathouse.cli.output import JSON, facts, pairs, say, show
-from boathouse.cli.session import connected, options, project_here
+from boathouse.cli.session import connected, options, project_file, project_here
 from boathouse.errors import RunFailed
 
 if TYPE_CHECKING:
@@ -33,9 +33,8 @@ def run(
 ) -> None:
     """Run a job and follow its logs; the exit code is the outcome."""
     with connected(target or None) as lake:
-        project = Path.cwd()
-        if lake.environment == "dev" and any((project / f).exists() for f in ("boathouse.yml", "databricks.yml")):
-            lake.call("POST", "/api/v1/deployments", {"target": target or options.env or "dev", "path": str(project)})
+        if lake.environment == "dev" and project_file():
+            lake.call("POST", "/api/v1/deployments", {"target": target or options.env or "dev", "path": str(Path.cwd())})
         run_id = lake.jobs.submit(job, pairs(param, "parameter"), task or None, project_here())
         say(f"run {run_id} of {job} in {lake.environment}")
         if detach:

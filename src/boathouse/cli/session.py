@@ -35,16 +35,26 @@ def connected(env: str | None = None) -> "Iterator[Lake]":
         lake.close()
 
 
+def project_file() -> Path | None:
+    """The project file of this folder, if it is a project's."""
+    from boathouse.errors import NotFound
+    from boathouse.project import find
+
+    try:
+        return find(Path.cwd())
+    except NotFound:
+        return None
+
+
 def project_here() -> str | None:
     """The project whose folder this is: its resources are meant before others of the name."""
     import yaml
 
-    for name in ("boathouse.yml", "databricks.yml"):
-        try:
-            return str(yaml.safe_load(Path(name).read_text())["bundle"]["name"])
-        except (OSError, yaml.YAMLError, KeyError, TypeError):
-            continue
-    return None
+    file = project_file()
+    try:
+        return str(yaml.safe_load(file.read_text())["bundle"]["name"]) if file else None
+    except (OSError, yaml.YAMLError, KeyError, TypeError):
+        return None
 
 
 def end_on_sigterm() -> None:

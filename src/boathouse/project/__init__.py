@@ -8,6 +8,7 @@ from boathouse.project.monitor import Alert, InferenceLog, Labels, Monitor
 from boathouse.project.plan import Change, FieldChange, ResourceState, plan, render
 from boathouse.project.resources import Experiment, Resources, Schema, Volume, definition, parse_resource
 from boathouse.project.shape import Resource
+from boathouse.project.sources import find
 from boathouse.project.starter import CI, create_project, templates
 from boathouse.project.target import Target
 
@@ -38,6 +39,7 @@ __all__ = [
     "Volume",
     "create_project",
     "definition",
+    "find",
     "load",
     "parse_resource",
     "plan",
