@@ -40,6 +40,15 @@ def mlflow_points_nowhere() -> Iterator[None]:
 
 
 @pytest.fixture
+def restored_environment() -> Iterator[None]:
+    """What connecting sets in the environment is gone after the test."""
+    environ = dict(os.environ)
+    yield
+    os.environ.clear()
+    os.environ.update(environ)
+
+
+@pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
     """An empty metadata database with every room's tables."""
     made = Database(f"sqlite:///{tmp_path / 'metadata.db'}")

@@ -5,7 +5,6 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +18,9 @@ from boathouse.errors import AlreadyExists, HomeInUse, InvalidInput
 from boathouse.feature_engineering import FeatureEngineeringClient
 from boathouse.platform import keeping
 
+pytestmark = pytest.mark.usefixtures("restored_environment")
+
 ROWS = {"id": [1, 2], "spent": [1.5, 2.5]}
-
-
-@pytest.fixture(autouse=True)
-def restored_environment() -> Iterator[None]:
-    environ = dict(os.environ)
-    yield
-    os.environ.clear()
-    os.environ.update(environ)
 
 
 def command(home: Path, *words: str) -> subprocess.CompletedProcess[str]:

@@ -1,14 +1,14 @@
 """A home that was moved works where it is now."""
 
-import os
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 import boathouse
 from boathouse.environments import push
+
+pytestmark = pytest.mark.usefixtures("restored_environment")
 
 BUNDLE = """
 bundle: {name: tiny}
@@ -24,14 +24,6 @@ import os
 import boathouse
 print(os.getcwd(), boathouse.connect().table("raw.events").read().count())
 """
-
-
-@pytest.fixture(autouse=True)
-def restored_environment() -> Iterator[None]:
-    environ = dict(os.environ)
-    yield
-    os.environ.clear()
-    os.environ.update(environ)
 
 
 def committed(folder: Path) -> Path:

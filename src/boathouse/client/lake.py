@@ -39,11 +39,11 @@ from boathouse.lake import (
     Origin,
     Relation,
     Storage,
+    batches,
     cluster_at,
     origin_of,
     relation_over,
     schema_named,
-    schema_of,
 )
 
 
@@ -166,7 +166,7 @@ class Lake(Loading):
         Raises AlreadyExists unless `exists_ok`, InvalidInput for keys or times that are no columns.
         """
         named = schema_named(schema)
-        arrow = schema_of(schema) if named is None else named
+        arrow = batches(schema).schema if named is None else named
         existed = exists_ok and self.table_exists(name)
         body = {
             "name": self.complete(name), "arrow_schema": base64.b64encode(arrow.serialize().to_pybytes()).decode(),

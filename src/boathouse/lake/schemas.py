@@ -76,7 +76,7 @@ def _arrow(kind: "exp.DataType", said: str) -> pa.DataType:
         return pa.struct([(p.name, _arrow(p.args["kind"], said)) for p in parts])
     if kind.is_type("decimal") and parts:
         return _decimal([p.name for p in parts], said)
-    name = kind.this.value.lower() if hasattr(kind.this, "value") else str(kind.this).lower()
+    name = kind.this.value.lower()
     names = {"timestamptz": "timestamp", "timestampltz": "timestamp", "timestampntz": "timestamp", "char": "string"}
     if known := _BY_NAME.get(names.get(name, name)):
         return known

@@ -19,7 +19,6 @@ from boathouse.registry.values import Origin
 FOLDER = "copies"
 _VERSION = re.compile(r"^models:/(?P<name>[^/@]+)(?:/(?P<number>[^/@]+)|@(?P<alias>[^/@]+))$")
 _HALF_MADE = 24 * 3600.0
-_BLOCK = 1 << 20
 
 
 def named_version(source: str) -> tuple[str, str] | None:
@@ -52,10 +51,8 @@ def digest(folder: Path) -> str:
     """SHA-256 over the files of a folder: paths in order, each with the hash of what it holds."""
     whole = hashlib.sha256()
     for path in sorted(p for p in folder.rglob("*") if p.is_file()):
-        one = hashlib.sha256()
         with path.open("rb") as file:
-            while block := file.read(_BLOCK):
-                one.update(block)
+            one = hashlib.file_digest(file, "sha256")
         whole.update(f"{path.relative_to(folder).as_posix()}\0{one.hexdigest()}\n".encode())
     return whole.hexdigest()
 

@@ -1,7 +1,6 @@
 """A home's tables move from disk to a store, with all that refers to them."""
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,13 +11,7 @@ from boathouse import settings
 from boathouse.errors import Conflict
 from boathouse.platform import keeping
 
-
-@pytest.fixture(autouse=True)
-def restored_environment() -> Iterator[None]:
-    environ = dict(os.environ)
-    yield
-    os.environ.clear()
-    os.environ.update(environ)
+pytestmark = pytest.mark.usefixtures("restored_environment")
 
 
 def test_tables_move_to_a_store_and_are_written_there(tmp_path: Path, seaweed: ObjectStore) -> None:

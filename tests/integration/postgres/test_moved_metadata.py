@@ -5,7 +5,6 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +14,7 @@ import sqlalchemy as sa
 
 import boathouse
 
-
-@pytest.fixture(autouse=True)
-def restored_environment() -> Iterator[None]:
-    environ = dict(os.environ)
-    yield
-    os.environ.clear()
-    os.environ.update(environ)
+pytestmark = pytest.mark.usefixtures("restored_environment")
 
 
 @pytest.fixture
