@@ -73,10 +73,10 @@ def test_without_the_privilege_a_run_does_not_start_nor_is_a_job_deployed(tmp_pa
         home.code.deploy(root, "dev", path=str(tmp_path))
         home.access.revoke("root", "dev-jobs", "USE COMPUTE", "catalog", "dev")
         with pytest.raises(NotPermitted, match="dev-jobs lacks USE COMPUTE"):
-            home.submit_job(root, "dev", "hungry", parameters={})
+            home.jobs.submit(root, "dev", "hungry", parameters={})
         home.computing.remove(root, "dev", "big")
         with pytest.raises(NotFound, match="dev has no compute 'big'"):
-            home.submit_job(root, "dev", "hungry", parameters={})
+            home.jobs.submit(root, "dev", "hungry", parameters={})
         with pytest.raises(InvalidInput, match="no size"):
             home.computing.put(root, "dev", "odd", {"memory": "much"})
 

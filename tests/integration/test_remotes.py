@@ -173,7 +173,7 @@ def test_a_request_under_test_runs_in_its_throw_away_place_and_nowhere_else_in_s
             platform.code.check_policy("shop", "staging", request.merge_commit, dirty=False, scratch=scratch)
     platform.code.check_policy("shop", "staging", request.merge_commit, dirty=False, scratch=request.scratch)
     with pytest.raises(Conflict, match="only the tests of a request run jobs in its throw-away place"):
-        platform.submit_job(ADMIN, "staging", "load", parameters={}, scratch=request.scratch)
+        platform.jobs.submit(ADMIN, "staging", "load", parameters={}, scratch=request.scratch)
 
 
 def test_a_release_head_that_is_fetched_and_deployed_starts_a_job_once(platform: Platform, host: Host) -> None:

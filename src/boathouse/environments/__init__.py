@@ -17,7 +17,7 @@ from boathouse.environments.remotes import Remotes
 from boathouse.environments.sandbox import ALONE, SCRATCH, Isolation, Sandbox, isolation
 from boathouse.environments.sealed import seal, unseal
 from boathouse.environments.served import ServedEntity, served_entities
-from boathouse.environments.setup import ENVIRONMENTS, GROUPS, service_principal, set_up, share, share_project
+from boathouse.environments.setup import ENVIRONMENTS, GROUPS, service_identity, service_principal, set_up, share, share_project
 from boathouse.environments.working_tree import GitFacts, apply_diff, push, working_tree_facts
 
 __all__ = [
@@ -71,6 +71,7 @@ __all__ = [
     "requirements",
     "seal",
     "served_entities",
+    "service_identity",
     "service_principal",
     "set_up",
     "share",

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from boathouse.catalog import METASTORE, AccessControl, Catalog
 from boathouse.environments.entrusted import of_data_alone
-from boathouse.identity import Identities
+from boathouse.identity import Identities, Identity
 
 ENVIRONMENTS = ("dev", "staging", "prod")
 GROUPS = ("admins", "data-engineers", "data-scientists", "ml-engineers", "business-analysts")
@@ -56,6 +56,12 @@ SHARED_TABLES = ("_inference", "_inference_profile_metrics", "_inference_drift_m
 def service_principal(environment: str) -> str:
     """The identity of an environment's jobs."""
     return f"{environment}-jobs"
+
+
+def service_identity(identities: Identities, environment: str) -> Identity:
+    """The environment's own identity, for what is done in its name."""
+    name = service_principal(environment)
+    return Identity(name, identities.groups_of(name), environment)
 
 
 def set_up(catalog: Catalog, access: AccessControl, identities: Identities, operator: str) -> None:

@@ -5,9 +5,9 @@ from datetime import datetime, timedelta
 
 from boathouse import clock
 from boathouse.catalog import Volumes
-from boathouse.environments import Deployments, Projects, matches, service_principal
+from boathouse.environments import Deployments, Projects, matches, service_identity
 from boathouse.errors import InvalidInput, NotFound
-from boathouse.identity import Identities, Identity
+from boathouse.identity import Identities
 from boathouse.jobs import Ports, Startable, Submit, dues
 from boathouse.platform.code import CodeDelivery
 
@@ -42,8 +42,7 @@ class Surroundings:
         parts = place.removeprefix("dbfs:").strip("/").split("/")
         if parts[0] != "Volumes" or len(parts) < 4:
             raise InvalidInput(f"file_arrival watches a volume: write /Volumes/{environment}/SCHEMA/VOLUME, not {place!r}")
-        principal = service_principal(environment)
-        who = Identity(principal, self._identities.groups_of(principal), environment)
+        who = service_identity(self._identities, environment)
         newest, count, after = "", 0, None
         while True:
             page = self._volumes.files(who, ".".join(parts[1:4]), "/".join(parts[4:]), after)

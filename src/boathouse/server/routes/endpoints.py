@@ -88,7 +88,7 @@ def await_version(environment: str, name: str, version: int, who: Caller, platfo
 def flush(environment: str, name: str, who: Caller, platform: Served) -> dict[str, int]:
     """Move logged requests into the bronze table now instead of soon."""
     platform.access.authorize(who, "MANAGE ENDPOINT", "endpoint", f"{environment}.{name}")
-    return {"rows": platform.flush_endpoint(environment, name)}
+    return {"rows": platform.inference.flush(environment, name)}
 
 
 @router.post("/serving-endpoints/{full_name}/invocations")

@@ -86,7 +86,7 @@ def job(environment: str, name: str, who: Caller, platform: Served, project: str
 @router.post("/jobs/{environment}/{name}/runs")
 def submit(environment: str, name: str, body: Submission, who: Caller, platform: Served) -> dict[str, str]:
     """Start a job; needs RUN."""
-    run_id = platform.submit_job(
+    run_id = platform.jobs.submit(
         who, environment, name, parameters=body.parameters, task=body.task, scratch=who.scratch or body.scratch or "",
         project=body.project,
     )
@@ -96,13 +96,13 @@ def submit(environment: str, name: str, body: Submission, who: Caller, platform:
 @router.post("/jobs/{environment}/{name}/pause")
 def pause(environment: str, name: str, who: Caller, platform: Served, project: str | None = None) -> None:
     """Let a job start by hand only; needs RUN."""
-    platform.pause_job(who, environment, name, True, project)
+    platform.jobs.pause(who, environment, name, True, project)
 
 
 @router.post("/jobs/{environment}/{name}/resume")
 def resume(environment: str, name: str, who: Caller, platform: Served, project: str | None = None) -> None:
     """Let a paused job start by itself again; needs RUN."""
-    platform.pause_job(who, environment, name, False, project)
+    platform.jobs.pause(who, environment, name, False, project)
 
 
 @router.post("/jobs/{environment}/{name}/backfill")
@@ -110,7 +110,7 @@ def backfill(environment: str, name: str, body: Backfill, who: Caller, platform:
              project: str | None = None) -> dict[str, list[str]]:  # fmt: skip
     """Runs for logical times of the past, all or none; needs RUN."""
     since, until = parse_instant(body.start), parse_instant(body.end)
-    return {"run_ids": platform.backfill(who, environment, name, since, until, body.parameters, body.every, project)}
+    return {"run_ids": platform.jobs.backfill(who, environment, name, since, until, body.parameters, body.every, project)}
 
 
 @router.put("/tables/{name}/refresh")
@@ -131,7 +131,7 @@ def runs(request: Request, response: Response, who: Caller, platform: Served, en
          after: str | None = None) -> list[dict[str, Any]]:  # fmt: skip
     """Runs, newest first; those that follow the run `after`. A Link header leads to the next page."""
     found = gathered(lambda last, n: platform.runs.newest(environment, job, state, n or limit, last),
-                     lambda r: platform.sees_run(who, r), lambda r: r.id, limit, after)  # fmt: skip
+                     lambda r: platform.jobs.sees(who, r), lambda r: r.id, limit, after)  # fmt: skip
     return [_run(r) for r in lead_on(request, response, found, limit, lambda r: r.id)]
 
 
@@ -175,13 +175,13 @@ async def keep_notebook(run_id: str, task: str, request: Request, who: Caller, p
 @router.post("/runs/{run_id}/cancel")
 def cancel(run_id: str, who: Caller, platform: Served) -> None:
     """Kill a run; needs RUN."""
-    platform.cancel_run(who, _seen(who, platform, run_id))
+    platform.jobs.cancel(who, _seen(who, platform, run_id))
 
 
 @router.post("/runs/{run_id}/repair")
 def repair(run_id: str, who: Caller, platform: Served) -> None:
     """Run again what did not succeed; needs RUN."""
-    platform.repair_run(who, _seen(who, platform, run_id))
+    platform.jobs.repair(who, _seen(who, platform, run_id))
 
 
 @router.post("/runs/{run_id}/results")
@@ -215,7 +215,7 @@ def _written(path: Path, pieces: Iterator[bytes]) -> int:
 
 def _seen(who: Identity, platform: Platform, run_id: str) -> Run:
     found = platform.runs.get(run_id)
-    if not platform.sees_run(who, found):
+    if not platform.jobs.sees(who, found):
         raise NotFound(f"no run has the id {run_id!r}; `boathouse runs list` shows them")
     return found
 

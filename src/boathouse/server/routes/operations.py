@@ -17,7 +17,8 @@ def monitors(who: Caller, platform: Served, environment: str | None = None) -> l
     """Deployed monitors."""
     found = platform.deployments.resources("quality_monitor", environment)
     return [
-        {"environment": m.environment, "name": m.name, "project": m.project, **platform.monitor(m.environment, m.name)["monitor"]}
+        {"environment": m.environment, "name": m.name, "project": m.project,
+         **platform.monitors.get(m.environment, m.name)["monitor"]}
         for m in found if platform.access.allows(who, "USE CATALOG", "catalog", m.environment)
     ]  # fmt: skip
 
@@ -26,14 +27,14 @@ def monitors(who: Caller, platform: Served, environment: str | None = None) -> l
 def monitor(environment: str, name: str, who: Caller, platform: Served) -> dict[str, Any]:
     """A monitor, completed, with its alerts."""
     platform.access.authorize(who, "USE CATALOG", "catalog", environment)
-    return platform.monitor(environment, name)
+    return platform.monitors.get(environment, name)
 
 
 @router.post(_API + "/monitors/{environment}/{name}/refreshes")
 def refresh(environment: str, name: str, who: Caller, platform: Served, as_of: str = "") -> dict[str, str]:
     """Bring a monitor's tables up to date; needs RUN. The run's id."""
     platform.access.authorize(who, "RUN", "catalog", environment)
-    return {"run_id": platform.refresh_monitor(environment, name, as_of)}
+    return {"run_id": platform.monitors.refresh(environment, name, as_of)}
 
 
 @router.get(f"{_API}/alerts")
@@ -98,4 +99,4 @@ def idle(who: Caller, platform: Served) -> dict[str, Any]:
     """Whether events wait or runs go on."""
     running = [r for r in platform.runs.newest(limit=200) if not r.done]
     waiting = platform.outbox.waiting()
-    return {"idle": not running and not waiting, "runs": [r.id for r in running if platform.sees_run(who, r)], "events": waiting}
+    return {"idle": not running and not waiting, "runs": [r.id for r in running if platform.jobs.sees(who, r)], "events": waiting}

@@ -64,7 +64,7 @@ def jobs(request: Request, who: Caller, platform: Served) -> HTMLResponse:
 def start(environment: str, name: str, who: Caller, platform: Served, fields: Fields) -> Response:
     """Start a job; needs RUN."""
     parameters = {k.removeprefix("param."): v for k, v in fields.items() if k.startswith("param.") and v}
-    run_id = platform.submit_job(who, environment, name, parameters=parameters)
+    run_id = platform.jobs.submit(who, environment, name, parameters=parameters)
     return done(f"/runs/{run_id}", f"{name} has started.")
 
 
@@ -85,7 +85,7 @@ def runs(
         request,
         who,
         "runs.html",
-        runs=[r for r in found if platform.sees_run(who, r)],
+        runs=[r for r in found if platform.jobs.sees(who, r)],
         job=job,
         state=state,
         environment=environment,
@@ -104,7 +104,7 @@ def run(run_id: str, request: Request, who: Caller, platform: Served, task: str 
     return page(
         request, who, "run.html", log=_tail(platform, found, shown), follow=not asked,
         notebook=bool(shown) and platform.runner.notebook(found, shown, "html").exists(),
-        may_run=platform.may_run(who, found), **_state(found, shown),
+        may_run=platform.jobs.may_run(who, found), **_state(found, shown),
     )  # fmt: skip
 
 
@@ -121,14 +121,14 @@ def state(run_id: str, who: Caller, platform: Served, task: str = "") -> HTMLRes
 @router.post("/runs/{run_id}/cancel")
 def cancel(run_id: str, who: Caller, platform: Served) -> Response:
     """Kill a run; needs RUN."""
-    platform.cancel_run(who, sight.run(who, platform, run_id))
+    platform.jobs.cancel(who, sight.run(who, platform, run_id))
     return done(f"/runs/{run_id}", "The run is being canceled.")
 
 
 @router.post("/runs/{run_id}/repair")
 def repair(run_id: str, who: Caller, platform: Served) -> Response:
     """Run again what did not succeed; needs RUN."""
-    platform.repair_run(who, sight.run(who, platform, run_id))
+    platform.jobs.repair(who, sight.run(who, platform, run_id))
     return done(f"/runs/{run_id}", "What did not succeed runs again.")
 
 

@@ -102,7 +102,7 @@ def refresh(environment: str, name: str, who: Caller, platform: Served) -> Respo
     """Bring a monitor's tables up to date; needs RUN."""
     platform.access.authorize(who, "RUN", "catalog", environment)
     return done(
-        f"/runs/{platform.refresh_monitor(environment, name)}", f"The monitor {name} is being refreshed."
+        f"/runs/{platform.monitors.refresh(environment, name)}", f"The monitor {name} is being refreshed."
     )
 
 
@@ -115,21 +115,21 @@ def acknowledge(number: int, who: Caller, platform: Served) -> Response:
 
 
 def _definition(who: Identity, platform: Platform, environment: str, name: str) -> Mapping[str, Any]:
-    found: Mapping[str, Any] = platform.monitor(sight.environment(who, platform, environment), name)[
+    found: Mapping[str, Any] = platform.monitors.get(sight.environment(who, platform, environment), name)[
         "monitor"
     ]
     return found
 
 
 def _watched(platform: Platform, resource: Resource) -> str:
-    return str(platform.monitor(resource.environment, resource.name)["monitor"].get("table_name", ""))
+    return str(platform.monitors.get(resource.environment, resource.name)["monitor"].get("table_name", ""))
 
 
 def _alerts(platform: Platform, environment: str, name: str) -> list[Alert]:
     states = platform.alerts.states(environment)
     incidents = platform.alerts.incidents(environment)
     found = []
-    for alert in platform.monitor(environment, name)["alerts"]:
+    for alert in platform.monitors.get(environment, name)["alerts"]:
         said = states.get((environment, alert["name"]), {})
         mine = tuple(i for i in incidents if i.alert == alert["name"])
         found.append(

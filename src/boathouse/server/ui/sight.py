@@ -54,7 +54,7 @@ def model(who: Identity, platform: Platform, name: str) -> str:
 def run(who: Identity, platform: Platform, run_id: str) -> Run:
     """A run the caller may see. Raises NotFound."""
     found = platform.runs.get(run_id)
-    if not platform.sees_run(who, found):
+    if not platform.jobs.sees(who, found):
         raise NotFound(f"no run has the id {run_id!r}")
     return found
 

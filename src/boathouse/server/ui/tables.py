@@ -134,5 +134,5 @@ def _step(commit: Mapping[str, Any], entry: Any) -> dict[str, Any]:
 def _monitors(who: Identity, platform: Platform, info: TableInfo) -> list[str]:
     environment = info.name.partition(".")[0]
     found = platform.deployments.resources("quality_monitor", environment)
-    named = [(m.name, platform.monitor(environment, m.name)["monitor"].get("table_name")) for m in found]
+    named = [(m.name, platform.monitors.get(environment, m.name)["monitor"].get("table_name")) for m in found]
     return [f"{environment}/{name}" for name, watched in named if info.name == f"{environment}.{watched}"]

@@ -1,0 +1,156 @@
+"""Jobs as people and rooms ask for them: who may start which, with whose rights and which code it runs."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+
+from boathouse.catalog import AccessControl, Audit, SecurableKind, Volumes
+from boathouse.database import Database
+from boathouse.environments import Deployments, Projects, Resource, service_identity, service_principal
+from boathouse.errors import Conflict, NotFound
+from boathouse.identity import Identities, Identity
+from boathouse.jobs import Run, Runner, RunRequest, Startable, Starts
+from boathouse.platform.code import CodeDelivery
+from boathouse.platform.refreshing import OURS
+from boathouse.platform.starting import Surroundings, logical_times
+
+
+class JobDesk:
+    """The runs of a home, guarded."""
+
+    def __init__(self, database: Database, access: AccessControl, audit: Audit, identities: Identities, deployments: Deployments,
+                 projects: Projects, code: CodeDelivery, runner: Runner, volumes: Volumes, folder: Path) -> None:  # fmt: skip
+        self._database = database
+        self._access = access
+        self._audit = audit
+        self._identities = identities
+        self._deployments = deployments
+        self._projects = projects
+        self._code = code
+        self._runner = runner
+        self._folder = folder
+        around = Surroundings(deployments, projects, volumes, identities, code)
+        self.starts = Starts(database, runner.runs, runner.queue, around.ports(self.start))
+
+    def submit(self, identity: Identity, environment: str, job: str, *, parameters: Mapping[str, str],
+                   task: str | None = None, scratch: str = "", trigger: str = "manual", start_key: str | None = None,
+                   parent_run: str | None = None, project: str | None = None) -> str:  # fmt: skip
+        """Start a deployed job under its environment's identity; the run's id. Of several of the name, the `project`'s.
+
+        A `start_key` names a reason that starts one run only, however often it is seen. In a throw-away place only its own
+        tests start jobs, and these run as they do. Raises Conflict for anybody else.
+        """
+        if scratch != (identity.scratch or ""):
+            raise Conflict(f"{scratch or environment} is not yours: only the tests of a request run jobs in its throw-away place")
+        if scratch:
+            self._access.authorize(identity, "RUN", "catalog", environment)
+        resource = self._deployed(identity, environment, job, project, scratch)
+        deployment = self._deployments.deployment(resource.deployment)
+        source = str(self._nowhere())
+        if resource.project not in OURS:
+            self.check_code(resource.project, environment, deployment.commit_id, deployment.dirty, scratch)
+            source = self._projects.code_at(resource.project, deployment.source, deployment.commit_id)
+        runs_as = service_identity(self._identities, environment)
+        definition = self._code.computing.limited(runs_as, environment, resource.definition, scratch)
+        return self._runner.submit(
+            RunRequest(
+                environment=environment, project=resource.project, job=resource.name, definition=definition,
+                source=source, submitted_by=identity.principal,
+                principal=identity.principal if scratch else service_principal(environment),
+                commit=deployment.commit_id, dirty=deployment.dirty, scratch=scratch, parameters=parameters,
+                trigger=trigger, only_task=task, start_key=start_key, parent_run=parent_run,
+            )
+        )  # fmt: skip
+
+    def _deployed(self, identity: Identity, environment: str, job: str, project: str | None, scratch: str = "") -> Resource:
+        """A deployed job that the identity may run. Raises NotFound, Conflict, NotPermitted."""
+        try:
+            resource = self._deployments.job(environment, job, project, scratch)
+        except NotFound:
+            if not scratch:  # who may not run a job of the name does not hear whether there is one
+                self._access.authorize(identity, "RUN", "job", f"{environment}.{job}")
+            raise
+        if not scratch:
+            self._access.authorize(identity, "RUN", "job", f"{environment}.{resource.name}")
+        return resource
+
+    def pause(self, identity: Identity, environment: str, job: str, pause: bool, project: str | None = None) -> None:
+        """Let a job start by hand only, or by itself again; needs RUN on it."""
+        resource = self._deployed(identity, environment, job, project)
+        key = (environment, resource.project, resource.name)
+        if pause:
+            self.starts.pause(key, identity.principal)
+        else:
+            self.starts.resume(key)
+        self._audit.record(identity.principal, "pause job" if pause else "resume job", f"{environment}.{resource.name}")
+
+    def backfill(self, identity: Identity, environment: str, job: str, since: datetime, until: datetime,
+                 parameters: Mapping[str, str], every: str | None = None, project: str | None = None) -> list[str]:  # fmt: skip
+        """Runs of a job for logical times of the past, all or none; needs RUN. Raises InvalidInput."""
+        resource = self._deployed(identity, environment, job, project)
+        with self._database.writing():
+            return [
+                self.submit(identity, environment, resource.name, trigger="backfill", project=resource.project,
+                                parameters={**parameters, "as_of": at.isoformat()})
+                for at in logical_times(resource.definition, since, until, every)
+            ]  # fmt: skip
+
+    def cancel(self, identity: Identity, run: Run) -> None:
+        """Kill a run; needs RUN on its job, its project or its environment."""
+        self._authorize_run(identity, run)
+        self._runner.cancel(run.id)
+        self._audit.record(identity.principal, "cancel run", f"{run.environment}.{run.job}", {"run": run.id})
+
+    def repair(self, identity: Identity, run: Run) -> None:
+        """Run again what did not succeed; needs RUN on its job, its project or its environment."""
+        self._authorize_run(identity, run)
+        self._runner.repair(run.id)
+        self._audit.record(identity.principal, "repair run", f"{run.environment}.{run.job}", {"run": run.id})
+
+    def sees(self, identity: Identity, run: Run) -> bool:
+        """Whether the identity may see a run and its logs; code under test sees its own."""
+        if identity.scratch:
+            return identity.scratch == run.scratch
+        return self._access.sees(identity, "job", f"{run.environment}.{run.job}")
+
+    def may_run(self, identity: Identity, run: Run) -> bool:
+        """Whether the identity may cancel and repair a run."""
+        return self._access.allows(identity, "RUN", *_secured(run))
+
+    def _authorize_run(self, identity: Identity, run: Run) -> None:
+        self._access.authorize(identity, "RUN", *_secured(run))
+
+    def submit_builtin(self, environment: str, name: str, arguments: list[str], *, label: str, trigger: str) -> str:
+        """Start one of the platform's own tasks in an environment, in a process of its own; the run's id."""
+        definition = {"tasks": [{"task_key": name, "builtin_task": {"name": name, "parameters": arguments}}],
+                      "max_concurrent_runs": 1}  # fmt: skip
+        return self._runner.submit(
+            RunRequest(
+                environment=environment, project="boathouse", job=label, definition=definition,
+                source=str(self._nowhere()), principal=service_principal(environment),
+                submitted_by=service_principal(environment), trigger=trigger,
+            )
+        )  # fmt: skip
+
+    def start(self, job: Startable, parameters: Mapping[str, str], trigger: str, start_key: str) -> str:
+        """Start a job that starts by itself, as its environment; the run's id."""
+        who = service_identity(self._identities, job.environment)
+        return self.submit(who, job.environment, job.name, parameters=parameters, trigger=trigger, start_key=start_key)
+
+    def check_code(self, project: str, environment: str, commit: str | None, dirty: bool, scratch: str) -> None:
+        """Whether an environment may run a commit. Raises Conflict, NotReleased."""
+        if environment == "dev":
+            return
+        if dirty or not commit:
+            raise Conflict(f"{environment} runs committed code only, and {project} was deployed there without a commit")
+        self._code.check_policy(project, environment, commit, dirty=False, scratch=scratch)
+
+    def _nowhere(self) -> Path:
+        """Where tasks run that bring no code."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        return self._folder
+
+
+def _secured(run: Run) -> tuple[SecurableKind, str]:
+    """What a run is guarded by: its job; in a throw-away place, where jobs are no securables, the environment."""
+    return ("catalog", run.environment) if run.scratch else ("job", f"{run.environment}.{run.job}")

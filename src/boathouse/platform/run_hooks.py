@@ -1,0 +1,77 @@
+"""What runs ask and tell the platform while they go on."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from boathouse.environments import Sandbox
+from boathouse.identity import Identity
+from boathouse.jobs import Hooks, Run, TaskDefinition, TaskIdentity
+from boathouse.platform.interpreters import seed_of
+from boathouse.platform.refreshing import OURS
+
+if TYPE_CHECKING:
+    from boathouse.platform.platform import Platform
+
+_RUN_TOKEN_LIFETIME = timedelta(days=2)
+
+
+class RunHooks:
+    """Answers out of the rooms of a home, which are built by the time that a run asks."""
+
+    def __init__(self, platform: "Platform") -> None:
+        self._platform = platform
+
+    def ports(self) -> Hooks:
+        """What the runner is given."""
+        secrecy = self._platform.secrecy
+        return Hooks(self.identify, self.check_launch, self.submit_child, self.ended, self.task_moved, self.slow,
+                     secrecy.of_run, secrecy.hidden, self.sandbox)  # fmt: skip
+
+    def identify(self, run: Run, task_key: str) -> TaskIdentity:
+        token = self._platform.identities.issue(
+            run.principal, comment=f"run {run.id}", lifetime=_RUN_TOKEN_LIFETIME, environment=run.environment,
+            run_id=run.id, commit=run.commit_id, scratch=run.scratch or None,
+        )  # fmt: skip
+        facts = {"run_id": run.id, "task": task_key, "commit": run.commit_id or "", "dirty": str(run.dirty).lower(),
+                 "project": run.project, "job": run.job, "seed": str(seed_of(run, task_key)),
+                 "autolog": self._platform.settings.choice("autolog", ("light", "full", "off"))}  # fmt: skip
+        return self._platform.interpreters.equip(TaskIdentity(self._platform.url, token, run.environment, facts), run, task_key)
+
+    def sandbox(self, run: Run, task: TaskDefinition) -> Sandbox | None:
+        return self._platform.walls.of_task(run, task, self._platform.online_folder(run.environment))
+
+    def ended(self, run: Run) -> None:
+        self._platform.identities.revoke_run(run.id)
+        if "again" in run.definition:
+            self._platform.reproduction.ended(run)
+        elif run.scratch and run.job.startswith("request-"):
+            self._platform.code.tests_ended(run)
+        if run.project == "boathouse" and run.job.startswith("deliver-") and run.state != "SUCCESS":
+            model, version = run.definition["tasks"][0]["builtin_task"]["parameters"]
+            self._platform.delivery.run_failed(model, int(version), run.id, run.state)
+        self._tell(run, "run.ended", {"state": run.state, "project": run.project})
+
+    def task_moved(self, run: Run, what: str, facts: Mapping[str, Any]) -> None:
+        self._tell(run, f"task.{what}", facts)
+
+    def slow(self, run: Run, seconds: int) -> None:
+        self._tell(run, "run.slow", {"reason": f"it goes on for longer than {seconds} s"})
+
+    def check_launch(self, run: Run) -> None:
+        """Asked again at launch: between submit and launch a release may have been withdrawn."""
+        if run.project not in OURS and "again" not in run.definition:  # which runs what ran before, and touches nothing
+            self._platform.jobs.check_code(run.project, run.environment, run.commit_id, run.dirty, run.scratch)
+        self._tell(run, "run.started", {"project": run.project})
+
+    def submit_child(self, parent: Run, job: str, parameters: Mapping[str, str], start_key: str) -> str:
+        identity = Identity(parent.principal, self._platform.identities.groups_of(parent.principal), parent.environment,
+                            scratch=parent.scratch or None)  # fmt: skip
+        return self._platform.jobs.submit(
+            identity, parent.environment, job, parameters=parameters, scratch=parent.scratch, trigger=f"run {parent.id}",
+            start_key=start_key, parent_run=parent.id, project=parent.project,
+        )  # fmt: skip
+
+    def _tell(self, run: Run, kind: str, facts: Mapping[str, Any]) -> None:
+        with self._platform.database.writing() as connection:
+            self._platform.outbox.emit(connection, kind, f"{run.environment}.{run.job}", {"run_id": run.id, **facts})
