@@ -20,7 +20,8 @@ _LOCATION = "external_location"
 class Places:
     """Knows each environment's storage, and which places outside are taken; `kept_from` are folders nobody may name.
 
-    `walled`: runs see their own environment's storage and no place outside, and code under test sees neither.
+    `walled`: runs see their own environment's storage and no place outside; code under test, and runs as another than the
+    environment's own principal, see neither.
     """
 
     def __init__(self, database: Database, storages: Storages, kept_from: Sequence[Path] = (), walled: bool = False) -> None:
@@ -45,7 +46,7 @@ class Places:
 
     def sees(self, identity: Identity, external: bool) -> bool:
         """Whether a caller on this machine can open files itself that lie on its disk: in its storage, or outside."""
-        return not (self._walled and identity.run_id and (external or identity.scratch))
+        return not (self._walled and identity.run_id and (external or identity.scratch or identity.lent))
 
     def outside(self, location: str) -> str:
         """The one spelling of a place outside the lakehouse. Raises InvalidInput for one that overlaps storage or home."""

@@ -47,7 +47,7 @@ ACTS_ON: dict[str, tuple[str, ...]] = {
     "MANAGE": tuple(PARENTS),
     "DEPLOY": ("catalog", "project"), "RUN": ("catalog", "project", "job"), "MERGE": ("catalog",),
     "PROMOTE": ("model",), "APPROVE": ("model",), "MANAGE ENDPOINT": ("endpoint",), "QUERY": ("endpoint",),
-    "READ SECRET": ("secret_scope",), "USE COMPUTE": ("compute",),
+    "READ SECRET": ("secret_scope",), "USE COMPUTE": ("compute",), "USE SERVICE PRINCIPAL": ("service_principal",),
     "ALL PRIVILEGES": tuple(k for k in PARENTS if k not in ("metastore", "service_principal")),
 }  # fmt: skip
 """Privilege -> the kinds it does something on. It may be granted on those, and on what is above them."""
@@ -60,7 +60,7 @@ SEEN_BY: dict[str, tuple[str, ...]] = {
     "model": ("EXECUTE", "PROMOTE", "APPROVE", "MANAGE"), "endpoint": ("QUERY", "MANAGE ENDPOINT", "MANAGE"),
     "external_location": ("READ FILES", "WRITE FILES", "CREATE EXTERNAL TABLE", "CREATE EXTERNAL VOLUME", "MANAGE"),
     "project": ("RUN", "DEPLOY", "SELECT", "EXECUTE", "MANAGE"), "job": ("RUN", "DEPLOY", "SELECT", "EXECUTE", "MANAGE"),
-    "metastore": ("MANAGE",), "service_principal": ("MANAGE",),
+    "metastore": ("MANAGE",), "service_principal": ("USE SERVICE PRINCIPAL", "MANAGE"),
     "share": ("MANAGE",), "secret_scope": ("READ SECRET", "MANAGE"), "compute": ("USE COMPUTE", "MANAGE"),
 }  # fmt: skip
 """Kind -> the privileges of which one lets a caller know that a securable of the kind exists, besides BROWSE.

@@ -14,6 +14,7 @@ from boathouse.environments.projects import MAIN, RELEASE_PATTERN, MergeRequest,
 from boathouse.environments.python_environments import PythonEnvironment, PythonEnvironments, Wanted
 from boathouse.environments.python_lock import Lock, find_lock, installed_packages, requirements
 from boathouse.environments.remotes import Remotes
+from boathouse.environments.run_as import is_lent, named_principal, principal_of
 from boathouse.environments.sandbox import ALONE, SCRATCH, Isolation, Sandbox, isolation
 from boathouse.environments.sealed import seal, unseal
 from boathouse.environments.served import ServedEntity, served_entities
@@ -62,10 +63,13 @@ __all__ = [
     "check_delivery",
     "find_lock",
     "installed_packages",
+    "is_lent",
     "isolation",
     "matches",
+    "named_principal",
     "of_data_alone",
     "parse_origin",
+    "principal_of",
     "push",
     "read_event",
     "requirements",

@@ -12,6 +12,7 @@ from boathouse.catalog import Catalog
 from boathouse.database import Database
 from boathouse.environments import entrusted
 from boathouse.environments.resource_names import JOB, Wanted, chosen, key_of, told_apart
+from boathouse.environments.run_as import named_principal
 from boathouse.environments.store import deployments, resources
 from boathouse.errors import Conflict, NotFound
 from boathouse.identity import Identity
@@ -108,8 +109,8 @@ class Deployments:
                 )
             if not scratch:
                 entrusted.sync(self._catalog, identity, environment, project, [(k, n) for k, n in before], wanted)
-            self._audit.write(connection, identity.principal, "deploy", f"{environment}/{project}",
-                              {"commit": commit, "dirty": dirty, "scratch": scratch, "resources": len(wanted)})  # fmt: skip
+            facts = {"commit": commit, "dirty": dirty, "scratch": scratch, "resources": len(wanted), **_lent(wanted)}
+            self._audit.write(connection, identity.principal, "deploy", f"{environment}/{project}", facts)
         return self.deployment(number)
 
     def put(self, identity: Identity, environment: str, kind: str, name: str, definition: Mapping[str, Any]) -> Resource:
@@ -239,3 +240,9 @@ class Deployments:
             entrusted.sync(self._catalog, identity, environment, project, [(k, n) for k, n in before], [])
             self._audit.write(connection, identity.principal, "destroy", f"{environment}/{project}", {"resources": len(before)})
         return len(before)
+
+
+def _lent(wanted: Sequence[tuple[str, str, Mapping[str, Any]]]) -> dict[str, Any]:
+    """For the audit log: job -> the principal that it names."""
+    named = {name: principal[1] for kind, name, body in wanted if kind == JOB and (principal := named_principal(body))}
+    return {"run_as": named} if named else {}

@@ -8,13 +8,13 @@ from boathouse.identity.lifetime import Lifetime
 from boathouse.identity.oidc import OidcLogin, Provider
 from boathouse.identity.passwords import Passwords
 from boathouse.identity.secret import digest
-from boathouse.identity.service import Identities
+from boathouse.identity.service import LENT, Identities
 from boathouse.identity.sessions import Sessions, form_token, is_form_token
 from boathouse.identity.values import Identity, Principal, PrincipalKind, Session, Token, Workload
 from boathouse.identity.workloads import Workloads, fits
 
 __all__ = [
-    "Attempts", "Codes", "ExternalUsers", "Identities", "Identity", "Issuers", "Lifetime", "OidcLogin", "Passwords",
+    "LENT", "Attempts", "Codes", "ExternalUsers", "Identities", "Identity", "Issuers", "Lifetime", "OidcLogin", "Passwords",
     "Principal", "PrincipalKind", "Provider", "Session", "Sessions", "Token", "Workload", "Workloads", "challenge_of",
     "digest", "fits", "form_token", "is_form_token", "issuer_of",
 ]  # fmt: skip

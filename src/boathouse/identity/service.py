@@ -17,6 +17,8 @@ from boathouse.identity.values import Identity, Token, Via
 
 _KEPT = timedelta(days=30)
 """So long an expired token stays in lists."""
+LENT = "run_as"
+"""The origin of the tokens of a job that runs as another than its environment's own service principal."""
 
 
 class Identities(Principals):
@@ -81,7 +83,7 @@ class Identities(Principals):
             raise _unknown()
         via: Via = "run" if row["run_id"] else "workload" if row["origin"] == "workload" else "token"
         identity = Identity(row["principal"], self.groups_of(row["principal"]), row["environment"], row["run_id"],
-                            row["commit_id"], row["scratch"], via, row["id"])  # fmt: skip
+                            row["commit_id"], row["scratch"], via, row["id"], row["origin"] == LENT)  # fmt: skip
         return identity, utc(row["expires_at"]) if row["expires_at"] else None
 
     def tokens(self, principal: str | None = None) -> list[Token]:

@@ -32,7 +32,8 @@ tokens = sa.Table(
     sa.Column("prefix", sa.String(16)),
     sa.Column("created_by", sa.String(255)),
     sa.Column("last_used_at", sa.DateTime(timezone=True)),
-    sa.Column("origin", sa.String(32)),  # null: made by hand; "login": for the command line; "workload": exchanged
+    # origin: null: made by hand; "login": for the command line; "workload": exchanged; "run_as": lent to a run
+    sa.Column("origin", sa.String(32)),
 )  # fmt: skip
 
 passwords = sa.Table(

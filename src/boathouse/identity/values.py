@@ -23,6 +23,7 @@ class Identity:
     """Who a request comes from, inside which environment and run it works, and how it proved that.
 
     `bound` identities reach nothing outside their environment. `credential` is the id of the token or session.
+    `lent`: a run of a job that runs as another than its environment's own service principal.
     """
 
     principal: str
@@ -33,6 +34,7 @@ class Identity:
     scratch: str | None = None
     via: Via = "platform"
     credential: str = ""
+    lent: bool = False
 
     @property
     def names(self) -> frozenset[str]:
@@ -41,8 +43,8 @@ class Identity:
 
     @property
     def bound(self) -> bool:
-        """Whether this came with a token that somebody made for one environment: it is good nowhere else."""
-        return self.environment is not None and self.via in ("token", "workload")
+        """Whether this came with a token that somebody made, or lent a run, for one environment: it is good nowhere else."""
+        return self.environment is not None and (self.lent or self.via in ("token", "workload"))
 
 
 @dataclass(frozen=True)

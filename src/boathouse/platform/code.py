@@ -28,6 +28,7 @@ from boathouse.identity import Identities, Identity
 from boathouse.jobs import Run, Runner, RunRequest
 from boathouse.names import in_scratch, parse
 from boathouse.platform.computing import Computing
+from boathouse.platform.run_as import RunAs
 from boathouse.project import Bundle, Change, load, plan
 from boathouse.registry import Registry
 
@@ -58,6 +59,7 @@ class CodeDelivery:
         self._registry = registry
         self._declared = declared
         self.computing = Computing(deployments, catalog.access)
+        self.run_as = RunAs(identities, catalog.access, catalog.audit)
         self.told: Callable[[int, str], None] = lambda _number, _check: None
         """Hears which check of which merge request stands otherwise than before."""
 
@@ -160,6 +162,9 @@ class CodeDelivery:
     def merge(self, identity: Identity, number: int) -> MergeRequest:
         """Merge a request whose tests passed, and deploy main to staging; needs MERGE in staging."""
         self._catalog.access.authorize(identity, "MERGE", "catalog", "staging")
+        if (asked := self._projects.request(number)).state == "open":
+            folder = self._projects.checkout(asked.project, asked.merge_commit)
+            self._check(identity, "staging", load(folder, "staging", git=GitFacts(asked.merge_commit, MAIN, False)))
         request = self._projects.merge(identity, number)
         self.deploy(identity, "staging", project=request.project, ref=request.merge_commit)
         return request
@@ -169,7 +174,9 @@ class CodeDelivery:
         if not self._may_deploy(identity, "prod", project):
             self._catalog.access.authorize(identity, "DEPLOY", "catalog", "prod")
         code = self._source({"project": project, "ref": "main"})
-        self._authorize(identity, "prod", project, _kinds(load(code.folder, "prod", {}, GitFacts(code.commit, "main", False))))
+        bundle = load(code.folder, "prod", {}, GitFacts(code.commit, "main", False))
+        self._authorize(identity, "prod", project, _kinds(bundle))
+        self._check(identity, "prod", bundle)
         release = self._projects.cut_release(identity, project, version)
         return release, self.deploy(identity, "prod", project=project, ref=release.commit_id)
 
@@ -191,6 +198,7 @@ class CodeDelivery:
         bundle = load(code.folder, target, source.get("variables") or {}, GitFacts(code.commit, source.get("ref"), code.dirty))
         environment = bundle.environment
         self._authorize(identity, environment, bundle.name, _kinds(bundle))
+        self._check(identity, environment, bundle)
         if environment != "dev":
             self.check_policy(bundle.name, environment, code.commit or "", dirty=code.dirty)
             if source.get("path"):  # a working tree can change after this, a checkout of its commit cannot
@@ -208,6 +216,10 @@ class CodeDelivery:
         """DEPLOY on the environment, or on the project where it moves data alone. Raises NotPermitted."""
         if not (of_data_alone(kinds) and self._may_deploy(identity, environment, project)):
             self._catalog.access.authorize(identity, "DEPLOY", "catalog", environment)
+
+    def _check(self, identity: Identity, environment: str, bundle: Bundle) -> None:
+        """Whether who deploys may let its jobs run as whom they name. Raises as RunAs.check does."""
+        self.run_as.check_bundle(identity.principal, environment, bundle.resources_list())
 
     def _source(self, source: Mapping[str, Any]) -> Source:
         if path := source.get("path"):

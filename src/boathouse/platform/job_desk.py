@@ -6,7 +6,7 @@ from pathlib import Path
 
 from boathouse.catalog import AccessControl, Audit, SecurableKind, Volumes
 from boathouse.database import Database
-from boathouse.environments import Deployments, Projects, Resource, service_identity, service_principal
+from boathouse.environments import Deployments, Projects, Resource, is_lent, service_identity, service_principal
 from boathouse.errors import Conflict, NotFound
 from boathouse.identity import Identities, Identity
 from boathouse.jobs import Run, Runner, RunRequest, Startable, Starts
@@ -35,7 +35,8 @@ class JobDesk:
     def submit(self, identity: Identity, environment: str, job: str, *, parameters: Mapping[str, str],
                    task: str | None = None, scratch: str = "", trigger: str = "manual", start_key: str | None = None,
                    parent_run: str | None = None, project: str | None = None) -> str:  # fmt: skip
-        """Start a deployed job under its environment's identity; the run's id. Of several of the name, the `project`'s.
+        """Start a deployed job as its environment's service principal or as its `run_as`; the run's id. Of several of the
+        name, the `project`'s.
 
         A `start_key` names a reason that starts one run only, however often it is seen. In a throw-away place only its own
         tests start jobs, and these run as they do. Raises Conflict for anybody else.
@@ -50,17 +51,23 @@ class JobDesk:
         if resource.project not in OURS:
             self.check_code(resource.project, environment, deployment.commit_id, deployment.dirty, scratch)
             source = self._projects.code_at(resource.project, deployment.source, deployment.commit_id)
-        runs_as = service_identity(self._identities, environment)
-        definition = self._code.computing.limited(runs_as, environment, resource.definition, scratch)
-        return self._runner.submit(
+        principal, definition = identity.principal, dict(resource.definition)
+        if not scratch:
+            principal, definition = self._code.run_as.definition(deployment.deployed_by, environment, resource.name, definition)
+        runs_as = Identity(principal, self._identities.groups_of(principal), environment)
+        definition = self._code.computing.limited(runs_as, environment, definition, scratch)
+        run_id = self._runner.submit(
             RunRequest(
                 environment=environment, project=resource.project, job=resource.name, definition=definition,
-                source=source, submitted_by=identity.principal,
-                principal=identity.principal if scratch else service_principal(environment),
+                source=source, submitted_by=identity.principal, principal=principal,
                 commit=deployment.commit_id, dirty=deployment.dirty, scratch=scratch, parameters=parameters,
                 trigger=trigger, only_task=task, start_key=start_key, parent_run=parent_run,
             )
         )  # fmt: skip
+        if not scratch and is_lent(environment, principal):
+            facts = {"run": run_id, "run_as": principal, "deployed_by": deployment.deployed_by}
+            self._audit.record(identity.principal, "run job as", f"{environment}.{resource.name}", facts)
+        return run_id
 
     def _deployed(self, identity: Identity, environment: str, job: str, project: str | None, scratch: str = "") -> Resource:
         """A deployed job that the identity may run. Raises NotFound, Conflict, NotPermitted."""

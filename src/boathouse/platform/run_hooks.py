@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from boathouse.environments import Sandbox
-from boathouse.identity import Identity
+from boathouse.environments import Sandbox, is_lent
+from boathouse.identity import LENT, Identity
 from boathouse.jobs import Hooks, Run, TaskDefinition, TaskIdentity
 from boathouse.platform.interpreters import seed_of
 from boathouse.platform.refreshing import OURS
@@ -32,6 +32,7 @@ class RunHooks:
         token = self._platform.identities.issue(
             run.principal, comment=f"run {run.id}", lifetime=_RUN_TOKEN_LIFETIME, environment=run.environment,
             run_id=run.id, commit=run.commit_id, scratch=run.scratch or None,
+            origin=LENT if is_lent(run.environment, run.principal) and not run.scratch else "",
         )  # fmt: skip
         facts = {"run_id": run.id, "task": task_key, "commit": run.commit_id or "", "dirty": str(run.dirty).lower(),
                  "project": run.project, "job": run.job, "seed": str(seed_of(run, task_key)),
@@ -62,6 +63,7 @@ class RunHooks:
         """Asked again at launch: between submit and launch a release may have been withdrawn."""
         if run.project not in OURS and "again" not in run.definition:  # which runs what ran before, and touches nothing
             self._platform.jobs.check_code(run.project, run.environment, run.commit_id, run.dirty, run.scratch)
+            self._platform.code.run_as.check_launch(run)
         self._tell(run, "run.started", {"project": run.project})
 
     def submit_child(self, parent: Run, job: str, parameters: Mapping[str, str], start_key: str) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from boathouse.environments import SCRATCH, Isolation, Sandbox, isolation
+from boathouse.environments import SCRATCH, Isolation, Sandbox, is_lent, isolation
 from boathouse.errors import InvalidInput
 from boathouse.jobs import Run, TaskDefinition
 from boathouse.lake import Storages
@@ -38,7 +38,8 @@ class Walls:
             return None
         source, alone = Path(run.source), task.kind == "builtin_task" and task.body["name"] == _UNIT_TESTS
         network = not alone or "--network" in task.body.get("parameters", ())
-        data = () if alone else self._data(run.environment, online, bool(run.scratch))
+        by_server = bool(run.scratch) or is_lent(run.environment, run.principal)
+        data = () if alone else self._data(run.environment, online, by_server)
         if run.project in OURS:
             return self._sandbox(data, cwd=SCRATCH)
         if self._checkouts in source.parents:
@@ -62,9 +63,12 @@ class Walls:
         readable = (*self._readable, str(self._environments))
         return Sandbox(self.isolation.program, tuple(writable), readable, self._hidden, copied, network, cwd)
 
-    def _data(self, environment: str, online: Path, throw_away: bool = False) -> tuple[str, ...]:
-        """Its environment's storage where that is on this disk; code under test asks the server for every table."""
-        root = None if throw_away else self._storages.of(environment).local
+    def _data(self, environment: str, online: Path, by_server: bool = False) -> tuple[str, ...]:
+        """Its environment's storage where that is on this disk, unless it asks the server for every table.
+
+        Code under test does, and runs as a principal that may have fewer rights there than the environment's own jobs.
+        """
+        root = None if by_server else self._storages.of(environment).local
         places = [place for place in (root, online) if place]
         for place in places:
             place.mkdir(parents=True, exist_ok=True, mode=0o700)
