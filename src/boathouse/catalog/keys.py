@@ -40,7 +40,7 @@ class PrimaryKeys:
     def drop(self, identity: Identity, name: str) -> TableInfo:
         """Take the keys away; needs MANAGE. Raises Conflict while somebody's record needs a version of the table."""
         self._catalog.access.authorize(identity, "MANAGE", "table", name)
-        if holders := self._catalog.pinned(name):
+        if holders := self._catalog.pins.of(name):
             raise Conflict(f"{name} is needed with its keys by {', '.join(sorted(set(holders.values())))}")
         return self._write(identity, name, {"primary_keys": [], "event_time": None})
 

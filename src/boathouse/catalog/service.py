@@ -20,6 +20,7 @@ from boathouse.catalog.lineage import Lineage, Source, kind_of, mappings_of, nam
 from boathouse.catalog.listing import Listing
 from boathouse.catalog.new_table import columns_of, new_table, table_of
 from boathouse.catalog.opening import Opening
+from boathouse.catalog.pins import Pins
 from boathouse.catalog.places import Places
 from boathouse.catalog.protection import Protection
 from boathouse.catalog.quarantine import Quarantine, guarded_alike, inherit, is_quarantine, quarantine_of
@@ -54,7 +55,7 @@ class Catalog:
         self._opening = Opening(access, self.places, self._credentials, self.table)
         self.quarantine = Quarantine(self, database)
         self._making = threading.Lock()
-        self.pinning = threading.Lock()
+        self.pins = Pins(database)
 
     def storage(self, environment: str) -> Storage:
         """Where an environment's tables and files lie."""
@@ -302,37 +303,6 @@ class Catalog:
         """Short-lived keys to a securable's place, for whoever was authorized; None where the store has no STS."""
         return self._credentials.scoped(identity, name, place, write)
 
-    def pin(self, name: str, version: int, holder: str) -> None:
-        """Keep a table's version for as long as `holder` needs it."""
-        row = {"table_name": name, "version": version, "holder": holder}
-        with self.pinning, self._database.writing() as connection:
-            known = sa.select(pins).where(*(pins.c[k] == v for k, v in row.items()))
-            if not connection.execute(known).first():
-                connection.execute(pins.insert().values(**row))
-
-    def hold(self, prefix: str, wanted: Mapping[str, Mapping[str, int]]) -> None:
-        """Holder -> the versions of tables that it needs, of all holders whose names begin so; others of them need none."""
-        rows = {(table, version, holder) for holder, tables in wanted.items() for table, version in tables.items()}
-        theirs = pins.c.holder.startswith(prefix, autoescape=True)
-        with self.pinning, self._database.writing() as connection:
-            there = {(r.table_name, r.version, r.holder) for r in connection.execute(sa.select(pins).where(theirs))}
-            for table, version, holder in there - rows:
-                here = (pins.c.table_name == table, pins.c.version == version, pins.c.holder == holder)
-                connection.execute(pins.delete().where(*here))
-            for table, version, holder in sorted(rows - there):
-                connection.execute(pins.insert().values(table_name=table, version=version, holder=holder))
-
-    def unpin(self, name: str, holder: str) -> None:
-        """Let go of the versions of a table that `holder` needed."""
-        with self._database.writing() as connection:
-            connection.execute(pins.delete().where(pins.c.table_name == name, pins.c.holder == holder))
-
-    def pinned(self, name: str) -> dict[int, str]:
-        """Version -> who needs it."""
-        with self._database.reading() as connection:
-            rows = connection.execute(sa.select(pins).where(pins.c.table_name == name).order_by(pins.c.holder)).all()
-        return {r.version: ", ".join(other.holder for other in rows if other.version == r.version) for r in rows}
-
     def note_write(self, identity: Identity, name: str, version: int, operation: str,
                    sources: Sequence[Source | tuple[str, str | None]] = (),
                    columns: Sequence[tuple[str, str]] | None = None, *, origin: Origin = UNKNOWN,
@@ -382,7 +352,7 @@ class Catalog:
         return kind not in securable or self.visible(identity, securable[kind], name)
 
     def _needed(self, tables: Iterable[str]) -> dict[str, dict[int, str]]:
-        return {table: holders for table in tables if (holders := self.pinned(table))}
+        return {table: holders for table in tables if (holders := self.pins.of(table))}
 
     def _ensure_schema(self, identity: Identity, name: names.Name) -> None:
         if not self._find("schema", name.schema_name):

@@ -9,13 +9,13 @@ import pyarrow as pa
 from deltalake import DeltaTable, Transaction, write_deltalake
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
-from boathouse.errors import AlreadyExists, InvalidInput, NotFound, SchemaMismatch, Unavailable
+from boathouse.errors import AlreadyExists, InvalidInput, NotFound, Unavailable
 from boathouse.lake.commits import Commit, Marked, committed, retried, told
 from boathouse.lake.compaction import compact_if_due
 from boathouse.lake.confined import confine
+from boathouse.lake.fitting import fitting, renewing
 from boathouse.lake.frames import Fitting, Stream, batches, conform, normalised
 from boathouse.lake.log import commits
-from boathouse.lake.relation import Relation
 from boathouse.lake.schemas import column_types
 from boathouse.lake.storage import Storage, local_path, store_trouble
 from boathouse.lake.stretches import near
@@ -171,7 +171,7 @@ class DeltaFolder:
         delta-rs itself would accept it twice. With `marks` (application id -> number) nothing is written when one
         of them stands at its number already, and else all stand there with the rows.
         """
-        rows = self._repeatable(frame, evolve)
+        rows = fitting(frame, self.schema(), self.name, evolve)
 
         def write(table: DeltaTable, marked: Marked) -> bool:
             if committed(table, transaction) or _taken_in(table, marks or {}):
@@ -197,7 +197,7 @@ class DeltaFolder:
         `marks` as for `merge`. `permit` is shown columns (name, type) that replace others, and raises to keep those.
         """
         renewed = evolve and not where
-        rows = self._renewed(frame) if renewed else self._repeatable(frame, evolve)
+        rows = renewing(frame, self.schema(), self.name) if renewed else fitting(frame, self.schema(), self.name, evolve)
         if renewed and permit:
             permit(column_types(rows.schema))
         mode: Literal["overwrite", "merge"] | None = "overwrite" if renewed else "merge" if evolve else None
@@ -223,7 +223,7 @@ class DeltaFolder:
         and else they stand there with the rows.
         """
         whole = batches(frame).read_all() if dropping else None
-        rows = self._repeatable(frame, evolve) if whole is None else whole
+        rows = fitting(frame, self.schema(), self.name, evolve) if whole is None else whole
         predicate = " AND ".join(f"target.`{key}` = source.`{key}`" for key in on)
         if isinstance(rows, pa.Table) and (close := near(rows, on, "target")):
             predicate += f" AND {close}"
@@ -348,30 +348,6 @@ class DeltaFolder:
         """The newest number an application committed here."""
         return self.table().transaction_version(application)
 
-    def _columns(self) -> pa.Schema:
-        """The table's columns, in which what may not be null stays so."""
-        kept = self.schema()
-        return pa.schema([field.with_nullable(kept.field(field.name).nullable) for field in normalised(kept)])
-
-    def _repeatable(self, frame: Any, evolve: bool) -> pa.Table | Fitting:
-        """The rows in the table's columns; `evolve` lets new ones in. A column that is there keeps its type."""
-        frame, known = _again(frame), self._columns()
-        if not evolve:
-            return _fitting(frame, known, self.name)
-        frame = frame if isinstance(frame, Stream) else batches(frame)
-        new = [field for field in normalised(frame.schema) if field.name not in known.names]
-        if twice := [f.name for f in new if f.name.lower() in {n.lower() for n in known.names}]:
-            raise SchemaMismatch(f"{self.name} has a column of the name {twice[0]!r} already, written otherwise")
-        return _fitting(frame, pa.schema([*known, *new]), self.name)
-
-    def _renewed(self, frame: Any) -> pa.Table | Fitting:
-        """The rows in columns of their own; those that may not be null stay so."""
-        frame = _again(frame)
-        frame = frame if isinstance(frame, Stream) else batches(frame)
-        required = {field.name for field in self.schema() if not field.nullable}
-        fields = [field.with_nullable(field.name not in required) for field in normalised(frame.schema)]
-        return _fitting(frame, pa.schema(fields), self.name)
-
     def _retried(self, write: Callable[[DeltaTable, Marked], Any], operation: str,
                  rows: pa.Table | Fitting | None = None, fresh: bool = False) -> Commit:  # fmt: skip
         """`fresh`: the snapshot has just been read, for the first try."""
@@ -394,19 +370,6 @@ class DeltaFolder:
     def local(self) -> Path | None:
         """The folder on this machine's disk; None for an object store."""
         return local_path(self.location)
-
-
-def _again(frame: Any) -> Any:
-    """A query's rows are read anew at each try, and never held all at once."""
-    if not isinstance(frame, Relation):
-        return frame
-    relation = frame.duckdb()
-    return Stream(relation.limit(0).to_arrow_table().schema, lambda: relation.to_arrow_reader(100_000))
-
-
-def _fitting(frame: Any, schema: pa.Schema, name: str) -> pa.Table | Fitting:
-    # a retry reads the rows again: what cannot be made anew must stand still first
-    return Fitting(frame, schema, name) if isinstance(frame, Stream) else conform(frame, schema, name).read_all()
 
 
 def _taken_in(table: DeltaTable, marks: Mapping[str, int]) -> bool:

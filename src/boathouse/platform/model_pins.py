@@ -21,4 +21,4 @@ class ModelPins:
         for version in self._registry.staged(model, (PRODUCTION, STAGING)):
             tags = self._registry.run_record(version.run_id, [_TABLES]) if version.run_id else {}
             wanted[f"model {model} version {version.version}"] = json.loads(tags.get(_TABLES, "{}"))
-        self._catalog.hold(f"model {model} version ", wanted)
+        self._catalog.pins.hold(f"model {model} version ", wanted)

@@ -179,12 +179,12 @@ def test_a_dropped_table_leaves_nothing(world: Any) -> None:
 def test_a_table_that_a_model_needs_is_not_dropped(world: Any) -> None:
     world.catalog.create_table(OWNER, SPEC)
     for _ in range(2):
-        world.catalog.pin(NAME, 0, "model dev.flights.delay 1")
+        world.catalog.pins.pin(NAME, 0, "model dev.flights.delay 1")
     with pytest.raises(Conflict, match=r"version 0 is needed by model dev.flights.delay 1, which .* nothing was changed"):
         world.catalog.drop_table(OWNER, NAME)
-    assert world.catalog.pinned(NAME) == {0: "model dev.flights.delay 1"}
+    assert world.catalog.pins.of(NAME) == {0: "model dev.flights.delay 1"}
     world.catalog.drop_table(OWNER, NAME, force=True)
-    assert world.catalog.pinned(NAME) == {}
+    assert world.catalog.pins.of(NAME) == {}
 
 
 def test_a_schema_goes_only_when_empty_or_with_all_it_holds(world: Any) -> None:
@@ -199,7 +199,7 @@ def test_a_schema_goes_only_when_empty_or_with_all_it_holds(world: Any) -> None:
 
 def test_a_schema_with_a_table_that_a_model_needs_stays_whole(world: Any) -> None:
     world.catalog.create_table(OWNER, SPEC)
-    world.catalog.pin(NAME, 0, "model dev.flights.delay 1")
+    world.catalog.pins.pin(NAME, 0, "model dev.flights.delay 1")
     with pytest.raises(Conflict, match="needed by model"):
         world.catalog.drop_schema(OWNER, "dev.raw", cascade=True)
     assert world.catalog.table(NAME)
@@ -253,10 +253,10 @@ def test_a_location_kept_in_full_by_an_older_home_still_opens(world: Any, databa
 
 def test_holders_have_what_they_need_and_no_more(world: Any) -> None:
     world.catalog.create_table(OWNER, SPEC)
-    world.catalog.pin(NAME, 0, "somebody else")
-    world.catalog.hold("model a version ", {"model a version 1": {NAME: 0}, "model a version 2": {NAME: 3}})
-    assert world.catalog.pinned(NAME) == {0: "model a version 1, somebody else", 3: "model a version 2"}
-    world.catalog.hold("model a version ", {"model a version 2": {NAME: 4}})
-    assert world.catalog.pinned(NAME) == {0: "somebody else", 4: "model a version 2"}
-    world.catalog.hold("model a version ", {})
-    assert world.catalog.pinned(NAME) == {0: "somebody else"}
+    world.catalog.pins.pin(NAME, 0, "somebody else")
+    world.catalog.pins.hold("model a version ", {"model a version 1": {NAME: 0}, "model a version 2": {NAME: 3}})
+    assert world.catalog.pins.of(NAME) == {0: "model a version 1, somebody else", 3: "model a version 2"}
+    world.catalog.pins.hold("model a version ", {"model a version 2": {NAME: 4}})
+    assert world.catalog.pins.of(NAME) == {0: "somebody else", 4: "model a version 2"}
+    world.catalog.pins.hold("model a version ", {})
+    assert world.catalog.pins.of(NAME) == {0: "somebody else"}

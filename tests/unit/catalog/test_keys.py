@@ -42,7 +42,7 @@ def test_rows_that_repeat_or_lack_a_key_are_found_before_anything_changes(world:
 
 def test_keys_are_taken_away_unless_a_record_needs_them(world: Any, keys: PrimaryKeys) -> None:
     world.table("dev.raw.events", {"id": [1]}, primary_keys=("id",))
-    world.catalog.pin("dev.raw.events", 1, "model dev.a.b version 1")
+    world.catalog.pins.pin("dev.raw.events", 1, "model dev.a.b version 1")
     with pytest.raises(Conflict, match=r"model dev\.a\.b"):
         keys.drop(OLGA, "dev.raw.events")
     world.table("dev.raw.free", {"id": [1]}, primary_keys=("id",))

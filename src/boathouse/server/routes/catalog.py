@@ -176,7 +176,7 @@ def note_write(name: str, body: Written, who: Caller, platform: Served) -> None:
 def history(name: str, who: Caller, platform: Served, limit: int = 50) -> list[dict[str, Any]]:
     """Commits of a table, newest first, with the models that need a version."""
     access = platform.catalog.granted(who, name, ["SELECT"])
-    commits, needed = platform.catalog.folder(access.info).history(limit), platform.catalog.pinned(name)
+    commits, needed = platform.catalog.folder(access.info).history(limit), platform.catalog.pins.of(name)
     for commit in commits:
         commit["needed_by"] = needed.get(commit["version"])
         commit["timestamp"] = datetime.fromtimestamp(commit["timestamp"] / 1000, UTC).isoformat()

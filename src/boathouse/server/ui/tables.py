@@ -66,7 +66,7 @@ def table(name: str, request: Request, who: Caller, platform: Served) -> HTMLRes
         "grants": grants_on(who, platform, name),
         "manages": manages,
         "table": info,
-        "pins": platform.catalog.pinned(name),
+        "pins": platform.catalog.pins.of(name),
         "monitors": _monitors(who, platform, info),
     }
     return page(request, who, "table.html", href=lineage.href, **values)
