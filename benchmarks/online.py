@@ -272,13 +272,13 @@ def over_http(lake: Any, fe: Any, keys: int) -> None:
               "(goal for 1 key: at most +1)", flush=True)  # fmt: skip
 
 
-def feast_python(folder: Path) -> str | None:
+def feast_python(folder: Path, wanted: str = FEAST) -> str | None:
     """The interpreter of an environment that has Feast, made where it is not there; None where it cannot be made."""
     python = folder / "bin" / "python"
     if not (folder / "made").exists():
         uv = str(Path(sys.executable).parent / "uv")
         for words in (["venv", "--quiet", "--python", sys.executable, str(folder)],
-                      ["pip", "install", "--quiet", "--python", str(python), FEAST]):  # fmt: skip
+                      ["pip", "install", "--quiet", "--python", str(python), wanted]):  # fmt: skip
             done = subprocess.run([uv, *words], capture_output=True, text=True, check=False)
             if done.returncode:
                 print(f"Feast is left out: it cannot be installed:\n{done.stderr[-500:]}", flush=True)
