@@ -111,9 +111,11 @@ def walls(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-@pytest.fixture
-def site(tmp_path: Path, walls: str) -> Iterator[Site]:
-    made = Site(tmp_path, f"sqlite:///{tmp_path / 'jobs.db'}", walls)
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.long)])
+def site(request: pytest.FixtureRequest, tmp_path: Path, walls: str) -> Iterator[Site]:
+    """On either database."""
+    url = request.getfixturevalue("new_database")() if request.param == "postgresql" else f"sqlite:///{tmp_path / 'jobs.db'}"
+    made = Site(tmp_path, url, walls)
     yield made
     made.close()
 

@@ -5,12 +5,12 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import mlflow
 import pytest
-import sqlalchemy as sa
 
 import boathouse
 
@@ -18,15 +18,9 @@ pytestmark = pytest.mark.usefixtures("restored_environment")
 
 
 @pytest.fixture
-def empty(postgres: str) -> list[str]:
+def empty(new_database: Callable[[], str]) -> list[str]:
     """Addresses of databases without a table."""
-    admin = sa.create_engine(f"{postgres}postgres", isolation_level="AUTOCOMMIT")
-    names = [f"empty{i}_{os.urandom(4).hex()}" for i in range(2)]
-    with admin.connect() as connection:
-        for name in names:
-            connection.exec_driver_sql(f"CREATE DATABASE {name}")
-    admin.dispose()
-    return [postgres + name for name in names]
+    return [new_database(), new_database()]
 
 
 def made(home: Path, *words: str) -> Any:
