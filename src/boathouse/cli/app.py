@@ -34,6 +34,7 @@ from boathouse.cli import (
     shares,
     sql,
     starter,
+    sync,
     tables,
     volumes,
     webhooks,
@@ -61,8 +62,8 @@ Start with `boathouse demo`, which does all of that on real flight data.
 
 app = typer.Typer(help=_HELP, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
 for room in (
-    starter, serve, login, code, projects, jobs, notebook, sql, data, tables, imports, volumes, locations, functions, lineage,
-    people, governance, shares, models, endpoints, feature_reports, declared, monitors, webhooks, secrets, notifications,
+    starter, serve, login, code, projects, jobs, sync, notebook, sql, data, tables, imports, volumes, locations, functions,
+    lineage, people, governance, shares, models, endpoints, feature_reports, declared, monitors, webhooks, secrets, notifications,
     compute, keeping, demo,
 ):  # fmt: skip
     room.register(app)

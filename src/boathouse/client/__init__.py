@@ -4,5 +4,6 @@ from boathouse.client.credentials import Credentials
 from boathouse.client.http import Http
 from boathouse.client.lake import Lake
 from boathouse.client.login import by_browser, by_password
+from boathouse.client.sync import Sync, Synced, unsettled
 
-__all__ = ["Credentials", "Http", "Lake", "by_browser", "by_password"]
+__all__ = ["Credentials", "Http", "Lake", "Sync", "Synced", "by_browser", "by_password", "unsettled"]

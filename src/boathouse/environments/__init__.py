@@ -8,6 +8,7 @@ from boathouse.environments.exported import DEPLOYMENTS
 from boathouse.environments.git import Commit, FileChange, Repository
 from boathouse.environments.hosts import HostEvent, check_delivery, read_event
 from boathouse.environments.origin import Origin, parse_origin
+from boathouse.environments.packs import known_commits, take_pack, write_pack
 from boathouse.environments.permissions import LEVELS, without_meaning
 from boathouse.environments.policy import RULES, EnvironmentKind, Rule, check, matches
 from boathouse.environments.projects import MAIN, RELEASE_PATTERN, MergeRequest, Project, Projects, Release
@@ -19,7 +20,9 @@ from boathouse.environments.sandbox import ALONE, SCRATCH, Isolation, Sandbox, i
 from boathouse.environments.sealed import seal, unseal
 from boathouse.environments.served import ServedEntity, served_entities
 from boathouse.environments.setup import ENVIRONMENTS, GROUPS, service_identity, service_principal, set_up, share, share_project
+from boathouse.environments.synced_folder import Merge, Moved, SyncedFolder
 from boathouse.environments.working_tree import GitFacts, apply_diff, push, working_tree_facts
+from boathouse.environments.workspaces import Workspace, Workspaces, workspace_branch
 
 __all__ = [
     "ALONE",
@@ -42,7 +45,9 @@ __all__ = [
     "HostEvent",
     "Isolation",
     "Lock",
+    "Merge",
     "MergeRequest",
+    "Moved",
     "Origin",
     "Project",
     "Projects",
@@ -56,7 +61,10 @@ __all__ = [
     "Sandbox",
     "ServedEntity",
     "StatusCall",
+    "SyncedFolder",
     "Wanted",
+    "Workspace",
+    "Workspaces",
     "api_of",
     "apply_diff",
     "check",
@@ -65,6 +73,7 @@ __all__ = [
     "installed_packages",
     "is_lent",
     "isolation",
+    "known_commits",
     "matches",
     "named_principal",
     "of_data_alone",
@@ -81,7 +90,10 @@ __all__ = [
     "share",
     "share_project",
     "status_call",
+    "take_pack",
     "unseal",
     "without_meaning",
     "working_tree_facts",
+    "workspace_branch",
+    "write_pack",
 ]

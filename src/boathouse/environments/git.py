@@ -14,6 +14,8 @@ from pathlib import Path
 from boathouse.environments.git_command import check_branch, command_line, git, git_environment
 from boathouse.errors import AlreadyExists, Conflict, InvalidInput, NotFound
 
+WORKSPACE = "workspace/"
+"""How the names of people's workspace branches begin, which `boathouse sync` alone moves."""
 _FULL_SHA = re.compile(r"^(?:[0-9a-f]{40}|[0-9a-f]{64})$")
 _SHORT_SHA = re.compile(r"^[0-9a-f]{4,63}$")
 _AUTHOR = re.compile(r"^(?P<name>[^<>\n]+?) <(?P<email>[^<>\s]+)>$")
@@ -82,7 +84,7 @@ class Repository:
 
     def fetch(self, remote: str, *, transports: Collection[str] = ("file",),
               extra: Mapping[str, str] | None = None) -> None:  # fmt: skip
-        """Take over every branch and tag of `remote`, a local path, or a URL of an allowed transport.
+        """Take over every branch but workspaces, and every tag, of `remote`, a local path, or a URL of an allowed transport.
 
         `extra` is added to git's environment. No redirect is followed.
 
@@ -90,7 +92,7 @@ class Repository:
         """
         git(
             self.path, "-c", "http.followRedirects=false", "fetch", "--quiet", "--no-write-fetch-head", "--no-recurse-submodules",
-            "--end-of-options", remote, "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*",
+            "--end-of-options", remote, "+refs/heads/*:refs/heads/*", f"^refs/heads/{WORKSPACE}*", "+refs/tags/*:refs/tags/*",
             transports=transports, extra=extra, timeout=900,
         )  # fmt: skip
 
@@ -157,7 +159,7 @@ class Repository:
                 f"{branch_ref} shares no commit with {base_ref} of the project {self.path.stem!r} that is known "
                 f"here: work in a clone of {self.path}, or give your project another name in boathouse.yml"
             )
-        name, email = _author(author)
+        name, email = author_of(author)
         merged = git(
             self.path, "merge-tree", "--write-tree", "--name-only", "--no-messages", "-z", base, branch,
             accepted=(0, 1),
@@ -245,7 +247,8 @@ class Repository:
             raise InvalidInput(f"`git archive` failed for commit {sha[:7]} in {self.path}")
 
 
-def _author(author: str) -> tuple[str, str]:
+def author_of(author: str) -> tuple[str, str]:
+    """Name and address of "Name <address>", or of a principal's name. Raises InvalidInput."""
     if found := _AUTHOR.match(author):
         return found["name"], found["email"]
     if not author.strip() or set(author) & set("<>\n\0"):

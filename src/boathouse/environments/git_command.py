@@ -5,6 +5,7 @@ import subprocess
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO, Any
 
 from boathouse.errors import InvalidInput, Unavailable
 
@@ -30,7 +31,7 @@ class Answer:
 def git(
     directory: Path,
     *arguments: str,
-    stdin: bytes = b"",
+    stdin: bytes | IO[bytes] = b"",
     extra: Mapping[str, str] | None = None,
     transports: Collection[str] = ("file",),
     users_configuration: bool = False,
@@ -45,12 +46,13 @@ def git(
     """
     command = command_line(*arguments, transports=transports)
     environment = git_environment(users_configuration) | dict(extra or {})
+    fed: dict[str, Any] = {"input": stdin} if isinstance(stdin, bytes) else {"stdin": stdin}
     try:
         done = subprocess.run(
             command,
             cwd=directory,
             env=environment,
-            input=stdin,
+            **fed,
             capture_output=True,
             timeout=timeout,
             check=False,

@@ -12,7 +12,7 @@ from boathouse import clock
 from boathouse.catalog import Audit
 from boathouse.database import Database
 from boathouse.environments import policy
-from boathouse.environments.git import Repository
+from boathouse.environments.git import WORKSPACE, Repository
 from boathouse.environments.store import branch_heads, projects, releases, requests
 from boathouse.errors import AlreadyExists, Conflict, NotFound
 from boathouse.identity import Identity
@@ -132,6 +132,7 @@ class Projects:
         """Whether a commit may run in an environment; a request under test only in its throw-away place. Raises NotReleased."""
         repository = self.repository(name)
         heads = repository.branches() if repository.path.exists() else {}
+        heads = {branch: head for branch, head in heads.items() if not branch.startswith(WORKSPACE)}
         allowed = []
         if environment == "prod":
             allowed = [r.commit_id for r in self.releases(name)]

@@ -42,6 +42,7 @@ from boathouse.environments import (
     Deployments,
     Projects,
     Remotes,
+    Workspaces,
     served_entities,
     service_identity,
     service_principal,
@@ -159,6 +160,7 @@ class Platform:
         settings = self.settings
         self.deployments = Deployments(self.database, self.catalog)
         self.projects = Projects(self.database, self.audit, settings.path("code"), settings.path("checkouts"))
+        self.workspaces = Workspaces(self.projects, self.audit)
         self.remotes = Remotes(self.database, self.audit, self.projects, self.outbox.emit, self.home.secret("secrets.key"))
         self.secrets, self.secrecy, self.notifications = self._make_secrets()
         self.runner, self.runs = self._make_runner()

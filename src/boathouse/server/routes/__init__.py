@@ -28,6 +28,7 @@ from boathouse.server.routes import (
     table_work,
     volumes,
     webhooks,
+    workspaces,
 )
 
 ROUTERS = (
@@ -49,6 +50,7 @@ ROUTERS = (
     jobs.router,
     code.router,
     git_hosts.router,
+    workspaces.router,
     models.router,
     endpoints.router,
     operations.router,
