@@ -1,8 +1,8 @@
 """Alerts: rules over the gold tables, judged window by window."""
 
 from boathouse.alerts.condition import ALIASES, Condition, metric_column, parse_condition
-from boathouse.alerts.judge import judge
-from boathouse.alerts.rules import Rule, State, Verdict, Window, evaluate
+from boathouse.alerts.judge import judge, rule_of
+from boathouse.alerts.rules import Rule, State, Step, Verdict, Window, evaluate, steps
 from boathouse.alerts.service import Alerts, Incident
 
 __all__ = [
@@ -12,10 +12,13 @@ __all__ = [
     "Incident",
     "Rule",
     "State",
+    "Step",
     "Verdict",
     "Window",
     "evaluate",
     "judge",
     "metric_column",
     "parse_condition",
+    "rule_of",
+    "steps",
 ]

@@ -5,24 +5,29 @@ from typing import Any
 
 from boathouse.alerts.rules import Rule, evaluate
 from boathouse.context import Context
+from boathouse.monitoring import gold_of
 
 _KEPT = 30
 """Windows with data that a judgement keeps."""
 
 
-def judge(context: Context, monitor: Mapping[str, Any], name: str, definition: Mapping[str, Any]) -> dict[str, Any]:
-    """{state, reason, windows} of an alert now. The rule reads profile and drift metrics alike."""
-    table = monitor["table_name"]
+def rule_of(monitor: Mapping[str, Any], name: str, definition: Mapping[str, Any]) -> Rule:
+    """An alert over a completed monitor as a rule. Raises InvalidInput."""
     log = monitor.get("inference_log") or monitor.get("time_series") or {}
     granularities = log.get("granularities") or ["1 day"]
-    rule = Rule(
+    return Rule(
         name, definition["condition"], windows=int(definition.get("windows") or 1),
         granularity=definition.get("granularity") or granularities[-1],
         model_id_col=log.get("model_id_col") or "model_version",
     )  # fmt: skip
+
+
+def judge(context: Context, monitor: Mapping[str, Any], name: str, definition: Mapping[str, Any]) -> dict[str, Any]:
+    """{state, reason, windows} of an alert now. The rule reads profile and drift metrics alike."""
+    rule = rule_of(monitor, name, definition)
     rows = [
         row
-        for gold in (f"{table}_profile_metrics", f"{table}_drift_metrics")
+        for gold in gold_of(monitor)
         if context.table_exists(gold)
         for row in context.table(gold).read(where="column_name = ':table'").to_dicts()
     ]

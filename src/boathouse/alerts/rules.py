@@ -101,6 +101,31 @@ def evaluate(rule: Rule, rows: Iterable[Row]) -> Verdict:
     return Verdict("firing" if firing else "ok", windows, reason)
 
 
+class Step(NamedTuple):
+    """One window with data, what the rule says once it has come, and what that does to an incident: "" for nothing."""
+
+    window: Window
+    state: State
+    happens: Literal["", "opens", "goes on", "closes"]
+
+
+def steps(rule: Rule, verdict: Verdict) -> list[Step]:
+    """What an alert would have said and done, window by window from the first, had each been judged as it came."""
+    found: list[Step] = []
+    run, open_ = 0, False
+    for window in verdict.windows:
+        if window.violated is None:
+            continue
+        run = run + 1 if window.violated else 0
+        firing = run >= rule.windows
+        happens: Literal["", "opens", "goes on", "closes"] = (
+            ("goes on" if open_ else "opens") if firing else ("closes" if open_ else "")
+        )
+        found.append(Step(window, "firing" if firing else "ok", happens))
+        open_ = firing
+    return found
+
+
 def _window(condition: Condition, start: datetime, read: Read) -> Window:
     values = {name: read(column) for name, column in condition.metrics.items()}
     return Window(start, values, condition.holds(read))

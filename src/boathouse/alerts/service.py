@@ -81,12 +81,17 @@ class Alerts:
             return [Incident(**r) for r in connection.execute(query).mappings()]
 
     def states(self, environment: str | None = None) -> dict[tuple[str, str], dict[str, Any]]:
-        """(environment, alert) -> what it said last."""
+        """(environment, alert) -> what it said last; `muted_until` only while that lasts."""
         query = sa.select(judgements)
         if environment:
             query = query.where(judgements.c.environment == environment)
         with self._database.reading() as connection:
-            return {(r["environment"], r["alert"]): dict(r) for r in connection.execute(query).mappings()}
+            rows = [dict(r) for r in connection.execute(query).mappings()]
+        now = clock.now()
+        for row in rows:
+            until = row["muted_until"]
+            row["muted_until"] = clock.parse_instant(until) if until and clock.parse_instant(until) > now else None
+        return {(r["environment"], r["alert"]): r for r in rows}
 
     def acknowledge(self, number: int, principal: str) -> Incident:
         """Say that someone looks after an incident."""

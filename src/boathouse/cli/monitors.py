@@ -1,13 +1,19 @@
 """Monitors and alerts."""
 
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
 import typer
 
-from boathouse.cli.output import JSON, facts, say, show
+from boathouse.cli.output import JSON, dump, facts, say, show
 from boathouse.cli.session import connected
 from boathouse.errors import RunFailed
 
 monitors = typer.Typer(help="Monitors: profiles, drift and quality by window.", no_args_is_help=True)
 alerts = typer.Typer(help="Alerts over what monitors found.", no_args_is_help=True)
+_QUALITY = ["num_labels", "roc_auc_score", "log_loss", "mean_prediction", "mean_label"]
 
 
 def register(app: typer.Typer) -> None:
@@ -18,25 +24,84 @@ def register(app: typer.Typer) -> None:
 
 @monitors.command("list")
 def list_monitors(as_json: bool = JSON) -> None:
-    """Deployed monitors."""
+    """Monitors, with what they watch and when they refresh by themselves."""
     with connected() as lake:
         rows = lake.http.call("GET", "/api/v1/monitors", params={"environment": lake.environment})
-        show(rows, ["name", "table_name", "project"], as_json, empty=f"{lake.environment} has no monitors")
+        shown = [{**row, "schedule": _when(row.get("schedule"))} for row in rows]
+        show(rows if as_json else shown, ["name", "table_name", "schedule", "project"], as_json,
+             empty=f"{lake.environment} has no monitors")  # fmt: skip
+
+
+def _when(schedule: dict[str, Any] | None) -> str:
+    if not schedule:
+        return ""
+    paused = " (paused)" if schedule.get("pause_status") == "PAUSED" else ""
+    return f"{schedule.get('quartz_cron_expression') or schedule.get('cron')}{paused}"
 
 
 @monitors.command("show")
 def show_monitor(name: str, granularity: str = "1 week", as_json: bool = JSON) -> None:
-    """Quality of the watched table, window by window."""
+    """What the watched table held, window by window; of predictions their quality."""
     with connected() as lake:
-        table = lake.monitor(name)["monitor"]["table_name"]
-        text = granularity.replace("'", "")
+        monitor = lake.monitor(name)["monitor"]
+        log = monitor.get("inference_log") or {}
+        columns = ["count", *_QUALITY] if log else ["count"]
+        of_all = f"""AND "{log["model_id_col"]}" = '*'""" if log.get("model_id_col") else ""
+        text = granularity.replace("'", "''")
+        windows = "granularity IS NULL" if monitor.get("snapshot") is not None else f"granularity = '{text}'"
         rows = lake.sql(
-            f"""SELECT "window".start AS window_start, count, num_labels, roc_auc_score, log_loss, mean_prediction, mean_label
-            FROM {table}_profile_metrics WHERE column_name = ':table' AND slice_key IS NULL AND log_type = 'INPUT'
-            AND granularity = '{text}' AND model_version = '*' ORDER BY 1"""
+            f"""SELECT "window".start AS window_start, {", ".join(columns)} FROM {monitor["profile_metrics_table_name"]}
+            WHERE column_name = ':table' AND slice_key IS NULL AND log_type = 'INPUT' AND {windows} {of_all} ORDER BY 1"""
         ).to_dicts()
-        columns = ["window_start", "count", "num_labels", "roc_auc_score", "log_loss", "mean_prediction", "mean_label"]
-        show(rows, columns, as_json, empty="no windows yet; `boathouse monitors refresh` computes them")
+        show(rows, ["window_start", *columns], as_json, empty="no windows yet; `boathouse monitors refresh` computes them")
+
+
+@monitors.command("create")
+def create(
+    name: str,
+    table: str = typer.Option("", "--table", help="the table to watch"),
+    model: str = typer.Option("", "--model", help="instead of a table: a registered model, schema.model, with its predictions"),
+    timestamp: str = typer.Option("", "--timestamp", help="the column with a row's time; without it all rows are one window"),
+    granularity: list[str] = typer.Option([], "--granularity", help="width of the windows, such as '1 day'; may be repeated"),
+    slices: list[str] = typer.Option([], "--slice", help="a column or an SQL expression to look at apart; may be repeated"),
+    baseline: str = typer.Option("", "--baseline", help="a table to compare with; else the first rows"),
+    output_schema: str = typer.Option("", "--output-schema", help="where the results go; else beside the table"),
+    cron: str = typer.Option("", "--cron", help="refresh by the clock, for example '0 6 * * *'; UTC"),
+    file: Path | None = typer.Option(None, "--file", help="its whole definition as JSON, as under quality_monitors; - for stdin"),
+    as_json: bool = JSON,
+) -> None:  # fmt: skip
+    """A monitor made by hand; those of a project are made by `boathouse deploy`. `monitors refresh` then looks at the table.
+
+    Needs DEPLOY on the environment and SELECT on what it reads. Predictions in a table of your own, with their labels, are
+    described by --file: {"table_name": …, "inference_log": {…}, "labels": {…}}.
+    """
+    if sum(map(bool, (table, model, file))) != 1:
+        raise typer.BadParameter("name one of --table, --model, --file")
+    body: dict[str, Any]
+    if file is not None:
+        body = json.loads(sys.stdin.read() if str(file) == "-" else file.read_text())
+    elif model:
+        body = {"model": model, "inference_log": {"granularities": granularity}}
+    elif timestamp:
+        body = {"table_name": table, "time_series": {"timestamp_col": timestamp, "granularities": granularity or ["1 day"]}}
+    else:
+        body = {"table_name": table, "snapshot": {}}
+    said = {"slicing_exprs": slices, "baseline_table_name": baseline, "output_schema_name": output_schema}
+    body |= {key: value for key, value in said.items() if value} | ({"schedule": {"cron": cron}} if cron else {})
+    with connected() as lake:
+        made = lake.call("POST", f"/api/v1/monitors/{lake.environment}/{name}", body)
+        if as_json:
+            dump(made)
+        else:
+            say(f"{name} watches {made['monitor']['table_name']}; `boathouse monitors refresh {name}` looks at it")
+
+
+@monitors.command("delete")
+def delete(name: str) -> None:
+    """Delete a monitor that was made by hand. The tables with what it found stay."""
+    with connected() as lake:
+        lake.call("DELETE", f"/api/v1/monitors/{lake.environment}/{name}")
+        say(f"the monitor {name} of {lake.environment} is gone; what it found stays")
 
 
 @monitors.command("refresh")
@@ -97,3 +162,22 @@ def mute(name: str, span: str = typer.Option("1h", "--for", help="how long, such
             facts(done, as_json)
         else:
             say(f"{name} opens no incident until {done['muted_until']}")
+
+
+@alerts.command("test")
+def try_alert(name: str, as_json: bool = JSON) -> None:
+    """What an alert would say and do now, and would have done window by window. Opens no incident and starts nothing.
+
+    It looks at what the last refresh of its monitor found, with your own rights: SELECT on the monitor's tables.
+    """
+    with connected() as lake:
+        found = lake.call("GET", f"/api/v1/alerts/{lake.environment}/{name}/test")
+        if as_json:
+            dump(found)
+            return
+        rows = [{**w, "window": w["start"], **w["values"], "holds": "yes" if w["violated"] else "no"} for w in found["windows"]]
+        metrics = list(dict.fromkeys(m for w in found["windows"] for m in w["values"]))
+        show(rows, ["window", *metrics, "holds", "state", "happens"], False, empty="no window has what the condition asks for")
+        say(f"{name}: {found['condition']} in {found['needed']} of {found['granularity'] or 'snapshots'}")
+        say(f"{name}: {found['state']}: {found['reason']}")
+        say(f"a refresh that finds the same would {found['would']}")

@@ -202,8 +202,8 @@ class Projects:
             connection.execute(requests.update().where(requests.c.id == number).values(checks=checks))
         return replace(request, checks=checks)
 
-    def merge(self, identity: Identity, number: int) -> MergeRequest:
-        """Move main to the tested merge commit. Raises Conflict unless every check passed and main stands still."""
+    def mergeable(self, number: int) -> MergeRequest:
+        """A request whose every check passed. Raises Conflict for any other."""
         request = self.request(number)
         if request.state != "open":
             raise Conflict(f"merge request {number} is {request.state}")
@@ -214,6 +214,11 @@ class Projects:
             raise Conflict(
                 f"merge request {number} lacks a passed {short[0]} test; `boathouse requests test {number}` runs them"
             )
+        return request
+
+    def merge(self, identity: Identity, number: int) -> MergeRequest:
+        """Move main to the tested merge commit. Raises Conflict unless every check passed and main stands still."""
+        request = self.mergeable(number)
         self.repository(request.project).update_ref(MAIN, request.merge_commit, request.base)
         with self._database.writing() as connection:
             connection.execute(

@@ -32,13 +32,14 @@ _LOOK_SECONDS = 10.0
 
 @dataclass(frozen=True)
 class Startable:
-    """A deployed job that may start by itself."""
+    """A deployed job that may start by itself, or something else of that kind; its name then is no job's."""
 
     environment: str
     project: str
     name: str
     definition: Mapping[str, Any]
     commit: str | None = None
+    kind: str = "job"
 
     @property
     def key(self) -> tuple[str, str, str]:

@@ -5,7 +5,7 @@ with the published columns. The measures are functions over arrays, for gates an
 """
 
 from boathouse.monitoring.bins import bin_edges
-from boathouse.monitoring.definition import completed
+from boathouse.monitoring.definition import completed, gold_of
 from boathouse.monitoring.drift import drift
 from boathouse.monitoring.gold import QUALITY, TABLE, drift_schema, profile_schema
 from boathouse.monitoring.measures import (
@@ -16,7 +16,7 @@ from boathouse.monitoring.measures import (
     regression_metrics,
 )
 from boathouse.monitoring.profile import profile
-from boathouse.monitoring.refresh import Refresh, refresh
+from boathouse.monitoring.refresh import Refresh, refresh, spec_of
 from boathouse.monitoring.spec import MonitorSpec
 from boathouse.monitoring.unpack import pending
 from boathouse.monitoring.windows import GRANULARITIES, Granularity, Window, parse_granularity, touched
@@ -36,6 +36,7 @@ __all__ = [
     "completed",
     "drift",
     "drift_schema",
+    "gold_of",
     "multiclass_metrics",
     "parse_granularity",
     "pending",
@@ -43,5 +44,6 @@ __all__ = [
     "profile_schema",
     "refresh",
     "regression_metrics",
+    "spec_of",
     "touched",
 ]

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from boathouse.errors import NotFound
+from boathouse.monitoring.gold import gold_names
 
 _OF_A_MODEL = {
     "timestamp_col": "request_time", "prediction_col": "prediction", "prediction_proba_col": "prediction_probability",
@@ -12,14 +13,19 @@ _OF_A_MODEL = {
 }  # fmt: skip
 
 
+def gold_of(definition: Mapping[str, Any]) -> tuple[str, str]:
+    """The profile and drift tables of a completed monitor."""
+    return gold_names(str(definition["table_name"]), definition.get("output_schema_name"))
+
+
 def completed(definition: Mapping[str, Any], models: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """The definition with its table and columns. `models` are the registered models deployed beside it, by key.
+    """The definition with its tables and columns. `models` are the registered models deployed beside it, by key.
 
     A monitor of a regression model has no probability column. Raises NotFound for an unknown model.
     """
     model = definition.get("model")
     if not model:
-        return dict(definition)
+        return _named(definition)
     if model in models:
         model = f"{models[model]['schema_name']}.{models[model]['name']}"
     elif "." not in model:
@@ -29,4 +35,10 @@ def completed(definition: Mapping[str, Any], models: Mapping[str, Mapping[str, A
     log = {**_OF_A_MODEL, **{k: v for k, v in (definition.get("inference_log") or {}).items() if v}}
     if str(log["problem_type"]).endswith("REGRESSION"):
         log.pop("prediction_proba_col")
-    return {**definition, "table_name": f"{model}_inference", "inference_log": log}
+    return _named({**definition, "table_name": f"{model}_inference", "inference_log": log})
+
+
+def _named(definition: Mapping[str, Any]) -> dict[str, Any]:
+    """With the names of its results, as the published interface has them."""
+    profile, drift = gold_of(definition)
+    return {**definition, "profile_metrics_table_name": profile, "drift_metrics_table_name": drift}

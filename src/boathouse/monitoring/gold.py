@@ -84,6 +84,12 @@ _DRIFT: Mapping[str, pa.DataType] = {
 }
 
 
+def gold_names(table: str, output_schema: str | None = None) -> tuple[str, str]:
+    """The profile and drift tables of a watched table: beside it, or under its name in another schema of the environment."""
+    beside = f"{output_schema.rpartition('.')[2]}.{table.rpartition('.')[2]}" if output_schema else table
+    return f"{beside}_profile_metrics", f"{beside}_drift_metrics"
+
+
 def profile_schema(model_id_col: str | None = None) -> pa.Schema:
     """The columns of a profile: the published ones, then ours (from `num_labels` on)."""
     return pa.schema(

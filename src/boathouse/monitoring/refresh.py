@@ -62,6 +62,7 @@ def spec_of(definition: Mapping[str, Any]) -> MonitorSpec:
         prediction_col=log.get("prediction_col"), prediction_proba_col=log.get("prediction_proba_col"),
         label_col=log.get("label_col"), model_id_col=log.get("model_id_col"),
         slicing_exprs=tuple(definition.get("slicing_exprs") or ()), baseline=definition.get("baseline_table_name"),
+        output_schema=definition.get("output_schema_name"),
     )  # fmt: skip
 
 
@@ -132,7 +133,7 @@ def _with_positive(context: Context, relation: str, spec: MonitorSpec, watched: 
 
 def _touched(context: Context, watched: Table, spec: MonitorSpec) -> list[Window] | None:
     """Windows with rows that are new or changed since the last refresh; None means all."""
-    gold = f"{spec.table}_profile_metrics"
+    gold = spec.gold[0]
     if not spec.timestamp_col or not context.table_exists(gold):
         return None
     done = context.table(gold).transaction_version(spec.table)
@@ -152,14 +153,14 @@ def _recompute(context: Context, watched: Table, spec: MonitorSpec, windows: Seq
     numeric = [c.name for c in watched.info.columns if c.name in columns and c.type in _NUMBERS]
     relation = f"(SELECT * FROM {watched.scan()})"
     spec = _with_positive(context, relation, replace(spec, columns=columns), watched)
-    gold = _gold(context, f"{spec.table}_profile_metrics")
+    gold = _gold(context, spec.gold[0])
     edges, baseline = _baseline(context, spec, relation, numeric, gold)
     fresh = profile(engine.connection, relation, spec, windows, commit_version=version, bins=edges,
                     taken_at=clock.now() if spec.kind == "snapshot" else None)  # fmt: skip
     if gold is None:
         rows = pa.concat_tables([baseline, fresh])
         gold = context.create_table(
-            f"{spec.table}_profile_metrics", rows.schema, description=f"Profile of {spec.table} by window",
+            spec.gold[0], rows.schema, description=f"Profile of {spec.table} by window",
             tags={_BINS_TAG: json.dumps(edges)}, exists_ok=True,
         )  # fmt: skip
     else:
@@ -179,7 +180,7 @@ def _compare(context: Context, spec: MonitorSpec, profiles: pa.Table, windows: S
     kinds = profiles.column("log_type")
     inputs, baseline = (profiles.filter(pc.equal(kinds, kind)) for kind in ("INPUT", "BASELINE"))
     fresh = drift(inputs, baseline, windows=windows)
-    name = f"{spec.table}_drift_metrics"
+    name = spec.gold[1]
     table = context.create_table(
         name, fresh.schema, exists_ok=True, description=f"Drift of {spec.table} between windows and against the baseline"
     )

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from boathouse.errors import InvalidInput
+from boathouse.monitoring.gold import gold_names
 from boathouse.monitoring.windows import parse_granularity
 
 ProblemType = Literal["classification", "regression"]
@@ -22,7 +23,8 @@ class MonitorSpec:
     probability of the class `positive`; without `prediction_col` the predicted class is that
     probability >= 0.5. `slicing_exprs` are SQL expressions over the columns: a Boolean one gives two
     slices, another one a slice per value. `columns` are the columns to profile (None: all).
-    `baseline` names the table to compare with. Raises InvalidInput.
+    `baseline` names the table to compare with, `output_schema` where the results go (None: beside the table).
+    Raises InvalidInput.
     """
 
     table: str
@@ -37,6 +39,7 @@ class MonitorSpec:
     columns: tuple[str, ...] | None = None
     positive: str | int | bool = 1
     baseline: str | None = None
+    output_schema: str | None = None
 
     def __post_init__(self) -> None:
         spelled = (str(parse_granularity(text)) for text in _texts("granularities", self.granularities))
@@ -59,6 +62,11 @@ class MonitorSpec:
         if self.problem_type:
             return "inference_log"
         return "time_series" if self.timestamp_col else "snapshot"
+
+    @property
+    def gold(self) -> tuple[str, str]:
+        """The names of its profile and drift tables."""
+        return gold_names(self.table, self.output_schema)
 
     def _check_without_model(self) -> None:
         for field in ("prediction_col", "prediction_proba_col", "label_col", "model_id_col"):

@@ -162,9 +162,9 @@ class CodeDelivery:
     def merge(self, identity: Identity, number: int) -> MergeRequest:
         """Merge a request whose tests passed, and deploy main to staging; needs MERGE in staging."""
         self._catalog.access.authorize(identity, "MERGE", "catalog", "staging")
-        if (asked := self._projects.request(number)).state == "open":
-            folder = self._projects.checkout(asked.project, asked.merge_commit)
-            self._check(identity, "staging", load(folder, "staging", git=GitFacts(asked.merge_commit, MAIN, False)))
+        asked = self._projects.mergeable(number)
+        folder = self._projects.checkout(asked.project, asked.merge_commit)
+        self._check(identity, "staging", load(folder, "staging", git=GitFacts(asked.merge_commit, MAIN, False)))
         request = self._projects.merge(identity, number)
         self.deploy(identity, "staging", project=request.project, ref=request.merge_commit)
         return request

@@ -9,7 +9,7 @@ from boathouse.database import Database
 from boathouse.environments import Deployments, Projects, Resource, is_lent, service_identity, service_principal
 from boathouse.errors import Conflict, NotFound
 from boathouse.identity import Identities, Identity
-from boathouse.jobs import Run, Runner, RunRequest, Startable, Starts
+from boathouse.jobs import Run, Runner, RunRequest, Startable, Starts, Submit
 from boathouse.platform.code import CodeDelivery
 from boathouse.platform.refreshing import OURS
 from boathouse.platform.starting import Surroundings, logical_times
@@ -31,6 +31,8 @@ class JobDesk:
         self._folder = folder
         around = Surroundings(deployments, projects, volumes, identities, code)
         self.starts = Starts(database, runner.runs, runner.queue, around.ports(self.start))
+        self.starters: dict[str, Submit] = {"job": self._start}
+        """Kind of what starts by itself -> how."""
 
     def submit(self, identity: Identity, environment: str, job: str, *, parameters: Mapping[str, str],
                    task: str | None = None, scratch: str = "", trigger: str = "manual", start_key: str | None = None,
@@ -127,7 +129,8 @@ class JobDesk:
     def _authorize_run(self, identity: Identity, run: Run) -> None:
         self._access.authorize(identity, "RUN", *_secured(run))
 
-    def submit_builtin(self, environment: str, name: str, arguments: list[str], *, label: str, trigger: str) -> str:
+    def submit_builtin(self, environment: str, name: str, arguments: list[str], *, label: str, trigger: str,
+                       start_key: str | None = None) -> str:  # fmt: skip
         """Start one of the platform's own tasks in an environment, in a process of its own; the run's id."""
         definition = {"tasks": [{"task_key": name, "builtin_task": {"name": name, "parameters": arguments}}],
                       "max_concurrent_runs": 1}  # fmt: skip
@@ -135,12 +138,15 @@ class JobDesk:
             RunRequest(
                 environment=environment, project="boathouse", job=label, definition=definition,
                 source=str(self._nowhere()), principal=service_principal(environment),
-                submitted_by=service_principal(environment), trigger=trigger,
+                submitted_by=service_principal(environment), trigger=trigger, start_key=start_key,
             )
         )  # fmt: skip
 
     def start(self, job: Startable, parameters: Mapping[str, str], trigger: str, start_key: str) -> str:
-        """Start a job that starts by itself, as its environment; the run's id."""
+        """Start what starts by itself, as its environment; the run's id."""
+        return self.starters[job.kind](job, parameters, trigger, start_key)
+
+    def _start(self, job: Startable, parameters: Mapping[str, str], trigger: str, start_key: str) -> str:
         who = service_identity(self._identities, job.environment)
         return self.submit(who, job.environment, job.name, parameters=parameters, trigger=trigger, start_key=start_key)
 

@@ -188,7 +188,8 @@ class Platform:
         self.alerts = Alerts(self.database, self.outbox, self.audit)
         self.notices = Notices(self.notifications, self.runs, self.deployments, self.alerts)
         self.inference = InferenceFlush(self.catalog, self.deployments, self.service_identity, self.settings.path("spool"))
-        self.monitors = MonitorDesk(self.deployments, self.alerts, self.jobs, self.inference, self.identities)
+        self.monitors = MonitorDesk(self.deployments, self.alerts, self.jobs, self.inference, self.identities, self.catalog,
+                                    self.sql)  # fmt: skip
         self.starts, self.refreshing = self.jobs.starts, Refreshing(self.catalog, self.deployments, self.jobs.starts)
         self.housekeeping = self._make_housekeeping()
 

@@ -12,6 +12,9 @@ from boathouse.jobs import Ports, Startable, Submit, dues
 from boathouse.platform.code import CodeDelivery
 
 _MOST_RUNS = 1_000
+MONITOR = "quality_monitor"
+MONITOR_NAME = "monitor:"
+"""Before the name of a monitor that refreshes by the clock: no job has a colon in its name."""
 
 
 class Surroundings:
@@ -30,12 +33,16 @@ class Surroundings:
         return Ports(self.jobs, submit, self.files, self.head, self.release)
 
     def jobs(self) -> Iterator[Startable]:
-        """Deployed jobs that may start by themselves."""
+        """Deployed jobs and monitors that may start by themselves."""
         for job in self._deployments.resources("job"):
             if any(job.definition.get(how) is not None for how in ("schedule", "trigger", "continuous")):
                 released = (job.definition.get("trigger") or {}).get("release") and job.environment == "prod"
                 commit = self._deployments.deployment(job.deployment).commit_id if released else None
                 yield Startable(job.environment, job.project, job.name, job.definition, commit)
+        for monitor in self._deployments.resources(MONITOR):
+            if schedule := monitor.definition.get("schedule"):
+                name = f"{MONITOR_NAME}{monitor.name}"
+                yield Startable(monitor.environment, monitor.project, name, {"schedule": schedule}, kind=MONITOR)
 
     def files(self, environment: str, place: str) -> tuple[str, int]:
         """When the newest file below a volume's path was written, and how many there are. Raises InvalidInput, NotFound."""

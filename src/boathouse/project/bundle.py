@@ -3,7 +3,7 @@
 import getpass
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -126,18 +126,18 @@ def load(
     settings: Target = view.part(
         override.without("resources", "variables", "bundle"), Target, "targets", chosen
     )
-    resources = _resources(view, settings, directory)
+    resources, environment = _resources(view, settings, directory), _environment(view, settings)
     return Bundle(
         name=info.name,
         target=chosen,
-        environment=_environment(view, settings),
+        environment=environment,
         settings=settings,
         resources=resources,
         tests=view.part(document.child("tests"), TestFolders, "tests"),
         git=facts,
         directory=directory,
         files=files,
-        ignored=[*sifted.ignored, *_powerless(resources)],
+        ignored=[*sifted.ignored, *_powerless(resources), *_elsewhere(resources, environment)],
     )
 
 
@@ -148,6 +148,15 @@ def _powerless(resources: Resources) -> list[str]:
         for kind, key, resource in resources.each()
         for text in without_meaning(kind, definition(resource))
     ]
+
+
+def _elsewhere(resources: Resources, environment: str) -> Iterator[str]:
+    """Monitors whose results are to lie in another catalog than the environment's, which they do not."""
+    for key, monitor in resources.quality_monitors.items():
+        catalog = (monitor.output_schema_name or "").rpartition(".")[0]
+        if catalog not in ("", environment):
+            spot = f"resources.quality_monitors.{key}.output_schema_name"
+            yield f"{spot}: the catalog {catalog} is ignored: the environment is the catalog"
 
 
 def _choose(document: Node, target: str | None) -> str:

@@ -30,6 +30,19 @@ def monitor(environment: str, name: str, who: Caller, platform: Served) -> dict[
     return platform.monitors.get(environment, name)
 
 
+@router.post(_API + "/monitors/{environment}/{name}")
+def create_monitor(environment: str, name: str, body: dict[str, Any], who: Caller, platform: Served) -> dict[str, Any]:
+    """A monitor by hand, its body as under `quality_monitors` in the project file; needs DEPLOY, and SELECT on what it reads."""
+    return platform.monitors.create(who, environment, name, body)
+
+
+@router.delete(_API + "/monitors/{environment}/{name}")
+def delete_monitor(environment: str, name: str, who: Caller, platform: Served) -> dict[str, str]:
+    """Delete a monitor that was made by hand; what it found stays. Needs DEPLOY."""
+    platform.monitors.delete(who, environment, name)
+    return {"environment": environment, "deleted": name}
+
+
 @router.post(_API + "/monitors/{environment}/{name}/refreshes")
 def refresh(environment: str, name: str, who: Caller, platform: Served, as_of: str = "") -> dict[str, str]:
     """Bring a monitor's tables up to date; needs RUN. The run's id."""
@@ -61,6 +74,13 @@ def acknowledge(number: int, who: Caller, platform: Served) -> dict[str, Any]:
     """Say that you look after an incident; needs RUN."""
     platform.access.authorize(who, "RUN", "catalog", platform.alerts.incident(number).environment)
     return platform.alerts.acknowledge(number, who.principal).__dict__
+
+
+@router.get(_API + "/alerts/{environment}/{name}/test")
+def try_alert(environment: str, name: str, who: Caller, platform: Served) -> dict[str, Any]:
+    """What an alert would say and do now, window by window; needs SELECT on its monitor's gold tables. Changes nothing."""
+    platform.access.authorize(who, "USE CATALOG", "catalog", environment)
+    return platform.monitors.try_alert(who, environment, name)
 
 
 @router.post(_API + "/alerts/{environment}/{name}/mute")

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from boathouse.identity import Identity
-from boathouse.monitoring import QUALITY, TABLE, parse_granularity
+from boathouse.monitoring import QUALITY, TABLE, gold_of, parse_granularity
 from boathouse.names import parse
 from boathouse.platform import Platform
 
@@ -98,8 +98,8 @@ def above_noise(row: Row) -> float:
 
 def tables(environment: str, monitor: Mapping[str, Any]) -> tuple[str, str]:
     """The full names of a monitor's profile and drift tables."""
-    watched = str(parse(str(monitor["table_name"]), environment))
-    return f"{watched}_profile_metrics", f"{watched}_drift_metrics"
+    profile, drift = gold_of(monitor)
+    return str(parse(profile, environment)), str(parse(drift, environment))
 
 
 def read(

@@ -12,13 +12,14 @@ from fastapi.responses import HTMLResponse, JSONResponse, Response
 from boathouse import clock
 from boathouse.alerts import Incident, parse_condition
 from boathouse.environments import Resource
-from boathouse.errors import BoathouseError, NotFound
+from boathouse.errors import BoathouseError, InvalidInput, NotFound
 from boathouse.identity import Identity
 from boathouse.names import parse
 from boathouse.platform import Platform
 from boathouse.registry import PRODUCTION
 from boathouse.server.auth import Caller, Served
 from boathouse.server.ui import charts, gold, sight
+from boathouse.server.ui.form import Fields
 from boathouse.server.ui.page import HEADERS, done, page, query
 
 router = APIRouter()
@@ -36,6 +37,7 @@ class Alert:
     state: str
     reason: str
     at: datetime | None
+    muted_until: datetime | None
     incidents: tuple[Incident, ...]
 
 
@@ -76,6 +78,7 @@ def monitor(
         alerts=_alerts(platform, environment, name),
         here=here,
         tables=gold.tables(environment, definition),
+        watched=str(parse(str(definition["table_name"]), environment)),
         source=query(f"{here}/charts.json", granularity=asked.granularity, slice=asked.slice),
         metrics=charts.quality_metrics(findings) if findings else [],
         label=charts.label,
@@ -114,6 +117,20 @@ def acknowledge(number: int, who: Caller, platform: Served) -> Response:
     return done("/monitoring", "The incident is yours.")
 
 
+@router.post("/alerts/{environment}/{name}/mute")
+def mute(environment: str, name: str, who: Caller, platform: Served, sent: Fields) -> Response:
+    """Open no incident of an alert for a time, `for`; needs RUN. `0s` ends it."""
+    platform.access.authorize(who, "RUN", "catalog", environment)
+    alert = platform.deployments.resource("alert", environment, name)
+    try:
+        span = clock.parse_span(sent.get("for", ""))
+        until = platform.alerts.mute(environment, name, span, who.principal)
+    except (ValueError, OverflowError) as error:
+        raise InvalidInput(str(error)) from error
+    said = f"{name} opens no incident until {until:%Y-%m-%d %H:%M} UTC." if span else f"{name} is muted no more."
+    return done(f"/monitoring/{environment}/{alert.definition['monitor']}", said)
+
+
 def _definition(who: Identity, platform: Platform, environment: str, name: str) -> Mapping[str, Any]:
     found: Mapping[str, Any] = platform.monitors.get(sight.environment(who, platform, environment), name)[
         "monitor"
@@ -139,6 +156,7 @@ def _alerts(platform: Platform, environment: str, name: str) -> list[Alert]:
                 said.get("state", ""),
                 said.get("reason", ""),
                 said.get("at"),
+                said.get("muted_until"),
                 mine,
             )
         )
