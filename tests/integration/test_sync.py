@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from boathouse.client import Lake, Sync
+from boathouse.client import Lake, Sync, on_this_machine
 
 BUNDLE = """
 bundle: {name: shop}
@@ -121,3 +121,22 @@ def test_watching_sees_files_and_the_workspace(lake: Lake, folders: tuple[Path, 
     assert any(changed)
     assert [c.path for c in watched.once().sent] == ["seen.py"]
 
+
+def test_a_run_from_another_machine_is_of_a_commit_that_holds_what_is_uncommitted(
+    lake: Lake, folders: tuple[Path, Path], command: Callable[..., tuple[int, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folders[0] / "say.py").write_text("print('not committed')\n")
+    monkeypatch.chdir(folders[0])
+    code, said = command("run", "training", "--sync")
+    assert (code, "say | not committed" in said) == (0, True), said
+    run = lake.call("GET", "/api/v1/runs?job=training")[0]
+    head = lake.call("GET", "/api/v1/projects/shop/workspace")["head"]
+    assert (run["commit_id"], run["dirty"]) == (head, False)
+    assert git(folders[0], "show", f"{head}:say.py") == "print('not committed')"
+    assert git(folders[0], "status", "--porcelain").splitlines()[0] == "M say.py"
+
+
+def test_a_server_is_on_this_machine_if_it_is_on_loopback_and_its_folders_are_here(tmp_path: Path) -> None:
+    here, there = str(tmp_path), str(tmp_path / "nowhere")
+    urls = ("http://127.0.0.1:8787", "http://localhost:8787", "https://boathouse.example.org")
+    assert [on_this_machine(url, place) for url in urls for place in (here, there)] == [True, False, True, False, False, False]

@@ -276,10 +276,12 @@ def _bundle(target: str) -> Any:
 
 
 def _source(lake: "Lake", target: str, ref: str, var: list[str]) -> dict[str, Any]:
+    from boathouse.client import source_of
+
     bundle = _bundle(target)
     body: dict[str, Any] = {"target": bundle.target, "variables": pairs(var, "variable")}
     if bundle.environment == "dev" and not ref:
-        return {**body, "path": str(Path.cwd())}
+        return {**body, **source_of(lake, Path.cwd(), bundle.name)}
     if lake.call("PUT", f"/api/v1/projects/{bundle.name}")["origin"]:
         lake.call("POST", f"/api/v1/projects/{bundle.name}/fetch")
     return {**body, "project": bundle.name, "ref": ref or ("main" if bundle.environment == "staging" else _branch())}

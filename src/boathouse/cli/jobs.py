@@ -30,11 +30,16 @@ def run(
     param: list[str] = typer.Option([], "--param", "-p", help="NAME=VALUE"),
     task: str = typer.Option("", "--task", help="one task only"),
     detach: bool = typer.Option(False, "--detach", help="do not wait for the end"),
-) -> None:
+    sync: bool = typer.Option(False, "--sync", help="in dev, run the working tree as a commit of your workspace, as is done by "
+                                                    "itself where the server is on another machine"),
+) -> None:  # fmt: skip
     """Run a job and follow its logs; the exit code is the outcome."""
+    from boathouse.client import source_of
+
     with connected(target or None) as lake:
         if lake.environment == "dev" and project_file():
-            lake.call("POST", "/api/v1/deployments", {"target": target or options.env or "dev", "path": str(Path.cwd())})
+            source = source_of(lake, Path.cwd(), project_here(), sync=sync)
+            lake.call("POST", "/api/v1/deployments", {"target": target or options.env or "dev", **source})
         run_id = lake.jobs.submit(job, pairs(param, "parameter"), task or None, project_here())
         say(f"run {run_id} of {job} in {lake.environment}")
         if detach:

@@ -5,5 +5,8 @@ from boathouse.client.http import Http
 from boathouse.client.lake import Lake
 from boathouse.client.login import by_browser, by_password
 from boathouse.client.sync import Sync, Synced, unsettled
+from boathouse.client.working_tree import on_this_machine, source_of
 
-__all__ = ["Credentials", "Http", "Lake", "Sync", "Synced", "by_browser", "by_password", "unsettled"]
+__all__ = [
+    "Credentials", "Http", "Lake", "Sync", "Synced", "by_browser", "by_password", "on_this_machine", "source_of", "unsettled",
+]  # fmt: skip

@@ -1,0 +1,38 @@
+"""A working tree on its way to a server: by its path where both are on one machine, else through the caller's workspace."""
+
+import os
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from boathouse.client.lake import Lake
+from boathouse.client.sync import Sync, unsettled
+from boathouse.errors import InvalidInput
+
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+def source_of(lake: Lake, folder: Path, project: str | None, *, sync: bool = False) -> dict[str, str]:
+    """What a deployment names as its source: `path`, or `project` and `ref`, a commit of the workspace with all of the folder.
+
+    The second where the server is on another machine, and where `sync` asks for it.
+    Raises Conflict for files that clash with the workspace, InvalidInput for a folder that cannot be synced.
+    """
+    if not project or (not sync and (lake.owns_home or _beside(lake, project))):
+        return {"path": str(folder)}
+    syncing = Sync(lake, folder, project)
+    if syncing.folder.root.resolve() != folder.resolve():
+        raise InvalidInput(f"the project file lies in {folder}, and only one at the top of its Git repository is run from a "
+                           f"workspace: {syncing.folder.root}")  # fmt: skip
+    done = syncing.once()
+    if done.conflicts:
+        raise unsettled(done.conflicts)
+    return {"project": project, "ref": str(done.head)}
+
+
+def on_this_machine(url: str, place: str) -> bool:
+    """Whether a server that knows a folder by this name is on this machine: loopback alone may be a tunnel or a container."""
+    return urlsplit(url).hostname in _LOOPBACK and os.path.isdir(place)
+
+
+def _beside(lake: Lake, project: str) -> bool:
+    return on_this_machine(lake.http.url, lake.call("PUT", f"/api/v1/projects/{project}")["repository"])
