@@ -16,8 +16,9 @@ import pyarrow as pa
 
 from boathouse import settings
 from boathouse.catalog import TableSpec
+from boathouse.home import Home
 from boathouse.identity import Identity
-from boathouse.platform import Home, Platform
+from boathouse.platform import Platform
 from boathouse.server.serve import free_port
 
 QUERY = "SELECT day, count(*) AS n, sum(delay) AS s FROM raw.flights WHERE origin = 'JFK' GROUP BY day ORDER BY day LIMIT 10"

@@ -3,12 +3,17 @@
 import atexit
 import os
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from boathouse import context, settings
-from boathouse.client import Credentials, Http, Lake
+from boathouse import settings
+from boathouse.client import Connection, Credentials, Http
+from boathouse.home import Home
+
+if TYPE_CHECKING:
+    from boathouse.client import Lake
 
 
-def connect(env: str | None = None, *, home: str | None = None, url: str | None = None, token: str | None = None) -> Lake:
+def connect(env: str | None = None, *, home: str | None = None, url: str | None = None, token: str | None = None) -> "Lake":
     """The lakehouse, in one environment.
 
     Inside a task the run's own connection is returned. With a URL (argument or BOATHOUSE_URL) a server
@@ -17,6 +22,9 @@ def connect(env: str | None = None, *, home: str | None = None, url: str | None 
     until `close()`. Also points MLflow's client here.
     Raises HomeInUse, NewerHome, Unauthenticated, Unavailable.
     """
+    from boathouse import context
+    from boathouse.client import Lake
+
     running = None if home or url else context.in_process()
     if isinstance(running, Lake) and (running.run.run_id or env in (None, running.environment)):
         return running
@@ -24,10 +32,8 @@ def connect(env: str | None = None, *, home: str | None = None, url: str | None 
     http, on_close = reach(wanted)
     try:
         lake = Lake(http, wanted.env, on_close=on_close, engine=wanted.engine, given=wanted)
-    except BaseException:  # whoever is refused holds no home
-        http.close()
-        if on_close:
-            on_close()
+    except BaseException:
+        _let_go(http, on_close)
         raise
     context.use(lake)
     lake.point_mlflow_here()
@@ -35,16 +41,33 @@ def connect(env: str | None = None, *, home: str | None = None, url: str | None 
     return lake
 
 
+def connection(env: str | None = None, *, home: str | None = None) -> Connection:
+    """The server alone, without what rows need, as `connect` finds it. Raises as that does."""
+    wanted = settings.load(home=home, env=env)
+    http, on_close = reach(wanted)
+    try:
+        return Connection(http, wanted.env, on_close=on_close)
+    except BaseException:
+        _let_go(http, on_close)
+        raise
+
+
+def _let_go(http: Http, on_close: Callable[[], None] | None) -> None:
+    # whoever is refused holds no home
+    http.close()
+    if on_close:
+        on_close()
+
+
 def reach(wanted: settings.Settings) -> tuple[Http, Callable[[], None] | None]:
     """A connection, and what ends it when this process had to open the home itself."""
     if wanted.url:
         return Http(wanted.url, wanted.token or Credentials(wanted.path("credentials.json")).token(wanted.url)), None
-    from boathouse.platform import Home, Platform
-
     home = Home(wanted)
     address = home.address()
     if address and address.pid != os.getpid():
         return Http(address.url, wanted.token or home.operator_token()), None
+    from boathouse.platform import Platform
     from boathouse.server import Server
 
     platform = Platform(wanted, session=True)

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from boathouse.client import Lake, Sync, on_this_machine
+from boathouse.client import Lake
+from boathouse.client.sync import Sync
+from boathouse.client.working_tree import on_this_machine
 
 BUNDLE = """
 bundle: {name: shop}

@@ -14,7 +14,7 @@ from boathouse.cli.session import connected, options
 from boathouse.errors import InvalidInput, RunFailed
 
 if TYPE_CHECKING:
-    from boathouse.client import Lake
+    from boathouse.client import Connection
 
 requests = typer.Typer(help="Merge requests where no Git host has them: tests in staging, then merge.", no_args_is_help=True)
 releases = typer.Typer(help="Releases: a branch that prod may run.", no_args_is_help=True)
@@ -275,8 +275,8 @@ def _bundle(target: str) -> Any:
     return load(Path.cwd(), target or options.env or None)
 
 
-def _source(lake: "Lake", target: str, ref: str, var: list[str]) -> dict[str, Any]:
-    from boathouse.client import source_of
+def _source(lake: "Connection", target: str, ref: str, var: list[str]) -> dict[str, Any]:
+    from boathouse.client.working_tree import source_of
 
     bundle = _bundle(target)
     body: dict[str, Any] = {"target": bundle.target, "variables": pairs(var, "variable")}
@@ -296,12 +296,12 @@ def _branch() -> str:
     return branch
 
 
-def _open(lake: "Lake", project: str, branch: str, title: str) -> Any:
+def _open(lake: "Connection", project: str, branch: str, title: str) -> Any:
     _hand_over(lake, project, branch)
     return lake.call("POST", "/api/v1/requests", {"project": project, "branch": branch, "title": title or branch})
 
 
-def _hand_over(lake: "Lake", project: str, branch: str) -> None:
+def _hand_over(lake: "Connection", project: str, branch: str) -> None:
     """Let the server's copy have a branch: from the project's origin, else by a push on this machine."""
     from boathouse.environments import push
 
@@ -325,7 +325,7 @@ def _seed_main(repository: Path) -> None:
         push(Path.cwd(), repository, "refs/heads/main:refs/heads/main")
 
 
-def _follow(lake: "Lake", request: Any, junit: Path | None = None) -> None:
+def _follow(lake: "Connection", request: Any, junit: Path | None = None) -> None:
     run_id = next(c["run"] for c in request["checks"].values() if c.get("run"))
     for key, line in lake.jobs.follow(run_id):
         print(f"{key} | {line}", flush=True)

@@ -6,7 +6,7 @@ import typer
 
 from boathouse.cli.models import features
 from boathouse.cli.output import JSON, dump, say, show
-from boathouse.cli.session import connected
+from boathouse.cli.session import lakehouse
 
 if TYPE_CHECKING:
     from boathouse.client import Lake
@@ -27,7 +27,7 @@ def list_declared(schema: str = typer.Option("", "--schema", help="of this schem
     """
     from boathouse.feature_engineering import kept_tables
 
-    with connected() as lake:
+    with lakehouse() as lake:
         full = f"{lake.environment}.{schema}" if schema else None
         rows = lake.http.call("GET", "/api/v1/declared-features", params={"schema": full} if full else None)
         kept = {f.full_name: info.name for info, inside in kept_tables(lake) for f in inside}
@@ -50,7 +50,7 @@ def materialize(tables: list[str] = typer.Argument(None, help="tables of declare
     """
     from boathouse.feature_engineering import FeatureEngineeringClient, refresh_table
 
-    with connected() as lake:
+    with lakehouse() as lake:
         done = []
         for name in tables or _all(lake):
             _progress(f"{name} …", as_json)
@@ -71,7 +71,7 @@ def backfill(table: str, since: str = typer.Option(..., "--from", help="first mo
     from boathouse.clock import parse_instant
     from boathouse.feature_engineering import backfill_table
 
-    with connected() as lake:
+    with lakehouse() as lake:
         _progress(f"{table} …", as_json)
         done = backfill_table(lake, table, parse_instant(since), parse_instant(until)).to_dict()
         if as_json:

@@ -2,14 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from boathouse.cli.output import JSON, dump, say, show
 from boathouse.cli.session import connected
-from boathouse.client import Lake
 from boathouse.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from boathouse.client import Connection
 
 experiments = typer.Typer(help="Experiments and their MLflow runs.", no_args_is_help=True)
 _API = "/api/2.0/mlflow"
@@ -101,7 +103,7 @@ def draw(runs: Sequence[str], metrics: Sequence[Mapping[str, Any]], path: Path) 
     chart.resolve_scale(y="independent").save(str(path))
 
 
-def _number(lake: Lake, experiment: str) -> str:
+def _number(lake: "Connection", experiment: str) -> str:
     if experiment.isdigit():
         return experiment
     params = {"experiment_name": experiment}

@@ -9,7 +9,7 @@ import typer
 from boathouse.cli.expectations import print_expectations
 from boathouse.cli.models import features
 from boathouse.cli.output import JSON, dump, facts, pairs, say, show
-from boathouse.cli.session import connected
+from boathouse.cli.session import lakehouse
 from boathouse.errors import Conflict
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def list_features(
     """Feature tables: tables with primary keys. For example `boathouse features list --search "wind" --tag team=ops`."""
     from boathouse.feature_engineering import discovery
 
-    with connected() as lake:
+    with lakehouse() as lake:
         tables = discovery.matching(lake.tables(), search, pairs(tag, "tag"), owner)
         rows = [{**t.to_dict(), "freshness": discovery.freshness_told(lake, t)} for t in tables]
         shown = ["name", "primary_keys", "event_time", "known_time", "freshness.newest_event", "freshness.state",
@@ -48,7 +48,7 @@ def show_features(name: str = typer.Argument(help="TABLE or TABLE.COLUMN"), as_j
     """A feature table or one feature: what it means, what it is made from, who uses it, how fresh it is."""
     from boathouse.feature_engineering import discovery
 
-    with connected() as lake:
+    with lakehouse() as lake:
         info, column = discovery.located(lake, name)
         found = {**info.to_dict(), "column": column, "uses": discovery.uses(lake, info, column),
                  "freshness": discovery.freshness(lake, info)}  # fmt: skip
@@ -80,7 +80,7 @@ def leaks(
     from boathouse.feature_engineering import FeatureEngineeringClient
 
     is_model = name.startswith("models:/")
-    with connected() as lake:
+    with lakehouse() as lake:
         found = FeatureEngineeringClient(context=lake).leaks(
             df=rows_of(lake, spine), feature_spec=None if is_model else name, model_uri=name if is_model else None,
             label=label, time=time, retrain=retrain,
@@ -116,7 +116,7 @@ def skew(
     """
     from boathouse.feature_engineering import FeatureEngineeringClient
 
-    with connected() as lake:
+    with lakehouse() as lake:
         found = FeatureEngineeringClient(context=lake).skew(table or None, model=model or None, sample=sample, requests=requests)
     if as_json:
         dump(found.to_dict())

@@ -5,7 +5,7 @@ from pathlib import Path
 import typer
 
 from boathouse.cli.output import FORCE, JSON, facts, say, show
-from boathouse.cli.session import connected
+from boathouse.cli.session import lakehouse
 from boathouse.errors import InvalidInput, NotFound
 
 functions = typer.Typer(help="Python functions that compute features on demand.", no_args_is_help=True)
@@ -19,7 +19,7 @@ def register(app: typer.Typer) -> None:
 @functions.command("list")
 def list_functions(as_json: bool = JSON) -> None:
     """Functions you may execute."""
-    with connected() as lake:
+    with lakehouse() as lake:
         found = [f.to_dict() for f in lake.functions.all()]
         rows = found if as_json else [{**f, "parameters": _listed(f["parameters"])} for f in found]
         show(rows, ["name", "parameters", "returns", "version", "owner", "comment"], as_json,
@@ -33,7 +33,7 @@ def _listed(parameters: list[dict[str, str]]) -> str:
 @functions.command("show")
 def show_function(name: str, as_json: bool = JSON) -> None:
     """A function with its code."""
-    with connected() as lake:
+    with lakehouse() as lake:
         found = lake.functions.get(name).to_dict()
     if as_json:
         facts(found, True)
@@ -54,7 +54,7 @@ def create_function(
         raise NotFound(f"there is no file {file}")
     if file.suffix != ".sql":
         raise InvalidInput(f"{file.name}: a .sql file is expected; from Python call lake.functions.create(name, function)")
-    with connected() as lake:
+    with lakehouse() as lake:
         made = lake.functions.execute(file.read_text(), force)
         say(f"{made.name} version {made.version} is registered")
 
@@ -62,6 +62,6 @@ def create_function(
 @functions.command("drop")
 def drop_function(name: str, force: bool = FORCE) -> None:
     """Forget a function; models that carry its code keep working. Refused while something uses it: add `--force`."""
-    with connected() as lake:
+    with lakehouse() as lake:
         lake.functions.drop(name, force)
         say(f"dropped {lake.complete(name)}")

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from boathouse.cli.output import JSON, dump, pairs, say
-from boathouse.cli.session import connected
+from boathouse.cli.session import lakehouse
 from boathouse.cli.tables import tables
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def import_files(
 
     Rows that do not fit, by their number of fields or a value's type, are kept in NAME_rejected with file, line and reason.
     """
-    with connected() as lake, bars() as progress:
+    with lakehouse() as lake, bars() as progress:
         report = lake.import_files(
             name, files, types=pairs(types, "type"), primary_keys=key, event_time=event_time or None,
             partition_by=partition_by, description=description, mode=mode, evolve=evolve,  # type: ignore[arg-type]
@@ -112,7 +112,7 @@ def ingest(
 
     Rows that do not fit are kept in NAME_rejected, what was taken in is listed in NAME_files. Exits 1 if a file cannot be read.
     """
-    with connected() as lake, bars() as progress:
+    with lakehouse() as lake, bars() as progress:
         ingester = lake.ingester(
             name, source, pattern=pattern, changed=changed, settle=settle, progress=progress, types=pairs(types, "type"),  # type: ignore[arg-type]
             primary_keys=key, event_time=event_time or None, partition_by=partition_by, description=description,

@@ -11,7 +11,7 @@ from boathouse.cli.session import connected, options, project_file, project_here
 from boathouse.errors import RunFailed
 
 if TYPE_CHECKING:
-    from boathouse.client import Lake
+    from boathouse.client import Connection
 
 runs = typer.Typer(help="Runs of jobs: state, logs, cancel, repair.", no_args_is_help=True)
 jobs = typer.Typer(help="Deployed jobs.", no_args_is_help=True)
@@ -34,7 +34,7 @@ def run(
                                                     "itself where the server is on another machine"),
 ) -> None:  # fmt: skip
     """Run a job and follow its logs; the exit code is the outcome."""
-    from boathouse.client import source_of
+    from boathouse.client.working_tree import source_of
 
     with connected(target or None) as lake:
         if lake.environment == "dev" and project_file():
@@ -166,6 +166,6 @@ def backfill(
         raise RunFailed(f"{len(failed)} of {len(ended)} runs did not succeed; first run {failed[0]['id']}: {failed[0]['reason']}")
 
 
-def _ask(lake: "Lake", method: str, name: str, verb: str = "", body: Any = None) -> Any:
+def _ask(lake: "Connection", method: str, name: str, verb: str = "", body: Any = None) -> Any:
     """Something of a job; of several of the name, this folder's project's."""
     return lake.http.call(method, f"/api/v1/jobs/{lake.environment}/{name}{verb}", body, {"project": project_here()})

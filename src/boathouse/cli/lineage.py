@@ -3,13 +3,15 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from boathouse.cli.output import JSON, dump, facts, say, show
-from boathouse.cli.session import connected
-from boathouse.client import Lake
+from boathouse.cli.session import connected, lakehouse
+
+if TYPE_CHECKING:
+    from boathouse.client import Lake
 
 
 def register(app: typer.Typer) -> None:
@@ -85,7 +87,7 @@ def trace(
     """
     if bool(prediction_id) == bool(table):
         raise typer.BadParameter("give a prediction's id, or --table NAME")
-    with connected() as lake:
+    with lakehouse() as lake:
         found = _forward(lake, table, version) if table else lake.trace(prediction_id)
     if as_json:
         dump(found)
@@ -93,7 +95,7 @@ def trace(
         _say(found)
 
 
-def _forward(lake: Lake, table: str, version: int | None) -> dict[str, Any]:
+def _forward(lake: "Lake", table: str, version: int | None) -> dict[str, Any]:
     newest = lake.table(table).version if version is None else version
     return lake.touched(table, newest)
 

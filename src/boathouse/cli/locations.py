@@ -3,7 +3,7 @@
 import typer
 
 from boathouse.cli.output import JSON, say, show
-from boathouse.cli.session import connected
+from boathouse.cli.session import connected, lakehouse
 from boathouse.cli.tables import tables
 
 locations = typer.Typer(help="External locations: places outside where tables may be registered.", no_args_is_help=True)
@@ -50,6 +50,6 @@ def register_table(
     description: str = "",
 ) -> None:
     """Know a Delta table that Spark, Polars or delta-rs wrote elsewhere; dropping it later leaves its files."""
-    with connected() as lake:
+    with lakehouse() as lake:
         table = lake.register_table(name, location, primary_keys=key, event_time=event_time or None, description=description)
         say(f"{table.name} is the table at {table.info.location}, version {table.version}")

@@ -9,7 +9,7 @@ import typer
 from boathouse.cli import experiments, online, told_models
 from boathouse.cli.endpoints import told_rollout
 from boathouse.cli.output import JSON, dump, facts, say, show
-from boathouse.cli.session import connected
+from boathouse.cli.session import connected, lakehouse
 
 CHAMPION, TOLERANCE = "champion", 1e-6
 models = typer.Typer(help="Registered models: versions, verdicts, promotion, rollback.", no_args_is_help=True)
@@ -250,7 +250,7 @@ def score(
     from boathouse.client.files import read_file, write_rows
     from boathouse.feature_engineering import FeatureEngineeringClient
 
-    with connected() as lake:
+    with lakehouse() as lake:
         scored = FeatureEngineeringClient(context=lake).score_batch(model_uri=model_uri, df=read_file(source))
         with output.open("wb") as out:
             count = write_rows(scored, output.suffix.lstrip("."), out)

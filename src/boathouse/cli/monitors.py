@@ -8,7 +8,7 @@ from typing import Any
 import typer
 
 from boathouse.cli.output import JSON, dump, facts, say, show
-from boathouse.cli.session import connected
+from boathouse.cli.session import connected, lakehouse
 from boathouse.errors import RunFailed
 
 monitors = typer.Typer(help="Monitors: profiles, drift and quality by window.", no_args_is_help=True)
@@ -42,7 +42,7 @@ def _when(schedule: dict[str, Any] | None) -> str:
 @monitors.command("show")
 def show_monitor(name: str, granularity: str = "1 week", as_json: bool = JSON) -> None:
     """What the watched table held, window by window; of predictions their quality."""
-    with connected() as lake:
+    with lakehouse() as lake:
         monitor = lake.monitor(name)["monitor"]
         log = monitor.get("inference_log") or {}
         columns = ["count", *_QUALITY] if log else ["count"]

@@ -4,7 +4,7 @@ import typer
 
 from boathouse.cli.online_stores import stores
 from boathouse.cli.output import JSON, dump, facts, say, show
-from boathouse.cli.session import connected
+from boathouse.cli.session import lakehouse
 
 online = typer.Typer(help="What is in the online store: list, show, drop.", no_args_is_help=True)
 _SHOWN = ["table", "store", "source", "version", "published_at", "rows", "mode"]
@@ -37,7 +37,7 @@ def publish(table: str,
         lifetime = parse_span(ttl) if ttl else None
     except ValueError as error:
         raise InvalidInput(f"--ttl: {error}") from error
-    with connected() as lake:
+    with lakehouse() as lake:
         done = FeatureEngineeringClient(context=lake).publish_table(
             source_table_name=table, online_table_name=name, online_store=store, publish_mode=mode, ttl=lifetime,
             filter_condition=where, trigger={"processingTime": every},
@@ -60,7 +60,7 @@ def list_online(as_json: bool = JSON) -> None:
     """Which version of which table is online, since when."""
     from boathouse.feature_engineering import FeatureEngineeringClient
 
-    with connected() as lake:
+    with lakehouse() as lake:
         show(FeatureEngineeringClient(context=lake).published_tables(), _SHOWN, as_json, empty="nothing is published")
 
 
@@ -69,7 +69,7 @@ def show_online(table: str, as_json: bool = JSON) -> None:
     """One table that is online, under its own name or its source's."""
     from boathouse.feature_engineering import FeatureEngineeringClient
 
-    with connected() as lake:
+    with lakehouse() as lake:
         facts(FeatureEngineeringClient(context=lake).published_table(table), as_json)
 
 
@@ -82,6 +82,6 @@ def drop_online(table: str,
     """
     from boathouse.feature_engineering import FeatureEngineeringClient
 
-    with connected() as lake:
+    with lakehouse() as lake:
         FeatureEngineeringClient(context=lake).drop_online_table(table, store)
         say(f"{table} is no longer online")

@@ -3,7 +3,7 @@
 import typer
 
 from boathouse.cli.output import JSON, dump, facts, say, show
-from boathouse.cli.session import connected
+from boathouse.cli.session import lakehouse
 
 stores = typer.Typer(help="Online stores of the environment: list, show, create, update, delete.", no_args_is_help=True)
 _SHOWN = ["name", "url", "capacity", "read_replica_count", "creator", "state"]
@@ -16,7 +16,7 @@ def list_stores(as_json: bool = JSON) -> None:
     """All stores, the default one first; an address is shown without its password."""
     from boathouse.feature_engineering import FeatureEngineeringClient
 
-    with connected() as lake:
+    with lakehouse() as lake:
         found = FeatureEngineeringClient(context=lake).list_online_stores()
         show([store.to_dict() for store in found], _SHOWN, as_json)
 
@@ -26,7 +26,7 @@ def show_store(name: str, as_json: bool = JSON) -> None:
     """One store; `default` is what BOATHOUSE_ONLINE_STORE says."""
     from boathouse.feature_engineering import FeatureEngineeringClient
 
-    with connected() as lake:
+    with lakehouse() as lake:
         facts(FeatureEngineeringClient(context=lake).get_online_store(name=name).to_dict(), as_json)
 
 
@@ -41,7 +41,7 @@ def create(name: str,
     """
     from boathouse.feature_engineering import FeatureEngineeringClient
 
-    with connected() as lake:
+    with lakehouse() as lake:
         made = FeatureEngineeringClient(context=lake).create_online_store(
             name=name, capacity=capacity or "CU_1", read_replica_count=replicas, url=url
         )
@@ -56,7 +56,7 @@ def update(name: str, capacity: str | None = _CAPACITY, replicas: int | None = _
     """Keep other sizes of a store."""
     from boathouse.feature_engineering import FeatureEngineeringClient
 
-    with connected() as lake:
+    with lakehouse() as lake:
         made = FeatureEngineeringClient(context=lake).update_online_store(
             name=name, capacity=capacity, read_replica_count=replicas
         )
@@ -74,6 +74,6 @@ def delete(name: str, force: bool = typer.Option(False, "--force", help="with th
     """
     from boathouse.feature_engineering import FeatureEngineeringClient
 
-    with connected() as lake:
+    with lakehouse() as lake:
         FeatureEngineeringClient(context=lake).delete_online_store(name=name, force=force)
         say(f"{name} is forgotten")

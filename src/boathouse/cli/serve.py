@@ -184,8 +184,8 @@ def _isolation(wanted: "Settings") -> dict[str, object]:
 def _stores(wanted: "Settings") -> list[dict[str, object]]:
     """Whether each store can be written as the server would; one that runs has checked its own."""
     from boathouse.errors import BoathouseError
+    from boathouse.home import Home
     from boathouse.lake import storages
-    from boathouse.platform import Home
 
     if not wanted.home.exists():
         return [_check("storage", True, f"{wanted.storage}, checked at first use")]
@@ -217,7 +217,7 @@ def _online(wanted: "Settings") -> list[dict[str, object]]:
 
 
 def _home(home: Path) -> list[dict[str, object]]:
-    from boathouse.platform import Home
+    from boathouse.home import Home
     from boathouse.settings import load
 
     if not home.exists():

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from boathouse.client import Lake
+    from boathouse.client import Connection, Lake
 
 
 @dataclass
@@ -24,8 +24,20 @@ options = Options()
 
 
 @contextmanager
-def connected(env: str | None = None) -> "Iterator[Lake]":
-    """A connection for one command."""
+def connected(env: str | None = None) -> "Iterator[Connection]":
+    """A connection for one command that reads and writes no rows."""
+    from boathouse.local import connection
+
+    made = connection(env or options.env, home=options.home)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+@contextmanager
+def lakehouse(env: str | None = None) -> "Iterator[Lake]":
+    """A connection for one command that reads or writes rows, for which engines have to be imported."""
     from boathouse.local import connect
 
     lake = connect(env or options.env, home=options.home)

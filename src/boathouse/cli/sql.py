@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import DownloadColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from boathouse.cli.output import JSON, facts, pairs, say, show
-from boathouse.cli.session import connected
+from boathouse.cli.session import connected, lakehouse
 from boathouse.errors import InvalidInput, NotFound
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def sql(
     statement = _statement(query, file)
     given = {k: _value(v) for k, v in pairs(param, "parameter").items()}
     wanted = form or (output.suffix.lstrip(".").lower() if output else "table")
-    with connected(target or None) as lake:
+    with lakehouse(target or None) as lake:
         rows = lake.sql(statement, given or None)
         if wanted == "table" and output is None:
             print(rows)

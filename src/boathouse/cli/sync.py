@@ -12,7 +12,7 @@ from boathouse.cli.session import connected, project_here
 from boathouse.errors import BoathouseError, InvalidInput, NotPermitted, Unauthenticated
 
 if TYPE_CHECKING:
-    from boathouse.client import Sync, Synced
+    from boathouse.client.sync import Sync, Synced
 
 _SHOWN = 20
 
@@ -34,7 +34,7 @@ def sync(
     changed on both sides is merged. Where both changed the same lines your file stays, the other lies beside it as
     `FILE.theirs`, nothing is sent, and the exit code is 1: settle it, delete the copy, and sync again.
     """
-    from boathouse.client import Sync
+    from boathouse.client.sync import Sync
 
     if watch and dry_run:
         raise InvalidInput("--watch changes files, --dry-run does not: give one of them")
@@ -75,7 +75,7 @@ def _watch(syncing: "Sync", as_json: bool) -> None:
 
 
 def _check(done: "Synced") -> None:
-    from boathouse.client import unsettled
+    from boathouse.client.sync import unsettled
 
     if done.conflicts:
         raise unsettled(done.conflicts)

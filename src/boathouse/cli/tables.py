@@ -11,7 +11,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from boathouse.cli.expectations import print_expectations
 from boathouse.cli.output import FORCE, JSON, dump, facts, pairs, say, show
-from boathouse.cli.session import connected
+from boathouse.cli.session import connected, lakehouse
 from boathouse.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def working(words: str) -> Iterator[None]:
 @tables.command("list")
 def list_tables(schema: str = typer.Argument("", help="one schema only"), as_json: bool = JSON) -> None:
     """Tables you may read or write."""
-    with connected() as lake:
+    with lakehouse() as lake:
         rows = [t.to_dict() for t in lake.tables(schema or None)]
         show(rows, ["name", "primary_keys", "event_time", "known_time", "owner", "description"], as_json,
              empty=f"{lake.environment} has no tables yet; `boathouse tables import` or `boathouse run` makes some")  # fmt: skip
@@ -53,7 +53,7 @@ def list_tables(schema: str = typer.Argument("", help="one schema only"), as_jso
 @tables.command("show")
 def show_table(name: str, as_json: bool = JSON) -> None:
     """Columns, keys, owner, version and properties of a table."""
-    with connected() as lake:
+    with lakehouse() as lake:
         table = lake.table_info(name)
         info = table.to_dict()
         if as_json:
@@ -78,7 +78,7 @@ def head(
     as_json: bool = JSON,
 ) -> None:
     """Some rows, of now or of then."""
-    with connected() as lake:
+    with lakehouse() as lake:
         read = lake.table(name).read(version, _instant(as_of, version), columns=column or None, where=where or None)
         _print(read.limit(rows), as_json)
 
@@ -100,7 +100,7 @@ def changes(
     as_json: bool = JSON,
 ) -> None:
     """Rows as they were inserted, deleted and updated, with the version that did it."""
-    with connected() as lake:
+    with lakehouse() as lake:
         _print(lake.table(name).changes(since, until).limit(rows), as_json)
 
 
@@ -122,7 +122,7 @@ def clone(
 
     For example `tables clone prod.raw.people dev.raw.people --sample 10% --mask`.
     """
-    with connected() as lake, working(f"cloning {source}"):
+    with lakehouse() as lake, working(f"cloning {source}"):
         made = lake.clone_table(
             source, target, version=version, shallow=shallow, sample=sample or None, by=by, mask=mask, synthetic=synthetic,
             keys=key, seed=seed or None,
@@ -146,7 +146,7 @@ def restore(
 
     Refused where a column that something uses would go or have another type.
     """
-    with connected() as lake:
+    with lakehouse() as lake:
         chosen = version if version is not None else _version_of(lake, name, as_of)
         with working(f"restoring {name}"):
             commit = lake.table(name).restore(chosen, force)
@@ -158,7 +158,7 @@ def optimize(
     name: str, z_order: list[str] = typer.Option([], "--z-order", help="cluster by this column; may be repeated")
 ) -> None:
     """Rewrite many small files as few; with --z-order so that filters on those columns open few of them."""
-    with connected() as lake:
+    with lakehouse() as lake:
         with working(f"rewriting {name}"):
             commit = lake.table(name).optimize(z_order)
         say(f"{lake.complete(name)} version {commit.version}")
@@ -167,7 +167,7 @@ def optimize(
 @tables.command("checkpoint")
 def checkpoint(name: str) -> None:
     """Write the newest state whole, so that opening the table reads no commit before it. Done by itself every 20 commits."""
-    with connected() as lake:
+    with lakehouse() as lake:
         say(f"{lake.complete(name)} has a checkpoint of version {lake.table(name).checkpoint()}")
 
 
@@ -179,7 +179,7 @@ def vacuum(
     as_json: bool = JSON,
 ) -> None:
     """Delete files that no version inside the retention needs, and none that a model's record has pinned."""
-    with connected() as lake, working(f"looking through the files of {name}"):
+    with lakehouse() as lake, working(f"looking through the files of {name}"):
         done, full = lake.table(name).vacuum(retention_hours, dry_run), lake.complete(name)
     if as_json:
         dump(done.to_dict())
@@ -200,7 +200,7 @@ def alter(
     auto_compact: bool | None = typer.Option(None, "--auto-compact/--no-auto-compact", help="join small files as they come"),
 ) -> None:
     """Change what describes a table, and how it is kept."""
-    with connected() as lake:
+    with lakehouse() as lake:
         given: dict[str, Any] = {} if description is None else {"description": description}
         if tag:
             merged = {**lake.table_info(name).tags, **pairs(tag, "tag")}
@@ -219,7 +219,7 @@ def alter(
 @tables.command("mask")
 def mask(name: str, column: str, expression: str = typer.Argument(help="SQL in place of the column; '' lifts the mask")) -> None:
     """Show an expression in place of a column, for example "CASE WHEN is_member('admins') THEN ssn END"."""
-    with connected() as lake:
+    with lakehouse() as lake:
         masks = {**lake.table_info(name).masks, column: expression}
         lake.describe_table(name, masks={c: e for c, e in masks.items() if e})
         say(f"{lake.complete(name)}.{column} {'is masked' if expression else 'is shown'}")
@@ -228,7 +228,7 @@ def mask(name: str, column: str, expression: str = typer.Argument(help="SQL in p
 @tables.command("filter")
 def row_filter(name: str, condition: str = typer.Argument(help="SQL condition; '' lifts the filter")) -> None:
     """Show only the rows that meet a condition."""
-    with connected() as lake:
+    with lakehouse() as lake:
         lake.describe_table(name, row_filter=condition or None)
         say(f"{lake.complete(name)} {'is filtered' if condition else 'is shown whole'}")
 

@@ -10,7 +10,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 
 from boathouse.cli.imports import size
 from boathouse.cli.output import JSON, facts, say, show
-from boathouse.cli.session import connected
+from boathouse.cli.session import lakehouse
 
 volumes = typer.Typer(help="Volumes: files of any kind under a name, put, got, listed and removed.", no_args_is_help=True)
 _FORCE = typer.Option(False, "--force", help="send files that are the same on the other side, too")
@@ -25,7 +25,7 @@ def register(app: typer.Typer) -> None:
 @volumes.command("list")
 def list_volumes(schema: str = typer.Argument("", help="one schema only"), as_json: bool = JSON) -> None:
     """Volumes you may see."""
-    with connected() as lake:
+    with lakehouse() as lake:
         rows = [volume.to_dict() for volume in lake.volumes.all(schema or None)]
         show(rows, ["name", "volume_type", "owner", "comment", "created_at"], as_json,
              empty=f"{lake.environment} has no volumes yet; `boathouse volumes create SCHEMA.NAME` makes one")  # fmt: skip
@@ -38,7 +38,7 @@ def create_volume(
     location: str = typer.Option("", "--location", help="a place inside an external location, outside the lakehouse's storage"),
 ) -> None:
     """A new volume."""
-    with connected() as lake:
+    with lakehouse() as lake:
         made = lake.volumes.create(name, comment=comment, location=location or None)
         say(f"created {made.name}; put files into it with `boathouse volumes put FILE {made.name}`")
 
@@ -46,14 +46,14 @@ def create_volume(
 @volumes.command("show")
 def show_volume(name: str, as_json: bool = JSON) -> None:
     """Where a volume lies, and whose it is."""
-    with connected() as lake:
+    with lakehouse() as lake:
         facts(lake.volume(name).info.to_dict(), as_json)
 
 
 @volumes.command("drop")
 def drop_volume(name: str, yes: bool = typer.Option(False, "--yes", help="do not ask")) -> None:
     """Remove a volume and its files; those of an external one stay."""
-    with connected() as lake:
+    with lakehouse() as lake:
         if not yes:
             typer.confirm(f"Remove {lake.complete(name)} and its files?", abort=True)
         lake.volumes.drop(name)
@@ -70,7 +70,7 @@ def put(
     from boathouse.client.transfer import send_folder
 
     name, path = _place(target)
-    with connected() as lake, bar() as (on_plan, on_sent):
+    with lakehouse() as lake, bar() as (on_plan, on_sent):
         volume = lake.volume(name)
         if source.is_dir():
             done = send_folder(volume, source, path, force=force, on_plan=on_plan, on_sent=on_sent)
@@ -92,7 +92,7 @@ def get(
     from boathouse.client.transfer import fetch_folder
 
     name, path = _place(source)
-    with connected() as lake, bar() as (on_plan, on_sent):
+    with lakehouse() as lake, bar() as (on_plan, on_sent):
         volume = lake.volume(name)
         if path and not path.endswith("/") and volume.exists(path):
             on_plan(1, volume.stat(path).size)
@@ -111,7 +111,7 @@ def ls(
 ) -> None:
     """Files and folders of a volume."""
     name, path = _place(place)
-    with connected() as lake:
+    with lakehouse() as lake:
         volume = lake.volume(name)
         rows: list[dict[str, object]] = []
         after: str | None = None
@@ -134,7 +134,7 @@ def rm(
     name, path = _place(place)
     if not path:
         raise typer.BadParameter("name a file or a folder in the volume; `boathouse volumes drop` removes the volume itself")
-    with connected() as lake:
+    with lakehouse() as lake:
         volume = lake.volume(name)
         count = volume.remove(path.rstrip("/"), recursive)
         say(f"removed {count} file{'s' if count != 1 else ''} from {volume.name}")

@@ -1,12 +1,21 @@
 """The same verbs over HTTP: what a shell, a notebook, a task and the command line hold in their hands."""
 
+from typing import TYPE_CHECKING, Any
+
+from boathouse.client.connection import Connection
 from boathouse.client.credentials import Credentials
 from boathouse.client.http import Http
-from boathouse.client.lake import Lake
 from boathouse.client.login import by_browser, by_password
-from boathouse.client.sync import Sync, Synced, unsettled
-from boathouse.client.working_tree import on_this_machine, source_of
 
-__all__ = [
-    "Credentials", "Http", "Lake", "Sync", "Synced", "by_browser", "by_password", "on_this_machine", "source_of", "unsettled",
-]  # fmt: skip
+if TYPE_CHECKING:
+    from boathouse.client.lake import Lake
+
+__all__ = ["Connection", "Credentials", "Http", "Lake", "by_browser", "by_password"]
+
+
+def __getattr__(name: str) -> Any:
+    if name != "Lake":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from boathouse.client.lake import Lake  # frames and engines take seconds to import, which lists need not wait for
+
+    return Lake

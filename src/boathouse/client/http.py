@@ -2,13 +2,16 @@
 
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
-import pyarrow as pa
 
 from boathouse import errors
-from boathouse.lake import Frame, packed, unpacked
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from boathouse.lake import Frame
 
 _ARROW = "application/vnd.apache.arrow.stream"
 _PATIENCE = 600.0
@@ -59,8 +62,12 @@ class Http:
             return response
         raise _error(response)
 
-    def exchange(self, path: str, arguments: Mapping[str, Any], rows: Frame | None) -> tuple[Any, pa.Table]:
+    def exchange(self, path: str, arguments: Mapping[str, Any], rows: "Frame | None") -> "tuple[Any, pa.Table]":
         """Arguments and rows in, an answer and rows out, both as one Arrow stream."""
+        import pyarrow as pa
+
+        from boathouse.lake import packed, unpacked
+
         content = packed(arguments, {} if rows is None else rows)
         response = self._send("POST", path, content=content, headers={"Content-Type": _ARROW})
         answer, reader = unpacked(pa.BufferReader(response.content))

@@ -9,7 +9,6 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 from boathouse.client.http import Http
 from boathouse.errors import NotPermitted, Unauthenticated
-from boathouse.identity import challenge_of
 
 _DONE = b"""<!doctype html><html lang="en"><meta charset="utf-8"><title>Boathouse</title>
 <p>You can close this page and go back to the command line.</p></html>"""
@@ -26,6 +25,8 @@ def by_browser(url: str, show: Callable[[str], None], seconds: float = 300) -> s
 
     Raises Unauthenticated when nobody does in time, NotPermitted for a no.
     """
+    from boathouse.identity import challenge_of
+
     verifier, state = secrets.token_urlsafe(48), secrets.token_urlsafe(24)
     with _Listener() as listener:
         asked = {"port": listener.server_port, "state": state, "challenge": challenge_of(verifier), "host": socket.gethostname()}

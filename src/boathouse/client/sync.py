@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from urllib.parse import urlencode
 
-from boathouse.client.lake import Lake
+from boathouse.client.connection import Connection
 from boathouse.environments import Merge, Moved, SyncedFolder, Workspace, known_commits, take_pack, write_pack
 from boathouse.errors import Conflict, Unavailable
 
@@ -56,7 +56,7 @@ class Synced:
 class Sync:
     """One folder and the caller's workspace of one project."""
 
-    def __init__(self, lake: Lake, folder: Path, project: str) -> None:
+    def __init__(self, lake: Connection, folder: Path, project: str) -> None:
         """Raises InvalidInput where `folder` is in no Git repository."""
         self._http = lake.http
         self._path = f"/api/v1/projects/{project}/workspace"

@@ -4,14 +4,13 @@ import os
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from boathouse.client.lake import Lake
-from boathouse.client.sync import Sync, unsettled
+from boathouse.client.connection import Connection
 from boathouse.errors import InvalidInput
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
-def source_of(lake: Lake, folder: Path, project: str | None, *, sync: bool = False) -> dict[str, str]:
+def source_of(lake: Connection, folder: Path, project: str | None, *, sync: bool = False) -> dict[str, str]:
     """What a deployment names as its source: `path`, or `project` and `ref`, a commit of the workspace with all of the folder.
 
     The second where the server is on another machine, and where `sync` asks for it.
@@ -19,6 +18,8 @@ def source_of(lake: Lake, folder: Path, project: str | None, *, sync: bool = Fal
     """
     if not project or (not sync and (lake.owns_home or _beside(lake, project))):
         return {"path": str(folder)}
+    from boathouse.client.sync import Sync, unsettled
+
     syncing = Sync(lake, folder, project)
     if syncing.folder.root.resolve() != folder.resolve():
         raise InvalidInput(f"the project file lies in {folder}, and only one at the top of its Git repository is run from a "
@@ -34,5 +35,5 @@ def on_this_machine(url: str, place: str) -> bool:
     return urlsplit(url).hostname in _LOOPBACK and os.path.isdir(place)
 
 
-def _beside(lake: Lake, project: str) -> bool:
+def _beside(lake: Connection, project: str) -> bool:
     return on_this_machine(lake.http.url, lake.call("PUT", f"/api/v1/projects/{project}")["repository"])

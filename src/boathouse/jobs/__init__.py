@@ -9,11 +9,11 @@ from boathouse.jobs.runs import Run, Runs, TaskRun
 from boathouse.jobs.schedule import dues, next_due
 from boathouse.jobs.shim import Sieve
 from boathouse.jobs.starts import Ports, Startable, Starts, Submit
-from boathouse.jobs.task_process import TaskIdentity, inherited, process_started
+from boathouse.jobs.task_process import TaskIdentity, inherited
 from boathouse.jobs.task_process import end as end_process
 
 __all__ = [
     "JOB_RUNS", "Hooks", "JobDefinition", "Ports", "Run", "RunRequest", "Runner", "Runs", "Sieve", "Startable", "Starts",
-    "Submit", "TaskDefinition", "TaskIdentity", "TaskRun", "dues", "end_process", "inherited", "next_due", "process_started",
+    "Submit", "TaskDefinition", "TaskIdentity", "TaskRun", "dues", "end_process", "inherited", "next_due",
     "recorded_task", "with_secrets",
 ]  # fmt: skip

@@ -5,8 +5,9 @@ import signal
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
+
+from boathouse.processes import process_started
 
 TASK_MODULE = "boathouse.client.task"
 """The module that every task's process starts with; it connects, then runs the user's code."""
@@ -66,14 +67,6 @@ def arguments(kind: str, body: Mapping[str, Any]) -> Sequence[str]:
         parameters = (f"--{k}={v}" for k, v in (body.get("parameters") or {}).items())
         return ["sql", str(body["file"]["path"] if "file" in body else body["query"]), *parameters]
     return ["builtin", str(body["name"]), *map(str, body.get("parameters") or ())]
-
-
-def process_started(pid: int) -> str | None:
-    """When a process began, in the kernel's ticks; tells it from a later one with the same number."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
-    except (OSError, IndexError):
-        return None
 
 
 def end(pid: int, started: str | None = None) -> bool:

@@ -1,9 +1,8 @@
 """The composition root: opens the home and its database, builds every room, hands out the Platform."""
 
 from boathouse.platform.federation import WORKLOAD_LIFETIME
-from boathouse.platform.home import Address, Home
 from boathouse.platform.lineage_text import to_dot, to_mermaid
 from boathouse.platform.platform import Platform
 from boathouse.platform.seen_lineage import Ways
 
-__all__ = ["WORKLOAD_LIFETIME", "Address", "Home", "Platform", "Ways", "to_dot", "to_mermaid"]
+__all__ = ["WORKLOAD_LIFETIME", "Platform", "Ways", "to_dot", "to_mermaid"]

@@ -52,6 +52,7 @@ from boathouse.environments import (
 from boathouse.errors import InvalidInput, Unauthenticated
 from boathouse.events import Channel, Mail, Notifications, Outbox, Post, Webhooks, by_apprise
 from boathouse.features import FeatureSpecs, OnlineStores, RegisteredFeatures
+from boathouse.home import Home
 from boathouse.identity import Identities, Identity
 from boathouse.jobs import JOB_RUNS, Runner, Runs
 from boathouse.lake import WorkerPool, cluster_at, storages
@@ -62,7 +63,6 @@ from boathouse.platform.git_host import GitHost
 from boathouse.platform.git_statuses import CHANNEL as STATUSES
 from boathouse.platform.git_statuses import GitStatuses
 from boathouse.platform.held_versions import HeldVersions
-from boathouse.platform.home import Home
 from boathouse.platform.housekeeping import Housekeeping
 from boathouse.platform.inference import InferenceFlush
 from boathouse.platform.interpreters import Interpreters

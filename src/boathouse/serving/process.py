@@ -13,7 +13,8 @@ import httpx
 
 from boathouse.environments import Sandbox
 from boathouse.errors import Unavailable
-from boathouse.jobs import end_process, inherited, process_started
+from boathouse.jobs import end_process, inherited
+from boathouse.processes import process_started
 
 SERVER_MODULE = "boathouse.client.serve_model"
 LOOPBACK = "127.0.0.1"

@@ -12,12 +12,13 @@ import pytest
 
 from boathouse import settings
 from boathouse.errors import HomeInUse, InvalidInput, NewerHome
-from boathouse.platform import Home, Platform
+from boathouse.home import Home
+from boathouse.platform import Platform
 
 OWNER = """
 import sys, time
 from boathouse import settings
-from boathouse.platform.home import Home
+from boathouse.home import Home
 home = Home(settings.load({}, home=sys.argv[1]))
 home.acquire()
 home.publish("http://127.0.0.1:9")

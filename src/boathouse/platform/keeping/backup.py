@@ -15,8 +15,8 @@ from pathlib import Path
 from boathouse import clock
 from boathouse.errors import InvalidInput, NotFound
 from boathouse.features.online import copy_embedded
+from boathouse.home import FORMAT
 from boathouse.lake import local_path
-from boathouse.platform.home import FORMAT
 from boathouse.platform.keeping.dumps import dump
 from boathouse.platform.keeping.links import Links
 from boathouse.settings import Settings

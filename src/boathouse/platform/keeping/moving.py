@@ -12,8 +12,8 @@ from sqlalchemy.engine import Connection, make_url
 
 from boathouse.database import Database
 from boathouse.errors import Conflict, InvalidInput
+from boathouse.home import Home
 from boathouse.lake import storages
-from boathouse.platform.home import Home
 from boathouse.platform.keeping.backup import Told
 from boathouse.registry import prepare_mlflow
 from boathouse.settings import Settings

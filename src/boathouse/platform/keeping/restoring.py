@@ -8,7 +8,7 @@ from pathlib import Path
 
 from boathouse import clock
 from boathouse.errors import AlreadyExists, InvalidInput, NewerHome
-from boathouse.platform.home import FORMAT, Home
+from boathouse.home import FORMAT, Home
 from boathouse.platform.keeping.backup import DATABASE, HOME, MANIFEST, Backup, Told
 from boathouse.platform.keeping.dumps import bring_back
 from boathouse.platform.keeping.links import Links

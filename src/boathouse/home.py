@@ -10,7 +10,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from boathouse.errors import HomeInUse, InvalidInput, NewerHome
-from boathouse.jobs import process_started
+from boathouse.processes import process_started
 from boathouse.settings import Settings
 
 FORMAT = 1
