@@ -47,7 +47,11 @@ resources:
       notification_settings: {no_alert_for_canceled_runs: true}
       health: {rules: [{metric: RUN_DURATION_SECONDS, op: GREATER_THAN, value: 1}]}
       queue: {enabled: false}
-      tasks: [{task_key: sleep, spark_python_task: {python_file: slow.py}}]
+      tasks:
+        - task_key: sleep
+          health: {rules: [{metric: RUN_DURATION_SECONDS, op: GREATER_THAN, value: 1}]}
+          email_notifications: {on_duration_warning_threshold_exceeded: [tardy@example.org]}
+          spark_python_task: {python_file: slow.py}
 """
 SECRET_PATH = "/a-secret-path"
 
@@ -133,7 +137,7 @@ def test_a_failure_is_told_of_for_each_try_of_a_task_or_for_its_last(lake: Lake,
 
 def test_a_long_run_is_told_of_and_a_canceled_one_is_no_news(lake: Lake, mailbox: Mailbox) -> None:
     run = lake.jobs.submit("slow")
-    wait_for(lambda: mails(mailbox, "slow"))
+    wait_for(lambda: mails(mailbox, "slow") and mails(mailbox, "tardy"))
     skipped = lake.jobs.wait(lake.jobs.submit("slow"))
     assert skipped["reason"].startswith("skipped: ")
     lake.call("POST", f"/api/v1/runs/{run}/cancel")
@@ -141,6 +145,7 @@ def test_a_long_run_is_told_of_and_a_canceled_one_is_no_news(lake: Lake, mailbox
     wait_for(lambda: len(mails(mailbox, "slow")) == 2)
     time.sleep(1.5)
     assert mails(mailbox, "slow") == ["[dev] slow takes long", "[dev] slow canceled"]
+    assert mails(mailbox, "tardy") == ["[dev] task sleep of slow takes long"]
 
 
 def test_the_command_line_lists_and_sends_again(lake: Lake, command: Callable[..., tuple[int, str]], mailbox: Mailbox) -> None:

@@ -1,6 +1,12 @@
 """The system schema: copies of the audit log and of the lineage that SQL can ask, each row once."""
 
+from datetime import timedelta
+
+from boathouse import clock
+from boathouse.catalog import TableSpec
 from boathouse.client import Lake
+from boathouse.jobs import JOB_RUNS
+from boathouse.platform import Platform
 
 
 def test_the_audit_log_and_lineage_can_be_asked_in_sql(lake: Lake) -> None:
@@ -38,3 +44,18 @@ def test_what_was_read_is_in_the_log_with_its_count(lake: Lake) -> None:
     query = "select details from system.audit where action = 'read' and subject = 'dev.raw.read_often'"
     (entry,) = lake.sql(query).to_dicts()
     assert '"count": ' in entry["details"]
+
+
+def test_runs_say_how_long_they_took_and_tables_of_before_get_the_column(platform: Platform) -> None:
+    former = JOB_RUNS.schema.remove(JOB_RUNS.schema.get_field_index("seconds"))
+    who = platform.service_identity("dev")
+    platform.catalog.create_table(who, TableSpec("dev.system.job_runs", former))
+    row = {"environment": "dev", "project": "p", "job": "j", "source": "", "definition": {}, "parameters": {},
+           "trigger": "manual", "principal": "dev-jobs", "submitted_by": "ann"}  # fmt: skip
+    ended = clock.now() - timedelta(minutes=1)
+    for run, started in (("ran", ended - timedelta(seconds=90)), ("skipped", None)):
+        platform.runs.add({"id": run, **row}, ["t"])
+        platform.runs.update(run, state="SUCCESS", started_at=started, ended_at=ended)
+    platform.housekeeping.tidy()
+    with platform.sql.run(who, "select id, seconds from system.job_runs order by 1", "dev") as found:
+        assert [tuple(r.values()) for r in found.to_dicts()] == [("ran", 90.0), ("skipped", None)]

@@ -320,10 +320,16 @@ class Catalog:
             self.audit.write(connection, identity.principal, operation.lower(), name,
                              {"version": version, "run": identity.run_id})  # fmt: skip
             self._outbox.emit(connection, "table.updated", name, {"version": version, "run_id": identity.run_id})
-        if columns and [(c.name, c.type) for c in info.columns] != list(columns):
+        if columns:
+            self.follow_columns(identity, name, columns)
+
+    def follow_columns(self, identity: Identity, name: str, columns: Sequence[tuple[str, str]]) -> None:
+        """Note the (name, type) of the columns that a table has by now; committed, so it is too late to refuse."""
+        info = self.table(name)
+        if [(c.name, c.type) for c in info.columns] != list(columns):
             comments = {c.name: c.comment for c in info.columns}
             fields = [{"name": n, "type": t, "comment": comments.get(n, "")} for n, t in columns]
-            self._change(identity, name, {"columns": fields}, "alter table")  # committed: too late to refuse
+            self._change(identity, name, {"columns": fields}, "alter table")
 
     def note_lineage(self, identity: Identity, target: tuple[str, str | None],
                      sources: Sequence[Source | tuple[str, str | None]], origin: Origin = UNKNOWN,

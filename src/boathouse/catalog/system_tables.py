@@ -7,7 +7,7 @@ transaction. They are written past audit and lineage, or each copy would be one 
 import json
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC
 from typing import Any
 
@@ -21,6 +21,7 @@ from boathouse.catalog.spec import TableSpec
 from boathouse.catalog.store import audit
 from boathouse.database import Database
 from boathouse.identity import Identity
+from boathouse.lake import column_types
 
 SYSTEM = "system"
 _TIME = pa.timestamp("us", tz="UTC")
@@ -41,6 +42,8 @@ class Exported:
     query: sa.Select[Any]
     after: Callable[[int], sa.ColumnElement[bool]]
     number: Callable[[Mapping[str, Any]], int]
+    derived: Mapping[str, Callable[[Mapping[str, Any]], Any]] = field(default_factory=dict)
+    """Column -> what it holds of a row that the query gave."""
 
 
 AUDIT = Exported(
@@ -89,17 +92,25 @@ class SystemTables:
         name = f"{environment}.{SYSTEM}.{kind.table}"
         spec = TableSpec(name, kind.schema, description=kind.description)
         if (environment, kind.table) not in self._seen:
-            self._catalog.create_table(self._identity(environment), spec, exists_ok=True)
+            there = self._catalog.create_table(self._identity(environment), spec, exists_ok=True)
+            if any(name not in {c.name for c in there.columns} for name in kind.schema.names):
+                self._widen(environment, name, kind.schema)
             self._seen[environment, kind.table] = self._catalog.folder(name).transaction_version(name) or 0
         copied = 0
         while rows := self._after(kind, self._seen[environment, kind.table]):
             number = kind.number(rows[-1])
-            own = [_plain(row, kind.schema) for row in rows if self._place(str(row["subject"])) == environment]
+            own = [_plain(row, kind) for row in rows if self._place(str(row["subject"])) == environment]
             if own:
                 self._catalog.folder(name).append(pa.Table.from_pylist(own, kind.schema), (name, number))
             self._seen[environment, kind.table] = number
             copied += len(own)
         return copied
+
+    def _widen(self, environment: str, name: str, schema: pa.Schema) -> None:
+        """A table of an earlier version gets the columns that have come since."""
+        folder = self._catalog.folder(name)
+        folder.append(schema.empty_table(), evolve=True)
+        self._catalog.follow_columns(self._identity(environment), name, column_types(folder.schema()))
 
     def _after(self, kind: Exported, number: int) -> Sequence[Mapping[str, Any]]:
         with self._database.reading() as connection:
@@ -111,8 +122,9 @@ class SystemTables:
         return found[1] if found and found[1] in self._environments else self._environments[-1]
 
 
-def _plain(row: Mapping[str, Any], schema: pa.Schema) -> dict[str, Any]:
-    return {field.name: _value(row[field.name], field.type) for field in schema}
+def _plain(row: Mapping[str, Any], kind: Exported) -> dict[str, Any]:
+    whole = {**row, **{name: derive(row) for name, derive in kind.derived.items()}}
+    return {column.name: _value(whole[column.name], column.type) for column in kind.schema}
 
 
 def _value(value: Any, kind: pa.DataType) -> Any:

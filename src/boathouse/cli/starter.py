@@ -17,7 +17,10 @@ def init(
     template: str = typer.Option("default", help="default or flights"),
     ci: str = typer.Option("none", "--ci", help="github, gitlab, azure or none: adds that host's workflow"),
 ) -> None:
-    """A new Git project: features, training, tests, boathouse.yml, data of its own. `boathouse init mine --ci github`."""
+    """A new Git project: features, training, tests, boathouse.yml, data of its own. `boathouse init mine --ci github`.
+
+    The project is named after the folder.
+    """
     from boathouse.project import create_project
 
     made = create_project(directory, template, ci)

@@ -2,10 +2,12 @@
 
 import builtins
 import datetime
+import dis
 import inspect
 import textwrap
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
+from types import CodeType
 from typing import Any, get_args, get_origin
 
 from boathouse.catalog import Column, FunctionInfo, parse_create_function
@@ -14,6 +16,7 @@ from boathouse.errors import InvalidInput
 
 _TYPES = {float: "double", int: "bigint", str: "string", bool: "boolean", bytes: "binary", Decimal: "decimal(38,18)",
           datetime.datetime: "timestamp", datetime.date: "date"}  # fmt: skip
+_READS = ("LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS")
 
 
 class Functions:
@@ -87,11 +90,18 @@ def described_by(name: str, function: Callable[..., Any], parameters: Mapping[st
 def _outside(function: Any) -> str | None:
     if function.__code__.co_freevars:
         return str(function.__code__.co_freevars[0])
-    unbound = inspect.getclosurevars(function)
-    names = [*unbound.globals, *unbound.unbound]
-    code = [function.__code__, *(c for c in function.__code__.co_consts if inspect.iscode(c))]
-    attributes = {name for c in code for name in c.co_names} - set(function.__globals__)
-    return next((n for n in names if n not in attributes and not hasattr(builtins, n) and n != function.__name__), None)
+    names = _read(function.__code__)
+    return next((n for n in names if not hasattr(builtins, n) and n != function.__name__), None)
+
+
+def _read(code: CodeType) -> Iterator[str]:
+    """Names that code, with the functions and classes in it, reads and does not make: not attributes, nor what it imports."""
+    steps = list(dis.get_instructions(code))
+    made = {s.argval for s in steps if s.opname in ("STORE_NAME", "STORE_GLOBAL")}
+    yield from (str(s.argval) for s in steps if s.opname in _READS and s.argval not in made)
+    for inner in code.co_consts:
+        if inspect.iscode(inner):
+            yield from _read(inner)
 
 
 def _without_hints(source: str) -> str:

@@ -52,6 +52,8 @@ class TaskDefinition:
     """Environment variables beside its own."""
     told_of: bool = False
     """Whether somebody is told how it goes."""
+    warn_after_seconds: int = 0
+    """From when on one try of it takes suspiciously long, 0 for never."""
 
     @property
     def inner(self) -> "TaskDefinition":
@@ -88,6 +90,7 @@ class TaskDefinition:
             limits=limits,
             variables={**(variables or {}), **(body.get("environment_vars") or {})},
             told_of=bool(body.get("email_notifications") or body.get("webhook_notifications")),
+            warn_after_seconds=_longest(body),
         )  # fmt: skip
 
 
@@ -120,7 +123,7 @@ class JobDefinition:
         return cls(
             name, tasks, parameters, int(body.get("max_concurrent_runs") or 1), int(body.get("timeout_seconds") or 0),
             bool((body.get("queue") or {}).get("enabled", True)),
-            min((int(r["value"]) for r in (body.get("health") or {}).get("rules") or ()), default=0),
+            _longest(body),
         )  # fmt: skip
 
     def only(self, key: str | None) -> Sequence[TaskDefinition]:
@@ -139,6 +142,11 @@ class JobDefinition:
                 f"job {self.name!r} has no parameter {unknown[0]!r}; it has {', '.join(sorted(self.parameters)) or 'none'}"
             )
         return {**self.parameters, **{k: str(v) for k, v in given.items()}}
+
+
+def _longest(body: Mapping[str, Any]) -> int:
+    """The seconds after which the health rules of a job or a task speak; 0 where there are none."""
+    return min((int(r["value"]) for r in (body.get("health") or {}).get("rules") or ()), default=0)
 
 
 def _compute(task: Mapping[str, Any]) -> str | None:

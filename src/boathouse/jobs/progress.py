@@ -6,7 +6,7 @@ begun, an attempt is begun once however often that is tried, and its folder says
 
 import time
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -97,7 +97,7 @@ class Progress:
             self._runs.request_end(run.id, "FAILED", f"timed out after {job.timeout_seconds} s")
             self._wind_down(self._runs.get(run.id))
             return
-        self._warn(run, job)
+        self._warn(run, None, run.started_at, job.warn_after_seconds)
         definitions = {t.key: t for t in job.tasks}
         while self._round(run, definitions):
             run = self._runs.get(run.id)
@@ -114,6 +114,8 @@ class Progress:
                 if outcome := self._outcome(run, task, definition):
                     self._settle(run, task, definition, outcome)
                     changed = True
+                else:
+                    self._warn(run, task, task.started_at, definition.warn_after_seconds)
         if changed:
             return True
         top = [t for t in run.tasks if t.parent is None]
@@ -167,18 +169,18 @@ class Progress:
             self._watch.look_again(run.id, self._due[key] - time.monotonic())
         return time.monotonic() >= self._due[key]
 
-    def _warn(self, run: Run, job: JobDefinition) -> None:
-        """Tell of a run that takes long, once here; whoever hears of it again knows it already."""
-        if not job.warn_after_seconds or run.started_at is None:
+    def _warn(self, run: Run, task: TaskRun | None, since: datetime | None, seconds: int) -> None:
+        """Tell of a run, or a try of a task, that takes long, once here; whoever hears of it again knows it already."""
+        if not seconds or since is None:
             return
-        key = (run.id, "warn", 0)
+        key = (run.id, f"warn {task.task_key}", task.tries or 0) if task else (run.id, "warn", 0)
         if key not in self._due:
-            gone = (clock.now() - clock.parse_instant(run.started_at)).total_seconds()
-            self._due[key] = time.monotonic() + job.warn_after_seconds - min(max(gone, 0.0), job.warn_after_seconds)
+            gone = (clock.now() - clock.parse_instant(since)).total_seconds()
+            self._due[key] = time.monotonic() + seconds - min(max(gone, 0.0), seconds)
             self._watch.look_again(run.id, self._due[key] - time.monotonic())
         if time.monotonic() >= self._due[key]:
             self._due[key] = float("inf")
-            self._hooks.slow(run, job.warn_after_seconds)
+            self._hooks.slow(run, task, seconds)
 
     # one task
 

@@ -7,7 +7,7 @@ from typing import Any
 from boathouse.environments import Sandbox
 from boathouse.errors import NotFound
 from boathouse.jobs.definition import TaskDefinition
-from boathouse.jobs.runs import Run
+from boathouse.jobs.runs import Run, TaskRun
 from boathouse.jobs.task_process import TaskIdentity
 
 
@@ -53,8 +53,8 @@ class Hooks:
     """Told once a run has ended."""
     task_moved: Callable[[Run, str, Mapping[str, Any]], None] = lambda _run, _what, _data: None
     """(run, started or ended, facts) of a task of which somebody is told; in the transaction of the change."""
-    slow: Callable[[Run, int], None] = lambda _run, _seconds: None
-    """Told of a run that goes on for longer than so many seconds; again after a crash."""
+    slow: Callable[[Run, TaskRun | None, int], None] = lambda _run, _task, _seconds: None
+    """Told of a run, or of one try of a task, that goes on for longer than so many seconds; again after a crash."""
     secret: Callable[[Run, str], str] = _no_secret
     """(run, `scope/key`) -> a secret, read as the run's principal. Raises NotFound, NotPermitted."""
     hidden: Callable[[Run], Sequence[str]] = lambda _run: ()

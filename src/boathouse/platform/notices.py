@@ -46,6 +46,8 @@ class Notices:
         title, text = _words(event, run, moment, f"{url}/runs/{run.id}")
         body = {"event_type": f"{where}.{moment}", **_facts(run, task, event, url)}
         reason = f"{run.id} {moment}" if event.kind == "run.slow" else f"{event.id}"
+        if event.kind == "task.slow":
+            reason = f"{run.id} {key}@{event.data['tries']} {moment}"
         for address in _addresses(asked, moment, run.environment):
             yield Notice(f"{reason} {address}"[:900], run.environment, f"{where}.{moment}", f"{run.environment}.{run.job}",
                          channel_of(address), address, run.principal, title, text, body)  # fmt: skip

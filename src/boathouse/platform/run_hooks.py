@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from boathouse.environments import Sandbox, is_lent
 from boathouse.identity import LENT, Identity
-from boathouse.jobs import Hooks, Run, TaskDefinition, TaskIdentity
+from boathouse.jobs import Hooks, Run, TaskDefinition, TaskIdentity, TaskRun
 from boathouse.platform.interpreters import seed_of
 from boathouse.platform.refreshing import OURS
 
@@ -56,8 +56,11 @@ class RunHooks:
     def task_moved(self, run: Run, what: str, facts: Mapping[str, Any]) -> None:
         self._tell(run, f"task.{what}", facts)
 
-    def slow(self, run: Run, seconds: int) -> None:
-        self._tell(run, "run.slow", {"reason": f"it goes on for longer than {seconds} s"})
+    def slow(self, run: Run, task: TaskRun | None, seconds: int) -> None:
+        facts: dict[str, Any] = {"reason": f"it goes on for longer than {seconds} s"}
+        if task is not None:
+            facts |= {"task": task.task_key, "attempt": task.attempt, "tries": task.tries, "state": "RUNNING"}
+        self._tell(run, "run.slow" if task is None else "task.slow", facts)
 
     def check_launch(self, run: Run) -> None:
         """Asked again at launch: between submit and launch a release may have been withdrawn."""

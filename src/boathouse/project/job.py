@@ -166,8 +166,9 @@ class Task(Shape):
     email_notifications: EmailNotifications = EmailNotifications()
     webhook_notifications: WebhookNotifications = WebhookNotifications()
     notification_settings: NotificationSettings = NotificationSettings()
+    health: Health = Health()
     unsupported = words(
-        """new_cluster existing_cluster_id job_cluster_key health git_source_info disable_auto_optimization
+        """new_cluster existing_cluster_id job_cluster_key git_source_info disable_auto_optimization
         disabled dbt_task pipeline_task alert_task dashboard_task spark_jar_task spark_submit_task
         clean_rooms_notebook_task power_bi_task dbt_cloud_task dbt_platform_task gen_ai_compute_task"""
     )

@@ -68,7 +68,7 @@ class NotificationSettings(Shape):
 
 
 class HealthRule(Shape):
-    """A limit in seconds; a run that takes longer is told of, and goes on."""
+    """A limit in seconds; a run, or a try of a task, that takes longer is told of, and goes on."""
 
     metric: Literal["RUN_DURATION_SECONDS"]
     op: Literal["GREATER_THAN"] = "GREATER_THAN"
@@ -83,7 +83,7 @@ def _known_rules(value: Any) -> Any:
 
 
 class Health(Shape):
-    """Limits of a job's runs."""
+    """Limits of a job's runs, or of a task's."""
 
     rules: Annotated[tuple[HealthRule, ...], BeforeValidator(_known_rules)] = ()
 

@@ -1,6 +1,7 @@
 """New projects from templates: a folder of files, in a Git repository with its first commit."""
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -13,6 +14,8 @@ CI = {"github": ".github/workflows/boathouse.yml", "gitlab": ".gitlab-ci.yml", "
 """Host of a project's CI -> the file that the host reads."""
 _EXAMPLES = Path(__file__).parents[3] / "examples"
 _CACHES = (".mypy_cache", ".pytest_cache", ".ruff_cache", ".venv", "__pycache__")
+_BUNDLE_NAME = re.compile(r"(?m)(^bundle:\n(?:\s*#.*\n)*\s+name: *)\S+")
+_NOT_IN_NAMES, _LONGEST_NAME = re.compile(r"[^A-Za-z0-9_-]+"), 100
 _IDENTITY = ("-c", "user.name=boathouse", "-c", "user.email=boathouse@localhost")
 _UNSIGNED = ("-c", "commit.gpgsign=false")  # signing may ask for a passphrase
 
@@ -26,6 +29,8 @@ def templates() -> dict[str, Path]:
 def create_project(directory: Path, template: str = "default", ci: str = "none") -> list[str]:
     """Fill a new folder from a template and commit it to `main`; the files. `ci` adds a workflow for that host.
 
+    The project is named after the folder.
+
     Raises InvalidInput for an unknown template or host, AlreadyExists when the folder holds something.
     """
     if ci != "none" and ci not in CI:
@@ -38,6 +43,7 @@ def create_project(directory: Path, template: str = "default", ci: str = "none")
     if not shutil.which("git"):
         raise InvalidInput("a project is a Git repository, and there is no git: install git 2.38 or newer")
     shutil.copytree(known[template], directory, ignore=shutil.ignore_patterns(*_CACHES), dirs_exist_ok=True)
+    _name(directory)
     (directory / ".gitignore").write_text("".join(f"{name}/\n" for name in _CACHES))
     if ci in CI:
         (directory / CI[ci]).parent.mkdir(parents=True, exist_ok=True)
@@ -48,6 +54,14 @@ def create_project(directory: Path, template: str = "default", ci: str = "none")
     message = f"New project from the template {template}"
     _git(directory, *who, *_UNSIGNED, "commit", "--quiet", "--message", message)
     return sorted(_git(directory, "ls-files").splitlines())
+
+
+def _name(directory: Path) -> None:
+    """Call the project after its folder, or as the template does where no letter of the folder's name can stand in one."""
+    name = _NOT_IN_NAMES.sub("-", directory.resolve().name).strip("-_")[:_LONGEST_NAME]
+    if name:
+        file = directory / "boathouse.yml"
+        file.write_text(_BUNDLE_NAME.sub(lambda found: f"{found[1]}{name}", file.read_text(), count=1))
 
 
 def _git(directory: Path, *words: str, check: bool = True) -> str:

@@ -43,6 +43,12 @@ def test_all_files_of_the_template_are_committed_and_no_others(tmp_path: Path) -
     }
 
 
+@pytest.mark.parametrize(("folder", "name"), [("orders of May", "orders-of-May"), ("fraud_model", "fraud_model"), ("*", "shop")])
+def test_a_project_is_named_after_its_folder(tmp_path: Path, folder: str, name: str) -> None:
+    create_project(tmp_path / folder)
+    assert bundle(tmp_path / folder, "dev").name == name
+
+
 def test_a_folder_that_is_there_and_empty_is_filled(tmp_path: Path) -> None:
     assert "boathouse.yml" in create_project(tmp_path)
 
