@@ -98,7 +98,8 @@ def measure(python: str, script: str, folder: Path, side: str) -> dict[str, floa
     given = {"spine": f"{folder}/spine.parquet", "table": f"{folder}/table.parquet", "out": f"{folder}/{side}.parquet",
              "registry": f"{folder}/registry.db", "columns": list(COLUMNS), "lookback": LOOKBACK.total_seconds()}  # fmt: skip
     environ = {**os.environ, "FEAST_USAGE": "False", "PYTHONWARNINGS": "ignore"}
-    done = subprocess.run([python, "-c", script, json.dumps(given)], capture_output=True, text=True, check=False, env=environ)
+    done = subprocess.run([python, "-c", script, json.dumps(given)], capture_output=True, text=True, check=False, env=environ,
+                          cwd=folder)  # Feast makes an online store where it stands
     lines = [line for line in done.stdout.splitlines() if line.startswith("FOUND ")]
     if done.returncode or not lines:
         raise SystemExit(f"{side} failed ({done.returncode}):\n{done.stderr[-3000:]}")
