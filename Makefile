@@ -5,11 +5,12 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 EMULATORS := $(VENV)/.emulators
 CLUSTER := $(VENV)/.cluster
+RAY := $(VENV)/.ray
 SHARED := numpy pandas protobuf pyarrow python-dateutil pyyaml six typing-extensions tzdata
 
 unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check lint types layers bench lock clean
+.PHONY: help install demo test ray check lint types layers bench lock clean
 
 help:  ## show what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -42,6 +43,13 @@ $(CLUSTER): $(STAMP) requirements-cluster.lock
 	  || echo "Sail was not installed; tests of the cluster engine will be skipped"
 	@touch $@
 
+$(RAY): $(STAMP) requirements-ray.lock
+	@UV_SYSTEM_CERTS=1 $(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --require-hashes --target $(VENV)/ray -r requirements-ray.lock
+	@touch $@
+
+ray: $(RAY)  ## tests on a Ray cluster that is started on this machine; installs 300 MB the first time
+	LONG=1 $(BIN)/pytest -q tests/integration/test_ray.py
+
 test: $(EMULATORS) $(CLUSTER)  ## all tests
 	$(BIN)/pytest -q -n 2 --dist loadfile $(TESTS)
 
@@ -63,6 +71,7 @@ lock: $(STAMP)  ## write the locks anew
 	UV_SYSTEM_CERTS=1 $(BIN)/uv pip compile pyproject.toml --extra demo --extra postgres --extra redis --extra s3 --extra notebooks --group dev --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header --quiet --output-file requirements.lock
 	UV_SYSTEM_CERTS=1 $(BIN)/uv pip compile --group emulators --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header --quiet --output-file requirements-emulators.lock
 	UV_SYSTEM_CERTS=1 $(BIN)/uv pip compile --group cluster --constraints requirements.lock $(foreach package,$(SHARED),--no-emit-package $(package)) --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header --quiet --output-file requirements-cluster.lock
+	UV_SYSTEM_CERTS=1 $(BIN)/uv pip compile --group ray --constraints requirements.lock $(foreach package,$(SHARED),--no-emit-package $(package)) --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header --quiet --output-file requirements-ray.lock
 	UV_SYSTEM_CERTS=1 $(BIN)/uv pip compile tests/compat/requirements.in --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header --quiet --output-file tests/compat/requirements.lock
 	echo "uv" | UV_SYSTEM_CERTS=1 $(BIN)/uv pip compile - --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet --output-file requirements-uv.lock
 

@@ -13,7 +13,7 @@ from boathouse.environments.permissions import LEVELS, without_meaning
 from boathouse.environments.policy import RULES, EnvironmentKind, Rule, check, matches
 from boathouse.environments.projects import MAIN, RELEASE_PATTERN, MergeRequest, Project, Projects, Release
 from boathouse.environments.python_environments import PythonEnvironment, PythonEnvironments, Wanted
-from boathouse.environments.python_lock import Lock, find_lock, installed_packages, requirements
+from boathouse.environments.python_lock import Lock, asked_for, find_lock, installed_packages, requirements
 from boathouse.environments.remotes import Remotes
 from boathouse.environments.run_as import is_lent, named_principal, principal_of
 from boathouse.environments.sandbox import ALONE, SCRATCH, Isolation, Sandbox, isolation
@@ -67,6 +67,7 @@ __all__ = [
     "Workspaces",
     "api_of",
     "apply_diff",
+    "asked_for",
     "check",
     "check_delivery",
     "find_lock",

@@ -84,8 +84,12 @@ def holds(lock: Lock, extra: tuple[str, ...] = ()) -> bool:
     """Whether this process's own environment holds all that a lock and more requirements ask for, at their versions."""
     if lock.name == "uv.lock":  # it locks all platforms, extras and groups at once: only uv tells which count
         return False
-    lines = _of_pylock(lock.text) if lock.name.startswith("pylock") else list(requirements(lock.text))
-    return all(_installed(line) for line in (*lines, *extra))
+    return all(_installed(line) for line in (*asked_for(lock), *extra))
+
+
+def asked_for(lock: Lock) -> list[str]:
+    """The requirements of a lock or of a list of requirements, each on one line; not of a uv.lock."""
+    return _of_pylock(lock.text) if lock.name.startswith("pylock") else list(requirements(lock.text))
 
 
 def installed_packages() -> dict[str, str]:

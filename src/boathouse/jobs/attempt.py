@@ -26,6 +26,8 @@ _TELLING = threading.Lock()
 """Long messages of two threads would mix in a pipe."""
 
 _OWN = ("scratch", "code")
+_AFTER_SECONDS = 90.0
+_MOST_SHIMS = 20
 
 
 @dataclass(frozen=True)
@@ -45,11 +47,12 @@ class Attempt:
         self.folder = folder
 
     def begin(self, argv: Sequence[str], environ: Mapping[str, str], *, token: str, cwd: Path, log: Path,
-              timeout: float = 0, limits: Limits = NO_LIMITS, prepare: Sequence[str] = (),
+              timeout: float = 0, limits: Limits = NO_LIMITS, prepare: Sequence[str] = (), after: Sequence[str] = (),
               hidden: Sequence[str] = (), sandbox: Sandbox | None = None) -> int:  # fmt: skip
         """Start it in a shim that outlives this process; the shim's pid. A second shim of one attempt ends at once.
 
         `prepare` is executed before it; where that fails, so does the attempt. The `sandbox` is around what is executed then.
+        `after` is executed where it did not end well by itself: it undoes what was begun elsewhere.
         Its log shows none of the texts `hidden`.
         """
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -59,6 +62,9 @@ class Attempt:
                 "log": str(log), "timeout": timeout, "memory": limits.memory, "cpus": limits.cpus}  # fmt: skip
         if prepare:
             spec["prepare"] = {**spec, "argv": list(prepare), "env": {**building(), MARK: str(self.folder)}, "token": ""}
+        if after:
+            spec["after"] = {**spec, "argv": list(after), "timeout": _AFTER_SECONDS}
+            self._keep_log_start(log)
         spec["hidden"] = list(hidden)
         if sandbox:
             spec |= self._walled(sandbox, argv, marked, cwd)
@@ -83,6 +89,24 @@ class Attempt:
     def _words(self) -> list[tuple[int, int, str, int, int]]:
         path, flags = str(self.folder / "shim.log"), os.O_CREAT | os.O_WRONLY | os.O_APPEND
         return [(os.POSIX_SPAWN_OPEN, output, path, flags, 0o600) for output in (1, 2)]
+
+    def renew(self, log: Path) -> bool:
+        """Let another shim follow what goes on elsewhere, since the first was killed; its log begins anew. Not for ever."""
+        if self.alive or len(list(self.folder.glob("started.*"))) >= _MOST_SHIMS:
+            return False
+        (self.folder / "started").rename(self.folder / f"started.{time.time_ns()}")
+        with contextlib.suppress(OSError, ValueError):
+            os.truncate(log, int((self.folder / "log_start").read_text()))
+        return True
+
+    def _keep_log_start(self, log: Path) -> None:
+        with contextlib.suppress(FileExistsError), (self.folder / "log_start").open("x") as kept:
+            kept.write(str(log.stat().st_size if log.exists() else 0))
+
+    @property
+    def ended(self) -> bool:
+        """Whether its shim left how it ended."""
+        return (self.folder / "exit.json").exists()
 
     @property
     def begun(self) -> bool:
@@ -125,7 +149,15 @@ class Attempt:
             left = json.loads((self.folder / "exit.json").read_text())
         except (OSError, ValueError):
             return Outcome("LOST", "its process was killed from outside and left no outcome", None)
-        return _outcome(left)
+        return _outcome(left, self._told())
+
+    def _told(self) -> Mapping[str, Any]:
+        """What whoever followed a task on a cluster says of its end."""
+        try:
+            told: Mapping[str, Any] = json.loads((self.folder / "told.json").read_text())
+        except (OSError, ValueError):
+            return {}
+        return told
 
     def hide(self, texts: Sequence[str]) -> None:
         """From now on its log shows none of these texts, however soon the task says them."""
@@ -137,12 +169,18 @@ class Attempt:
         with _TELLING, contextlib.suppress(BrokenPipeError), os.fdopen(told, "wb") as pipe:
             pipe.write(json.dumps(list(texts)).encode() + b"\n")
 
+    def ask_to_end(self) -> bool:
+        """Tell the shim to end it; whether there is one that can."""
+        pid = self.shim
+        if pid is None or not self.alive:
+            return False
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
+        return True
+
     def end(self, patience: float = 5.0) -> None:
         """Have the shim end it; where the shim is gone or does not answer, end its processes one by one."""
-        pid = self.shim
-        if pid is not None and self.alive:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGTERM)
+        if self.ask_to_end():
             limit = time.monotonic() + patience
             while self.alive and time.monotonic() < limit:
                 time.sleep(0.01)
@@ -177,7 +215,7 @@ def marked(under: str) -> Iterator[tuple[int, str]]:
             continue
 
 
-def _outcome(left: Mapping[str, Any]) -> Outcome:
+def _outcome(left: Mapping[str, Any], told: Mapping[str, Any]) -> Outcome:
     code, why = int(left["code"]), left.get("why")
     if why == "timeout":
         return Outcome("FAILED", None, code, timed_out=True)
@@ -185,4 +223,6 @@ def _outcome(left: Mapping[str, Any]) -> Outcome:
         return Outcome("CANCELED", None, code)
     if why == "memory":
         return Outcome("FAILED", OUT_OF_MEMORY, code)
+    if told:
+        return Outcome(told["state"], told["reason"], code)
     return Outcome("SUCCESS", None, 0) if code == 0 else Outcome("FAILED", describe_exit(code), code)

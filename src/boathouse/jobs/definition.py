@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from boathouse.errors import InvalidInput
+from boathouse.jobs.clusters import RayCluster
 from boathouse.settings import parse_size
 
 _KINDS = ("spark_python_task", "notebook_task", "python_wheel_task", "sql_task", "condition_task", "run_job_task",
@@ -19,16 +20,20 @@ _REFERENCE = re.compile(r"\{\{\s*([^}]+?)\s*\}\}")
 
 @dataclass(frozen=True)
 class Limits:
-    """What one task's processes may use together: bytes of memory and processors, 0 for as much as there is."""
+    """What one task's processes may use together: bytes of memory and processors, 0 for as much as there is.
+
+    On a `cluster` they are what the task asks it for.
+    """
 
     memory: int = 0
     cpus: int = 0
-
+    cluster: RayCluster | None = None
 
     @classmethod
     def from_dict(cls, body: Mapping[str, Any]) -> "Limits":
-        """From a compute: `cpus`, and `memory` such as `2GB`."""
-        return cls(parse_size(body["memory"]) if body.get("memory") else 0, int(body.get("cpus") or 0))
+        """From a compute: `cpus`, `memory` such as `2GB`, and `ray` where it is a cluster."""
+        cluster = RayCluster.from_dict(body["ray"]) if body.get("ray") else None
+        return cls(parse_size(body["memory"]) if body.get("memory") else 0, int(body.get("cpus") or 0), cluster)
 
 
 NO_LIMITS = Limits()

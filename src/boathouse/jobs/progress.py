@@ -5,40 +5,23 @@ begun, an attempt is begun once however often that is tried, and its folder says
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime, timedelta
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from boathouse import clock
 from boathouse.errors import BoathouseError, InvalidInput
-from boathouse.jobs import task_process
-from boathouse.jobs.attempt import OUT_OF_MEMORY, Attempt, Outcome
+from boathouse.jobs.attempt import OUT_OF_MEMORY, Outcome
 from boathouse.jobs.conditions import holds
 from boathouse.jobs.dag import next_steps, verdict
-from boathouse.jobs.definition import JobDefinition, TaskDefinition, completed
+from boathouse.jobs.definition import JobDefinition, TaskDefinition
 from boathouse.jobs.executors import Executors
-from boathouse.jobs.facts import facts_of, input_facts, inputs_of
+from boathouse.jobs.facts import inputs_of
+from boathouse.jobs.processes import Processes, Watch, name_of
 from boathouse.jobs.requests import Hooks
 from boathouse.jobs.runs import DONE, Run, Runs, TaskRun
 
 _ENDED = (*DONE, "EXCLUDED", "UPSTREAM_FAILED")
-
-
-class Watch(Protocol):
-    """The engine as a step sees it."""
-
-    def slot(self, run_id: str) -> bool:
-        """Whether another task may run now; where not, the run is looked at again when one may."""
-
-    def watch(self, run_id: str, task: TaskRun, pid: int) -> None:
-        """Look at the run again when a process ends."""
-
-    def watches(self, run_id: str, task: TaskRun) -> bool:
-        """Whether the task's process is watched."""
-
-    def look_again(self, run_id: str, after: float = 0) -> None:
-        """Look at a run again in so many seconds."""
 
 
 class Progress:
@@ -49,9 +32,9 @@ class Progress:
         self._executors = executors
         self._hooks = hooks
         self._watch = watch
+        self.processes = Processes(runs, executors, hooks, watch)
         self._due: dict[tuple[str, str, int], float] = {}
         """(run, task, try) -> when it is tried again, and (run, "", 0) -> when the run is over, on the monotonic clock."""
-        self._spawned: set[tuple[str, str, int]] = set()
 
     def step(self, run_id: str) -> bool:
         """Bring a run as far as it can get now; whether it has ended."""
@@ -75,19 +58,6 @@ class Progress:
             self._hooks.check_launch(run)
         except BoathouseError as error:
             self._finish(run, "FAILED", str(error))
-
-    def hide(self, run: Run, texts: Sequence[str]) -> None:
-        """From now on the logs of a run's tasks show none of these texts."""
-        for task in run.tasks:
-            if task.state == "RUNNING":
-                attempt, here = self._folder(run, task)
-                if here:
-                    attempt.hide(texts)
-
-    def kept(self, run: Run, task_key: str, ending: str) -> Path:
-        """Where a file of a task is kept: what it said (`log`), its notebook (`ipynb`, `html`)."""
-        executor = next((t.executor for t in run.tasks if t.task_key == task_key), None)
-        return self._executors.place(executor)[0] / run.id / f"{task_key}.{ending}"
 
     # what goes on
 
@@ -153,7 +123,7 @@ class Progress:
         """Seconds until a retry is due. The wall clock may be set meanwhile: it never makes the wait longer."""
         if task.not_before is None:
             return 0.0
-        key = _name(run, task)
+        key = name_of(run, task)
         if key not in self._due:
             left = (clock.parse_instant(task.not_before) - clock.now()).total_seconds()
             self._due[key] = time.monotonic() + min(left, definition.wait_before(task.attempt))
@@ -193,12 +163,12 @@ class Progress:
                 return self._compare(run, task, definition)
             if definition.kind == "run_job_task":
                 return self._follow(run, task, definition)
-            return self._attempt(run, task, definition)
+            return self.processes.outcome(run, task, definition)
         except BoathouseError as error:
             return Outcome("FAILED", str(error), None)
 
     def _compare(self, run: Run, task: TaskRun, definition: TaskDefinition) -> Outcome:
-        body = self._completed(run, task, definition.body)
+        body = self.processes.completed(run, task, definition.body)
         answer = "true" if holds(body) else "false"
         self._runs.add_result(run.id, task.task_key, "outcome", answer)
         return Outcome("SUCCESS", f"{body['left']} {body['op']} {body['right']} is {answer}", None)
@@ -207,7 +177,7 @@ class Progress:
         key = _child_key(run, task)
         child_id = self._runs.started_as(key)
         if child_id is None:
-            body = self._completed(run, task, definition.body)
+            body = self.processes.completed(run, task, definition.body)
             job = body.get("job_name") or body["job_id"]
             child_id = self._hooks.submit_child(run, job, body.get("job_parameters") or {}, key)
         child = self._runs.get(child_id)
@@ -219,7 +189,7 @@ class Progress:
     def _iterate(self, run: Run, task: TaskRun, definition: TaskDefinition) -> Outcome | None:
         own = [t for t in run.tasks if t.parent == task.task_key]
         if not own:
-            inputs = inputs_of(self._completed(run, task, {"inputs": definition.body["inputs"]})["inputs"])
+            inputs = inputs_of(self.processes.completed(run, task, {"inputs": definition.body["inputs"]})["inputs"])
             self._runs.add_tasks(run.id, task.task_key, {f"{task.task_key}.{i}": value for i, value in enumerate(inputs)})
             own = [t for t in self._runs.get(run.id).tasks if t.parent == task.task_key]
         own.sort(key=lambda t: int(t.task_key.rpartition(".")[2]))
@@ -237,42 +207,6 @@ class Progress:
             return Outcome("SUCCESS", f"{len(own)} iterations", None)
         return Outcome("FAILED", f"{len(failed)} of {len(own)} iterations did not succeed, first {failed[0]}", None)
 
-    def _attempt(self, run: Run, task: TaskRun, definition: TaskDefinition) -> Outcome | None:
-        attempt, here = self._folder(run, task)
-        if not here or task.executor is None:
-            return Outcome("LOST", f"its server {task.executor} on another machine is gone", None)
-        watched = self._watch.watches(run.id, task)
-        if attempt.begun:
-            outcome = attempt.outcome()
-            if outcome is None and not watched and attempt.shim:
-                self._watch.watch(run.id, task, attempt.shim)
-            if outcome and outcome.state == "LOST":
-                attempt.sweep()
-            return outcome
-        if watched:
-            return None
-        if _name(run, task) in self._spawned:
-            attempt.sweep()
-            return Outcome("LOST", f"it could not be started: {attempt.words or 'its process ended at once'}", None)
-        self._begin(run, task, definition, attempt)
-        return None
-
-    def _begin(self, run: Run, task: TaskRun, definition: TaskDefinition, attempt: Attempt) -> None:
-        body, variables = self._completed(run, task, [definition.body, definition.variables], secrets=True)
-        identity = self._hooks.identify(run, task.task_key)
-        pid = attempt.begin(
-            task_process.command(definition.kind, body, identity.python), task_process.environment(identity) | variables,
-            token=identity.token, cwd=Path(run.source), log=attempt.folder.with_name(f"{task.task_key}.log"),
-            timeout=definition.timeout_seconds, limits=definition.limits, prepare=identity.prepare,
-            hidden=self._hooks.hidden(run), sandbox=self._hooks.sandbox(run, definition),
-        )  # fmt: skip
-        self._spawned.add(_name(run, task))
-        self._watch.watch(run.id, task, pid)
-
-    def _folder(self, run: Run, task: TaskRun) -> tuple[Attempt, bool]:
-        folder, here = self._executors.place(task.executor)
-        return Attempt(folder / run.id / f"{task.task_key}@{task.tries}"), here
-
     def _settle(self, run: Run, task: TaskRun, definition: TaskDefinition, outcome: Outcome) -> None:
         """Keep how an attempt ended; one that may be tried again is queued for it."""
         reason = f"timed out after {definition.timeout_seconds} s" if outcome.timed_out else outcome.reason
@@ -282,7 +216,7 @@ class Progress:
         if outcome.state in ("FAILED", "LOST") and definition.retries(task.attempt, timed_out=outcome.timed_out):
             wait = definition.wait_before(task.attempt + 1)
             kept |= {"state": "QUEUED", "attempt": task.attempt + 1, "not_before": clock.now() + timedelta(seconds=wait)}
-            self._due[_name(run, task)] = time.monotonic() + wait
+            self._due[name_of(run, task)] = time.monotonic() + wait
         with self._runs.transaction():
             if kept["state"] == "QUEUED":
                 for iteration in (t for t in run.tasks if t.parent == task.task_key and t.state not in ("SUCCESS", "EXCLUDED")):
@@ -331,11 +265,7 @@ class Progress:
             return None
         if not _is_process(definition):
             return Outcome("CANCELED", None, None)
-        attempt, here = self._folder(run, task)
-        if not here:
-            return Outcome("LOST", None, None)
-        attempt.end()
-        return (attempt.outcome() if attempt.begun else None) or Outcome("CANCELED", None, None)
+        return self.processes.end(run, task, definition)
 
     def _finish(self, run: Run, state: str, reason: str | None) -> bool:
         if self._runs.update(run.id, self._executors.own, state=state, reason=reason, ended_at=clock.now(), told=False):
@@ -347,24 +277,11 @@ class Progress:
         if run.told is False and run.owner == self._executors.own:
             self._hooks.ended(run)
             self._runs.update(run.id, told=True)
-        for name in [n for n in (*self._due, *self._spawned) if n[0] == run.id]:
-            self._due.pop(name, None)
-            self._spawned.discard(name)
+        for name in [n for n in self._due if n[0] == run.id]:
+            del self._due[name]
+        self.processes.forget(run.id)
         if run.parent_run:
             self._watch.look_again(run.parent_run)
-
-    # what a task's texts are completed with
-
-    def _completed(self, run: Run, task: TaskRun, body: Any, secrets: bool = False) -> Any:
-        facts = facts_of(self._runs.get(run.id))
-        if task.parent is not None:
-            facts |= input_facts(task.input)
-        if not secrets:
-            return completed(body, facts)
-        defaults = JobDefinition.from_dict(run.job, run.definition).parameters
-        trusted = {f"job.parameters.{k}" for k, v in defaults.items() if run.parameters.get(k) == v}
-        return completed(body, facts, lambda name: self._hooks.secret(run, name), trusted)
-
 
 def _of(task: TaskRun, definitions: Mapping[str, TaskDefinition]) -> TaskDefinition:
     return definitions[task.parent].inner if task.parent is not None else definitions[task.task_key]
@@ -379,10 +296,6 @@ def _answer(task: TaskRun, definitions: Mapping[str, TaskDefinition]) -> str:
 
 def _is_process(definition: TaskDefinition) -> bool:
     return definition.kind not in ("condition_task", "run_job_task", "for_each_task")
-
-
-def _name(run: Run, task: TaskRun) -> tuple[str, str, int]:
-    return run.id, task.task_key, task.tries or 0
 
 
 def _child_key(run: Run, task: TaskRun) -> str:

@@ -122,7 +122,7 @@ class Runner:
     def hide(self, run_id: str, texts: Sequence[str]) -> None:
         """From now on the logs of a run show none of these texts; asked before its code gets to know them."""
         with contextlib.suppress(NotFound):  # model servers have a run's identity too
-            self._engine.progress.hide(self.runs.get(run_id), texts)
+            self._engine.progress.processes.hide(self.runs.get(run_id), texts)
 
     def log(self, run: Run, task_key: str) -> Path:
         """Where a task's words are kept. Raises NotFound for a task that the run has not."""
@@ -135,4 +135,4 @@ class Runner:
     def _kept(self, run: Run, task_key: str, ending: str) -> Path:
         if all(t.task_key != task_key for t in run.tasks):
             raise NotFound(f"run {run.id} has no task {task_key!r}; it has {', '.join(t.task_key for t in run.tasks)}")
-        return self._engine.progress.kept(run, task_key, ending)
+        return self._engine.progress.processes.kept(run, task_key, ending)

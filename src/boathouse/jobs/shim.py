@@ -26,7 +26,7 @@ if TYPE_CHECKING:  # typing itself takes milliseconds to import
 _DIE_WITH_PARENT, _ADOPT_ORPHANS = 1, 36  # PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER
 _SIGNALS = {signal.SIGCHLD, signal.SIGTERM}
 _SIGNALED = 128
-"""A sandbox tells a signal that ended the task as an exit code that is greater by this, as shells do."""
+"""A sandbox and a cluster tell a signal that ended the task as an exit code that is greater by this, as shells do."""
 _MEMORY_SECONDS = 0.25
 _LAST_WORDS_SECONDS = 5.0
 _REDACTED = b"[REDACTED]"
@@ -60,8 +60,13 @@ def main() -> int:
         said.acquire(timeout=_LAST_WORDS_SECONDS)
         if code or why:
             break
+    if spec.get("after") and (code or why):
+        task, words = _spawn(spec["after"])
+        said = _carry(words, told, spec["log"], sieve)
+        _watch(task, spec["after"]["timeout"], 0, heedless=True)
+        said.acquire(timeout=_LAST_WORDS_SECONDS)
     os.unlink(f"{folder}/hide")
-    if spec.get("scratch") and _SIGNALED < code < _SIGNALED + signal.NSIG:
+    if (spec.get("scratch") or spec.get("after")) and _SIGNALED < code < _SIGNALED + signal.NSIG:
         code = _SIGNALED - code
     if code == -signal.SIGKILL and not why and _kernel_kills() > killed:
         why = "memory"
@@ -227,8 +232,8 @@ def _processors(count: int) -> "list[int]":
     return (there + there)[start : start + min(count, len(there))]
 
 
-def _watch(task: int, timeout: float, memory: int) -> tuple[int, str]:
-    """Wait for the task's end: its exit code (negative: a signal) and why it was ended, if it was."""
+def _watch(task: int, timeout: float, memory: int, heedless: bool = False) -> tuple[int, str]:
+    """Wait for the task's end: its exit code (negative: a signal) and why it was ended, if it was; `heedless`, not when told."""
     limit = time.monotonic() + timeout if timeout else None
     why = ""
     while (code := _reaped(task)) is None:
@@ -242,7 +247,7 @@ def _watch(task: int, timeout: float, memory: int) -> tuple[int, str]:
         if limit:
             pause = max(0.0, min(pause, limit - time.monotonic())) if not why else pause
         told = signal.sigtimedwait(_SIGNALS, pause)
-        if told and told.si_signo == signal.SIGTERM and not why:
+        if told and told.si_signo == signal.SIGTERM and not why and not heedless:
             why = "canceled"
     return code, why
 

@@ -29,6 +29,10 @@ class TaskIdentity:
     """The interpreter of the Python environment that it runs in."""
     prepare: Sequence[str] = ()
     """What is executed first, where that environment is still to be built; its words go into the task's log."""
+    packages: Sequence[str] = ()
+    """What the project asks for, where the server's own environment holds all of it."""
+    listed: str = ""
+    """Where the pinned packages of an environment of its own are listed, once it is built."""
 
 
 def inherited() -> dict[str, str]:
@@ -48,7 +52,12 @@ def building() -> dict[str, str]:
 
 def environment(identity: TaskIdentity) -> dict[str, str]:
     """A task's environment variables; its token is not among them."""
-    return inherited() | {
+    return inherited() | told(identity)
+
+
+def told(identity: TaskIdentity) -> dict[str, str]:
+    """What a task knows of itself, wherever it runs."""
+    return {
         "BOATHOUSE_URL": identity.url, "BOATHOUSE_ENV": identity.environment, "PYTHONUNBUFFERED": "1",
         "PYTHONHASHSEED": identity.facts.get("seed", "random"),
     } | {f"BOATHOUSE_{k.upper()}": v for k, v in identity.facts.items()}  # fmt: skip

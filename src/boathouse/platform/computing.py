@@ -23,7 +23,8 @@ class Computing:
                  if self._access.sees(identity, "compute", f"{c.environment}.{c.name}")]  # fmt: skip
         return [
             {"environment": c.environment, "name": c.name, "project": c.project, "cpus": c.definition.get("cpus"),
-             "memory": c.definition.get("memory"), "comment": c.definition.get("comment", ""),
+             "memory": c.definition.get("memory"), "ray": (c.definition.get("ray") or {}).get("address"),
+             "comment": c.definition.get("comment", ""),
              "may_use": self._access.allows(identity, "USE COMPUTE", "compute", f"{c.environment}.{c.name}")}
             for c in found
         ]  # fmt: skip
@@ -59,7 +60,7 @@ class Computing:
             found = self._get(environment, name, scratch)
             if not scratch:
                 self._access.authorize(identity, "USE COMPUTE", "compute", f"{environment}.{name}")
-            limits[name] = {k: found.definition[k] for k in ("cpus", "memory") if found.definition.get(k)}
+            limits[name] = {k: found.definition[k] for k in ("cpus", "memory", "ray") if found.definition.get(k)}
         return {**job, "computes": limits} if limits else dict(job)
 
     def _get(self, environment: str, name: str, scratch: str) -> Any:

@@ -8,7 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from boathouse.environments import PythonEnvironment, PythonEnvironments, Wanted, find_lock, requirements
+from boathouse.environments import PythonEnvironment, PythonEnvironments, Wanted, asked_for, find_lock, requirements
 from boathouse.errors import BoathouseError, InvalidInput
 from boathouse.jobs import Run, Runs, TaskIdentity
 from boathouse.platform.refreshing import OURS
@@ -34,6 +34,8 @@ class Interpreters:
             pinned = self.environments.lock_file(wanted)
             facts["lock_file"] = str(pinned or Path(run.source) / wanted.lock.name)
         given = {k: v for k, v in facts.items() if v}
+        packages = () if wanted.key else (*(asked_for(wanted.lock) if wanted.lock else ()), *wanted.libraries)
+        identity = replace(identity, packages=packages, listed=str(self.environments.lock_file(wanted) or ""))
         if self.environments.ready(wanted):
             return replace(identity, facts=given, python=self.environments.python(wanted))
         note = self.environments.request(wanted)

@@ -15,6 +15,7 @@ class NewCompute(BaseModel):
 
     cpus: int | None = None
     memory: str | None = None
+    ray: dict[str, Any] | None = None
     comment: str = ""
 
 
