@@ -88,7 +88,7 @@ def test_a_cluster_elsewhere_must_be_told_how_it_reaches_this_server() -> None:
 
 def test_a_clusters_token_is_a_secret() -> None:
     parse_resource("compute", {"ray": {"address": "http://ray-head:8265", "token": "{{secrets/ray/token}}"}})
-    with pytest.raises(InvalidInput, match="ray.token"):
+    with pytest.raises(InvalidInput, match=r"ray\.token"):
         parse_resource("compute", {"ray": {"address": "http://ray-head:8265", "token": "abc"}})
     with pytest.raises(InvalidInput, match=r"no address; write for example http://ray-head:8265"):
         parse_resource("compute", {"ray": {"address": "ray-head:8265"}})
