@@ -63,6 +63,8 @@ class Ports:
     """(project, branch) -> the commit at its head."""
     release: Callable[[str, str], str | None]
     """(project, commit) -> the release that is this commit."""
+    changed: Callable[["Startable"], bool] = lambda _job: True
+    """Whether a release holds other code for a job than the last one that the job ran."""
 
 
 class Starts:
@@ -168,8 +170,8 @@ class Starts:
             self._start_if_ripe(job, "file_arrival", rule, now)
         if looking and (rule := trigger.get("git_push")):
             self._look_at_branch(job, rule)
-        if looking and trigger.get("release") and job.commit and (version := self._ports.release(job.project, job.commit)):
-            self._submit(job, {}, f"release {version}", f"release {version}", "release")
+        if looking and job.commit and (wanted := trigger.get("release")):
+            self._look_at_release(job, {"release": wanted})
 
     def _by_schedule(self, job: Startable, schedule: Mapping[str, Any], now: datetime) -> None:
         if causes.paused(schedule):
@@ -227,6 +229,14 @@ class Starts:
             self._submit(job, {}, f"push to {branch}", f"push {head}", "git_push")
         self._keep(job, "git_push", rule, seen={"head": head})
 
+    def _look_at_release(self, job: Startable, rule: Mapping[str, Any]) -> None:
+        row = self._row(job, "release", rule)
+        if (row and row.seen.get("commit") == job.commit) or not (version := self._ports.release(job.project, str(job.commit))):
+            return
+        changed = self._ports.changed(job)
+        error = self._submit(job, {}, f"release {version}", f"release {version}", "release") if changed else None
+        self._keep(job, "release", rule, seen={"commit": job.commit, "changed": changed}, error=error)
+
     # changes that wait
 
     def _note(self, job: Startable, cause: str, rule: Mapping[str, Any], what: str, at: datetime) -> None:
@@ -255,11 +265,11 @@ class Starts:
             asleep = {tuple(r) for r in connection.execute(sa.select(pauses.c.environment, pauses.c.project, pauses.c.job))}
         return [job for job in self._ports.jobs() if job.key not in asleep]
 
-    def _submit(self, job: Startable, parameters: Mapping[str, str], trigger: str, reason: str, cause: str) -> None:
-        """Start a run. A refusal is kept for people to see, and is not tried again for the same reason."""
+    def _submit(self, job: Startable, parameters: Mapping[str, str], trigger: str, reason: str, cause: str) -> str | None:
+        """Start a run. A refusal is kept for people to see, and is not tried again for the same reason; its words."""
         key = f"{'.'.join(job.key)} {reason}"
         if self._runs.started_as(key):
-            return
+            return None
         try:
             self._ports.submit(job, parameters, trigger, key)
             error = None
@@ -268,6 +278,7 @@ class Starts:
             error = f"{trigger}: {refusal}"
         with self._database.writing() as connection:
             connection.execute(starts.update().where(*_here(starts, job.key), starts.c.cause == cause).values(error=error))
+        return error
 
     def _later(self, now: datetime) -> set[tuple[str, str, str, str]]:
         """Schedules whose time has not come, with their jobs: one question for all of them."""

@@ -29,7 +29,7 @@ class JobDesk:
         self._code = code
         self._runner = runner
         self._folder = folder
-        around = Surroundings(deployments, projects, volumes, identities, code)
+        around = Surroundings(deployments, projects, volumes, identities, code, runner.runs)
         self.starts = Starts(database, runner.runs, runner.queue, around.ports(self.start))
         self.starters: dict[str, Submit] = {"job": self._start}
         """Kind of what starts by itself -> how."""

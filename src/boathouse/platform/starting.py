@@ -1,17 +1,21 @@
 """What starts jobs by itself, as the platform's rooms tell it."""
 
-from collections.abc import Iterator
+import logging
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 
 from boathouse import clock
 from boathouse.catalog import Volumes
 from boathouse.environments import Deployments, Projects, matches, service_identity
-from boathouse.errors import InvalidInput, NotFound
+from boathouse.errors import BoathouseError, InvalidInput, NotFound
 from boathouse.identity import Identities
-from boathouse.jobs import Ports, Startable, Submit, dues
+from boathouse.jobs import Ports, Runs, Startable, Submit, dues
 from boathouse.platform.code import CodeDelivery
+from boathouse.project import changed, made_of
 
+_log = logging.getLogger(__name__)
 _MOST_RUNS = 1_000
+_LOOKED_AT = 50
 MONITOR = "quality_monitor"
 MONITOR_NAME = "monitor:"
 """Before the name of a monitor that refreshes by the clock: no job has a colon in its name."""
@@ -21,7 +25,8 @@ class Surroundings:
     """Answers of the rooms to what `Starts` asks."""
 
     def __init__(self, deployments: Deployments, projects: Projects, volumes: Volumes, identities: Identities,
-                 code: CodeDelivery) -> None:  # fmt: skip
+                 code: CodeDelivery, runs: Runs) -> None:  # fmt: skip
+        self._runs = runs
         self._deployments = deployments
         self._projects = projects
         self._volumes = volumes
@@ -30,7 +35,7 @@ class Surroundings:
 
     def ports(self, submit: Submit) -> Ports:
         """What `Starts` is given."""
-        return Ports(self.jobs, submit, self.files, self.head, self.release)
+        return Ports(self.jobs, submit, self.files, self.head, self.release, self.changed)
 
     def jobs(self) -> Iterator[Startable]:
         """Deployed jobs and monitors that may start by themselves."""
@@ -72,6 +77,29 @@ class Surroundings:
         branches = [branch for branch, head in self._projects.recorded_heads(project) if head == commit]
         pattern = self._code.release_pattern(project) if branches else ""
         return next((f"{branch} at {commit[:12]}" for branch in branches if matches(branch, pattern)), None)
+
+
+    def changed(self, job: Startable) -> bool:
+        """Whether a job's code or lock is other than what its newest run in the environment had, as its trigger asks.
+
+        Also where it never ran, and where that commit is not to be had any more.
+        """
+        runs = self._runs.newest(job.environment, job.name, limit=_LOOKED_AT, project=job.project)
+        last = next((run for run in runs if run.commit_id and run.state != "CANCELED"), None)
+        if last is None or last.commit_id is None:
+            return True
+        if last.commit_id == job.commit:
+            return False
+        asked = (job.definition.get("trigger") or {}).get("release")
+        paths = asked["paths"] if isinstance(asked, Mapping) else ()
+        try:
+            before, after = (self._projects.checkout(job.project, str(c)) for c in (last.commit_id, job.commit))
+        except BoathouseError:
+            return True
+        parts = changed(made_of(before, last.definition, paths), made_of(after, job.definition, paths))
+        if not parts:
+            _log.info("%s.%s is not started by its release: nothing that it is made of changed", job.environment, job.name)
+        return bool(parts)
 
 
 def logical_times(definition: dict[str, object], since: datetime, until: datetime, every: str | None) -> list[datetime]:

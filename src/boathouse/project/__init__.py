@@ -3,6 +3,7 @@
 from boathouse.project.bundle import Bundle, load
 from boathouse.project.gates import Evaluation
 from boathouse.project.job import Job, Schedule, Task, Trigger
+from boathouse.project.job_sources import changed, made_of
 from boathouse.project.model import Delivery, Endpoint, RegisteredModel, Rollout
 from boathouse.project.monitor import Alert, InferenceLog, Labels, Monitor
 from boathouse.project.plan import Change, FieldChange, ResourceState, plan, render
@@ -37,10 +38,12 @@ __all__ = [
     "Task",
     "Trigger",
     "Volume",
+    "changed",
     "create_project",
     "definition",
     "find",
     "load",
+    "made_of",
     "parse_resource",
     "plan",
     "render",

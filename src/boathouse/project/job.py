@@ -18,6 +18,7 @@ from boathouse.project.shape import (
     Shape,
     Tags,
     Text,
+    Texts,
     Variables,
     Word,
     words,
@@ -270,8 +271,24 @@ class GitPush(Shape):
     branch: Word = "main"
 
 
+class Release(Shape):
+    """A release that changes one of the files that `paths` (`jobs/*.py`, `shop/**/*.sql`) match."""
+
+    paths: Texts = Field(min_length=1)
+
+    @field_validator("paths")
+    @classmethod
+    def _inside(cls, paths: tuple[str, ...]) -> tuple[str, ...]:
+        if outside := [path for path in paths if path.startswith("/") or ".." in path.split("/")]:
+            raise ValueError(f"{outside[0]!r} leads out of the project: write paths from its folder on, such as jobs/*.py")
+        return paths
+
+
 class Trigger(Shape):
-    """What starts a job besides the clock: `alert` names an alert, `release` is a release of this project."""
+    """What starts a job besides the clock: `alert` names an alert, `release` is a release of this project.
+
+    `release: true` asks for one that changes what the job is made of: its tasks' files, what they import, its lock.
+    """
 
     table_update: TableUpdate | None = None
     file_arrival: FileArrival | None = None
@@ -279,7 +296,7 @@ class Trigger(Shape):
     periodic: Periodic | None = None
     git_push: GitPush | None = None
     alert: Word | None = None
-    release: bool = False
+    release: Release | bool = False
     pause_status: PauseStatus | None = None
     unsupported = words("sql_condition")
 

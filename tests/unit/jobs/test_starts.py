@@ -25,13 +25,15 @@ class Desk:
         self.runs = Runs(database)
         self.job: dict[str, Any] = {}
         self.newest = ("", 0)
-        self.heads = "c1"
+        self.heads = self.commit = "c1"
+        self.release, self.changed = "1.0", [True]
         self.refuse = False
         self.started: list[tuple[str, str]] = []
         self.server = self.another()
 
     def another(self) -> Starts:
-        ports = Ports(self._jobs, self._submit, lambda _e, _p: self.newest, lambda _p, _b: self.heads, lambda _p, _c: "1.0")
+        ports = Ports(self._jobs, self._submit, lambda _e, _p: self.newest, lambda _p, _b: self.heads,
+                      lambda _p, _c: self.release, lambda _job: self.changed.pop())  # fmt: skip
         return Starts(self.database, self.runs, Queue(self.database), ports)
 
     def tick(self, moment: str, server: Starts | None = None) -> list[tuple[str, str]]:
@@ -46,7 +48,7 @@ class Desk:
         self.server.on_event(number, kind, subject, data or {}, at(when))
 
     def _jobs(self) -> list[Startable]:
-        return [Startable("dev", "p", "j", self.job, "c1")]
+        return [Startable("dev", "p", "j", self.job, self.commit)]
 
     def _submit(self, job: Startable, parameters: Mapping[str, str], trigger: str, start_key: str) -> str:
         if self.refuse:
@@ -184,6 +186,17 @@ def test_a_push_and_a_release_start_one_run_each(desk: Desk) -> None:
     desk.heads = "c2"
     assert desk.tick("07:01") == [("push to main", "")]
     assert desk.tick("07:02") == []
+
+
+def test_a_release_that_changes_nothing_of_a_job_starts_it_not_and_is_compared_once(desk: Desk) -> None:
+    desk.job = {"trigger": {"release": True}}
+    assert desk.tick("07:00") == [("release 1.0", "")]
+    desk.commit, desk.release, desk.changed = "c2", "1.1", [False]
+    assert desk.tick("07:01") == desk.tick("07:02") == []
+    assert desk.changed == []
+    desk.commit, desk.release, desk.changed = "c3", "1.2", [True]
+    assert desk.tick("07:03") == [("release 1.2", "")]
+    assert desk.tick("07:04") == desk.tick("07:04", desk.another()) == []
 
 
 def test_a_periodic_job_keeps_its_beat(desk: Desk) -> None:
