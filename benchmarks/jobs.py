@@ -3,11 +3,11 @@
     python benchmarks/jobs.py [--queued 1000] [--history 100000]
 
 One server's rows, shims and threads over SQLite, with tasks that are `/bin/true`, so that what is measured is ours. Printed:
-milliseconds from submitting a run to its task's first act, and to the run's end, each with the ratio to a bare subprocess,
-without walls and, where bubblewrap works, behind them;
-seconds for so many queued tasks of one job, eight at once, with the ratio to as many bare subprocesses; milliseconds for
-a page of 50 runs with so many in history, first and deep, whole and of one job, with the ratio to a history of a hundred;
-and the processor time of a server that has nothing to do, as a share of one processor.
+milliseconds from the time that a schedule names to its task's first act, and from submitting a run to that and to the run's
+end, each with the ratio to a bare subprocess, without walls and, where bubblewrap works, behind them; seconds for so many
+queued tasks of one job, eight at once, with the ratio to as many bare subprocesses; milliseconds for a page of 50 runs with
+so many in history, first and deep, whole and of one job, with the ratio to a history of a hundred; and the processor time of
+a server that has nothing to do, as a share of one processor.
 """
 
 import argparse
@@ -17,13 +17,14 @@ import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 from boathouse import clock
 from boathouse.database import Database
 from boathouse.environments import Sandbox, isolation
-from boathouse.jobs import Hooks, Ports, Runner, RunRequest, Runs, Startable, Starts, TaskIdentity, task_process
+from boathouse.jobs import Hooks, Ports, Runner, RunRequest, Runs, Startable, Starts, Submit, TaskIdentity, task_process
 from boathouse.jobs.store import runs as table
 
 SLOTS = 8
@@ -79,6 +80,25 @@ def one_by_one(runner: Runner, folder: Path, times: int = 40) -> None:
     for what, found in (("submit to first act", first), ("submit to the run's end", whole)):
         ratio, more = median(found) / median(bare), median(found) - median(bare)
         print(f"{what:<24} {median(found):8.1f} ms   {ratio:.1f} x   +{more:.0f} ms")
+
+
+def on_time(database: Database, runner: Runner, folder: Path, minutes: int = 2) -> None:
+    """From the time that a schedule names to the task's first act."""
+    marks = folder / "marks"
+    wanted = request(f"date +%s.%N >> {marks}", folder, job="due")
+    job = Startable("dev", "p", "due", {"schedule": {"cron": "* * * * *"}})
+    submit: Submit = lambda _job, _parameters, _trigger, key: runner.submit(replace(wanted, start_key=key))  # noqa: E731
+    starts = Starts(database, runner.runs, runner.queue, ports([job], submit))
+    starts.start()
+    time.sleep(60 * minutes + 2)
+    starts.stop()
+    late = [f"{float(mark) % 60 * 1000:.0f}" for mark in marks.read_text().split()]
+    print(f"due to first act         {' and '.join(late):>8} ms")
+
+
+def ports(jobs: list[Startable], submit: Submit) -> Ports:
+    """The surroundings of jobs that the clock alone starts."""
+    return Ports(lambda: jobs, submit, lambda _e, _p: ("", 0), lambda _p, _b: None, lambda _p, _c: None)
 
 
 def queued(runner: Runner, folder: Path, count: int) -> None:
@@ -143,11 +163,7 @@ def idle(database: Database, runner: Runner, seconds: float = 15) -> None:
     """Nothing to do, with fifty jobs that wait for their time."""
     jobs = [Startable("dev", "p", f"j{n}", {"schedule": {"cron": "0 3 * * *"}}) for n in range(50)]
 
-    def no_files(_environment: str, _place: str) -> tuple[str, int]:
-        return "", 0
-
-    ports = Ports(lambda: jobs, refuse, no_files, lambda _p, _b: None, lambda _p, _c: None)
-    starts = Starts(database, runner.runs, runner.queue, ports)
+    starts = Starts(database, runner.runs, runner.queue, ports(jobs, refuse))
     starts.start()
     time.sleep(3)
     before, start = time.process_time(), time.perf_counter()
@@ -173,6 +189,7 @@ def main() -> None:
             WALLS[0] = Sandbox(walls.program, writable=(str(folder),), cwd="/tmp")
             one_by_one(runner, folder)
             WALLS[0] = None
+        on_time(database, runner, folder)
         idle(database, runner)
         queued(runner, folder, asked.queued)
         history(database, runner.runs, folder, asked.history)

@@ -315,7 +315,7 @@ class Starts:
         return abs((self._clocks[0] - before[0]) - (self._clocks[1] - before[1])) > _JUMP_SECONDS
 
     def _watch(self) -> None:
-        while not self._stop.wait(1.0):
+        while not self._stop.wait(1.0 - time.time() % 1.0):  # due times are whole seconds
             try:
                 self.tick(clock.now())
             except Exception:
