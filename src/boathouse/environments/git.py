@@ -6,7 +6,8 @@ import shutil
 import subprocess
 import tarfile
 import tempfile
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -50,13 +51,15 @@ class Repository:
     path: Path
 
     def create(self) -> "Repository":
-        """Make the repository where there is none yet; its first branch is `main`."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        git(self.path, "init", "--bare", "--quiet", "--template=", "--initial-branch=main", ".")
-        # A checkout holds every file of its commit, also those a release tarball would leave out.
-        attributes = self.path / "info" / "attributes"
-        attributes.parent.mkdir(exist_ok=True)
-        attributes.write_text("* -export-ignore -export-subst\n")
+        """Make the repository, all or nothing, where there is none yet; its first branch is `main`."""
+        if self.path.exists():
+            return self
+        with _made_beside(self.path) as fresh:
+            git(fresh, "init", "--bare", "--quiet", "--template=", "--initial-branch=main", ".")
+            # A checkout holds every file of its commit, also those a release tarball would leave out.
+            attributes = fresh / "info" / "attributes"
+            attributes.parent.mkdir(exist_ok=True)
+            attributes.write_text("* -export-ignore -export-subst\n")
         return self
 
     def head(self, ref: str) -> str:
@@ -116,17 +119,8 @@ class Repository:
         sha = self.head(commit)
         if directory.exists():
             return directory
-        directory.parent.mkdir(parents=True, exist_ok=True)
-        fresh = Path(tempfile.mkdtemp(prefix=f".{directory.name}-", dir=directory.parent))
-        try:
+        with _made_beside(directory) as fresh:
             self._unpack(sha, fresh)
-            fresh.chmod(0o755)
-            os.rename(fresh, directory)
-        except OSError:
-            if not directory.exists():  # else another process was first, with the same files
-                raise
-        finally:
-            shutil.rmtree(fresh, ignore_errors=True)
         return directory
 
     def show(self, commit: str, path: str) -> bytes:
@@ -245,6 +239,22 @@ class Repository:
                 archive.stdout.read()
         if archive.returncode:
             raise InvalidInput(f"`git archive` failed for commit {sha[:7]} in {self.path}")
+
+
+@contextmanager
+def _made_beside(place: Path) -> Iterator[Path]:
+    """A new folder that takes its place once it is whole; where another process was first, that one's stays."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    fresh = Path(tempfile.mkdtemp(prefix=f".{place.name}-", dir=place.parent))
+    try:
+        yield fresh
+        fresh.chmod(0o755)
+        os.rename(fresh, place)
+    except OSError:
+        if not place.exists():
+            raise
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
 
 
 def author_of(author: str) -> tuple[str, str]:

@@ -89,8 +89,7 @@ class Projects:
                 }
                 connection.execute(projects.insert().values(**values))
                 self._audit.write(connection, identity.principal, "create project", name)
-        if not self.repository(name).path.exists():
-            self.repository(name).create()
+        self.repository(name).create()
         return self.get(name)
 
     def get(self, name: str) -> Project:
@@ -219,19 +218,16 @@ class Projects:
     def merge(self, identity: Identity, number: int) -> MergeRequest:
         """Move main to the tested merge commit. Raises Conflict unless every check passed and main stands still."""
         request = self.mergeable(number)
-        self.repository(request.project).update_ref(MAIN, request.merge_commit, request.base)
+        repository = self.repository(request.project)
         with self._database.writing() as connection:
             connection.execute(
                 requests.update().where(requests.c.id == number)
                 .values(state="merged", merged_by=identity.principal, merged_at=clock.now())
             )  # fmt: skip
-            self._audit.write(
-                connection,
-                identity.principal,
-                "merge",
-                f"{request.project}/{number}",
-                {"commit": request.merge_commit},
-            )
+            self._audit.write(connection, identity.principal, "merge", f"{request.project}/{number}",
+                              {"commit": request.merge_commit})  # fmt: skip
+            if repository.branches().get(MAIN) != request.merge_commit:  # where it is, a merge before this one was cut off
+                repository.update_ref(MAIN, request.merge_commit, request.base)
         return self.request(number)
 
     def cut_release(self, identity: Identity, name: str, version: str) -> Release:
@@ -240,21 +236,13 @@ class Projects:
         commit, branch = repository.head(MAIN), f"release/{version}"
         if any(r.version == version for r in self.releases(name)):
             raise AlreadyExists(f"{name} has a release {version} already; choose a new version")
-        repository.create_branch(branch, commit)
         with self._database.writing() as connection:
-            connection.execute(
-                releases.insert().values(
-                    project=name,
-                    version=version,
-                    commit_id=commit,
-                    branch=branch,
-                    cut_by=identity.principal,
-                    cut_at=clock.now(),
-                )
-            )
-            self._audit.write(
-                connection, identity.principal, "cut release", f"{name}/{version}", {"commit": commit}
-            )
+            row = {"project": name, "version": version, "commit_id": commit, "branch": branch,
+                   "cut_by": identity.principal, "cut_at": clock.now()}  # fmt: skip
+            connection.execute(releases.insert().values(row))
+            self._audit.write(connection, identity.principal, "cut release", f"{name}/{version}", {"commit": commit})
+            if repository.branches().get(branch) != commit:  # where it is, a cut before this one was cut off
+                repository.create_branch(branch, commit)
         return next(r for r in self.releases(name) if r.version == version)
 
     def releases(self, name: str | None = None) -> list[Release]:

@@ -160,25 +160,40 @@ class CodeDelivery:
         self._deployments.forget(environment, scratch)
 
     def merge(self, identity: Identity, number: int) -> MergeRequest:
-        """Merge a request whose tests passed, and deploy main to staging; needs MERGE in staging."""
+        """Merge a request whose tests passed, and deploy main to staging; needs MERGE in staging.
+
+        One that was merged, and whose deployment was cut off, is deployed.
+        """
         self._catalog.access.authorize(identity, "MERGE", "catalog", "staging")
-        asked = self._projects.mergeable(number)
-        folder = self._projects.checkout(asked.project, asked.merge_commit)
-        self._check(identity, "staging", load(folder, "staging", git=GitFacts(asked.merge_commit, MAIN, False)))
-        request = self._projects.merge(identity, number)
+        request = self._projects.request(number)
+        if request.state != "merged" or not self._waits(request.project, MAIN, request.merge_commit, "staging"):
+            asked = self._projects.mergeable(number)
+            folder = self._projects.checkout(asked.project, asked.merge_commit)
+            self._check(identity, "staging", load(folder, "staging", git=GitFacts(asked.merge_commit, MAIN, False)))
+            request = self._projects.merge(identity, number)
         self.deploy(identity, "staging", project=request.project, ref=request.merge_commit)
         return request
 
     def cut_release(self, identity: Identity, project: str, version: str) -> tuple[Release, Deployment]:
-        """A release branch at main's head, deployed to prod; needs DEPLOY there."""
+        """A release branch at main's head, deployed to prod; needs DEPLOY there.
+
+        One that was cut, and whose deployment was cut off, is deployed.
+        """
         if not self._may_deploy(identity, "prod", project):
             self._catalog.access.authorize(identity, "DEPLOY", "catalog", "prod")
         code = self._source({"project": project, "ref": "main"})
         bundle = load(code.folder, "prod", {}, GitFacts(code.commit, "main", False))
         self._authorize(identity, "prod", project, _kinds(bundle))
         self._check(identity, "prod", bundle)
-        release = self._projects.cut_release(identity, project, version)
+        cut = next((r for r in self._projects.releases(project) if r.version == version), None)
+        waits = cut is not None and self._waits(project, cut.branch, code.commit, "prod")
+        release = cut if cut and waits else self._projects.cut_release(identity, project, version)
         return release, self.deploy(identity, "prod", project=project, ref=release.commit_id)
+
+    def _waits(self, project: str, branch: str, commit: str | None, environment: str) -> bool:
+        """Whether a commit that a branch came to stands there, and its environment does not run it yet."""
+        there = {d.commit_id for d in self._deployments.current(environment, project)}
+        return commit not in there and self._projects.repository(project).branches().get(branch) == commit
 
     def check_policy(self, project: str, environment: str, commit: str, *, dirty: bool, scratch: str = "") -> None:
         """Whether a commit may run in an environment, or in a throw-away place of it. Raises NotReleased."""
@@ -242,16 +257,16 @@ class CodeDelivery:
                 self._projects.repository(bundle.name).keep(code.commit, code.folder)
         if absent := bundle.missing_files():
             raise InvalidBundle(f"{bundle.name}: {absent[0]}")
-        wanted = self._named(environment, bundle, scratch)
-        self.computing.check(identity, environment, bundle.name, wanted)
         with self._declared.together():
+            wanted = self._named(environment, bundle, scratch)
+            self.computing.check(identity, environment, bundle.name, wanted)
             deployed = self._deployments.replace(
                 identity, environment=environment, project=bundle.name, wanted=wanted,
                 source=str(code.folder), commit=code.commit, dirty=code.dirty, scratch=scratch,
             )  # fmt: skip
             notes = [] if scratch else self._declared.sync(identity, environment, bundle.name, wanted)
-        if environment == "staging" and not scratch:
-            share_project(self._catalog, bundle.name, _kinds(bundle))
+            if environment == "staging" and not scratch:
+                share_project(self._catalog, bundle.name, _kinds(bundle))
         return replace(deployed, notes=tuple(notes))
 
 
