@@ -20,6 +20,7 @@ from boathouse.delivery.replay import replay
 from boathouse.delivery.requirements import check_requirements
 from boathouse.delivery.trial import try_out
 from boathouse.errors import InvalidInput, NotFound, NotPermitted
+from boathouse.features import FeatureSpec
 from boathouse.lake import batches
 from boathouse.scoring import Model, Prediction, complete, fetch, load
 
@@ -94,12 +95,12 @@ def _measured(
     rows = evaluation_rows(context, evaluation)
     if not len(rows):
         return found
-    ours, whole = predicted(context, candidate, rows)
+    ours, whole = predicted(context, candidate, rows, evaluation)
     custom = tuple(_custom(evaluation.get("custom"), candidate, rows))
     if not evaluation.get("label"):
         return replace(found, rows=len(rows), latency_ms=_latency(candidate, whole), custom=custom)
     y = labels_of(rows[str(evaluation["label"])])
-    theirs = predicted(context, champion, rows)[0] if champion else None
+    theirs = predicted(context, champion, rows, evaluation)[0] if champion else None
     task = task_of(y, ours, theirs)
     slices, counts = _slices(rows, evaluation.get("slices") or (), metrics, y, ours, theirs, task)
     fair, sides = _fair(context, evaluation, rows, y, ours)
@@ -120,6 +121,10 @@ def evaluation_rows(context: Context, evaluation: Mapping[str, Any]) -> "pd.Data
     if where and "{table}" in where:
         where = where.replace("{table}", table.scan())
     frame: pd.DataFrame = table.read(where=where).to_pandas()
+    timestamp = evaluation.get("timestamp")
+    for column, option in [(k, "keys") for k in evaluation.get("keys") or ()] + ([(timestamp, "timestamp")] if timestamp else []):
+        if column not in frame:
+            raise InvalidInput(f"delivery.evaluation.{option} names {column!r}, which {table.name} has not")
     label = evaluation.get("label")
     if label is None:
         return frame
@@ -129,10 +134,29 @@ def evaluation_rows(context: Context, evaluation: Mapping[str, Any]) -> "pd.Data
     return known
 
 
-def predicted(context: Context, model: Model, rows: "pd.DataFrame") -> tuple[Prediction, "pd.DataFrame"]:
+def predicted(
+    context: Context, model: Model, rows: "pd.DataFrame", evaluation: Mapping[str, Any]
+) -> tuple[Prediction, "pd.DataFrame"]:
     """Predictions for all rows, with the model's own features, and the rows as it saw them."""
-    whole = complete(context, model.spec, rows)[0].to_pandas() if model.spec else rows
+    whole = complete(context, model.spec, found_by(model.spec, rows, evaluation))[0].to_pandas() if model.spec else rows
     return model.predict(whole), whole
+
+
+def found_by(spec: FeatureSpec, rows: "pd.DataFrame", evaluation: Mapping[str, Any]) -> "pd.DataFrame":
+    """The rows as an evaluation's `keys` and `timestamp` would have features looked up for them.
+
+    With keys, what the model looks up or computes is not taken from the rows, though they hold columns of its name;
+    the timestamp stands for the time of each lookup, whatever the model calls it.
+    """
+    keys, timestamp = evaluation.get("keys") or (), evaluation.get("timestamp")
+    lookups = spec.lookups()
+    found = {name for lookup in lookups for _, name in lookup.columns}
+    found |= {column.name for column in spec.functions} | set(spec.declared)
+    if keys:
+        rows = rows.drop(columns=[name for name in rows.columns if name in found and name not in (*keys, timestamp)])
+    if timestamp:
+        rows = rows.assign(**{lookup.at: rows[timestamp] for lookup in lookups if lookup.at})
+    return rows
 
 
 def _latency(model: Model, whole: "pd.DataFrame") -> float:

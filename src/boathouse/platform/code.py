@@ -28,11 +28,13 @@ from boathouse.identity import Identities, Identity
 from boathouse.jobs import Run, Runner, RunRequest
 from boathouse.names import in_scratch, parse
 from boathouse.platform.computing import Computing
+from boathouse.platform.declared_aliases import DeclaredAliases
 from boathouse.platform.run_as import RunAs
 from boathouse.project import Bundle, Change, load, plan
 from boathouse.registry import Registry
 
 _CHECKS = ("unit", "integration")
+_MODEL = "registered_model"
 _PROJECT, _COMMIT = "boathouse.project", "boathouse.git_commit"
 _STATES = {"pass": "success", "hold": "pending", "fail": "failure"}
 
@@ -60,6 +62,7 @@ class CodeDelivery:
         self._declared = declared
         self.computing = Computing(deployments, catalog.access)
         self.run_as = RunAs(identities, catalog.access, catalog.audit)
+        self._aliases = DeclaredAliases(registry, catalog.access)
         self.told: Callable[[int, str], None] = lambda _number, _check: None
         """Hears which check of which merge request stands otherwise than before."""
 
@@ -85,8 +88,10 @@ class CodeDelivery:
         there = self._deployments.resources(environment=environment, project=project)
         self._authorize(identity, environment, project, [r.kind for r in there])
         with self._declared.together():
+            before = self._models(environment, project)
             removed = self._deployments.destroy(identity, environment, project)
-            return removed, self._declared.sync(identity, environment, project, [])
+            notes = self._aliases.sync(identity, environment, before, [])
+            return removed, notes + self._declared.sync(identity, environment, project, [])
 
     def open_request(self, identity: Identity, project: str, branch: str, title: str) -> MergeRequest:
         """A merge request, with its tests started."""
@@ -250,6 +255,10 @@ class CodeDelivery:
         """A bundle's (kind, name, definition) by the names they are deployed under."""
         return self._deployments.told_apart(environment, bundle.name, _named(bundle), scratch)
 
+    def _models(self, environment: str, project: str) -> list[Mapping[str, Any]]:
+        """The definitions of a project's registered models, as they are deployed."""
+        return [r.definition for r in self._deployments.resources(_MODEL, environment, project)]
+
     def _replace(self, identity: Identity, environment: str, bundle: Bundle, code: Source, scratch: str = "") -> Deployment:
         self._projects.ensure(identity, bundle.name)
         if code.commit and not scratch:
@@ -260,11 +269,15 @@ class CodeDelivery:
         with self._declared.together():
             wanted = self._named(environment, bundle, scratch)
             self.computing.check(identity, environment, bundle.name, wanted)
+            before = self._models(environment, bundle.name)
             deployed = self._deployments.replace(
                 identity, environment=environment, project=bundle.name, wanted=wanted,
                 source=str(code.folder), commit=code.commit, dirty=code.dirty, scratch=scratch,
             )  # fmt: skip
             notes = [] if scratch else self._declared.sync(identity, environment, bundle.name, wanted)
+            if not scratch:
+                now = [body for kind, _, body in wanted if kind == _MODEL]
+                notes += self._aliases.sync(identity, environment, before, now)
             if environment == "staging" and not scratch:
                 share_project(self._catalog, bundle.name, _kinds(bundle))
         return replace(deployed, notes=tuple(notes))

@@ -32,7 +32,8 @@ class Fairness(Shape):
 class Evaluation(Shape):
     """On which rows a new version is measured, and what each metric must reach.
 
-    `keys` and `timestamp` name the columns that find a row's features; `custom` is `module:function` of the
+    `keys` and `timestamp` name the columns that find a row's features: with keys features are looked up, and not taken
+    from columns of their name; the timestamp is the time of each lookup. `custom` is `module:function` of the
     project, which gets the evidence and answers checks. `positive` is the favourable class of fairness metrics.
     Without a `label` the version must predict for every row, in time, and pass the checks of `custom`.
     """

@@ -2,10 +2,12 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from boathouse.errors import InvalidInput
 from boathouse.project.gates import Approval, Artifact, Duration, Evaluation, Features, OrNone, Replay
 from boathouse.project.shape import Grant, Level, Permission, Resource, Shape, Tags, Text, Word, words
+from boathouse.registry import CHALLENGER, CHAMPION, check_alias
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -61,6 +63,17 @@ class Alias(Shape):
     alias_name: Word
     version_num: int = Field(ge=1)
     unsupported = words("catalog_name schema_name model_name id")
+
+    @field_validator("alias_name")
+    @classmethod
+    def _free(cls, name: str) -> str:
+        try:
+            alias = check_alias(name)
+        except InvalidInput as error:
+            raise ValueError(str(error)) from error
+        if alias in (CHAMPION, CHALLENGER):
+            raise ValueError(f"{alias} moves with the model's stages: `boathouse models promote`, or its `delivery`, moves it")
+        return alias
 
 
 class RegisteredModel(Resource):

@@ -1,6 +1,7 @@
 """Models and versions under `env.schema.model`, their stages and aliases; MLflow is imported on demand."""
 
 from boathouse.registry.actor import MAY_EDIT, MAY_LOG, MAY_READ, Actor, Denied, acting_as, unheard
+from boathouse.registry.alias import check_alias
 from boathouse.registry.artifacts import local_artifacts
 from boathouse.registry.comments import Comment
 from boathouse.registry.embedding import mlflow_stores, prepare_mlflow, quietly
@@ -45,6 +46,7 @@ __all__ = [
     "Verdict",
     "VersionInfo",
     "acting_as",
+    "check_alias",
     "check_files",
     "check_owner",
     "local_artifacts",
