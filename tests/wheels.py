@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 
 
-def make_wheel(folder: Path, version: str, name: str = "bhgreeting") -> Path:
+def make_wheel(folder: Path, version: str, name: str = "bhgreeting", needs: str = "") -> Path:
     """A wheel with one module, which knows its version as WORD."""
     info = f"{name}-{version}.dist-info"
     files = {
         f"{name}.py": f"WORD = {version!r}\n",
-        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
+        + (f"Requires-Dist: {needs}\n" if needs else ""),
         f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
     }
     record = "".join(f"{path},sha256={_digest(text)},{len(text)}\n" for path, text in files.items())

@@ -53,6 +53,7 @@ class Settings:
     sql_workers: str = "4"
     parallel_tasks: str = "8"
     python_environments_kept: str = "30d"
+    python_runtime: str = ""
     isolation: str = "none"
     isolation_folders: str = ""
     autolog: str = "light"

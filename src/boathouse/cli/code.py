@@ -239,6 +239,20 @@ def list_python(as_json: bool = JSON) -> None:
          empty="none: tasks run in the server's own environment, which holds all that their locks name")  # fmt: skip
 
 
+@python.command("runtimes")
+def list_runtimes(
+    version: str = typer.Argument("", help="one of them: all that it holds"), as_json: bool = JSON
+) -> None:
+    """Versioned, locked lists of common packages, for projects without a lock: `runtime: VERSION` in a job's environments."""
+    with connected() as lake:
+        found = lake.http.call("GET", "/api/v1/python-environments/runtimes", params={"version": version})
+    if version and not as_json:
+        say("\n".join(found[0]["packages"]))
+        return
+    rows = found if as_json else [{**row, "packages": ", ".join(row["packages"])} for row in found]
+    show(rows, ["version", "packages", "without_a_lock"], as_json)
+
+
 @python.command("prune")
 def prune_python(
     unused: str = typer.Option("", "--unused", help="not used for so long, such as 7d; 0s for all; else as the setting says"),

@@ -16,6 +16,7 @@ from boathouse.environments.python_environments import PythonEnvironment, Python
 from boathouse.environments.python_lock import Lock, asked_for, find_lock, installed_packages, requirements
 from boathouse.environments.remotes import Remotes
 from boathouse.environments.run_as import is_lent, named_principal, principal_of
+from boathouse.environments.runtimes import Runtime, runtime, runtimes
 from boathouse.environments.sandbox import ALONE, SCRATCH, Isolation, Sandbox, isolation
 from boathouse.environments.sealed import seal, unseal
 from boathouse.environments.served import ServedEntity, served_entities
@@ -58,6 +59,7 @@ __all__ = [
     "Repository",
     "Resource",
     "Rule",
+    "Runtime",
     "Sandbox",
     "ServedEntity",
     "StatusCall",
@@ -83,6 +85,8 @@ __all__ = [
     "push",
     "read_event",
     "requirements",
+    "runtime",
+    "runtimes",
     "seal",
     "served_entities",
     "service_identity",

@@ -17,6 +17,7 @@ from filelock import FileLock, Timeout
 from boathouse import clock
 from boathouse.environments import uv
 from boathouse.environments.python_lock import OURS, Lock, find_lock, holds, without_ours
+from boathouse.environments.runtimes import runtime
 
 FACTS = "boathouse.json"
 REQUIREMENTS = "requirements.txt"
@@ -62,12 +63,16 @@ class PythonEnvironments:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def wanted(self, project: Path, lock: str | None = None, libraries: Sequence[str] = (), own: bool = True) -> Wanted:
+    def wanted(self, project: Path, lock: str | None = None, libraries: Sequence[str] = (), own: bool = True,
+               version: str = "") -> Wanted:  # fmt: skip
         """What a project's tasks need: its lock (or the file `lock`), and libraries on top; without `own` these alone.
 
-        Raises InvalidInput for a lock that is missing.
+        Where there is no lock, a runtime of that `version`, if one is named. Raises InvalidInput for a lock that is missing,
+        NotFound for a runtime.
         """
         found = find_lock(project, lock) if own or lock else None
+        if found is None and version:
+            found = Lock(f"runtime {version}", runtime(version).text)
         return Wanted(found, tuple(sorted(libraries)))
 
     def python(self, wanted: Wanted) -> str:
@@ -170,10 +175,10 @@ class PythonEnvironments:
                 found.append(lock)
             elif lock.name == "uv.lock":
                 found.append(Lock("lock.txt", without_ours(_exported(place, lock))))
-            elif lock.pinned:
+            elif lock.complete:
                 found.append(Lock("lock.txt", without_ours(lock.text)))
             else:
-                found.append(Lock("lock.txt", self._resolved(without_ours(lock.text))))
+                found.append(Lock("lock.txt", lock.addresses + self._resolved(without_ours(lock.text))))
         if wanted.libraries:
             beside = [part.text for part in found if not part.name.startswith("pylock")]
             found.append(Lock("libraries.txt", self._resolved("\n".join(wanted.libraries), "".join(beside))))

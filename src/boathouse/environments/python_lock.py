@@ -22,6 +22,7 @@ LOCKS = ("uv.lock", "pylock.toml", "requirements.lock", "requirements.txt")
 PYPROJECT = "pyproject.toml"
 OURS = "boathouse"
 """Always the server's own: it speaks the server's protocol."""
+_ADDRESS = re.compile(r"(-i|-f|--index-url|--extra-index-url|--find-links|--no-index)\b")
 _OPTION = re.compile(r"\s+--hash[= ]\S+|\s+#.*$")
 
 
@@ -44,9 +45,15 @@ class Lock:
         return "--hash" in self.text or self.name == "uv.lock" or self.name.startswith("pylock")
 
     @property
-    def pinned(self) -> bool:
-        """Whether it names versions; else it is resolved once and the resolution kept."""
-        return self.name != PYPROJECT and (self.hashed or all(_pins(r) for r in requirements(self.text)))
+    def complete(self) -> bool:
+        """Whether it names all that is to be installed. Versions alone do not say so: people pin what they import."""
+        return self.name != PYPROJECT and self.hashed
+
+    @property
+    def addresses(self) -> str:
+        """Its lines that say where packages are found."""
+        lines = (line.strip() for line in self.text.splitlines())
+        return "".join(f"{line}\n" for line in lines if _ADDRESS.match(line)) if self.name != PYPROJECT else ""
 
 
 def find_lock(folder: Path, name: str | None = None) -> Lock | None:
@@ -69,7 +76,7 @@ def requirements(text: str) -> Iterator[str]:
     """The requirements of a requirements file, each on one line, without hashes, options and comments."""
     for line in text.replace("\\\n", " ").splitlines():
         plain = _OPTION.sub("", line.split(" #")[0]).strip()
-        if plain and not plain.startswith(("#", "--")):
+        if plain and not plain.startswith(("#", "--")) and not _ADDRESS.match(plain):
             yield plain
 
 
@@ -156,14 +163,6 @@ def _installed(line: str) -> bool:
         return not wanted.url and wanted.specifier.contains(version(wanted.name), prereleases=True)
     except (InvalidRequirement, PackageNotFoundError):
         return False
-
-
-def _pins(line: str) -> bool:
-    try:
-        wanted = Requirement(line)
-    except InvalidRequirement:
-        return False
-    return any(s.operator in ("==", "===") and "*" not in s.version for s in wanted.specifier)
 
 
 def _name(line: str) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from boathouse.environments import PythonEnvironment, PythonEnvironments, Wanted, asked_for, find_lock, requirements
+from boathouse.environments import runtime as known_runtime
 from boathouse.errors import BoathouseError, InvalidInput
 from boathouse.jobs import Run, Runs, TaskIdentity
 from boathouse.platform.refreshing import OURS
@@ -19,9 +20,16 @@ _OPEN = ("QUEUED", "RUNNING")
 class Interpreters:
     """The Python environments of a home, by the tasks that use them."""
 
-    def __init__(self, folder: Path, kept: timedelta) -> None:
+    def __init__(self, folder: Path, kept: timedelta, runtime: str = "") -> None:
+        """`runtime` is for projects without a lock; without one they run in the server's own environment.
+
+        Raises NotFound for a runtime that is not there.
+        """
+        if runtime:
+            known_runtime(runtime)
         self.environments = PythonEnvironments(folder)
         self._kept = kept
+        self._runtime = runtime
 
     def equip(self, identity: TaskIdentity, run: Run, task_key: str) -> TaskIdentity:
         """A task's identity with the interpreter that it runs under, and how that is built where it is not there yet.
@@ -52,10 +60,12 @@ class Interpreters:
         named = {e["environment_key"]: e for e in run.definition.get("environments") or ()}
         chosen = named.get(task.get("environment_key") or "default")
         if chosen is None:
-            return self.environments.wanted(folder, libraries=libraries)
+            return self.environments.wanted(folder, libraries=libraries, version=self._runtime)
         named_there = (chosen.get("spec") or {}).get("dependencies") or ()
         libraries += [line for each in named_there for line in _lines(folder, each)]
-        return self.environments.wanted(folder, chosen.get("lock"), libraries, own=not named_there)
+        version = chosen.get("runtime") or ("" if named_there else self._runtime)
+        own = not named_there and not chosen.get("runtime")
+        return self.environments.wanted(folder, chosen.get("lock"), libraries, own, version)
 
     def prune(self, runs: Runs, unused: timedelta | None = None) -> list[PythonEnvironment]:
         """Remove environments that nobody used for as long as the setting says, or `unused`; what was removed."""

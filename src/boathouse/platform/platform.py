@@ -227,7 +227,8 @@ class Platform:
         self.runner.hide(run_id, texts)
 
     def _make_runner(self) -> tuple[Runner, Runs]:
-        self.interpreters = Interpreters(self.settings.path("python"), self.settings.span("python_environments_kept"))
+        self.interpreters = Interpreters(self.settings.path("python"), self.settings.span("python_environments_kept"),
+                                         self.settings.python_runtime)  # fmt: skip
         slots = self.settings.number("parallel_tasks", 1)
         hooks = RunHooks(self).ports()
         runner = Runner(self.database, self.home.executor(), self.settings.path("runs"), hooks, slots, self._session)

@@ -6,7 +6,8 @@ from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from boathouse.errors import InvalidInput
+from boathouse.environments import runtime
+from boathouse.errors import InvalidInput, NotFound
 from boathouse.jobs import next_due
 from boathouse.project.circle import circle
 from boathouse.project.notification import EmailNotifications, Health, NotificationSettings, WebhookNotifications
@@ -331,11 +332,23 @@ class EnvironmentSpec(Shape):
 
 
 class JobEnvironment(Shape):
-    """A Python environment for tasks: packages, or `lock`, a lock file of the project."""
+    """A Python environment for tasks: packages, on top of nothing, of `lock`, a lock file of the project, or of a `runtime`."""
 
     environment_key: Word
     spec: EnvironmentSpec = EnvironmentSpec()
     lock: Word | None = None
+    runtime: Text | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if self.lock and self.runtime:
+            raise ValueError(f"environment '{self.environment_key}' has either a lock or a runtime")
+        if self.runtime:
+            try:
+                runtime(self.runtime)
+            except NotFound as error:
+                raise ValueError(str(error)) from error
+        return self
 
 
 class Queue(Shape):

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from wheels import make_wheel, pinned, wheels  # noqa: F401
 
-from boathouse.environments import PythonEnvironments, find_lock
+from boathouse.environments import PythonEnvironments, Runtime, find_lock, runtimes
 from boathouse.environments import uv as uv_command
-from boathouse.errors import InvalidInput
+from boathouse.errors import InvalidInput, NotFound
 
 NOW = timedelta(0)
 
@@ -153,3 +153,28 @@ def test_included_files_are_part_of_the_lock(store: PythonEnvironments, project:
     first = store.wanted(project).key
     (project / "base.txt").write_text("never-there==2\n")
     assert first != store.wanted(project).key
+
+
+def test_what_pinned_requirements_need_is_installed_too(store: PythonEnvironments, project: Path, wheels: Path) -> None:  # noqa: F811
+    make_wheel(wheels, "3.0", "bhmore", needs="bhgreeting<2")
+    (project / "requirements.txt").write_text(f"--find-links {wheels}\nbhmore==3.0\n")
+    place = store.build(store.wanted(project))
+    assert said(str(place / "bin" / "python"), "import bhmore, bhgreeting; print(bhmore.WORD, bhgreeting.WORD)") == "3.0 1.0"
+
+
+def test_a_runtime_is_for_projects_without_a_lock_and_packages_come_on_top(store: PythonEnvironments, project: Path) -> None:
+    version = runtimes()[0].version
+    wanted = store.wanted(project, libraries=["bhmore==3.0"], version=version)
+    assert wanted.lock
+    assert (wanted.lock.name, wanted.lock.complete, wanted.libraries) == (f"runtime {version}", True, ("bhmore==3.0",))
+    (project / "requirements.txt").write_text("bhgreeting==1.0\n")
+    assert store.wanted(project, version=version).lock == find_lock(project)
+    with pytest.raises(NotFound, match=rf"no Python runtime '1'; there are .*{version}"):
+        store.wanted(project, own=False, version="1")
+
+
+@pytest.mark.parametrize("found", runtimes(), ids=lambda r: r.version)
+def test_a_runtime_holds_what_it_names_with_hashes_and_no_address(found: Runtime) -> None:
+    assert {name for name, _ in found.packages()} == set(found.named)
+    assert found.text.count("==") <= found.text.count("--hash=sha256:")
+    assert "://" not in found.text

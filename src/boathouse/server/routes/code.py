@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from boathouse.catalog import METASTORE
 from boathouse.clock import parse_span
-from boathouse.environments import ENVIRONMENTS, parse_origin
+from boathouse.environments import ENVIRONMENTS, parse_origin, runtime, runtimes
 from boathouse.errors import InvalidInput, NotFound
 from boathouse.server.auth import Caller, Served
 
@@ -77,6 +77,17 @@ def python_environments(who: Caller, platform: Served) -> list[dict[str, Any]]:
     """Python environments that were built here, the last used first; needs DEPLOY in dev."""
     platform.access.authorize(who, "DEPLOY", "catalog", "dev")
     return [e.__dict__ for e in platform.interpreters.environments.all()]
+
+
+@router.get("/python-environments/runtimes")
+def python_runtimes(_who: Caller, platform: Served, version: str = "") -> list[dict[str, Any]]:
+    """The versioned runtimes, the newest first, with what each holds by name; of one `version`, all of its packages."""
+    chosen = platform.settings.python_runtime
+    return [
+        {"version": r.version, "packages": [f"{name} {number}" for name, number in r.packages(bool(version))],
+         "without_a_lock": r.version == chosen}
+        for r in ((runtime(version),) if version else runtimes())
+    ]  # fmt: skip
 
 
 @router.post("/python-environments/prune")
