@@ -13,7 +13,7 @@ from boathouse.client import Lake
 from boathouse.database import Database
 from boathouse.platform import Platform
 
-pytest_plugins = ["object_stores", "postgres_servers", "spark"]
+pytest_plugins = ["chromium", "object_stores", "postgres_servers", "spark"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -4,6 +4,7 @@
 
 from typing import Any
 
+from mlflow import MlflowException
 from mlflow.entities import ExperimentTag, LoggedModelTag, RunTag, ViewType
 from mlflow.store.tracking import SEARCH_MAX_RESULTS_DEFAULT
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
@@ -196,6 +197,14 @@ class TrackingStore(SqlAlchemyStore):
     def create_dataset(self, name: str, tags: Any = None, experiment_ids: Any = None) -> Any:
         others = {key: value for key, value in (tags or {}).items() if key not in _OURS}
         return super().create_dataset(name, {**others, **dict(self._marks())}, experiment_ids)
+
+    @speaks_mlflow
+    def get_dataset_experiment_ids(self, dataset_id: str) -> Any:
+        try:
+            self.get_dataset(dataset_id)  # what a data set is used in carries no tag of its own
+        except MlflowException:
+            return []  # as MLflow answers of one that is not there
+        return super().get_dataset_experiment_ids(dataset_id)
 
     @speaks_mlflow
     def set_dataset_tags(self, dataset_id: str, tags: Any) -> None:

@@ -31,6 +31,9 @@ ROOTS = (
 )  # fmt: skip
 FILES = "/api/2.0/mlflow-artifacts/"
 _SAFE = ("GET", "HEAD")
+_JSON = [(b"content-type", b"application/json")]
+_NOTHING = b'{"endpoints": [], "scorers": []}'
+"""What MLflow's pages are told of the parts that are shut: that there are none."""
 _FENCE = {
     b"content-security-policy": (
         b"default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; style-src 'self' 'unsafe-inline'; "
@@ -103,6 +106,9 @@ class Guard:
                 return
             query = scope.get("query_string", b"").decode("latin-1")
             actor = await anyio.to_thread.run_sync(self._admit, kind, path, headers, query)
+            if kind == "empty":
+                await _answer(send, 200, _JSON, _NOTHING)
+                return
         except Unauthenticated as error:
             if self._login_url and "text/html" in headers.get("accept", ""):
                 await _redirect(send, f"{self._login_url}?next={quote(scope['path'])}")
@@ -254,10 +260,8 @@ def _sandboxed(send: Send) -> Send:
 
 
 async def _refuse(send: Send, error: BoathouseError) -> None:
-    headers = [(b"content-type", b"application/json")]
-    if error.http_status == 401:
-        headers.append((b"www-authenticate", b'Bearer realm="Boathouse"'))
-    await _answer(send, error.http_status, headers, json.dumps(error.to_dict()).encode())
+    asks = [(b"www-authenticate", b'Bearer realm="Boathouse"')] if error.http_status == 401 else []
+    await _answer(send, error.http_status, [*_JSON, *asks], json.dumps(error.to_dict()).encode())
 
 
 async def _redirect(send: Send, location: str) -> None:

@@ -1,6 +1,8 @@
 """The routes of MLflow 3.17.2 and what each needs; written by `mlflow_survey`, not by hand."""
 
 ROUTES: tuple[tuple[str, str, str], ...] = (
+    ("empty", "/api/2.0/mlflow/gateway-proxy", "GET"),
+    ("empty", "/api/3.0/mlflow/scorers/list", "GET"),
     ("files", "/api/2.0/mlflow-artifacts/artifacts", "GET"),
     ("files", "/api/2.0/mlflow-artifacts/artifacts/<path:artifact_path>", "GET"),
     ("files", "/api/2.0/mlflow-artifacts/presigned/<path:artifact_path>", "GET"),
@@ -47,7 +49,7 @@ ROUTES: tuple[tuple[str, str, str], ...] = (
     ("read", "/graphql", "GET POST"),
     ("refused", "/api/2.0/mlflow/artifacts/presigned-download-url", "POST"),
     ("refused", "/api/2.0/mlflow/artifacts/presigned-upload-url", "POST"),
-    ("refused", "/api/2.0/mlflow/gateway-proxy", "GET POST"),
+    ("refused", "/api/2.0/mlflow/gateway-proxy", "POST"),
     ("refused", "/api/2.0/mlflow/get-online-trace-details", "GET"),
     ("refused", "/api/2.0/mlflow/runs/create-promptlab-run", "POST"),
     ("refused", "/api/2.0/mlflow/unified-traces", "GET"),
@@ -156,7 +158,6 @@ ROUTES: tuple[tuple[str, str, str], ...] = (
     ("refused", "/api/3.0/mlflow/scorer/invoke", "POST"),
     ("refused", "/api/3.0/mlflow/scorers/delete", "DELETE"),
     ("refused", "/api/3.0/mlflow/scorers/get", "GET"),
-    ("refused", "/api/3.0/mlflow/scorers/list", "GET"),
     ("refused", "/api/3.0/mlflow/scorers/online-config", "PUT"),
     ("refused", "/api/3.0/mlflow/scorers/online-configs", "GET"),
     ("refused", "/api/3.0/mlflow/scorers/register", "POST"),

@@ -15,6 +15,7 @@ Row = tuple[str, str, str]
 
 _TRACKING = r"/api/[23]\.0/mlflow"
 _RULES: tuple[tuple[str, str, str], ...] = (
+    (r"^/api/2\.0/mlflow/gateway-proxy$|/scorers/list$", "GET", "empty"),  # MLflow's pages ask, and complain of a 404
     # language models' machinery, MLflow's own jobs and webhooks, and what other parts of Boathouse do
     (r"/(gateway|webhooks|workspaces|scorers?|jobs|demo|assistant|mcp-servers|genai|issues)\b", ".*", "refused"),
     (r"/(review-queues|label-schemas|prompt-optimization|create-promptlab-run|ui-telemetry|upload-artifact)\b", ".*", "refused"),

@@ -1,6 +1,7 @@
 """Ways round MLflow's own authorization, each tried against a live server: runs, experiments, traces and files of another
 environment are not there, however they are asked for."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -24,11 +25,14 @@ def theirs(live: Any) -> dict[str, str]:
     experiment = made("2.0/mlflow/experiments/create", name="holes")["experiment_id"]
     run = made("2.0/mlflow/runs/create", experiment_id=experiment, run_name=SECRET)["run"]["info"]["run_id"]
     made("2.0/mlflow/runs/log-metric", run_id=run, key="auc", value=0.7, timestamp=1, step=0)
+    rows = {"dataset": {"name": "rows-of-dev", "digest": "d1", "source_type": "code", "source": "{}"}}
+    made("2.0/mlflow/runs/log-inputs", run_id=run, datasets=[rows])
     model = made("2.0/mlflow/logged-models", experiment_id=experiment, name=SECRET)["model"]["info"]["model_id"]
     trace = {"trace_id": "tr-1", "trace_location": {"type": "MLFLOW_EXPERIMENT", "mlflow_experiment": {"experiment_id": "0"}},
              "request_time": "2026-01-01T00:00:00Z", "state": "OK", "tags": {"boathouse.environment": "prod"}}  # fmt: skip
     made("3.0/mlflow/traces", trace={"trace_info": trace})
-    dataset = made("3.0/mlflow/datasets/create", name=SECRET)["dataset"]["dataset_id"]
+    dataset = made("3.0/mlflow/datasets/create", name=SECRET, experiment_ids=[experiment])["dataset"]["dataset_id"]
+    made(f"3.0/mlflow/datasets/{dataset}/records", records=json.dumps([{"inputs": {"said": SECRET}}]))
     file = f"{experiment}/{run}/artifacts/notes.txt"
     assert live.http("PUT", f"/api/{FILES}/{file}", content=SECRET.encode()).status_code == 200
     return {"experiment": experiment, "run": run, "model": model, "trace": "tr-1", "dataset": dataset, "file": file}
@@ -39,6 +43,7 @@ READS = (
     "2.0/mlflow/experiments/get?experiment_id={experiment}", "2.0/mlflow/experiments/get-by-name?experiment_name=/dev/holes",
     "2.0/mlflow/logged-models/{model}", "2.0/mlflow/logged-models/{model}/artifacts/directories",
     "3.0/mlflow/traces/{trace}", "3.0/mlflow/datasets/{dataset}",
+    "2.0/mlflow/traces/{trace}/info",
     "2.0/mlflow-artifacts/artifacts/{file}", "2.0/mlflow-artifacts/artifacts?path={experiment}/{run}/artifacts",
 )  # fmt: skip
 
@@ -51,11 +56,31 @@ def test_what_is_another_environments_is_not_there(live: Any, theirs: dict[str, 
     assert (ada, bob) == (200, 404), [answer.text for answer in theirs_and_mine]
 
 
-@pytest.mark.parametrize("path", ["get-history", "get-history-bulk"])
+@pytest.mark.parametrize("path", ["get-history?run_id={run}", "get-history-bulk?run_id={run}",
+                                  "get-history-bulk-interval?run_ids={run}&max_results=10"])  # fmt: skip
 def test_metrics_of_another_environment_are_none(live: Any, theirs: dict[str, str], path: str) -> None:
-    query = f"/ajax-api/2.0/mlflow/metrics/{path}?run_id={theirs['run']}&metric_key=auc"
+    query = f"/ajax-api/2.0/mlflow/metrics/{path.format(**theirs)}&metric_key=auc"
     ada, bob = (live.http("GET", query, who).json().get("metrics", []) for who in ("ada", "bob"))
     assert (len(ada), bob) == (1, [])
+
+
+def test_rows_that_hang_on_a_data_set_or_a_run_are_hidden_with_it(live: Any, theirs: dict[str, str]) -> None:
+    asked = {"experiment_ids": [theirs["experiment"]]}
+    for method, path, mark in (("GET", f"3.0/mlflow/datasets/{theirs['dataset']}/records", SECRET),
+                               ("GET", f"3.0/mlflow/datasets/{theirs['dataset']}/experiment-ids", f'"{theirs["experiment"]}"'),
+                               ("POST", "2.0/mlflow/experiments/search-datasets", "rows-of-dev")):  # fmt: skip
+        ada, bob = (live.http(method, f"/ajax-api/{path}", who, json=asked).text for who in ("ada", "bob"))
+        assert (mark in ada, mark in bob) == (True, False), (ada, bob)
+
+
+@pytest.mark.parametrize("path", ["/get-artifact?run_uuid={run}&path=notes.txt",
+                                  "/mlflow/get-artifact?run_uuid={run}&path=notes.txt",
+                                  "/ajax-api/2.0/mlflow/get-trace-artifact?request_id={trace}"])  # fmt: skip
+def test_files_that_the_pages_show_are_not_another_environments(live: Any, theirs: dict[str, str], path: str) -> None:
+    ada, bob = (live.http("GET", path.format(**theirs), who) for who in ("ada", "bob"))
+    assert ada.status_code != 404 or "trace" in path
+    assert bob.status_code == 404
+    assert SECRET not in bob.text
 
 
 SEARCHES = (

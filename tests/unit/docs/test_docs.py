@@ -211,3 +211,10 @@ def test_a_command_that_does_not_exist_is_found() -> None:
         check_call(["models", "forget", "x"])
     with pytest.raises(AssertionError, match="has no --wrong"):
         check_call(["--env", "prod", "models", "list", "--wrong"])
+
+
+def test_each_hole_of_mlflow_names_tests_that_there_are() -> None:
+    named = re.findall(r"`([\w/]+\.py)::(\w+)`", (REFERENCE / "mlflow.md").read_text())
+    assert len(named) > 25
+    missing = [f"{file}::{test}" for file, test in named if f"def {test}(" not in (ROOT / "tests" / file).read_text()]
+    assert missing == []
