@@ -143,10 +143,10 @@ def with_threshold(frame: pd.DataFrame) -> Any:
 
 CASES = {
     "lightgbm_whole_numbers": Case(boosted, "lightgbm", "grade", NUMBERS, {"f1_weighted": {"min": 0.6}},
-                                   quality={"accuracy_score": (0.6, 1)}),
+                                   quality={"accuracy_score": (0.6, 1), "log_loss": (0, 1)}),
     "lightgbm_classes_in_words": Case(boosted, "lightgbm", "how late", NUMBERS,
                                       {"f1_macro": {"min": 0.6}, "log_loss": {"max": 1}},
-                                      kind=pa.string(), quality={"accuracy_score": (0.7, 1)}),
+                                      kind=pa.string(), quality={"accuracy_score": (0.7, 1), "log_loss": (0, 1)}),
     "lightgbm_numbers": Case(booster, "lightgbm", "minutes", NUMBERS, {"rmse": {"max": 8}, "r2": {"min": 0.5}},
                              task="REGRESSION", quality={"root_mean_squared_error": (0, 8), "r2_score": (0.5, 1)}),
     "sklearn_truth_values": Case(pipeline, "sklearn", "was late", MIXED, {"accuracy": {"min": 0.8}, "f1": {"min": 0.7}},
@@ -158,11 +158,13 @@ CASES = {
                                kind=pa.string(), quality={"accuracy_score": (0.7, 1), "roc_auc_score": (0.8, 1)}),
     "pytorch_classes_in_words": Case(net_of_words, "pytorch", "how late", ["x", "w"],
                                      {"f1_macro": {"min": 0.6}, "log_loss": {"max": 1}},
-                                     kind=pa.string(), quality={"accuracy_score": (0.7, 1)}),
+                                     kind=pa.string(), quality={"accuracy_score": (0.7, 1), "log_loss": (0, 1)}),
     "pytorch_numbers": Case(net_of_numbers, "pytorch", "minutes", ["x", "w"], {"rmse": {"max": 8}, "r2": {"min": 0.5}},
                             task="REGRESSION", quality={"root_mean_squared_error": (0, 8), "r2_score": (0.5, 1)}),
 }  # fmt: skip
 
+SEVERAL_CLASSES = ("lightgbm_whole_numbers", "lightgbm_classes_in_words", "pytorch_classes_in_words")
+"""Their probabilities are kept by class."""
 ALWAYS = ("lightgbm_classes_in_words", "sklearn_without_label")
 """The others with LONG=1."""
 
@@ -293,6 +295,12 @@ def test_a_model_goes_all_the_way(
     assert [row["prediction"] for row in online] == answers
     again = fe.score_batch(model_uri=f"models:/sea.{name}/1", df=contexts.arrow(voyages(60, 3)[["voyage", *case.inputs]]))
     assert {row["voyage"]: row["prediction"] for row in again.to_dicts()} == {row["voyage"]: row["prediction"] for row in silver}
+    if name in SEVERAL_CLASSES:
+        told = [(row["prediction"], dict(row["prediction_probabilities"])) for row in silver]
+        assert all(sum(by_class.values()) == pytest.approx(1) and len(by_class) == 3 for _, by_class in told)
+        assert [max(by_class, key=by_class.__getitem__) for _, by_class in told] == [
+            said if isinstance(said, str) else f"{said:g}" for said, _ in told
+        ]
     (week,) = gold
     assert week["count"] == 60
     for metric, (least, most) in case.quality.items():

@@ -9,7 +9,7 @@ from boathouse import context as contexts
 from boathouse.context import Context
 from boathouse.errors import InvalidInput
 from boathouse.lake import Frame, Origin, Relation, origin_of, tagged
-from boathouse.scoring import Model, complete
+from boathouse.scoring import CLASS_PROBABILITIES, Model, complete
 
 RESULTS = {"double": "DOUBLE", "float": "FLOAT", "int": "INTEGER", "long": "BIGINT", "string": "VARCHAR", "boolean": "BOOLEAN"}
 """SQL types by the published names of result types. `double`, the default, is for numbers: what is none stays as it is."""
@@ -29,7 +29,10 @@ def scored(
     rows["prediction"] = answer.values if answer.values.ndim == 1 else list(answer.values)
     if answer.probabilities is not None:
         rows["prediction_probability"] = answer.probabilities
-    return tagged(contexts.arrow(rows), _made(origin, model)), versions
+    frame = contexts.arrow(rows)
+    if names := answer.class_names:
+        frame = frame.append_column(CLASS_PROBABILITIES, _by_class(names, answer.class_probabilities))
+    return tagged(frame, _made(origin, model, bool(names))), versions
 
 
 def typed(context: Context, frame: pa.Table, kind: str) -> Relation:
@@ -43,7 +46,15 @@ def typed(context: Context, frame: pa.Table, kind: str) -> Relation:
     return context.engine.relation(f"SELECT * REPLACE (prediction::{RESULTS[kind]} AS prediction) FROM {source}")
 
 
-def _made(rows: Origin, model: Model) -> Origin:
+def _by_class(names: tuple[str, ...], each: Any) -> pa.MapArray:
+    """Each row's probabilities, (n, k), by the classes' names."""
+    count, width = each.shape
+    offsets = pa.array(range(0, count * width + 1, width), pa.int32())
+    return pa.MapArray.from_arrays(offsets, pa.array(names * count), pa.array(each.ravel(), pa.float64()))
+
+
+def _made(rows: Origin, model: Model, by_class: bool) -> Origin:
     """What scored rows are made of: the rows as they were, and what the model says of them."""
-    query = "SELECT r.*, m.prediction, m.prediction_probability FROM rows AS r, model AS m"
+    more = f", m.{CLASS_PROBABILITIES}" if by_class else ""
+    query = f"SELECT r.*, m.prediction, m.prediction_probability{more} FROM rows AS r, model AS m"
     return Origin(query=query, inputs={"rows": rows, "model": Origin(f"model:{model.name}", model.version)})

@@ -34,7 +34,7 @@ def quality(
 
     Raises InvalidInput when a classifier's predictions are too many different values to be classes.
     """
-    named = (spec.label_col, spec.prediction_col, spec.prediction_proba_col)
+    named = (spec.label_col, spec.prediction_col, spec.prediction_proba_col, spec.class_probas_col)
     if not spec.problem_type or not spec.label_col or any(n and n not in columns for n in named):
         return None
     if spec.problem_type == "regression":
@@ -70,13 +70,25 @@ def _regression(cube: Cube, label: Column, prediction: Column) -> str:
 
 @dataclass(frozen=True)
 class _Classes:
-    """SQL of a row's label, predicted class, score and whether it is positive; `text` makes a class text."""
+    """SQL of a row's label, predicted class, score and whether it is positive; `text` makes a class text.
+
+    `by_class` is a map from class to probability, where there is one instead of a score.
+    """
 
     label: str
     predicted: str
     positive: str
     score: str | None
     text: str
+    by_class: str | None = None
+
+    @property
+    def loss(self) -> str:
+        """What a row adds to the log loss of three and more classes; null without probabilities."""
+        if not self.by_class:
+            return "NULL::DOUBLE"
+        chance = f"{self.by_class}[{self.text.format(self.label)}]"
+        return f"CASE WHEN {self.by_class} IS NOT NULL THEN -ln(greatest({chance}, {_EPS})) END"  # an unknown class has none
 
 
 def _classes(spec: MonitorSpec, columns: Mapping[str, Column]) -> _Classes:
@@ -100,6 +112,7 @@ def _classes(spec: MonitorSpec, columns: Mapping[str, Column]) -> _Classes:
         positive,
         score,
         _text(numbers, booleans=all(side.family == "boolean" for side in sides)),
+        columns[spec.class_probas_col].sql if spec.class_probas_col and not score else None,
     )
 
 
@@ -147,12 +160,13 @@ def _check_few(con: duckdb.DuckDBPyConnection, cube: Cube, prediction: Column, l
 
 
 def _labelled(cube: Cube, classes: _Classes) -> str:
-    """A relation of the rows that count: keys, label `y`, prediction `p`, whether positive, score `s`."""
+    """A relation of the rows that count: keys, label `y`, prediction `p`, whether positive, score `s`, their log loss."""
     found = {
         "y": classes.label,
         "p": classes.predicted,
         "pos": classes.positive,
         "s": classes.score or "NULL",
+        "loss": classes.loss,
     }
     named = ", ".join(f"{sql} AS {name}" for name, sql in found.items())
     rows = f"SELECT {', '.join(cube.keys)}, __k, {named} FROM {cube.rows}"
@@ -160,8 +174,10 @@ def _labelled(cube: Cube, classes: _Classes) -> str:
 
 
 def _confusion(cube: Cube, classes: _Classes, labelled: str) -> str:
-    cells = cube.folded(["y", "p"], {"n": "count(*)", "positives": "sum(pos)"}, labelled)
-    confusion = _CONFUSION.format(**{side: classes.text.format(side) for side in "yp"})
+    sums = {"n": "count(*)", "positives": "sum(pos)", "loss": "sum(loss)", "told": "count(loss)"}
+    cells = cube.folded(["y", "p"], sums, labelled)
+    loss = ", sum(loss) / nullif(sum(told), 0) AS log_loss" if classes.by_class else ""  # else that of scores
+    confusion = _CONFUSION.format(loss=loss, **{side: classes.text.format(side) for side in "yp"})
     return (
         f"WITH cells AS MATERIALIZED ({cells}), {confusion}, {_CLASSES}"
         " SELECT * FROM confusion JOIN per_class USING (g)"
@@ -170,7 +186,7 @@ def _confusion(cube: Cube, classes: _Classes, labelled: str) -> str:
 
 _CONFUSION = """confusion AS (
     SELECT g, sum(n) AS num_labels, sum(n) FILTER (y = p) / sum(n) AS accuracy_score,
-        sum(positives) / sum(n) AS mean_label,
+        sum(positives) / sum(n) AS mean_label{loss},
         list({{'prediction': {p}, 'label': {y}, 'count': n}} ORDER BY y, p) AS confusion_matrix
     FROM cells GROUP BY g)"""
 

@@ -21,9 +21,10 @@ from boathouse.monitoring.profile import profile
 from boathouse.monitoring.spec import MonitorSpec
 from boathouse.monitoring.unpack import unpack
 from boathouse.monitoring.windows import Window, parse_granularity, touched
+from boathouse.scoring import CLASS_PROBABILITIES
 
 _BINS_TAG = "boathouse.bins"
-_NOT_PROFILED = ("request_id", "row", "source", "feature_versions", "label_time", "mode")
+_NOT_PROFILED = ("request_id", "row", "source", "feature_versions", "label_time", "mode", CLASS_PROBABILITIES)
 _BASELINE_ROWS = 20_000
 
 
@@ -111,10 +112,12 @@ def _label_type(context: Context, watched: Table, source: Table, label: str) -> 
 def _with_positive(context: Context, relation: str, spec: MonitorSpec, watched: Table) -> MonitorSpec:
     """Of classes that are texts, the one that probabilities are of: what is predicted where they are highest.
 
-    Where no row has a probability, as of models with more than two classes, quality is that of classes alone.
+    Of three and more classes each has its probability. Where no row has any, quality is that of classes alone.
     """
     score, predicted = spec.prediction_proba_col, spec.prediction_col
     kinds = {field.name: field.type for field in watched.schema()}
+    if CLASS_PROBABILITIES in kinds and spec.problem_type == "classification":
+        return replace(spec, prediction_proba_col=None, class_probas_col=CLASS_PROBABILITIES)
     if not (score and predicted and spec.label_col) or not {score, predicted, spec.label_col} <= kinds.keys():
         return spec
     if not any(pa.types.is_string(kinds[name]) for name in (predicted, spec.label_col)):

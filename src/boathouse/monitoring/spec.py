@@ -21,7 +21,8 @@ class MonitorSpec:
     With a `problem_type` it is an inference log, with only a `timestamp_col` a time series, with
     neither a snapshot (no windows: the whole table, each time). `prediction_proba_col` holds the
     probability of the class `positive`; without `prediction_col` the predicted class is that
-    probability >= 0.5. `slicing_exprs` are SQL expressions over the columns: a Boolean one gives two
+    probability >= 0.5. `class_probas_col` is a map from each class, as text, to its probability, for classifiers of
+    three and more classes. `slicing_exprs` are SQL expressions over the columns: a Boolean one gives two
     slices, another one a slice per value. `columns` are the columns to profile (None: all).
     `baseline` names the table to compare with, `output_schema` where the results go (None: beside the table).
     Raises InvalidInput.
@@ -40,6 +41,7 @@ class MonitorSpec:
     positive: str | int | bool = 1
     baseline: str | None = None
     output_schema: str | None = None
+    class_probas_col: str | None = None
 
     def __post_init__(self) -> None:
         spelled = (str(parse_granularity(text)) for text in _texts("granularities", self.granularities))
@@ -69,7 +71,7 @@ class MonitorSpec:
         return gold_names(self.table, self.output_schema)
 
     def _check_without_model(self) -> None:
-        for field in ("prediction_col", "prediction_proba_col", "label_col", "model_id_col"):
+        for field in ("prediction_col", "prediction_proba_col", "class_probas_col", "label_col", "model_id_col"):
             if getattr(self, field):
                 raise InvalidInput(
                     f"the monitor of {self.table} has {field} {getattr(self, field)!r} but no problem_type;"

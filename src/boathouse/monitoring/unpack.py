@@ -9,12 +9,14 @@ import pyarrow.compute as pc
 from boathouse.clock import parse_instant
 from boathouse.context import Context
 from boathouse.lake import Origin, quoted, tagged
-from boathouse.serving import META, fitted, input_name, outcomes
+from boathouse.scoring import CLASS_PROBABILITIES
+from boathouse.serving import BY_CLASS, META, fitted, input_name, outcomes
 
 _SILVER, _BRONZE = "_inference", "_payload"
 _EMPTY = ("mode", "row", "label", "label_time")
 """Columns that no request brings."""
 _OUTCOMES = ("prediction", "prediction_probability", "label")
+_ANSWERED = ("prediction", "prediction_probability", CLASS_PROBABILITIES)
 
 
 def pending(context: Context, silver: str) -> pa.Table | None:
@@ -63,7 +65,7 @@ def _origin(columns: list[str], requests: Origin) -> Origin:
     """What the rows are made of, as SQL would say it."""
     copied = ("request_id", "request_time", "model_version", "feature_versions")
     of = dict.fromkeys(columns, "features") | {c: c for c in copied}
-    of |= {"prediction": "response", "prediction_probability": "response", "source": "endpoint"}
+    of |= dict.fromkeys(_ANSWERED, "response") | {"source": "endpoint"}
     taken = ", ".join(f"{of[c]} AS {quoted(c)}" for c in columns if c not in _EMPTY)
     return requests.through(f"SELECT {taken} FROM rows WHERE status_code = 200")
 
@@ -78,11 +80,18 @@ def _predictions(request: dict[str, Any]) -> list[dict[str, Any]]:
             **{input_name(name): value for name, value in features[i].items()},
             "request_id": request["request_id"], "row": i, "request_time": request["request_time"],
             "mode": "online", "source": request["endpoint"], "model_version": request["model_version"],
-            "prediction": prediction, "prediction_probability": probabilities[i], "label": None,
+            "prediction": prediction, **_chances(probabilities[i]), "label": None,
             "label_time": None, "feature_versions": request["feature_versions"],
         }
         for i, prediction in enumerate(answer["predictions"])
     ]  # fmt: skip
+
+
+def _chances(told: float | dict[str, float] | None) -> dict[str, Any]:
+    """The probability of the second of two classes, or that of each class."""
+    if isinstance(told, dict):
+        return {"prediction_probability": None, CLASS_PROBABILITIES: list(told.items())}
+    return {"prediction_probability": told}
 
 
 def _shaped(rows: list[dict[str, Any]]) -> pa.Table:
@@ -91,15 +100,17 @@ def _shaped(rows: list[dict[str, Any]]) -> pa.Table:
     for row in rows:
         row["prediction"] = _plain(row["prediction"], texts)
     names = dict.fromkeys(name for row in rows for name in row)  # a request may bring what the first one did not
-    table = pa.table({name: _column([row.get(name) for row in rows]) for name in names})
+    table = pa.table({name: _column(name, [row.get(name) for row in rows]) for name in names})
     kept = [name for name in names if name in META or not pa.types.is_null(table.schema.field(name).type)]
     made = {**{name: pc.cast(table.column(name), kind) for name, kind in META.items() if name not in _OUTCOMES},
             **outcomes(table.column("prediction"), table.column("prediction_probability"))}  # fmt: skip
     return pa.table({name: made.get(name, table.column(name)) for name in kept})
 
 
-def _column(values: list[Any]) -> pa.Array:
+def _column(name: str, values: list[Any]) -> pa.Array:
     """Values of JSON as one column; of several kinds, as requests of different callers may be, they become text."""
+    if name == CLASS_PROBABILITIES:
+        return pa.array(values, BY_CLASS)
     try:
         return pa.array(values)
     except (pa.ArrowInvalid, pa.ArrowTypeError):

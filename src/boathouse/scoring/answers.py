@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 PREDICTION, PROBABILITIES = "prediction", ("prediction_probability", "probability")
 """Columns by which a model that answers with a frame of several says which is which."""
+CLASS_PROBABILITIES = "prediction_probabilities"
+"""The column of scored rows that holds the probability of each of three and more classes, by the class as text."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,13 @@ class Prediction:
     probabilities: "np.ndarray[Any, Any] | None"
     classes: "np.ndarray[Any, Any] | None" = None
     class_probabilities: "np.ndarray[Any, Any] | None" = None
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Three and more classes with probabilities, as texts; empty for two, of which `probabilities` says all, and for none."""
+        if self.class_probabilities is None or self.classes is None or len(self.classes) < 3:
+            return ()
+        return tuple(_text(c) for c in self.classes.tolist())
 
     def take(self, rows: "np.ndarray[Any, Any]") -> "Prediction":
         """The same of some rows."""
@@ -94,6 +103,10 @@ def plain(answer: Any) -> "np.ndarray[Any, Any]":
     texts = np.empty(len(found), dtype=object)
     texts[:] = [None if _missing(v) else str(v) for v in found.tolist()]
     return texts
+
+
+def _text(value: Any) -> str:
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def _missing(value: Any) -> bool:

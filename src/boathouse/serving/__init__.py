@@ -1,7 +1,16 @@
 """Batch, stream and endpoints; whatever the mode, queries and predictions are logged."""
 
 from boathouse.serving.endpoints import Endpoints, served_entity
-from boathouse.serving.inference_log import META, ensure_silver, fitted, input_name, log_predictions, outcomes, table_name
+from boathouse.serving.inference_log import (
+    BY_CLASS,
+    META,
+    ensure_silver,
+    fitted,
+    input_name,
+    log_predictions,
+    outcomes,
+    table_name,
+)
 from boathouse.serving.model_server import ModelServer
 from boathouse.serving.payload import parse as parse_request
 from boathouse.serving.process import Launch
@@ -12,7 +21,7 @@ from boathouse.serving.states import EndpointState, ServedVersion
 from boathouse.serving.tally import BOUNDS
 
 __all__ = [
-    "BOUNDS", "META", "PAYLOAD_SCHEMA", "Answered", "Asked", "EndpointState", "Endpoints", "Launch", "ModelServer", "Router",
-    "ServedVersion", "Spool", "ensure_silver", "fitted", "flush", "input_name", "log_predictions", "outcomes", "parse_request",
-    "served_entity", "table_name",
+    "BOUNDS", "BY_CLASS", "META", "PAYLOAD_SCHEMA", "Answered", "Asked", "EndpointState", "Endpoints", "Launch", "ModelServer",
+    "Router", "ServedVersion", "Spool", "ensure_silver", "fitted", "flush", "input_name", "log_predictions", "outcomes",
+    "parse_request", "served_entity", "table_name",
 ]  # fmt: skip

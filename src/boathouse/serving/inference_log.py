@@ -12,6 +12,7 @@ from boathouse.catalog import Table
 from boathouse.context import Context
 from boathouse.errors import Conflict
 from boathouse.lake import Commit, origin_of, tagged
+from boathouse.scoring import CLASS_PROBABILITIES
 
 _TIMESTAMP = pa.timestamp("us", tz="UTC")
 META = {
@@ -21,17 +22,18 @@ META = {
     "feature_versions": pa.string(),
 }  # fmt: skip
 """Columns that the table has besides inputs and features. Of a model that answers in texts, prediction and label are texts."""
-
+BY_CLASS = pa.map_(pa.string(), pa.float64())
+"""The type of the column `prediction_probabilities`, which the table has of a classifier with three and more classes."""
 
 REQUEST_ID, REQUEST_TIME = "request_id", "request_time"
 _PROBABILITY = "prediction_probability"
-_OURS = (REQUEST_ID, REQUEST_TIME, "prediction", _PROBABILITY)
-"""Columns of META that scored rows bring in that meaning."""
+_OURS = (REQUEST_ID, REQUEST_TIME, "prediction", _PROBABILITY, CLASS_PROBABILITIES)
+"""Columns of the table that scored rows bring in that meaning."""
 
 
 def input_name(column: str) -> str:
-    """The table's column for an input: its own name, or `input_…` where that is one of META."""
-    return f"input_{column}" if column in META else column
+    """The table's column for an input: its own name, or `input_…` where the table has another of that name."""
+    return f"input_{column}" if column in META or column == CLASS_PROBABILITIES else column
 
 
 def table_name(model: str) -> str:
@@ -80,7 +82,8 @@ def silver_rows(scored: pa.Table, *, version: str, mode: str, source: str,
     values |= outcomes(*(scored.column(name) if name in given else pa.nulls(count) for name in ("prediction", _PROBABILITY)))
     empty = {f.name for f in scored.schema if pa.types.is_null(f.type)}  # of no type yet: the first value brings one
     inputs = {input_name(c): scored.column(c) for c in scored.column_names if c not in _OURS and c not in empty}
-    return pa.table({**{n: values[n] for n in META}, **inputs})
+    by_class = {CLASS_PROBABILITIES: scored.column(CLASS_PROBABILITIES).cast(BY_CLASS)} if CLASS_PROBABILITIES in given else {}
+    return pa.table({**{n: values[n] for n in META}, **by_class, **inputs})
 
 
 def outcomes(prediction: pa.Array | pa.ChunkedArray, probability: pa.Array | pa.ChunkedArray) -> dict[str, Any]:

@@ -123,6 +123,8 @@ def _prediction(model: Model, rows: "pd.DataFrame", params: Mapping[str, Any] | 
     said: dict[str, Any] = {"predictions": prediction.listed()}
     if prediction.probabilities is not None:
         said["probabilities"] = prediction.probabilities.tolist()
+    elif (names := prediction.class_names) and prediction.class_probabilities is not None:
+        said["probabilities"] = [dict(zip(names, row, strict=True)) for row in prediction.class_probabilities.tolist()]
     return said
 
 

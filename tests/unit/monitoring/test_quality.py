@@ -169,3 +169,16 @@ def test_a_constant_label_has_no_r2(con: duckdb.DuckDBPyConnection, log: pd.Data
     for row in rows(con, "log", spec):
         assert row["r2_score"] is None
         assert row["mean_squared_error"] > 0
+
+
+def test_the_log_loss_of_several_classes_takes_each_ones_probability(con: duckdb.DuckDBPyConnection) -> None:
+    con.sql("""CREATE TABLE grades AS SELECT TIMESTAMPTZ '2024-03-04 00:00:00+00' AS at, * FROM (VALUES
+        (1.0, 1.0, MAP {'1': 0.7, '2': 0.2, '3': 0.1}), (2.0, 1.0, MAP {'1': 0.6, '2': 0.3, '3': 0.1}),
+        (3.0, 3.0, MAP {'1': 0.0, '2': 0.0, '3': 1.0}), (3.0, 2.0, NULL), (NULL, 2.0, MAP {'2': 1.0})
+        ) AS t (label, said, chances)""")
+    spec = MonitorSpec("grades", "classification", "at", ("1 week",), prediction_col="said", class_probas_col="chances",
+                       label_col="label", columns=("said",))  # fmt: skip
+    (row,) = rows(con, "grades", spec)
+    expected = multiclass_metrics([1, 2, 3], [1, 1, 3], [[0.7, 0.2, 0.1], [0.6, 0.3, 0.1], [0, 0, 1]], [1, 2, 3])
+    assert row["log_loss"] == pytest.approx(expected["log_loss"])
+    assert row["accuracy_score"] == 0.5
