@@ -247,13 +247,31 @@ class Delivery:
     def _advance(self, plan: Plan | None, model: str, version: int, principal: str, reason: str) -> Rollout | None:
         """Make a version Production: at once, or by a rollout where the plan asks for it and there is traffic to share."""
         champion = self._registry.model(model).production
-        if plan and plan.rollout and champion not in (None, version) and self.followers(model):
+        if plan and plan.rollout and champion is not None and self._shares(plan, model, version, champion):
             begun = self.rollouts.begin(model, version, champion, plan.rollout, principal=principal, why=reason)
             facts = {"version": version, "champion": champion, "mode": begun.mode, "percent": begun.percent, "reason": reason}
             self._audit.record(principal, "begin rollout", model, facts)
             return begun
         self._registry.promote(model, version, principal=principal, reason=reason, expected_production=champion)
         return None
+
+    def _shares(self, plan: Plan, model: str, version: int, champion: int | None) -> bool:
+        """Whether a version takes over by a rollout: one is asked for, and there is traffic to share with a champion."""
+        return bool(plan.rollout and champion not in (None, version) and self.followers(model))
+
+    def check_entry(self, model: str, version: int) -> None:
+        """Pass where a client of the registry may make a version Production at once. Raises Conflict where a rollout is due.
+
+        What was Production before goes back at once: it is proven, and a way back must be short.
+        """
+        plan = self.plan(model)
+        if not plan or not self._shares(plan, model, version, self._registry.model(model).production):
+            return
+        if all(step.version != version or step.to_stage != PRODUCTION for step in self._registry.history(model)):
+            raise Conflict(
+                f"{model} version {version} takes over by a rollout, as its bundle asks, which this call would skip: "
+                f"begin it with `boathouse models promote {model} {version}`"
+            )
 
     def rollback(self, identity: Identity, model: str, reason: str) -> int:
         """Make the former Production version Production again; the version. A rollout that goes on is ended instead."""

@@ -242,6 +242,7 @@ class Platform:
 
     def _make_delivery(self) -> tuple[Delivery, HeldVersions]:
         delivery = Delivery(self.registry, self.deployments, self.access, self.audit, self._submit_test, self._tell)
+        self.registry.check_entry = delivery.check_entry
         return delivery, HeldVersions(self.registry, delivery)
 
     def _make_endpoints(self) -> tuple[Endpoints, Rolling, TrafficDesk]:

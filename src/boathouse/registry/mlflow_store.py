@@ -252,6 +252,8 @@ class ModelStore(SqlAlchemyStore):
             leaves = any(v.stage == PRODUCTION for v in store.list_versions(connection, full, number, bare=True))
             promotes = leaves or stage_named(stage) == PRODUCTION
             self._actor.change(("PROMOTE",) if promotes else MAY_EDIT, full)
+            if stage_named(stage) == PRODUCTION:
+                self._registry.check_entry(full, number)
             self._registry.transition(
                 full, number, stage, principal=self._actor.principal, reason="through MLflow",
                 archive_existing=archive_existing_versions,
@@ -261,8 +263,11 @@ class ModelStore(SqlAlchemyStore):
     @speaks_mlflow
     def set_registered_model_alias(self, name: str, alias: str, version: Any) -> None:
         full = self._changed(name, self._for_alias(alias))
-        who = self._actor.principal
-        self._registry.set_alias(full, alias, _number(version), principal=who, reason="through MLflow")
+        who, number = self._actor.principal, _number(version)
+        with self._registry.database.writing():
+            if check_alias(alias) == CHAMPION:
+                self._registry.check_entry(full, number)
+            self._registry.set_alias(full, alias, number, principal=who, reason="through MLflow")
 
     @speaks_mlflow
     def delete_registered_model_alias(self, name: str, alias: str) -> None:

@@ -34,6 +34,9 @@ Audit = Callable[[sa.Connection, str, str, str, dict[str, Any]], None]
 Users = Callable[[str, int | None], Iterable[str]]
 """Who uses a model, or one version of it, as `endpoint prod.delay`; the platform tells, which knows them."""
 
+Entry = Callable[[str, int], None]
+"""Raises Conflict where a version must not become Production at a client's word; the platform knows what delivery asks."""
+
 
 class _Unset:
     pass
@@ -53,6 +56,7 @@ class Registry:
         self._emit = emit
         self._audit = audit
         self.users: Users = lambda _name, _version: ()
+        self.check_entry: Entry = lambda _name, _version: None
 
     def install(self) -> None:
         """Add our indexes and triggers to MLflow's tables; call it after MLflow's migrations, as often as you like."""

@@ -1,6 +1,7 @@
 """A rollout is judged by rows: it goes on, finishes with one promotion, or rolls back with one entry."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from boathouse.delivery import Delivery, Health, Plan, Reading, Rollout, Rollout
 from boathouse.errors import Conflict
 from boathouse.identity import Identity
 from boathouse.platform import Platform
-from boathouse.registry import ARCHIVED, NONE, PRODUCTION, STAGING
+from boathouse.registry import ARCHIVED, NONE, PRODUCTION, STAGING, Actor, mlflow_stores
 
 MODEL = "dev.flights.delay"
 ADA = Identity("ada", frozenset({"ml-engineers"}))
@@ -139,6 +140,25 @@ def test_a_champion_that_changes_meanwhile_ends_it(platform: Platform, delivery:
     delivery.rollouts.step()
     assert stages(platform) == {1: ARCHIVED, 2: ARCHIVED, 3: PRODUCTION}
     assert delivery.rollouts.running() == []
+
+
+def test_a_client_of_the_registry_skips_no_rollout_and_may_go_back(
+    platform: Platform, delivery: Delivery, tmp_path: Path
+) -> None:
+    actor = Actor("ada", lambda _privilege, _name: True, "dev")
+    runs, store = mlflow_stores(platform.registry, actor, str(tmp_path / "files"))
+    for move in (lambda: store.transition_model_version_stage("flights.delay", "2", "Production", True),
+                 lambda: store.set_registered_model_alias("flights.delay", "champion", "2")):  # fmt: skip
+        with pytest.raises(Exception, match=f"boathouse models promote {MODEL} 2"):
+            move()
+    assert stages(platform) == {1: PRODUCTION, 2: NONE, 3: NONE}
+    platform.registry.promote(MODEL, 2, principal="delivery")  # as a rollout ends
+    store.transition_model_version_stage("flights.delay", "1", "Production", False)
+    assert stages(platform)[1] == PRODUCTION
+    store.set_registered_model_alias("flights.delay", "champion", "2")
+    assert stages(platform)[2] == PRODUCTION
+    for opened in (runs, store):
+        opened._dispose_engine()
 
 
 def test_without_an_endpoint_that_follows_there_is_nothing_to_share(platform: Platform, delivery: Delivery) -> None:
