@@ -3,6 +3,7 @@
 import json
 import os
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -89,6 +90,14 @@ class Home:
         if not path.exists():
             path.write_text(secrets.token_hex(8))
         return path.read_text()
+
+    def once(self, what: str, work: Callable[[], object]) -> None:
+        """Do what a home that was made before lacks; where it was done, nothing."""
+        path = self.path / "done" / what
+        if not path.exists():
+            work()
+            path.parent.mkdir(exist_ok=True)
+            path.touch()
 
     def secret(self, name: str) -> str:
         """A random secret of this home, made at first use and kept apart from the database."""

@@ -22,3 +22,11 @@ class ModelPins:
             tags = self._registry.run_record(version.run_id, [_TABLES]) if version.run_id else {}
             wanted[f"model {model} version {version.version}"] = json.loads(tags.get(_TABLES, "{}"))
         self._catalog.pins.hold(f"model {model} version ", wanted)
+
+    def catch_up(self) -> None:
+        """Pin what all versions in Production and Staging need: those that came there before there were pins have none."""
+        wanted = {
+            f"model {found.model} version {found.version}": json.loads(found.record[_TABLES])
+            for found in self._registry.in_use((), (_TABLES,)) if _TABLES in found.record
+        }  # fmt: skip
+        self._catalog.pins.hold("model ", wanted)

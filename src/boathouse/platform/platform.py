@@ -259,6 +259,7 @@ class Platform:
         """
         self.url = url
         self.take_up()
+        self.home.once("model-pins", self.pins.catch_up)
         models = KnownModels(self.catalog, self.registry, self.lineage, self.delivery, self.pins)
         self.outbox.subscribe("registered_model.created", models.know)
         self.outbox.subscribe("registered_model.deleted", lambda event: models.forget(event, event.subject))
