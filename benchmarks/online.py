@@ -164,6 +164,14 @@ def server(home: Path) -> Iterator[int]:
         process.wait()
 
 
+@contextmanager
+def embedded_server(home: Path) -> Iterator[int]:
+    """`server`, whose default online store is the embedded one."""
+    os.environ["BOATHOUSE_ONLINE_STORE"] = "embedded"
+    with server(home) as pid:
+        yield pid
+
+
 def made(keys: int, seed: int) -> Any:
     """A table of a row for each key, in no order."""
     import numpy as np
@@ -231,28 +239,34 @@ def timed(act: Callable[[list[int]], Any], keys: int, size: int, times: int) -> 
     return percentiles(spent)
 
 
-def over_http(lake: Any, fe: Any, keys: int) -> None:
-    """The endpoint of a spec against its own completion in this process."""
-    import pandas as pd
-
+def made_endpoint(lake: Any, fe: Any) -> str:
+    """The spec behind `dev.all`, an endpoint of the features of all tables, once it is READY."""
     from boathouse.feature_engineering import EndpointCoreConfig, FeatureLookup, ServedEntity
-    from boathouse.features import FeatureSpec, open_online_store
-    from boathouse.serving.online_completion import complete_online
 
     names = [f"f{i}" for i in range(FEATURES)]
     lookups = [FeatureLookup(table_name=f"features.t{n}", lookup_key="key", feature_names=names,
                              rename_outputs={name: f"t{n}_{name}" for name in names}) for n in range(TABLES)]  # fmt: skip
-    spec = FeatureSpec.from_yaml(fe.create_feature_spec(name="features.all", features=lookups).spec)
+    spec: str = fe.create_feature_spec(name="features.all", features=lookups).spec
     fe.create_feature_serving_endpoint(
         name="all", config=EndpointCoreConfig(served_entities=ServedEntity(feature_spec_name="features.all"))
     )
     limit = time.monotonic() + READY_SECONDS
     while (state := fe.get_feature_serving_endpoint(name="all").state) != "READY":
         if time.monotonic() > limit:
-            print(f"  endpoint: not measured, it is {state} after {READY_SECONDS} s", flush=True)
-            return
+            raise SystemExit(f"the endpoint is {state} after {READY_SECONDS} s")
         time.sleep(0.2)
+    return spec
+
+
+def over_http(lake: Any, fe: Any, keys: int) -> None:
+    """The endpoint of a spec against its own completion in this process."""
+    from boathouse.features import FeatureSpec, open_online_store
+    from boathouse.serving.online_completion import OnlineCompletion
+    from boathouse.serving.rows import Rows
+
+    spec = FeatureSpec.from_yaml(made_endpoint(lake, fe))
     store = open_online_store(lake.online_location("features.t0", True, "default"), "dev")
+    completion = OnlineCompletion(spec, store)
     line = http.client.HTTPConnection(urlsplit(lake.http.url).netloc)
     headers = {"Authorization": f"Bearer {lake.http.token}", "Content-Type": "application/json"}
 
@@ -265,7 +279,7 @@ def over_http(lake: Any, fe: Any, keys: int) -> None:
             raise SystemExit(f"the endpoint answered {answer.status}: {said[:500]!r}")
 
     for size, times in ((1, 300), (100, 60)):
-        inside = timed(lambda asked: complete_online(spec, pd.DataFrame({"key": asked}), store), keys, size, times)
+        inside = timed(lambda asked: completion.complete(Rows({"key": asked}, len(asked))), keys, size, times)
         outside = timed(ask, keys, size, times)
         print(f"  endpoint, {size} key(s): {outside[0] / 1e3:.2f} ms p50 {outside[1] / 1e3:.2f} p99 over HTTP, "
               f"{inside[0] / 1e3:.2f} ms p50 {inside[1] / 1e3:.2f} p99 in process: +{(outside[0] - inside[0]) / 1e3:.2f} ms p50 "
@@ -330,13 +344,12 @@ def main() -> None:
     given = parser.parse_args()
     import boathouse
 
-    os.environ["BOATHOUSE_ONLINE_STORE"] = "embedded"
     with tempfile.TemporaryDirectory(prefix="bh-online-") as base, redis_server(Path(base)) as port:
         folder, home = Path(base), Path(base) / "home"
         python = None if given.no_feast else feast_python(given.feast_env or folder / "feast")
         sizes = {"warm": WARM_KEYS, **dict.fromkeys(NAMES, given.keys), "big": given.rows}
         tables = {name: made(size, seed) for seed, (name, size) in enumerate(sizes.items())}
-        with server(home) as server_pid, boathouse.connect(home=str(home)) as lake:
+        with embedded_server(home) as server_pid, boathouse.connect(home=str(home)) as lake:
             compared(lake, server_pid, tables, folder, port, python)
 
 

@@ -18,6 +18,9 @@ from boathouse.features import FeatureSpec, FeatureSpecInfo, RoutedStores
 from boathouse.scoring import Model, load, spec_alone
 from boathouse.serving import ModelServer, Spool
 
+_KEPT_SECONDS = 7 * 24 * 3600
+"""A connection of the platform's is closed by the platform: it could not tell a closing one from one that fails."""
+
 
 def main() -> None:
     """Serve one endpoint on the socket that was handed over, until killed."""
@@ -45,7 +48,10 @@ def main() -> None:
     stores = RoutedStores(given.environment, lambda: lake.call("GET", f"/api/v1/online-stores/{given.environment}/locations"))
     server = ModelServer(given.endpoint, bring, stores, Spool(Path(given.spool)), key)
     threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
-    config = uvicorn.Config(server, log_level="warning", lifespan="off", access_log=False, server_header=False)
+    config = uvicorn.Config(
+        server, log_level="warning", lifespan="off", access_log=False, server_header=False, date_header=False,
+        timeout_keep_alive=_KEPT_SECONDS,
+    )  # fmt: skip
     uvicorn.Server(config).run(sockets=[socket.socket(fileno=given.socket)])
 
 

@@ -43,7 +43,7 @@ def create_app(platform: Platform) -> Dispatcher:
         return PlainTextResponse("OK")
 
     dispatcher = Dispatcher(api, platform)
-    api.state.model_store = dispatcher.model_store
+    api.state.model_store, api.state.invocations = dispatcher.model_store, dispatcher.invocations
     return dispatcher
 
 

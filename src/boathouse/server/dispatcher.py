@@ -9,8 +9,8 @@ import anyio.to_thread
 from boathouse.identity import Identity
 from boathouse.platform import Platform
 from boathouse.server.auth import COOKIE, allows
+from boathouse.server.invocations import Invocations
 from boathouse.server.mlflow_app import create_mlflow_app, owns
-from boathouse.server.routes.endpoints import close_forwarding
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -19,11 +19,12 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 class Dispatcher:
-    """Sends a request to the owner of its path: MLflow for MLflow's own paths, else our API and UI."""
+    """Sends a request to the owner of its path: an endpoint, MLflow for MLflow's own paths, else our API and UI."""
 
     def __init__(self, api: App, platform: Platform) -> None:
         self._api = api
         self._platform = platform
+        self.invocations = Invocations(platform)
 
         def known(identity: Identity) -> Identity:
             platform.audit.comes_from(identity.principal)
@@ -44,7 +45,7 @@ class Dispatcher:
 
     async def release(self) -> None:
         """Close the connections to model servers."""
-        await close_forwarding(self._api)
+        await self.invocations.router.close()
 
     def model_store(self) -> Any:
         """MLflow's registry store over ours, built when it is first asked for."""
@@ -59,7 +60,7 @@ class Dispatcher:
         if scope["type"] != "http":
             await self._api(scope, receive, send)
             return
-        owner = self._mlflow if owns(scope["path"]) else self._api
+        owner = self._owner(scope)
         with self._platform.database.visit(), self._platform.audit.listening() as heard:
 
             async def watched(message: MutableMapping[str, Any]) -> None:
@@ -69,3 +70,8 @@ class Dispatcher:
                 await send(message)
 
             await owner(scope, receive, watched)
+
+    def _owner(self, scope: Scope) -> App:
+        if self.invocations.takes(scope):
+            return self.invocations
+        return self._mlflow if owns(scope["path"]) else self._api

@@ -122,12 +122,17 @@ class Endpoints:
 
     def route(self, environment: str, name: str) -> Route:
         """Where an endpoint's requests go. Raises NotFound, Unavailable while nothing answers."""
-        found = self._routes.get((environment, name))
-        if found is None or not found.choices:
+        found = self.routed(environment, name)
+        if found is None:
             state = self.state(environment, name, start=True)
             why = f"it is {state.state}, {state.reason or 'try again in a moment'}"
             raise Unavailable(f"endpoint {environment}.{name} does not answer yet: {why}")
         return found
+
+    def routed(self, environment: str, name: str) -> Route | None:
+        """As `route`, where something answers."""
+        found = self._routes.get((environment, name))
+        return found if found is not None and found.choices else None
 
     def end(self, environment: str, name: str) -> None:
         """End the model servers of an endpoint that is deployed no more."""

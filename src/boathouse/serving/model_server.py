@@ -6,8 +6,8 @@ import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import Any
 
 import msgspec
 
@@ -15,12 +15,11 @@ from boathouse import clock
 from boathouse.errors import BoathouseError, InvalidInput, NotFound, Unavailable
 from boathouse.features import FeatureSpec, Lookups, Source
 from boathouse.scoring import Model
-from boathouse.serving.online_completion import complete_online
-from boathouse.serving.payload import parse, plain
+from boathouse.serving.online_completion import OnlineCompletion
+from boathouse.serving.payload import Question, encode, parse
+from boathouse.serving.rows import Rows
 from boathouse.serving.spool import Spool
-
-if TYPE_CHECKING:
-    import pandas as pd
+from boathouse.serving.turns import Turns
 
 _log = logging.getLogger(__name__)
 ONLINE, SHADOW = "online", "shadow"
@@ -30,13 +29,23 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Answer:
     """One answer as it goes out."""
 
     status: int
     body: bytes
-    headers: Mapping[str, str]
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    """A version, and what completes its rows."""
+
+    model: Model
+    completion: OnlineCompletion
+    outputs: tuple[str, ...] = field(default=())
+    """Of a feature spec alone, what is answered."""
 
 
 class ModelServer:
@@ -47,9 +56,9 @@ class ModelServer:
         self._load = load
         self._online = online
         self._spool = spool
-        self._key = key
-        self._model: Model | None = None
-        self._worker = ThreadPoolExecutor(1, thread_name_prefix="model")
+        self._key = key.encode()
+        self._loaded: _Loaded | None = None
+        self._turns = Turns(self._invoke, spool.write)
         self._loader = ThreadPoolExecutor(1, thread_name_prefix="loader")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -57,69 +66,82 @@ class ModelServer:
         if scope["type"] != "http":
             return
         body = await _body(receive)
-        headers = {k.decode().lower(): v.decode() for k, v in scope["headers"]}
-        loop = asyncio.get_running_loop()
+        headers = dict(scope["headers"])
         path = scope["path"]
         if path == "/ping":
-            answer = Answer(200, b"{}", {})
-        elif headers.get("x-boathouse-key") != self._key:
+            answer = Answer(200, b"{}")
+        elif headers.get(b"x-boathouse-key") != self._key:
             answer = _refusal(NotFound("this server answers the platform only"))
         elif path == "/load":
-            answer = await loop.run_in_executor(self._loader, self._bring, body)
+            answer = await asyncio.get_running_loop().run_in_executor(self._loader, self._bring, body)
         else:
-            answer = await loop.run_in_executor(self._worker, self._invoke, headers, body)
+            answer = await self._ask(headers, body)
         await _reply(send, answer)
+
+    async def _ask(self, headers: Mapping[bytes, bytes], body: bytes) -> Answer:
+        try:
+            return await self._turns.ask((headers, body))
+        except OSError as error:
+            return _refusal(Unavailable(f"the request could not be logged, so it is not answered: {error}"))
 
     def _bring(self, body: bytes) -> Answer:
         number, began = int(msgspec.json.decode(body)["version"]), time.perf_counter()
         _log.info("loading version %s", number)
         try:
-            self._model = self._load(number)
+            self._loaded = self._ready(self._load(number))
         except Exception as error:
             _log.exception("version %s does not load", number)
             return _refusal(Unavailable(f"the version does not load: {type(error).__name__}: {error}"))
         _log.info("version %s answers after %.1f s", number, time.perf_counter() - began)
-        return Answer(200, b"{}", {})
+        return Answer(200, b"{}")
 
-    def _invoke(self, headers: Mapping[str, str], body: bytes) -> Answer:
-        request_id = headers.get("x-request-id") or uuid.uuid4().hex
+    def _ready(self, model: Model) -> _Loaded:
+        spec = model.spec or FeatureSpec(())
+        outputs = tuple(c.name for c in spec.input_columns if c.include and c.source is not Source.TRAINING_DATA)
+        return _Loaded(model, OnlineCompletion(spec, self._online, model.functions), outputs)
+
+    def _invoke(self, asked: tuple[Mapping[bytes, bytes], bytes]) -> tuple[Answer, bytes]:
+        """The answer to a request, and its line in the log."""
+        headers, body = asked
+        loaded = self._loaded
+        request_id = headers.get(b"x-request-id", b"").decode("latin-1") or uuid.uuid4().hex
+        version = loaded.model.version if loaded else None
         began, start = clock.now(), time.perf_counter()
-        record: dict[str, Any] = {
-            "request_id": request_id, "request_time": began.isoformat(), "requester": headers.get("x-boathouse-requester"),
-            "endpoint": self._endpoint, "model_version": self._model.version if self._model else None,
-            "request": body.decode(errors="replace"), "mode": SHADOW if "x-boathouse-shadow-of" in headers else ONLINE,
-            "shadow_of": headers.get("x-boathouse-shadow-of"),
-        }  # fmt: skip
         try:
-            answer, logged = self._predict(headers.get("content-type", ""), body)
+            answer, logged = self._predict(loaded, headers.get(b"content-type", b"").decode("latin-1"), body)
         except BoathouseError as error:
             _log.warning("request %s was refused: %s", request_id, error)
             answer, logged = _refusal(error), {}
         except Exception as error:
-            _log.exception("version %s failed at request %s", self._model and self._model.version, request_id)
+            _log.exception("version %s failed at request %s", version, request_id)
             answer, logged = _refusal(InvalidInput(f"the model failed on these rows: {type(error).__name__}: {error}")), {}
-        record |= {"status_code": answer.status, "response": answer.body.decode(), **logged}
-        record["execution_duration_ms"] = round((time.perf_counter() - start) * 1000)
-        self._spool.write(record)
-        version = self._model.version if self._model else "-"
-        return Answer(answer.status, answer.body, {"x-request-id": request_id, "x-model-version": version})
+        shadow_of, requester = headers.get(b"x-boathouse-shadow-of"), headers.get(b"x-boathouse-requester")
+        record = {
+            "request_id": request_id, "request_time": began.isoformat(), "endpoint": self._endpoint, "model_version": version,
+            "requester": requester and requester.decode(errors="replace"), "request": body.decode(errors="replace"),
+            "mode": ONLINE if shadow_of is None else SHADOW, "shadow_of": shadow_of and shadow_of.decode("latin-1"),
+            "status_code": answer.status, "response": answer.body.decode(), **logged,
+            "execution_duration_ms": round((time.perf_counter() - start) * 1000),
+        }  # fmt: skip
+        told = ((b"x-request-id", request_id.encode("latin-1")), (b"x-model-version", (version or "-").encode()))
+        return Answer(answer.status, answer.body, told), msgspec.json.encode(record)
 
-    def _predict(self, content_type: str, body: bytes) -> tuple[Answer, dict[str, Any]]:
-        model = self._model
-        if model is None:
+    def _predict(self, loaded: _Loaded | None, content_type: str, body: bytes) -> tuple[Answer, dict[str, Any]]:
+        if loaded is None:
             raise Unavailable("no version is loaded yet")
+        model = loaded.model
         question = parse(content_type, body, model.inputs)
-        rows, versions = complete_online(model.spec or FeatureSpec(()), question.rows, self._online, model.functions)
-        said = _features(model, rows) if model.raw is None else _prediction(model, rows, question.params)
-        logged = {"features": msgspec.json.encode(plain(rows)).decode(), "client_request_id": question.client_request_id,
-                  "feature_versions": msgspec.json.encode(dict(versions)).decode()}  # fmt: skip
+        rows, versions = loaded.completion.complete(question.rows)
+        said = {"outputs": rows.records(loaded.outputs)} if model.raw is None else _prediction(model, rows, question)
+        logged = {"features": encode(rows.records()).decode(), "client_request_id": question.client_request_id,
+                  "feature_versions": encode(versions).decode()}  # fmt: skip
         if question.request_time:
             logged["request_time"] = question.request_time
-        return Answer(200, msgspec.json.encode(said), {}), logged
+        return Answer(200, encode(said)), logged
 
 
-def _prediction(model: Model, rows: "pd.DataFrame", params: Mapping[str, Any] | None) -> dict[str, Any]:
-    prediction = model.predict(rows, params)
+def _prediction(model: Model, rows: Rows, question: Question) -> dict[str, Any]:
+    prediction = model.predict(rows.to_frame(), question.params)
     said: dict[str, Any] = {"predictions": prediction.listed()}
     if prediction.probabilities is not None:
         said["probabilities"] = prediction.probabilities.tolist()
@@ -128,25 +150,24 @@ def _prediction(model: Model, rows: "pd.DataFrame", params: Mapping[str, Any] | 
     return said
 
 
-def _features(model: Model, rows: "pd.DataFrame") -> dict[str, Any]:
-    spec = model.spec or FeatureSpec(())
-    return {"outputs": plain(rows[[c.name for c in spec.input_columns if c.include and c.source is not Source.TRAINING_DATA]])}
-
-
 def _refusal(error: BoathouseError) -> Answer:
-    return Answer(error.http_status, msgspec.json.encode(error.to_dict(), enc_hook=str), {})
+    return Answer(error.http_status, msgspec.json.encode(error.to_dict(), enc_hook=str))
 
 
 async def _body(receive: Receive) -> bytes:
-    parts = []
-    while True:
+    message = await receive()
+    body: bytes = message.get("body", b"")
+    if not message.get("more_body"):
+        return body
+    parts = [body]
+    while message.get("more_body"):
         message = await receive()
         parts.append(message.get("body", b""))
-        if not message.get("more_body"):
-            return b"".join(parts)
+    return b"".join(parts)
 
 
 async def _reply(send: Send, answer: Answer) -> None:
-    headers = [(b"content-type", b"application/json"), *((k.encode(), str(v).encode()) for k, v in answer.headers.items())]
+    length = (b"content-length", str(len(answer.body)).encode())
+    headers = [(b"content-type", b"application/json"), length, *answer.headers]
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": answer.body})

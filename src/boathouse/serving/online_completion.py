@@ -1,66 +1,106 @@
 """Online completion: features looked up by key; a value given in the request overrides the stored one."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from boathouse import clock
 from boathouse.errors import InvalidInput, NotFound
-from boathouse.features import FeatureSpec, Lookups, OnlineFunctions, TableLookup
+from boathouse.features import FeatureSpec, Lookups, OnlineFunctions, OnlineTable, TableLookup
+from boathouse.serving.rows import Rows, is_gone
 
-if TYPE_CHECKING:
-    import pandas as pd
+_KEPT = 256
 
 
-def complete_online(spec: FeatureSpec, rows: "pd.DataFrame", online: Lookups,
-                    functions: OnlineFunctions | None = None) -> tuple["pd.DataFrame", Mapping[str, int]]:  # fmt: skip
-    """The rows with their features, and the Delta version that each table's values were published from.
+class OnlineCompletion:
+    """Completes the rows of requests for one spec. What is to be looked up is worked out once for rows with the same names."""
 
-    `functions` are those of the spec, loaded before; without them they are loaded now.
+    def __init__(self, spec: FeatureSpec, online: Lookups, functions: OnlineFunctions | None = None) -> None:
+        """`functions` are those of the spec, loaded before; without them they are loaded when they are first needed."""
+        self._spec, self._online, self._functions = spec, online, functions
+        self._plans: dict[tuple[str, ...], _Plan] = {}
 
-    Raises InvalidInput naming a column that the rows lack, NotFound for a table that was never published.
-    """
-    wanted = spec.without(frozenset(rows.columns))
-    if missing := [c for c in wanted.required_inputs if c not in rows]:
-        raise InvalidInput(f"the rows lack {missing[0]!r}; a request carries {', '.join(wanted.required_inputs)}")
-    if absent := [name for name in spec.declared if name not in rows]:
-        raise InvalidInput(f"{absent[0]} was in no table when the model was logged: send it, or materialize it and log again")
-    columns: dict[str, list[Any]] = {}
-    versions: dict[str, int] = {}
-    lookups = wanted.lookups()
-    asked = [(lookup.table.name, _keys(lookup, rows)) for lookup in lookups]
-    for lookup, (described, stored) in zip(lookups, online.lookup_many(asked) if asked else [], strict=True):
-        table = lookup.table
-        versions[table.name] = described.version
+    def complete(self, rows: Rows) -> tuple[Rows, Mapping[str, int]]:
+        """The rows with their features, and the Delta version that each table's values were published from.
+
+        Raises InvalidInput naming a column that the rows lack, NotFound for a table that was never published.
+        """
+        plan = self._plan(tuple(rows.columns))
+        columns: dict[str, list[Any]] = {}
+        versions: dict[str, int] = {}
+        asked = [(fetch.lookup.table.name, _keys(fetch.lookup, rows)) for fetch in plan.fetches]
+        found = self._online.lookup_many(asked) if asked else []
+        for fetch, (described, stored) in zip(plan.fetches, found, strict=True):
+            versions[fetch.lookup.table.name] = described.version
+            time, placed = fetch.placed(described)
+            values = _recent(stored, time, fetch.lookup.lookback)
+            for output, at, default in placed:
+                columns[output] = [default if row is None or row[at] is None else row[at] for row in values]
+        completed = rows.beside(columns) if columns else rows
+        for column in plan.spec.functions:
+            inputs = {name: completed.columns[name] for name in column.input_bindings.values()}
+            computed = self._loaded().compute(column, inputs).to_pylist()
+            completed = completed.beside({column.name: computed})
+        return completed, versions
+
+    def _plan(self, names: tuple[str, ...]) -> "_Plan":
+        plan = self._plans.get(names)
+        if plan is None:
+            plan = _Plan(self._spec, names)
+            if len(self._plans) < _KEPT:
+                self._plans[names] = plan
+        return plan
+
+    def _loaded(self) -> OnlineFunctions:
+        if self._functions is None:
+            self._functions = OnlineFunctions(self._spec)
+        return self._functions
+
+
+class _Plan:
+    """What rows with these names still need. Raises InvalidInput naming what they lack."""
+
+    def __init__(self, spec: FeatureSpec, names: Collection[str]) -> None:
+        self.spec = spec.without(frozenset(names))
+        required = self.spec.required_inputs
+        if missing := [name for name in required if name not in names]:
+            raise InvalidInput(f"the rows lack {missing[0]!r}; a request carries {', '.join(required)}")
+        if absent := [name for name in spec.declared if name not in names]:
+            raise InvalidInput(
+                f"{absent[0]} was in no table when the model was logged: send it, or materialize it and log again"
+            )
+        self.fetches = [_Fetch(lookup) for lookup in self.spec.lookups()]
+
+
+class _Fetch:
+    """One lookup, and where its features lie in the rows as they were published last."""
+
+    def __init__(self, lookup: TableLookup) -> None:
+        self.lookup = lookup
+        self._known: tuple[OnlineTable | None, int | None, list[tuple[str, int, Any]]] = None, None, []
+
+    def placed(self, described: OnlineTable) -> tuple[int | None, list[tuple[str, int, Any]]]:
+        """Where the time lies, and for each output where it lies and its default. Raises NotFound."""
+        known, time, outputs = self._known
+        if known is not described:
+            time, outputs = self._place(described)
+            self._known = described, time, outputs
+        return time, outputs
+
+    def _place(self, described: OnlineTable) -> tuple[int | None, list[tuple[str, int, Any]]]:
+        lookup, table = self.lookup, self.lookup.table
         position = {column: i for i, column in enumerate(described.columns)}
         if described.keys != table.keys:
             raise NotFound(f"{table.name} was published with the keys {', '.join(described.keys)}: publish it again")
         if lacking := [feature for feature, _ in lookup.columns if feature not in position]:
             raise NotFound(f"{table.name} was published without {lacking[0]!r}: publish it again")
-        rows_found = _recent(stored, position.get(described.time or ""), lookup.lookback)
-        for feature, output in lookup.columns:
-            at, default = position[feature], lookup.defaults.get(output)
-            columns[output] = [default if row is None or row[at] is None else row[at] for row in rows_found]
-    found = _beside(rows, columns)
-    if wanted.functions:
-        loaded = functions or OnlineFunctions(spec)
-        for column in wanted.functions:
-            inputs = {name: found[name].tolist() for name in column.input_bindings.values()}
-            found[column.name] = loaded.compute(column, inputs).to_pylist()
-    return found, versions
+        outputs = [(output, position[feature], lookup.defaults.get(output)) for feature, output in lookup.columns]
+        return position.get(described.time or ""), outputs
 
 
-def _keys(lookup: TableLookup, rows: "pd.DataFrame") -> list[tuple[Any, ...]]:
-    return list(zip(*(_values(rows[column]) for column in lookup.on), strict=True))
-
-
-def _beside(rows: "pd.DataFrame", columns: Mapping[str, list[Any]]) -> "pd.DataFrame":
-    """Rows and looked-up columns in one step: pandas takes half a millisecond to insert each by itself."""
-    import pandas as pd
-
-    if not columns:
-        return rows.copy()
-    return pd.concat([rows, pd.DataFrame(columns, index=rows.index)], axis=1)
+def _keys(lookup: TableLookup, rows: Rows) -> list[tuple[Any, ...]]:
+    columns = [[None if is_gone(part) else part for part in rows.columns[name]] for name in lookup.on]
+    return list(zip(*columns, strict=True))
 
 
 def _recent(rows: list[Any], time: int | None, lookback: timedelta | None) -> list[Any]:
@@ -73,8 +113,3 @@ def _recent(rows: list[Any], time: int | None, lookback: timedelta | None) -> li
 
 def _utc(moment: datetime) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-def _values(keys: "pd.Series[Any]") -> list[Any]:
-    # pandas says nan for a key that a request left out, which no table holds
-    return [None if gone else key for key, gone in zip(keys.tolist(), keys.isna(), strict=True)]

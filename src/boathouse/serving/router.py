@@ -7,18 +7,17 @@ from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import httpx
 import msgspec
 
 from boathouse.errors import Unavailable
+from boathouse.serving.connections import Connections, text
 from boathouse.serving.endpoints import Endpoints
-from boathouse.serving.process import LOOPBACK
 from boathouse.serving.traffic import CANARY, Route, Target
 
 _log = logging.getLogger(__name__)
 _SHADOWS = 32
 """So many shadows answer at a time; requests that come meanwhile have none."""
-_KEPT = ("x-request-id", "x-model-version")
+_KEPT = (b"x-request-id", b"x-model-version")
 
 
 class _Keyed(msgspec.Struct):
@@ -64,14 +63,14 @@ class Router:
 
     def __init__(self, endpoints: Endpoints) -> None:
         self._endpoints = endpoints
-        self._client = httpx.AsyncClient(trust_env=False)
+        self._connections = Connections()
         self._behind: set[asyncio.Task[None]] = set()
 
     async def close(self) -> None:
         """Close the connections to model servers."""
         for task in list(self._behind):
             task.cancel()
-        await self._client.aclose()
+        self._connections.close()
 
     async def ask(self, route: Route, asked: Asked) -> Answered:
         """The answer of the version whose turn it is; where a canary fails, that of its champion.
@@ -95,7 +94,7 @@ class Router:
         began = time.perf_counter()
         try:
             answer = await self._post(target, asked)
-        except httpx.TransportError as error:
+        except OSError as error:
             self._endpoints.tally.note(route, target, 503, time.perf_counter() - began)
             self._endpoints.wake()
             name, why = f"{route.environment}.{route.endpoint}", f"{type(error).__name__}: {error}"
@@ -108,7 +107,7 @@ class Router:
         began = time.perf_counter()
         try:
             answer = await self._post(target, asked)
-        except httpx.TransportError:
+        except OSError:
             answer = None
             self._endpoints.wake()
         if answer and answer.status < 400:
@@ -123,22 +122,25 @@ class Router:
         began = time.perf_counter()
         try:
             status = (await self._post(target, asked, of=answer.headers.get("x-request-id", ""))).status
-        except httpx.TransportError:
+        except OSError:
             status = 503
             self._endpoints.wake()
         failed = status >= 400 and answer.status < 400
         self._endpoints.tally.note(route, target, status, time.perf_counter() - began, failed=failed)
 
     async def _post(self, target: Target, asked: Asked, of: str = "") -> Answered:
-        headers = {"X-Boathouse-Key": self._endpoints.key, "X-Boathouse-Requester": asked.requester,
-                   "Content-Type": asked.content_type} | ({"X-Boathouse-Shadow-Of": of} if of else {})  # fmt: skip
+        headers = [
+            (b"x-boathouse-key", self._endpoints.key.encode()), (b"x-boathouse-requester", asked.requester.encode()),
+            (b"content-type", asked.content_type.encode("latin-1")),
+        ]  # fmt: skip
+        if of:
+            headers.append((b"x-boathouse-shadow-of", of.encode("latin-1")))
         began = time.perf_counter()
-        url = f"http://{LOOPBACK}:{target.port}/invocations"
-        found = await self._client.post(url, content=asked.body, headers=headers, timeout=target.patience)
-        kept = {k: found.headers[k] for k in _KEPT if k in found.headers}
+        reply = await self._connections.post(target.port, "/invocations", headers, asked.body, target.patience)
+        kept = {name.decode(): value for name in _KEPT if (value := text(reply.headers, name)) is not None}
         version = kept.get("x-model-version", "")
         number = int(version) if version.isdigit() else target.version
-        return Answered(found.status_code, found.content, kept, number, time.perf_counter() - began)
+        return Answered(reply.status, reply.body, kept, number, time.perf_counter() - began)
 
     def _after(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)

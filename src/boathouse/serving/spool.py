@@ -4,12 +4,11 @@ import json
 import os
 import threading
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from datetime import UTC
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pyarrow as pa
 
 from boathouse.clock import parse_instant
@@ -28,7 +27,7 @@ SCHEMA = pa.schema([
 
 
 class Spool:
-    """Appends one line a request, by one write each: what a killed process had written is kept."""
+    """Appends a line for each request, those that gathered by one write: what a killed process had written is kept."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -37,14 +36,20 @@ class Spool:
         self._descriptor = -1
         self._size = _ROLL_BYTES
 
-    def write(self, record: Mapping[str, Any]) -> None:
-        """Keep a request."""
-        line = msgspec.json.encode(dict(record)) + b"\n"
+    def write(self, records: Sequence[bytes]) -> None:
+        """Keep requests, each as JSON. Raises OSError where the disk takes them not."""
+        text = memoryview(b"".join(line + b"\n" for line in records))
         with self._lock:
-            if self._size + len(line) > _ROLL_BYTES:
+            if self._size + len(text) > _ROLL_BYTES:
                 self._roll()
-            os.write(self._descriptor, line)
-            self._size += len(line)
+            try:
+                while text:
+                    written = os.write(self._descriptor, text)
+                    self._size += written
+                    text = text[written:]
+            except OSError:
+                self._size = _ROLL_BYTES  # a torn line ends this file
+                raise
 
     def _roll(self) -> None:
         if self._descriptor >= 0:

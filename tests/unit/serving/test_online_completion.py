@@ -1,14 +1,16 @@
 """Rows of a request, completed with published features."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-import pandas as pd
 import pyarrow as pa
 import pytest
 
 from boathouse.errors import InvalidInput, NotFound
 from boathouse.features import EmbeddedStore, FeatureLookup, FeatureSpec, Publication, TableFacts, resolve
-from boathouse.serving.online_completion import complete_online
+from boathouse.serving.online_completion import OnlineCompletion
+from boathouse.serving.rows import ABSENT, Rows
 
 WEATHER, PLANES = "dev.features.weather", "dev.features.planes"
 FACTS = {
@@ -40,50 +42,56 @@ def online(tmp_path: Path) -> EmbeddedStore:
     return store
 
 
-def asked(**columns: list[object]) -> pd.DataFrame:
-    return pd.DataFrame({"origin": ["JFK"], "plane": ["N1"], "built": [1999], **columns})
+def asked(*without: str, **columns: list[object]) -> Rows:
+    given = {"origin": ["JFK"], "plane": ["N1"], "built": [1999], **columns}
+    return Rows({name: values for name, values in given.items() if name not in without}, 1)
+
+
+def complete(spec: FeatureSpec, rows: Rows, online: EmbeddedStore) -> tuple[Mapping[str, list[Any]], Mapping[str, int]]:
+    completed, versions = OnlineCompletion(spec, online).complete(rows)
+    return completed.columns, versions
 
 
 def test_features_are_looked_up_by_key_under_their_output_names(
     spec: FeatureSpec, online: EmbeddedStore
 ) -> None:
-    rows, versions = complete_online(spec, asked(), online)
-    assert rows[["warmth", "seats"]].values.tolist() == [[18.0, 100]]
+    rows, versions = complete(spec, asked(), online)
+    assert (rows["warmth"], rows["seats"]) == ([18.0], [100])
     assert versions == {WEATHER: 4, PLANES: 7}
 
 
 def test_a_value_of_the_request_overrides_the_stored_one(spec: FeatureSpec, online: EmbeddedStore) -> None:
-    rows, versions = complete_online(spec, asked(warmth=[30.0]).drop(columns="origin"), online)
-    assert rows["warmth"].tolist() == [30.0]
+    rows, versions = complete(spec, asked("origin", warmth=[30.0]), online)
+    assert rows["warmth"] == [30.0]
     assert versions == {PLANES: 7}
 
 
 def test_an_unknown_key_gives_nothing_or_the_default(spec: FeatureSpec, online: EmbeddedStore) -> None:
-    rows, _ = complete_online(spec, asked(origin=["XXX"], plane=["N9"]), online)
-    assert rows["warmth"].tolist() == [None]
-    assert rows["seats"].tolist() == [50]
+    rows, _ = complete(spec, asked(origin=["XXX"], plane=["N9"]), online)
+    assert rows["warmth"] == [None]
+    assert rows["seats"] == [50]
 
 
 def test_a_stored_null_and_a_null_key_give_the_default(spec: FeatureSpec, online: EmbeddedStore) -> None:
-    rows = pd.DataFrame({"origin": ["JFK", None], "plane": ["N2", None], "built": [2001, None]})
-    completed, _ = complete_online(spec, rows, online)
-    assert completed["seats"].tolist() == [50, 50]
+    rows = Rows({"origin": ["JFK", None], "plane": ["N2", ABSENT], "built": [2001, None]}, 2)
+    completed, _ = complete(spec, rows, online)
+    assert completed["seats"] == [50, 50]
 
 
 def test_a_missing_lookup_key_is_named(spec: FeatureSpec, online: EmbeddedStore) -> None:
     with pytest.raises(InvalidInput, match="the rows lack 'plane'; a request carries origin, plane, built"):
-        complete_online(spec, asked().drop(columns="plane"), online)
+        complete(spec, asked("plane"), online)
 
 
 def test_no_time_is_needed_and_rows_are_not_changed(spec: FeatureSpec, online: EmbeddedStore) -> None:
     rows = asked()
-    complete_online(spec, rows, online)
+    complete(spec, rows, online)
     assert list(rows.columns) == ["origin", "plane", "built"]
 
 
 def test_a_table_that_was_never_published_is_named(spec: FeatureSpec, tmp_path: Path) -> None:
     with pytest.raises(NotFound, match=f"{WEATHER} is not published"):
-        complete_online(spec, asked(), EmbeddedStore(tmp_path / "empty"))
+        complete(spec, asked(), EmbeddedStore(tmp_path / "empty"))
 
 
 def test_a_feature_that_was_not_published_is_named(
@@ -91,9 +99,8 @@ def test_a_feature_that_was_not_published_is_named(
 ) -> None:
     online.publish(Publication(table=WEATHER, keys=("origin",), version=5), [pa.record_batch({"origin": ["JFK"], "wind": [3.0]})])
     with pytest.raises(NotFound, match=f"{WEATHER} was published without 'temp'"):
-        complete_online(spec, asked(), online)
+        complete(spec, asked(), online)
 
 
 def test_a_model_without_features_takes_the_rows_as_they_are(online: EmbeddedStore) -> None:
-    rows, versions = complete_online(FeatureSpec(()), asked(), online)
-    assert (rows.equals(asked()), versions) == (True, {})
+    assert complete(FeatureSpec(()), asked(), online) == (asked().columns, {})

@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 
 from boathouse.errors import InvalidInput
-from boathouse.serving.payload import parse, plain
+from boathouse.serving.payload import encode, parse
+from boathouse.serving.rows import Rows
 
 ROWS = [{"a": 1, "b": "x"}, {"a": 2, "b": None}]
 
@@ -32,7 +33,7 @@ def question(body: Any, kind: str = "application/json") -> Any:
 def test_the_forms_of_json_mean_the_same_rows(body: dict[str, Any]) -> None:
     rows = question(body).rows
     assert list(rows.columns) == ["a", "b"]
-    assert plain(rows) == ROWS
+    assert rows.records() == ROWS
 
 
 def test_csv_and_parquet_are_read_too() -> None:
@@ -43,7 +44,7 @@ def test_csv_and_parquet_are_read_too() -> None:
         ("text/csv; charset=utf-8", b"a\n1\n2\n"),
         ("application/vnd.apache.parquet", stream.getvalue()),
     ]:
-        assert question(body, kind).rows["a"].tolist() == [1, 2]
+        assert question(body, kind).rows.columns["a"] == [1, 2]
 
 
 @pytest.mark.parametrize(
@@ -84,7 +85,7 @@ def test_a_clients_own_id_is_kept_as_text(given: Any, kept: str | None) -> None:
 def test_values_are_logged_as_json_has_them() -> None:
     moment = pd.Timestamp("2013-07-01 12:00:00.000005", tz="UTC")
     rows = pd.DataFrame({"x": [1.5, float("nan")], "t": [moment, None], "n": [1, 2], "s": ["ü", None]})
-    assert plain(rows) == [
+    assert json.loads(encode(Rows.of_frame(rows).records())) == [
         {"x": 1.5, "t": "2013-07-01T12:00:00.000005Z", "n": 1, "s": "ü"},
         {"x": None, "t": None, "n": 2, "s": None},
     ]  # fmt: skip

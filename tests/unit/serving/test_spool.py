@@ -18,12 +18,14 @@ from boathouse.serving import PAYLOAD_SCHEMA, Spool, flush
 
 AT = "2013-07-01T23:30:00-02:00"
 WRITER = """
+import json
 import sys
 from pathlib import Path
 from boathouse.serving import Spool
 spool = Spool(Path(sys.argv[1]))
 for number in range(100000):
-    spool.write({"request_id": str(number), "request_time": "2013-07-01T12:00:00+00:00"})
+    line = json.dumps({"request_id": str(number), "request_time": "2013-07-01T12:00:00+00:00"})
+    spool.write([line.encode()])
     print(number, flush=True)
 """
 
@@ -44,8 +46,8 @@ def rows(table: DeltaFolder) -> list[dict[str, Any]]:
     return engine.relation(f"SELECT * FROM {engine.scan(table.table())} ORDER BY request_id").to_dicts()
 
 
-def request(number: int, **more: Any) -> dict[str, Any]:
-    return {"request_id": f"r{number}", "request_time": AT, "status_code": 200, **more}
+def request(number: int, **more: Any) -> list[bytes]:
+    return [json.dumps({"request_id": f"r{number}", "request_time": AT, "status_code": 200, **more}).encode()]
 
 
 def test_a_request_becomes_a_row(tmp_path: Path, table: DeltaFolder) -> None:

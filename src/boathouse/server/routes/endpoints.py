@@ -7,15 +7,13 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
-from boathouse.errors import NotFound
 from boathouse.server.auth import Caller, Served, caller, platform_of
-from boathouse.serving import Answered, Asked, Router
+from boathouse.server.invocations import ROUTING_KEY, admit
+from boathouse.serving import Answered, Asked
 
 router = APIRouter(tags=["endpoints"])
 _API = "/api/v1"
 _ONE = _API + "/endpoints/{environment}/{name}"
-ROUTING_KEY = "x-routing-key"
-"""The header by whose value requests stick to a version."""
 
 
 class Shares(BaseModel):
@@ -96,33 +94,15 @@ async def invocations(full_name: str, request: Request) -> Response:
     """Ask an endpoint, `environment.name`; needs QUERY. JSON in MLflow's four forms, CSV or Parquet."""
     platform = platform_of(request)
     who = await run_in_threadpool(caller, request)
-    environment, dot, name = full_name.partition(".")
-    if not dot:
-        raise NotFound(f"an endpoint's address is /serving-endpoints/ENVIRONMENT.NAME/invocations, not {full_name!r}")
-    await run_in_threadpool(platform.access.authorize, who, "QUERY", "endpoint", full_name)
-    found = await run_in_threadpool(platform.endpoints.route, environment, name)
+    found = await run_in_threadpool(admit, platform, who, full_name)
     kind = request.headers.get("content-type", "application/json")
     asked = Asked(await request.body(), kind, who.principal, request.headers.get(ROUTING_KEY))
-    answer = await forwarding(request).ask(found, asked)
+    answer = await request.app.state.invocations.router.ask(found, asked)
     return Response(answer.body, answer.status, dict(answer.headers), media_type="application/json")
 
 
 async def ask(request: Request, environment: str, name: str, asked: Asked) -> Answered:
     """An endpoint's answer, for pages."""
     route = await run_in_threadpool(platform_of(request).endpoints.route, environment, name)
-    return await forwarding(request).ask(route, asked)
-
-
-def forwarding(request: Request) -> Router:
-    """The one router of this server, made in its loop."""
-    state = request.app.state
-    if not hasattr(state, "forwarding"):
-        state.forwarding = Router(state.platform.endpoints)
-    found: Router = state.forwarding
-    return found
-
-
-async def close_forwarding(api: Any) -> None:
-    """Close the connections to model servers, in the loop that opened them."""
-    if hasattr(api.state, "forwarding"):
-        await api.state.forwarding.close()
+    answer: Answered = await request.app.state.invocations.router.ask(route, asked)
+    return answer

@@ -1,0 +1,80 @@
+"""Requests take turns in one thread; what has gathered is written to the log together, before any of it is answered."""
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from queue import Empty, SimpleQueue
+from typing import Generic, TypeVar
+
+Q = TypeVar("Q")
+A = TypeVar("A")
+_TOGETHER = 0.001
+"""Seconds after which what was worked out is written and answered, while others wait for their turn."""
+_log = logging.getLogger(__name__)
+
+
+class Turns(Generic[Q, A]):
+    """`work` gives for a question its answer and its line for the log; `write` keeps lines, and returns when they are kept.
+
+    A question that comes alone is answered at once. Nothing waits for company.
+    """
+
+    def __init__(self, work: Callable[[Q], tuple[A, bytes]], write: Callable[[Sequence[bytes]], None]) -> None:
+        self._work, self._write = work, write
+        self._waiting: SimpleQueue[tuple[Q, asyncio.Future[A]]] = SimpleQueue()
+        self._thread: threading.Thread | None = None
+
+    async def ask(self, question: Q) -> A:
+        """The answer, once its line is kept. Raises what `write` raises."""
+        loop = asyncio.get_running_loop()
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, args=(loop,), name="model", daemon=True)
+            self._thread.start()
+        answer: asyncio.Future[A] = loop.create_future()
+        self._waiting.put((question, answer))
+        return await answer
+
+    def _run(self, loop: asyncio.AbstractEventLoop) -> None:
+        while True:
+            done: list[tuple[asyncio.Future[A], A]] = []
+            lines: list[bytes] = []
+            question, future = self._waiting.get()
+            limit = time.perf_counter() + _TOGETHER
+            try:
+                while True:
+                    answer, line = self._work(question)
+                    done.append((future, answer))
+                    lines.append(line)
+                    if time.perf_counter() > limit:
+                        break
+                    question, future = self._waiting.get_nowait()
+            except Empty:
+                pass
+            except Exception as error:
+                _log.exception("a request could not be worked out")
+                loop.call_soon_threadsafe(_fail, [future], error)
+            if done:
+                self._keep(loop, done, lines)
+
+    def _keep(self, loop: asyncio.AbstractEventLoop, done: list[tuple[asyncio.Future[A], A]], lines: list[bytes]) -> None:
+        try:
+            self._write(lines)
+        except Exception as error:
+            _log.exception("%d requests could not be logged", len(lines))
+            loop.call_soon_threadsafe(_fail, [future for future, _ in done], error)
+        else:
+            loop.call_soon_threadsafe(_tell, done)
+
+
+def _tell(done: Sequence[tuple["asyncio.Future[A]", A]]) -> None:
+    for future, answer in done:
+        if not future.done():
+            future.set_result(answer)
+
+
+def _fail(futures: Sequence["asyncio.Future[A]"], error: Exception) -> None:
+    for future in futures:
+        if not future.done():
+            future.set_exception(error)
