@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
+import uvloop
 
 from boathouse.serving.connections import Connections
 
@@ -39,7 +40,8 @@ def served(talk: Talk, asks: Callable[[Connections, int], Awaitable[None]]) -> i
             connections.close()
             await asyncio.sleep(0.01)
 
-    asyncio.run(run())
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:  # as the server's own
+        runner.run(run())
     return made
 
 
