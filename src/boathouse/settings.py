@@ -51,6 +51,7 @@ class Settings:
     sql_timeout: str = "5m"
     sql_memory: str = "4GB"
     sql_workers: str = "4"
+    inference_log_sync: str = "off"
     parallel_tasks: str = "8"
     python_environments_kept: str = "30d"
     python_runtime: str = ""

@@ -36,15 +36,22 @@ resources:
 """
 MODEL = """
 import os
+import time
 import mlflow.pyfunc
 from mlflow.models import set_model
 
 answer = ANSWER
 
 class Own(mlflow.pyfunc.PythonModel):
+    def load_context(self, context):
+        while isinstance(answer, str) and not os.path.exists(answer):
+            time.sleep(0.05)
+
     def predict(self, context, model_input, params=None):
         if answer is None:
             raise ValueError("nothing comes to mind")
+        if isinstance(answer, str):
+            return [0.0] * len(model_input)
         if answer < 0:
             os._exit(1)
         return [float(answer)] * len(model_input)
@@ -100,12 +107,12 @@ class Site:
         (project / "boathouse.yml").write_text(text)
         self.lake.call("POST", "/api/v1/deployments", {"target": "dev", "path": str(project)})
 
-    def register(self, model: str, answer: float | None) -> int:
-        """A version that answers so, or that fails; a system outside finds it good."""
+    def log(self, model: str, answer: float | str | None) -> int:
+        """A version that answers so, that fails, or that loads once a file is there."""
         import mlflow.pyfunc
         from mlflow.models import infer_signature
 
-        source = self.folder / f"model_{answer}.py"
+        source = self.folder / f"model_{model}_{answer if answer is None else str(answer)[-8:]}.py"
         source.write_text(MODEL.replace("ANSWER", repr(answer)))
         mlflow.set_experiment(model)
         with mlflow.start_run():
@@ -114,8 +121,13 @@ class Site:
                 signature=infer_signature(X, np.zeros(2)),
             )  # fmt: skip
         version = int(made.registered_model_version)
-        checks = [{"name": "looked at", "outcome": "pass", "reason": "by eye"}]
         eventually(lambda: self.lake.models.version(f"shop.{model}", str(version)))
+        return version
+
+    def register(self, model: str, answer: float | None) -> int:
+        """A version that a system outside finds good."""
+        version = self.log(model, answer)
+        checks = [{"name": "looked at", "outcome": "pass", "reason": "by eye"}]
         self.lake.call("POST", f"/api/v1/models/dev.shop.{model}/versions/{version}/verdicts", {"checks": checks})
         return version
 
@@ -288,3 +300,47 @@ def test_shares_by_hand_are_kept_and_keys_stick(site: Site) -> None:
     assert [(s["name"], s["percent"], s["state"]) for s in shares()] == [("champion", 50, "READY"), ("1", 50, "READY")]
     eventually(lambda: sum(s["health"]["requests"] for s in shares()) == 30)
     site.lake.call("DELETE", "/api/v1/endpoints/dev/hand")
+
+
+def test_who_may_ask_changes_at_once(site: Site) -> None:
+    call = site.lake.call
+    call("POST", "/api/v1/principals", {"name": "eve"})
+    token = call("POST", "/api/v1/tokens", {"principal": "eve"})
+    right = {"principal": "eve", "privilege": "QUERY", "kind": "endpoint", "securable": "dev.price"}
+    way = {"principal": "eve", "privilege": "USE CATALOG", "kind": "catalog", "securable": "dev"}
+    address, question = f"{site.url}/serving-endpoints/dev.price/invocations", {"dataframe_records": [{"x": 1.0}]}
+    with httpx.Client(headers={"Authorization": f"Bearer {token['token']}"}) as eve:
+
+        def asked() -> int:
+            return eve.post(address, json=question).status_code
+
+        assert asked() == 403
+        for one in (right, way):
+            call("POST", "/api/v1/grants", one)
+        assert [asked(), asked()] == [200, 200]
+        call("POST", "/api/v1/grants/revoke", right)
+        assert asked() == 403
+        call("POST", "/api/v1/grants", right)
+        assert [asked(), asked()] == [200, 200]
+        call("DELETE", f"/api/v1/tokens/{call('GET', '/api/v1/tokens?principal=eve')[0]['id']}")
+        assert asked() == 401
+        assert eve.post(f"{site.url}/serving-endpoints/price/invocations", json=question).status_code == 401
+    assert httpx.post(address, json=question).status_code == 401
+    logged = site.payload("price")
+    assert len(logged[logged.requester == "eve"]) == 4
+
+
+def test_one_that_loads_for_long_keeps_no_other_waiting(site: Site) -> None:
+    gate = site.folder / "loads.on"
+    site.log("slow", str(gate))
+    served = {"slow": "shop.slow", "other": "shop.price"}
+    for name, model in served.items():
+        entity = {"entity_name": model, "entity_version": "1"}
+        site.lake.call("PUT", f"/api/v1/endpoints/dev/{name}", {"config": {"served_entities": [entity]}})
+        if name == "slow":
+            eventually(lambda: site.lake.call("GET", "/api/v1/endpoints/dev/slow")["state"] == "LOADING")
+    site.lake.call("POST", "/api/v1/endpoints/dev/other/await/1")
+    assert site.ask("other").json()["predictions"] == [1.0]
+    assert site.lake.call("GET", "/api/v1/endpoints/dev/slow")["state"] == "LOADING"
+    gate.touch()
+    site.lake.call("POST", "/api/v1/endpoints/dev/slow/await/1")

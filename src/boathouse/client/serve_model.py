@@ -30,6 +30,7 @@ def main() -> None:
     for name in ("socket", "secrets"):
         parser.add_argument(f"--{name}", type=int, required=True)
     parser.add_argument("--features-only", action="store_true", help="`model` names a feature spec")
+    parser.add_argument("--durable", action="store_true", help="the log outlives a power cut")
     given = parser.parse_args()
     form = f"%(asctime)s {given.slot} %(levelname)s %(message)s"
     logging.basicConfig(level=logging.WARNING, format=form, stream=sys.stdout)
@@ -46,7 +47,7 @@ def main() -> None:
         return load(lake, f"models:/{given.model}/{version}")
 
     stores = RoutedStores(given.environment, lambda: lake.call("GET", f"/api/v1/online-stores/{given.environment}/locations"))
-    server = ModelServer(given.endpoint, bring, stores, Spool(Path(given.spool)), key)
+    server = ModelServer(given.endpoint, bring, stores, Spool(Path(given.spool), given.durable), key)
     threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
     config = uvicorn.Config(
         server, log_level="warning", lifespan="off", access_log=False, server_header=False, date_header=False,

@@ -406,4 +406,5 @@ class Platform:
         )
         spool, scratch = self.settings.path("spool", name), self.settings.path("scratch", name)
         walls = self.walls.of_endpoint(environment, spool, scratch, self.online_folder(environment))
-        return Launch(self.url, token, environment, spool, self.settings.path("logs", f"{name}.log"), scratch, walls)
+        durable = self.settings.switch("inference_log_sync")
+        return Launch(self.url, token, environment, spool, self.settings.path("logs", f"{name}.log"), scratch, walls, durable)

@@ -5,7 +5,9 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import httpx
@@ -23,6 +25,9 @@ from boathouse.serving.tally import Tally
 from boathouse.serving.traffic import SERVED, SHADOW, Route, Target, Wanted, desired, route
 
 _log = logging.getLogger(__name__)
+_LOADS = 8
+"""So many endpoints load at a time, and others are looked after meanwhile."""
+_END_SECONDS = 10
 _TRIES = 3
 """So often a rollout's version may fail to come up before its rollout hears of it."""
 
@@ -61,7 +66,10 @@ class Endpoints:
         self._routes: dict[Place, Route] = {}
         self._failures: Counter[int] = Counter()
         self._wake, self._stop = threading.Event(), threading.Event()
-        self._busy, self._starting = threading.Lock(), threading.Lock()
+        self._starting = threading.Lock()
+        self._definitions: dict[Place, dict[str, Any]] = {}
+        self._locks: dict[Place, threading.Lock] = {}
+        self._followers = ThreadPoolExecutor(_LOADS, thread_name_prefix="endpoint")
         self._thread: threading.Thread | None = None
         self._lazily, self._asked = False, set[tuple[str, ...]]()
 
@@ -85,8 +93,12 @@ class Endpoints:
         self._wake.set()
         if self._thread:
             self._thread.join(10)
-        for process in self._processes.values():
-            process.end()
+        self._followers.shutdown(wait=False, cancel_futures=True)
+        limit = time.monotonic() + _END_SECONDS
+        self._end_processes()
+        while any(lock.locked() for lock in list(self._locks.values())) and time.monotonic() < limit:
+            time.sleep(0.01)
+            self._end_processes()  # those that began meanwhile
 
     def wake(self) -> None:
         """Look at once: a pointer moved."""
@@ -136,7 +148,8 @@ class Endpoints:
 
     def end(self, environment: str, name: str) -> None:
         """End the model servers of an endpoint that is deployed no more."""
-        with self._busy:
+        self._definitions.pop((environment, name), None)
+        with self._lock(environment, name):
             self._end(environment, name)
 
     def wait_for(self, environment: str, name: str, version: int, seconds: float = 120) -> EndpointState:
@@ -172,19 +185,33 @@ class Endpoints:
                     continue
 
     def reconcile(self) -> None:
-        """Make every endpoint serve what its definition, the registry's pointers and the rollouts say now."""
-        with self._busy:
-            resources = self._deployments.resources("model_serving_endpoint")
-            wanted = {(r.environment, r.name): r.definition for r in resources}
-            if self._lazily:
-                wanted = {key: definition for key, definition in wanted.items() if key in self._asked}
-            for place in {(e, n) for e, n, _ in self._processes} - set(wanted):
-                self._end(*place)
-            for (environment, name), definition in wanted.items():
-                try:
-                    self._follow(environment, name, definition)
-                except (BoathouseError, httpx.HTTPError, OSError) as error:
-                    self._states.note(environment, name, state="FAILED", reason=_words(error))
+        """Make every endpoint serve what its definition, the registry's pointers and the rollouts say now, side by side."""
+        resources = self._deployments.resources("model_serving_endpoint")
+        self._definitions = {
+            (r.environment, r.name): r.definition for r in resources
+            if not self._lazily or (r.environment, r.name) in self._asked
+        }  # fmt: skip
+        for place in self._definitions.keys() | {(e, n) for e, n, _ in list(self._processes)}:
+            lock = self._lock(*place)
+            if lock.acquire(blocking=False):  # else it loads still
+                self._followers.submit(self._follow_one, *place).add_done_callback(partial(_release, lock))
+
+    def _follow_one(self, environment: str, name: str) -> None:
+        try:
+            definition = self._definitions.get((environment, name))
+            if self._stop.is_set():
+                return
+            if definition is None:
+                self._end(environment, name)
+            else:
+                self._follow(environment, name, definition)
+        except (BoathouseError, httpx.HTTPError, OSError) as error:
+            self._states.note(environment, name, state="FAILED", reason=_words(error))
+        except Exception:
+            _log.exception("endpoint %s.%s could not be reconciled; the next try comes soon", environment, name)
+
+    def _lock(self, environment: str, name: str) -> threading.Lock:
+        return self._locks.setdefault((environment, name), threading.Lock())
 
     def _attend(self, *asked: str) -> None:
         self._asked.add(asked)
@@ -222,7 +249,7 @@ class Endpoints:
         for slot, reason in plan.missing.items():
             self._states.note_version(environment, name, slot, state="WAITING", reason=reason)
         slots = {w.slot for w in plan.wanted}
-        for slot in [s for e, n, s in self._processes if (e, n) == (environment, name) and s not in slots]:
+        for slot in [s for e, n, s in list(self._processes) if (e, n) == (environment, name) and s not in slots]:
             self._end_version(environment, name, slot)
         self._states.keep(environment, name, slots | set(plan.missing))
         if (answering := self._answering(environment, name)) and answering != before:
@@ -256,6 +283,8 @@ class Endpoints:
         self._note(environment, name, one, first, state="READY", version=one.version, reason=None)
 
     def _begin(self, environment: str, name: str, model: str, slot: str, alone: bool) -> ModelProcess:
+        if self._stop.is_set():
+            raise Unavailable("the server stops")
         process = ModelProcess(self._launch(environment, name), self.key, name, slot, model, features_only=alone)
         self._processes[environment, name, slot] = process
         facts = {"port": process.port, "pid": process.pid, "pid_started": process.pid_started}
@@ -290,7 +319,7 @@ class Endpoints:
 
     def _end(self, environment: str, name: str) -> None:
         self._routes.pop((environment, name), None)
-        for slot in [s for e, n, s in self._processes if (e, n) == (environment, name)]:
+        for slot in [s for e, n, s in list(self._processes) if (e, n) == (environment, name)]:
             self._end_version(environment, name, slot)
         self._ready.pop((environment, name), None)
         self._states.drop(environment, name)
@@ -298,6 +327,10 @@ class Endpoints:
     def _end_version(self, environment: str, name: str, slot: str) -> None:
         self._ready.get((environment, name), {}).pop(slot, None)
         self._processes.pop((environment, name, slot)).end()
+
+    def _end_processes(self) -> None:
+        for process in list(self._processes.values()):
+            process.end()
 
     def _run(self) -> None:
         while not self._stop.is_set():
@@ -315,6 +348,10 @@ def served_entity(environment: str, definition: dict[str, Any]) -> tuple[str, st
     """(full name of a model or feature spec, version or alias) that an endpoint's definition asks for first."""
     first = served_entities(environment, definition)[0]
     return first.model, first.reference
+
+
+def _release(lock: threading.Lock, _: object) -> None:
+    lock.release()
 
 
 def _words(error: Exception) -> str:

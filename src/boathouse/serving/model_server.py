@@ -55,10 +55,9 @@ class ModelServer:
         self._endpoint = endpoint
         self._load = load
         self._online = online
-        self._spool = spool
         self._key = key.encode()
         self._loaded: _Loaded | None = None
-        self._turns = Turns(self._invoke, spool.write)
+        self._turns = Turns(self._invoke, spool.write, spool.sync if spool.durable else None)
         self._loader = ThreadPoolExecutor(1, thread_name_prefix="loader")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

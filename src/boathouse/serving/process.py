@@ -34,6 +34,8 @@ class Launch:
     scratch: Path
     """Its temporary files, where it has walls."""
     sandbox: Sandbox | None = None
+    durable: bool = False
+    """Whether its log outlives a power cut."""
 
 
 class ModelProcess:
@@ -48,9 +50,10 @@ class ModelProcess:
         read_end, write_end = os.pipe()
         os.write(write_end, f"{launch.token}\n{key}".encode())
         os.close(write_end)
+        switches = [f"--{name}" for name, on in (("features-only", features_only), ("durable", launch.durable)) if on]
         words = ["--endpoint", endpoint, "--slot", slot, "--model", model, "--environment", launch.environment,
                  "--url", launch.url, "--spool", str(launch.spool), "--socket", str(listener.fileno()),
-                 "--secrets", str(read_end), *(["--features-only"] if features_only else [])]  # fmt: skip
+                 "--secrets", str(read_end), *switches]  # fmt: skip
         argv, environ = [sys.executable, "-P", "-m", SERVER_MODULE, *words], inherited()
         if walls := launch.sandbox:
             argv = walls.around(argv, cwd=str(launch.scratch), scratch=str(launch.scratch))
@@ -86,9 +89,10 @@ class ModelProcess:
         self._ask("/load", {"version": version})
 
     def end(self) -> None:
-        """End it."""
-        end_process(self.pid)
-        self._process.wait()
+        """End it, if it has not ended."""
+        if self.alive:
+            end_process(self.pid)
+            self._process.wait()
 
     def _ask(self, path: str, body: dict[str, Any]) -> None:
         answer = httpx.post(f"http://{LOOPBACK}:{self.port}{path}", json=body, headers={"X-Boathouse-Key": self._key},

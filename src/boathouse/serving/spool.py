@@ -29,8 +29,10 @@ SCHEMA = pa.schema([
 class Spool:
     """Appends a line for each request, those that gathered by one write: what a killed process had written is kept."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, durable: bool = False) -> None:
+        """With `durable`, whoever writes calls `sync` before the answer, and a file that is full is synced by itself."""
         self._folder = folder
+        self.durable = durable
         folder.mkdir(parents=True, exist_ok=True)
         self._lock = threading.Lock()
         self._descriptor = -1
@@ -51,14 +53,35 @@ class Spool:
                 self._size = _ROLL_BYTES  # a torn line ends this file
                 raise
 
+    def sync(self) -> None:
+        """Return once all that was written outlives a power cut. Raises OSError."""
+        with self._lock:
+            held = os.dup(self._descriptor)
+        try:
+            os.fdatasync(held)
+        finally:
+            os.close(held)
+
     def _roll(self) -> None:
         if self._descriptor >= 0:
+            if self.durable:
+                os.fdatasync(self._descriptor)
             os.close(self._descriptor)
         number = len(list(self._folder.glob("*.jsonl")))
         unique = uuid.uuid4().hex[:8]  # behind walls, processes of several endpoints can have one number
         path = self._folder / f"{number:06d}-{os.getpid()}-{unique}.jsonl"
         self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         self._size = 0
+        if self.durable:
+            _sync_folder(self._folder)
+
+
+def _sync_folder(folder: Path) -> None:
+    held = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(held)
+    finally:
+        os.close(held)
 
 
 Append = Callable[[pa.Table, tuple[str, int]], None]

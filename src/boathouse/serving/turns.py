@@ -5,6 +5,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar
 
@@ -21,9 +22,15 @@ class Turns(Generic[Q, A]):
     A question that comes alone is answered at once. Nothing waits for company.
     """
 
-    def __init__(self, work: Callable[[Q], tuple[A, bytes]], write: Callable[[Sequence[bytes]], None]) -> None:
-        self._work, self._write = work, write
+    def __init__(self, work: Callable[[Q], tuple[A, bytes]], write: Callable[[Sequence[bytes]], None],
+                 sync: Callable[[], None] | None = None, together: float = _TOGETHER) -> None:  # fmt: skip
+        """What is worked out within `together` seconds is written at once.
+
+        With `sync` nothing is answered before it has returned since its line was written: once for all that gathered.
+        """
+        self._work, self._write, self._sync, self._together = work, write, sync, together
         self._waiting: SimpleQueue[tuple[Q, asyncio.Future[A]]] = SimpleQueue()
+        self._written: SimpleQueue[list[tuple[asyncio.Future[A], A]]] = SimpleQueue()
         self._thread: threading.Thread | None = None
 
     async def ask(self, question: Q) -> A:
@@ -32,6 +39,8 @@ class Turns(Generic[Q, A]):
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, args=(loop,), name="model", daemon=True)
             self._thread.start()
+            if self._sync is not None:
+                threading.Thread(target=self._settle, args=(loop, self._sync), name="log", daemon=True).start()
         answer: asyncio.Future[A] = loop.create_future()
         self._waiting.put((question, answer))
         return await answer
@@ -41,7 +50,7 @@ class Turns(Generic[Q, A]):
             done: list[tuple[asyncio.Future[A], A]] = []
             lines: list[bytes] = []
             question, future = self._waiting.get()
-            limit = time.perf_counter() + _TOGETHER
+            limit = time.perf_counter() + self._together
             try:
                 while True:
                     answer, line = self._work(question)
@@ -65,7 +74,24 @@ class Turns(Generic[Q, A]):
             _log.exception("%d requests could not be logged", len(lines))
             loop.call_soon_threadsafe(_fail, [future for future, _ in done], error)
         else:
-            loop.call_soon_threadsafe(_tell, done)
+            if self._sync is None:
+                loop.call_soon_threadsafe(_tell, done)
+            else:
+                self._written.put(done)
+
+    def _settle(self, loop: asyncio.AbstractEventLoop, sync: Callable[[], None]) -> None:
+        while True:
+            done = self._written.get()
+            with suppress(Empty):
+                while True:
+                    done += self._written.get_nowait()
+            try:
+                sync()
+            except Exception as error:
+                _log.exception("%d requests may not be on disk", len(done))
+                loop.call_soon_threadsafe(_fail, [future for future, _ in done], error)
+            else:
+                loop.call_soon_threadsafe(_tell, done)
 
 
 def _tell(done: Sequence[tuple["asyncio.Future[A]", A]]) -> None:

@@ -21,7 +21,8 @@ class Log:
         self.writes.append(list(lines))
 
 
-def test_what_gathers_is_written_at_once_and_answered_in_order() -> None:
+@pytest.mark.parametrize(("together", "writes"), [(60, [[b"0", b"1", b"2", b"3"]]), (0, [[b"0"], [b"1"], [b"2"], [b"3"]])])
+def test_what_gathers_is_written_at_once_and_answered_in_order(together: float, writes: list[list[bytes]]) -> None:
     log, first = Log(), threading.Event()
 
     def work(question: int) -> tuple[int, bytes]:
@@ -30,16 +31,14 @@ def test_what_gathers_is_written_at_once_and_answered_in_order() -> None:
         return question * 2, str(question).encode()
 
     async def all_of_them() -> list[int]:
-        turns = Turns(work, log.write)
+        turns = Turns(work, log.write, together=together)
         asked = [asyncio.ensure_future(turns.ask(n)) for n in range(4)]
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0)  # all of them have asked
         first.set()
         return await asyncio.gather(*asked)
 
     assert asyncio.run(all_of_them()) == [0, 2, 4, 6]
-    assert log.writes[0] == [b"0"]  # it took longer than others are kept waiting for
-    assert [line for lines in log.writes for line in lines] == [b"0", b"1", b"2", b"3"]
-    assert len(log.writes) < 4
+    assert log.writes == writes
 
 
 def test_what_is_not_kept_is_not_answered() -> None:
@@ -71,3 +70,29 @@ def test_one_that_fails_fails_alone() -> None:
     one, none, two = asyncio.run(ask())
     assert (one, two) == (6, 3)
     assert isinstance(none, ZeroDivisionError)
+
+
+def test_one_sync_is_enough_for_all_that_wait_and_comes_before_their_answers() -> None:
+    log, syncs = Log(), list[int]()
+    released = threading.Event()
+
+    def sync() -> None:
+        written = sum(map(len, log.writes))
+        if not syncs:
+            released.wait(5)
+        syncs.append(written)
+
+    async def ask() -> list[int]:
+        turns = Turns(lambda question: (question, b"line"), log.write, sync)
+        first = asyncio.ensure_future(turns.ask(0))
+        while not log.writes:
+            await asyncio.sleep(0.001)
+        others = [asyncio.ensure_future(turns.ask(n)) for n in range(1, 20)]
+        while sum(map(len, log.writes)) < 20:
+            await asyncio.sleep(0.001)
+        assert not any(one.done() for one in (first, *others))
+        released.set()
+        return await asyncio.gather(first, *others)
+
+    assert asyncio.run(ask()) == list(range(20))
+    assert syncs == [1, 20]
