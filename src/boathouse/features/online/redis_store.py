@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from boathouse.errors import Conflict, DuplicateKey, MissingExtra, Unavailable
 from boathouse.features.online.codec import sorted_chunks
-from boathouse.features.online.redis_line import WHOLE, Asked, Changed, Line, Lost
+from boathouse.features.online.redis_line import WHOLE, Asked, Changed, Line, Lost, Place, stamp_of
 from boathouse.features.online.store import (
     OnlineStore,
     not_published,
@@ -43,7 +43,7 @@ class RedisStore(OnlineStore):
         self._prefix = f"boathouse:{environment}@{name}:" if name else f"boathouse:{environment}:"
         self._tables, self._parts = self._prefix + "tables", self._prefix + "parts"
         self._line = Line(self._redis, self._client, self._tables)
-        self._known: dict[str, bytes] = {}  # as asked -> description
+        self._known: dict[str, Place] = {}  # by the name that is asked for
 
     def publish(self, publication: Publication, batches: Iterable[pa.RecordBatch]) -> OnlineTable:
         made, encoded = prepared(replace(publication, table=self.name(publication.table)), batches)
@@ -62,7 +62,7 @@ class RedisStore(OnlineStore):
                 made = replace(made, rows=count)
                 before = self._before(made.table)
                 with self._switching(lock, made.table) as pipe:
-                    pipe.hset(self._tables, made.table, described(made))
+                    self._describe(pipe, made, into)
                     pipe.srem(self._parts, into)
                     if before is not None:
                         pipe.unlink(self._rows(before))
@@ -93,49 +93,54 @@ class RedisStore(OnlineStore):
                     pipe.hdel(into, *gone)
                 if rows:
                     pipe.hset(into, mapping=dict(rows))
-                pipe.hset(self._tables, made.table, described(made))
+                self._describe(pipe, made, into)
         return made
 
     def lookup_many(self, wanted: Sequence[tuple[str, Sequence[Key]]]) -> list[Found]:
-        names = [self.name(table) for table, _ in wanted]
         with self._reached():
             for _ in range(_ATTEMPTS):
-                known = [self._known.get(name) for name in names]
-                descriptions = self._learn(names) if None in known else [found for found in known if found is not None]
-                found = self._ask(descriptions, [keys for _, keys in wanted])
-                if found is not None:
-                    return found
-                for name in names:
-                    self._known.pop(name, None)
-        raise Unavailable(f"{', '.join(names)} is published again and again meanwhile: ask again")
+                try:
+                    places = [self._known[table] for table, _ in wanted]
+                except KeyError:
+                    places = self._learn([table for table, _ in wanted])
+                try:
+                    return self._ask(places, wanted)
+                except Changed:
+                    for table, _ in wanted:
+                        self._known.pop(table, None)
+        names = ", ".join(table for table, _ in wanted)
+        raise Unavailable(f"{names} is published again and again meanwhile: ask again")
 
-    def _ask(self, descriptions: Sequence[bytes], keys: Sequence[Sequence[Key]]) -> list[Found] | None:
-        """All tables at one moment; None where one was published since its description was read."""
-        asked = []
-        for description, wanted in zip(descriptions, keys, strict=True):
-            layout = layout_of(description)
-            asked.append(Asked(layout, description, self._rows(layout.table).encode(), list(map(layout.spell, wanted))))
+    def _ask(self, places: Sequence[Place], wanted: Sequence[tuple[str, Sequence[Key]]]) -> list[Found]:
+        """All tables at one moment. Raises Changed where one was published since its description was read."""
+        asked = [Asked(of, list(map(of.layout.spell, keys))) for of, (_, keys) in zip(places, wanted, strict=True)]
         try:
             found = self._line.ask(asked)
-        except Changed:
-            return None
         except Lost as lost:
-            table = asked[lost.args[0]].layout.table.table
+            table = places[lost.args[0]].layout.table.table
             raise Unavailable(f"{self._where} has lost the rows of {table} (evicted?): publish it as a SNAPSHOT") from None
-        return [of.layout.found(rows) for of, rows in zip(asked, found, strict=True)]
+        return [of.layout.found(rows) for of, rows in zip(places, found, strict=True)]
 
-    def _learn(self, names: Sequence[str]) -> list[bytes]:
+    def _learn(self, tables: Sequence[str]) -> list[Place]:
         kept = self._client.hgetall(self._tables)
         newest = sorted((layout_of(value).table.published_at, value) for value in kept.values())
         of_source = {layout_of(value).table.source: value for _, value in newest}
-        found: list[bytes] = []
-        for name in names:
+        found: list[Place] = []
+        for table in tables:
+            name = self.name(table)
             description = kept.get(name.encode()) or of_source.get(name)
             if description is None:
                 raise not_published(name)
-            self._known[name] = description
-            found.append(description)
+            layout = layout_of(description)
+            self._known[table] = Place.of(description, layout, self._rows(layout.table))
+            found.append(self._known[table])
         return found
+
+    def _describe(self, pipe: Any, made: OnlineTable, into: str) -> None:
+        """A description, and its stamp among its rows."""
+        description = described(made)
+        pipe.hset(self._tables, made.table, description)
+        pipe.hset(into, WHOLE, stamp_of(description))
 
     def tables(self) -> list[OnlineTable]:
         with self._reached():
