@@ -17,7 +17,7 @@ _log = logging.getLogger(__name__)
 
 
 class Turns(Generic[Q, A]):
-    """`work` gives for a question its answer and its line for the log; `write` keeps lines, and returns when they are kept.
+    """For the callers of one loop at a time: `work` gives for a question its answer and its line for the log; `write` keeps lines, and returns when they are kept.
 
     A question that comes alone is answered at once. Nothing waits for company.
     """
@@ -35,17 +35,16 @@ class Turns(Generic[Q, A]):
 
     async def ask(self, question: Q) -> A:
         """The answer, once its line is kept. Raises what `write` raises."""
-        loop = asyncio.get_running_loop()
         if self._thread is None:
-            self._thread = threading.Thread(target=self._run, args=(loop,), name="model", daemon=True)
+            self._thread = threading.Thread(target=self._run, name="model", daemon=True)
             self._thread.start()
             if self._sync is not None:
-                threading.Thread(target=self._settle, args=(loop, self._sync), name="log", daemon=True).start()
-        answer: asyncio.Future[A] = loop.create_future()
+                threading.Thread(target=self._settle, args=(self._sync,), name="log", daemon=True).start()
+        answer: asyncio.Future[A] = asyncio.get_running_loop().create_future()
         self._waiting.put((question, answer))
         return await answer
 
-    def _run(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _run(self) -> None:
         while True:
             done: list[tuple[asyncio.Future[A], A]] = []
             lines: list[bytes] = []
@@ -63,23 +62,23 @@ class Turns(Generic[Q, A]):
                 pass
             except Exception as error:
                 _log.exception("a request could not be worked out")
-                loop.call_soon_threadsafe(_fail, [future], error)
+                _fail([future], error)
             if done:
-                self._keep(loop, done, lines)
+                self._keep(done, lines)
 
-    def _keep(self, loop: asyncio.AbstractEventLoop, done: list[tuple[asyncio.Future[A], A]], lines: list[bytes]) -> None:
+    def _keep(self, done: list[tuple[asyncio.Future[A], A]], lines: list[bytes]) -> None:
         try:
             self._write(lines)
         except Exception as error:
             _log.exception("%d requests could not be logged", len(lines))
-            loop.call_soon_threadsafe(_fail, [future for future, _ in done], error)
+            _fail([future for future, _ in done], error)
         else:
             if self._sync is None:
-                loop.call_soon_threadsafe(_tell, done)
+                _tell(done)
             else:
                 self._written.put(done)
 
-    def _settle(self, loop: asyncio.AbstractEventLoop, sync: Callable[[], None]) -> None:
+    def _settle(self, sync: Callable[[], None]) -> None:
         while True:
             done = self._written.get()
             with suppress(Empty):
@@ -89,18 +88,29 @@ class Turns(Generic[Q, A]):
                 sync()
             except Exception as error:
                 _log.exception("%d requests may not be on disk", len(done))
-                loop.call_soon_threadsafe(_fail, [future for future, _ in done], error)
+                _fail([future for future, _ in done], error)
             else:
-                loop.call_soon_threadsafe(_tell, done)
+                _tell(done)
 
 
 def _tell(done: Sequence[tuple["asyncio.Future[A]", A]]) -> None:
-    for future, answer in done:
-        if not future.done():
-            future.set_result(answer)
+    def act() -> None:
+        for future, answer in done:
+            if not future.done():
+                future.set_result(answer)
+
+    _in_loop(done[0][0], act)
 
 
 def _fail(futures: Sequence["asyncio.Future[A]"], error: Exception) -> None:
-    for future in futures:
-        if not future.done():
-            future.set_exception(error)
+    def act() -> None:
+        for future in futures:
+            if not future.done():
+                future.set_exception(error)
+
+    _in_loop(futures[0], act)
+
+
+def _in_loop(future: "asyncio.Future[A]", act: Callable[[], None]) -> None:
+    with suppress(RuntimeError):  # a loop that ended has nobody left to tell
+        future.get_loop().call_soon_threadsafe(act)
