@@ -19,7 +19,7 @@ _log = logging.getLogger(__name__)
 class Turns(Generic[Q, A]):
     """For the callers of one loop at a time: `work` gives for a question its answer and its line for the log.
 
-    `write` keeps lines, and returns when they are kept. A question that comes alone is answered at once. Nothing waits for company.
+    `write` keeps lines, and returns when they are kept. One that comes alone is answered at once: nothing waits for company.
     """
 
     def __init__(self, work: Callable[[Q], tuple[A, bytes]], write: Callable[[Sequence[bytes]], None],
