@@ -193,6 +193,16 @@ def ticks(pid: int) -> float:
     return sum(map(int, used)) / os.sysconf("SC_CLK_TCK")
 
 
+def settled(pid: int) -> None:
+    """Wait until a server that was just started has done what it does at its start, a minute at most."""
+    limit = time.monotonic() + 60
+    while time.monotonic() < limit:
+        before = ticks(pid)
+        time.sleep(1)
+        if ticks(pid) - before < 0.05:
+            return
+
+
 def published(fe: Any, names: list[str], store: str, server_pid: int) -> tuple[float, float]:
     """Seconds by the clock and of the processor for publishing all rows of these tables."""
     start, cpu = time.perf_counter(), time.process_time() + ticks(server_pid)
@@ -321,6 +331,7 @@ def compared(lake: Any, server_pid: int, tables: dict[str, Any], folder: Path, p
     if port is not None:
         fe.create_online_store(name="redis", capacity="CU_1", url=f"redis://127.0.0.1:{port}/0")
         stores.append(("redis", "Redis", {"type": "redis", "connection_string": f"127.0.0.1:{port},db=1"}))
+    settled(server_pid)
     for store, kind, online in stores:
         mine = ours(lake, fe, server_pid, store, keys, len(tables["big"]))
         if python is None:

@@ -175,6 +175,7 @@ def main() -> None:
             rows = online.made(given.keys, seed)
             fe.create_table(name=f"features.{name}", primary_keys=["key", "at"], timeseries_column="at", df=rows)
         online.published(fe, online.NAMES, "default", pid)
+        online.settled(pid)
         floor: dict[int, float] = {}
         with hello() as url:
             measured("hello-world", Load(Path(base), url, "none", [{}]), given.connections, given.seconds, floor, [])
