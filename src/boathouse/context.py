@@ -47,6 +47,10 @@ class Context(Protocol):
         """dev, staging or prod."""
 
     @property
+    def same_machine(self) -> bool:
+        """Whether this process can open files that lie on the server's disks."""
+
+    @property
     def run(self) -> RunFacts:
         """The run this code is part of."""
 

@@ -12,7 +12,7 @@ from filelock import FileLock, Timeout
 
 from boathouse.errors import HomeInUse, InvalidInput, NewerHome
 from boathouse.processes import process_started
-from boathouse.settings import Settings
+from boathouse.settings import MARK, Settings
 
 FORMAT = 1
 """Raised when a home's layout changes in a way that older programs cannot read."""
@@ -48,14 +48,20 @@ class Home:
                 "once and let every command use that server"
             ) from error
         (self.path / "owner").write_text(str(os.getpid()))
+        self._mark(secrets.token_hex(16))
         self._write("home.json", {"format": FORMAT})
 
     def release(self) -> None:
         """Give the home back."""
         if self._lock.is_locked:
-            for name in ("owner", "server.json"):
+            for name in ("owner", "server.json", MARK):
                 (self.path / name).unlink(missing_ok=True)
             self._lock.release()
+
+    @property
+    def mark(self) -> str:
+        """What this owner of the home wrote there: whoever reads the same in a folder of this name is on this machine."""
+        return (self.path / MARK).read_text()
 
     def publish(self, url: str) -> None:
         """Tell other processes on this machine where to connect."""
@@ -107,6 +113,11 @@ class Home:
             path.touch(mode=0o600)
             path.write_text(secrets.token_urlsafe(32))
         return path.read_text()
+
+    def _mark(self, mark: str) -> None:
+        path = self.path / MARK
+        path.touch(mode=0o600)
+        path.write_text(mark)
 
     def _token_file(self) -> Path:
         return self.path / "secrets" / "operator.token"

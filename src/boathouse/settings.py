@@ -13,6 +13,8 @@ from pathlib import Path
 from boathouse.clock import parse_span
 from boathouse.errors import InvalidInput
 
+MARK = "mark"
+"""A file in the home that tells who owns it now."""
 _SIZE = re.compile(r"(\d+)\s*([KMGT])I?B", re.IGNORECASE)
 _POWERS = {"K": 10, "M": 20, "G": 30, "T": 40}
 _OWN_STORAGE = re.compile(r"storage_(?!.*_(?:aws|azure|google)_)([A-Za-z]\w*?)(_role_arn)?")

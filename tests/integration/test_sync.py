@@ -9,7 +9,6 @@ import pytest
 
 from boathouse.client import Lake
 from boathouse.client.sync import Sync
-from boathouse.client.working_tree import on_this_machine
 
 BUNDLE = """
 bundle: {name: shop}
@@ -136,9 +135,3 @@ def test_a_run_from_another_machine_is_of_a_commit_that_holds_what_is_uncommitte
     assert (run["commit_id"], run["dirty"]) == (head, False)
     assert git(folders[0], "show", f"{head}:say.py") == "print('not committed')"
     assert git(folders[0], "status", "--porcelain").splitlines()[0] == "M say.py"
-
-
-def test_a_server_is_on_this_machine_if_it_is_on_loopback_and_its_folders_are_here(tmp_path: Path) -> None:
-    here, there = str(tmp_path), str(tmp_path / "nowhere")
-    urls = ("http://127.0.0.1:8787", "http://localhost:8787", "https://boathouse.example.org")
-    assert [on_this_machine(url, place) for url in urls for place in (here, there)] == [True, False, True, False, False, False]

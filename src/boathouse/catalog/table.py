@@ -25,6 +25,7 @@ from boathouse.lake import (
     Vacuumed,
     batches,
     column_types,
+    fitted,
     origin_of,
 )
 
@@ -312,7 +313,8 @@ class Table:
 def _check_keys(rows: pa.Table, keys: Sequence[str], name: str) -> None:
     if absent := [k for k in keys if k not in rows.column_names]:
         raise InvalidInput(f"{name} is merged on {', '.join(keys)}, but the rows have no column {absent[0]!r}")
-    counted = rows.select(list(keys)).group_by(list(keys)).aggregate([([], "count_all")])
+    wanted = fitted(rows.select(list(keys)), name)  # Arrow groups by no string_view, which is what Polars has
+    counted = wanted.group_by(list(keys)).aggregate([([], "count_all")])
     if counted.num_rows < rows.num_rows:
         twice = next(r for r in counted.to_pylist() if r["count_all"] > 1)
         twice.pop("count_all")

@@ -5,6 +5,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,22 @@ def materialize_features(lake: Lake, table: str, publish: str = "") -> None:
         FeatureEngineeringClient(context=lake).publish_table(source_table_name=table)
 
 
+def publish_features(lake: Lake, table: str, wish: str) -> None:
+    """Publish a table for somebody who is on another machine."""
+    from boathouse.feature_engineering import FeatureEngineeringClient, PublishedTable
+
+    asked = json.loads(wish)
+    done = FeatureEngineeringClient(context=lake).publish_table(
+        source_table_name=table, online_table_name=asked["name"], features=asked["features"], online_store=asked["store"],
+        filter_condition=asked["condition"], publish_mode=asked["mode"],
+        ttl=timedelta(seconds=asked["ttl_seconds"]) if asked["ttl_seconds"] else None,
+    )  # fmt: skip
+    assert isinstance(done, PublishedTable)  # no mode that goes on is taken
+    kept = {"task": os.environ["BOATHOUSE_TASK"], "key": "published", "value": done.__dict__}
+    lake.call("POST", f"/api/v1/runs/{os.environ['BOATHOUSE_RUN_ID']}/results", kept)
+    print(f"{done.rows} keys of {done.online_table_name} version {done.version} are online")
+
+
 def integration_tests(lake: Lake, path: str) -> None:
     """The project's integration tests, against this run's throw-away schemas. The run keeps their report, as JUnit XML."""
     run, task = os.environ["BOATHOUSE_RUN_ID"], os.environ["BOATHOUSE_TASK"]
@@ -107,6 +124,6 @@ def _pytest(path: str, junit: Path | None) -> None:
 BUILTINS: dict[str, Callable[..., Any]] = {
     "compare-versions": compare_versions,
     "deliver": deliver, "refresh-monitor": refresh_monitor,
-    "materialize-features": materialize_features, "integration-tests": integration_tests,
+    "materialize-features": materialize_features, "publish-features": publish_features, "integration-tests": integration_tests,
 }  # fmt: skip
 """Run with a connection; `unit-tests` runs without one."""

@@ -15,6 +15,7 @@ from boathouse.client.http import Http
 from boathouse.client.jobs import Jobs
 from boathouse.client.models import Models
 from boathouse.client.secrets import Secrets
+from boathouse.settings import MARK
 
 
 class Connection:
@@ -25,6 +26,7 @@ class Connection:
         self.http = http
         self._who = http.call("GET", "/api/v1/whoami")
         self._environment = self._who.get("environment") or environment
+        self._same_machine = bool(self._who.get("run_id")) or _sees_home(self._who)
         self._scratch: str | None = self._who.get("scratch")
         self._on_close = on_close
         self.jobs = Jobs(http, self._environment, self._scratch, project)
@@ -40,6 +42,11 @@ class Connection:
     def principal(self) -> str:
         """Who the calls come from."""
         return str(self._who["principal"])
+
+    @property
+    def same_machine(self) -> bool:
+        """Whether this process can open files that lie on the server's disks: it is a task, or sees the server's home."""
+        return self._same_machine
 
     def complete(self, name: str) -> str:
         """A two-level name with the environment put before it. Raises InvalidName."""
@@ -169,3 +176,11 @@ class Connection:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._environment} at {self.http.url} as {self.principal})"
+
+
+def _sees_home(who: Mapping[str, Any]) -> bool:
+    """Whether the server's home lies here: a folder of its name alone may be another's."""
+    try:
+        return Path(who["home"], MARK).read_text() == str(who["mark"])
+    except (KeyError, OSError):
+        return False

@@ -4,6 +4,7 @@ import base64
 import contextlib
 import copy
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from functools import cached_property
 from typing import Any
@@ -32,6 +33,7 @@ from boathouse.lake import (
     Storage,
     batches,
     cluster_at,
+    local_path,
     origin_of,
     relation_over,
     schema_named,
@@ -49,7 +51,7 @@ class Lake(Connection, Loading):
         self._reads = Reads(self.complete)
         self.cluster = cluster_at(engine)
         self._settings = given or settings.load()
-        self.volumes = Volumes(http, self.complete, self._reads, self._environment)
+        self.volumes = Volumes(http, self.complete, self._reads, self._environment, self.same_machine)
         self.functions = Functions(http, self.complete, self._environment)
 
     @property
@@ -249,7 +251,10 @@ class Lake(Connection, Loading):
 
     def _open(self, name: str, privileges: Sequence[str]) -> TableAccess:
         body = {"privileges": list(privileges)}
-        return TableAccess.from_dict(self.http.call("POST", f"/api/v1/tables/{name}/open", body))
+        access = TableAccess.from_dict(self.http.call("POST", f"/api/v1/tables/{name}/open", body))
+        if access.through == "files" and local_path(access.info.location) and not self.same_machine:
+            return replace(access, through="server")
+        return access
 
 
 def _versions(metadata: Mapping[bytes, bytes] | None) -> list[tuple[str, int]]:

@@ -1,6 +1,7 @@
 """Volumes by name, and what their files were made out of."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from boathouse.catalog import Making, VolumeAccess, VolumeInfo
 from boathouse.client.http import Http
@@ -12,11 +13,14 @@ from boathouse.errors import NotPermitted
 class Volumes:
     """Volumes under two- or three-level names."""
 
-    def __init__(self, http: Http, complete: Callable[[str], str], reads: Reads, environment: str) -> None:
+    def __init__(self, http: Http, complete: Callable[[str], str], reads: Reads, environment: str,
+                 same_machine: bool) -> None:  # fmt: skip
+        """`same_machine`: files on the server's disks can be opened here."""
         self.http = http
         self._complete = complete
         self._reads = reads
         self._environment = environment
+        self._same_machine = same_machine
         self._noted: dict[str, list[tuple[str, str | None, str]]] = {}
 
     def all(self, schema: str | None = None) -> list[VolumeInfo]:
@@ -60,4 +64,5 @@ class Volumes:
             self._noted[target] = sources
 
     def _open(self, name: str, privilege: str) -> VolumeAccess:
-        return VolumeAccess.from_dict(self.http.call("POST", f"/api/v1/volumes/{name}/open", {"privileges": [privilege]}))
+        access = VolumeAccess.from_dict(self.http.call("POST", f"/api/v1/volumes/{name}/open", {"privileges": [privilege]}))
+        return access if self._same_machine else replace(access, through="server")

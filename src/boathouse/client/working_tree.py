@@ -1,13 +1,9 @@
 """A working tree on its way to a server: by its path where both are on one machine, else through the caller's workspace."""
 
-import os
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from boathouse.client.connection import Connection
 from boathouse.errors import InvalidInput
-
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def source_of(lake: Connection, folder: Path, project: str | None, *, sync: bool = False) -> dict[str, str]:
@@ -16,7 +12,7 @@ def source_of(lake: Connection, folder: Path, project: str | None, *, sync: bool
     The second where the server is on another machine, and where `sync` asks for it.
     Raises Conflict for files that clash with the workspace, InvalidInput for a folder that cannot be synced.
     """
-    if not project or (not sync and (lake.owns_home or _beside(lake, project))):
+    if not project or (not sync and lake.same_machine):
         return {"path": str(folder)}
     from boathouse.client.sync import Sync, unsettled
 
@@ -28,12 +24,3 @@ def source_of(lake: Connection, folder: Path, project: str | None, *, sync: bool
     if done.conflicts:
         raise unsettled(done.conflicts)
     return {"project": project, "ref": str(done.head)}
-
-
-def on_this_machine(url: str, place: str) -> bool:
-    """Whether a server that knows a folder by this name is on this machine: loopback alone may be a tunnel or a container."""
-    return urlsplit(url).hostname in _LOOPBACK and os.path.isdir(place)
-
-
-def _beside(lake: Connection, project: str) -> bool:
-    return on_this_machine(lake.http.url, lake.call("PUT", f"/api/v1/projects/{project}")["repository"])

@@ -54,9 +54,17 @@ def newest_sql(scan: str, info: TableInfo, at: datetime | None = None) -> str:
 def store_for(context: Context, table: str, write: bool, store: str | None = None) -> OnlineStore:
     """A named store, or the one that holds the table, for whoever may publish (write) or read the table.
 
-    Raises NotPermitted, NotFound.
+    Raises NotPermitted, NotFound, and Conflict for an embedded one of another machine.
     """
-    return open_online_store(context.online_location(table, write, store), context.environment)
+    location = context.online_location(table, write, store)
+    if _elsewhere(context, location):
+        raise Conflict(f"the online store of {table} is embedded in the server, on another machine: do this in a job")
+    return open_online_store(location, context.environment)
+
+
+def _elsewhere(context: Context, location: str) -> bool:
+    """Whether a store is embedded, and not on this machine."""
+    return "://" not in location and not context.same_machine
 
 
 def publish(context: Context, wish: Wish, mode: str) -> PublishedTable:
@@ -68,6 +76,8 @@ def publish(context: Context, wish: Wish, mode: str) -> PublishedTable:
     info = table.info
     if not info.keys:
         raise InvalidInput(f"{info.name} has no primary keys besides its event time, so nothing can look it up")
+    if _elsewhere(context, context.online_location(info.name, True, wish.store)):
+        return _published_there(context, info.name, wish, mode)
     store = store_for(context, info.name, write=True, store=wish.store)
     asked = Publication(
         table=context.complete(wish.name), source=info.name, source_id=f"{info.location} {info.created_at}",
@@ -80,6 +90,18 @@ def publish(context: Context, wish: Wish, mode: str) -> PublishedTable:
         rows = context.engine.relation(_rows(table, asked, wish)).duckdb().to_arrow_reader(_BATCH)
         done = store.publish(asked, rows)
     return PublishedTable(done.table, done.rows, done.version, SNAPSHOT if before is None else mode)
+
+
+def _published_there(context: Context, table: str, wish: Wish, mode: str) -> PublishedTable:
+    """Let the server publish, whose store it is."""
+    if mode == CONTINUOUS:
+        raise Conflict(f"{table} cannot be followed from another machine into the server's embedded online store: let a job "
+                       f"follow it, or publish with TRIGGERED")  # fmt: skip
+    body = {
+        "name": context.complete(wish.name), "features": list(wish.features), "condition": wish.condition,
+        "ttl_seconds": wish.ttl.total_seconds() if wish.ttl else None, "store": wish.store, "mode": mode,
+    }  # fmt: skip
+    return PublishedTable(**context.call("POST", f"/api/v1/online-tables/{table}/publish", body))
 
 
 def _rows(table: Table, asked: Publication, wish: Wish, keys: str = "") -> str:

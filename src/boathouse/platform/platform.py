@@ -73,6 +73,7 @@ from boathouse.platform.model_pins import ModelPins
 from boathouse.platform.monitor_desk import MonitorDesk
 from boathouse.platform.notices import Notices
 from boathouse.platform.openlineage import Feed, Teller, sender
+from boathouse.platform.publishing import PublishingDesk
 from boathouse.platform.refreshing import Refreshing
 from boathouse.platform.reproduction import Reproduction
 from boathouse.platform.rolling import Rolling
@@ -188,6 +189,7 @@ class Platform:
         self.alerts = Alerts(self.database, self.outbox, self.audit)
         self.notices = Notices(self.notifications, self.runs, self.deployments, self.alerts)
         self.inference = InferenceFlush(self.catalog, self.deployments, self.service_identity, self.settings.path("spool"))
+        self.publishing = PublishingDesk(self.catalog, self.jobs, self.runs)
         self.monitors = MonitorDesk(self.deployments, self.alerts, self.jobs, self.inference, self.identities, self.catalog,
                                     self.sql)  # fmt: skip
         self.starts, self.refreshing = self.jobs.starts, Refreshing(self.catalog, self.deployments, self.jobs.starts)

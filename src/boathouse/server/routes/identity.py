@@ -31,10 +31,14 @@ class NewPrincipal(BaseModel):
 
 
 @router.get("/whoami")
-def whoami(who: Caller) -> dict[str, Any]:
-    """The caller's principal, groups and, for a run or a token made for one, its environment."""
+def whoami(who: Caller, platform: Served) -> dict[str, Any]:
+    """The caller's principal, groups and, for a run or a token made for one, its environment.
+
+    Where the `home` has a file with this `mark`, the caller is on the server's machine and may open files itself.
+    """
     return {"principal": who.principal, "groups": sorted(who.groups), "environment": who.environment,
-            "run_id": who.run_id, "scratch": who.scratch, "via": who.via}  # fmt: skip
+            "run_id": who.run_id, "scratch": who.scratch, "via": who.via, "home": str(platform.settings.home),
+            "mark": platform.home.mark}  # fmt: skip
 
 
 @router.get("/tokens")

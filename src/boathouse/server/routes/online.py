@@ -1,6 +1,6 @@
 """Online stores, what is published in them, and where they are, for those who publish."""
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from fastapi import APIRouter
@@ -19,6 +19,17 @@ class StoreSizes(BaseModel):
 
     capacity: str | None = None
     read_replica_count: int | None = None
+
+
+class Publishing(BaseModel):
+    """What to publish of a table, under which name and in which store; `condition` is SQL on the newest rows."""
+
+    name: str
+    features: list[str] = []
+    condition: str | None = None
+    ttl_seconds: float | None = None
+    store: str
+    mode: Literal["SNAPSHOT", "TRIGGERED"] = "TRIGGERED"
 
 
 class NewStore(StoreSizes):
@@ -88,6 +99,16 @@ def online_location(name: str, who: Caller, platform: Served, write: bool = Fals
     if "://" in found:  # a Redis server's address lets everyone write who has it
         platform.access.authorize(who, "MODIFY", "table", name)
     return {"location": found}
+
+
+@router.post("/online-tables/{name}/publish")
+def publish(name: str, body: Publishing, who: Caller, platform: Served) -> dict[str, Any]:
+    """Publish a table where its store is, for a caller on another machine; needs MODIFY, with a condition also RUN.
+
+    It is done by a task of the environment, which this waits for. Refused for tables with masks or a filter, which hold for
+    the caller and not for the environment.
+    """
+    return platform.publishing.publish(who, name, body.model_dump())
 
 
 @router.delete("/online-tables/{name}")
