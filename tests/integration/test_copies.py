@@ -11,7 +11,9 @@ import pandas as pd
 import pytest
 from sklearn.linear_model import LogisticRegression
 
+from boathouse import context as contexts
 from boathouse.client import Lake
+from boathouse.context import RunFacts
 from boathouse.environments import push
 from boathouse.feature_engineering import FeatureEngineeringClient, FeatureLookup
 
@@ -30,13 +32,15 @@ resources:
         evaluation: {table: shop.cases, label: bought, metrics: {accuracy: {min: 0.5}}, min_rows: 20}
         artifact: {requirements: skip}
 """
+COMMIT = "c0ffee" * 6 + "beef"
 Command = Callable[..., tuple[int, str]]
 
 
 @pytest.fixture(scope="module")
 def trained(lake: Lake) -> None:
     """Version 1 in dev, which looks a customer's mood up."""
-    fe, mood = FeatureEngineeringClient(), np.random.default_rng(4).normal(size=200)
+    fe = FeatureEngineeringClient(context=Lake(lake.http, "dev", RunFacts(commit=COMMIT)))
+    mood = np.random.default_rng(4).normal(size=200)
     rows = pd.DataFrame({"customer": np.arange(200), "mood": mood, "bought": (mood > 0).astype(int)})
     fe.create_table(name="shop.moods", primary_keys=["customer"], df=rows[["customer", "mood"]])
     lookup = FeatureLookup(table_name="shop.moods", feature_names=["mood"], lookup_key="customer")
@@ -126,3 +130,24 @@ def test_comments_carry_a_name_and_are_taken_away_by_their_author(lake: Lake, tr
     assert "Retrain in May" in command("models", "show", "shop.reorder")[1]
     assert command("models", "comment", "shop.reorder", "--remove", "1")[0] == 0
     assert [c["text"] for c in lake.models.comments("shop.reorder")] == ["Retrain in May"]
+
+
+def test_a_prediction_by_a_copy_leads_back_to_the_run_the_commit_and_the_tables_of_its_training(
+    lake: Lake, trained: None, command: Command
+) -> None:
+    staging, source = Lake(lake.http, "staging"), lake.models.version("shop.reorder", "1")
+    rows = pd.DataFrame({"customer": np.arange(200), "mood": 1.0})
+    staging.create_table("shop.moods", rows, primary_keys=["customer"], exists_ok=True)
+    copy = f"staging.shop.reorder/{lake.models.copy('shop.reorder', '1', 'staging')['version']}"
+    asked = contexts.arrow(pd.DataFrame({"customer": [7], "request_id": ["asked-1"]}))
+    FeatureEngineeringClient(context=staging).score_batch(model_uri=f"models:/{copy}", df=asked, log_to="shop.reorder")
+    found = staging.call("GET", "/api/v1/trace/staging/asked-1")
+    assert found["model"]["copied_from"][0]["name"] == "dev.shop.reorder"
+    training = found["training"]
+    assert (training["mlflow_run"], training["commit"]) == (source["run_id"], COMMIT)
+    assert set(training["tables"]) == {"dev.shop.moods"}
+    assert set(found["features_from"]) == {"staging.shop.moods"}
+    assert {"dev.shop.moods", "staging.shop.moods"} <= set(found["raw_tables"])
+    code, said = command("--env", "staging", "trace", "asked-1")
+    assert code == 0
+    assert all(word in said for word in (source["run_id"], COMMIT[:7], "dev.shop.moods", "dev.shop.reorder")), said
