@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import json
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from boathouse.errors import Conflict, InvalidInput, NotReleased, Unauthenticate
 from boathouse.identity import Identity
 from boathouse.platform import Platform
 from boathouse.platform.starting import Surroundings
+from boathouse.registry import prepare_mlflow
+from boathouse.server import Server
 
 ADMIN = Identity("admin", frozenset({"admins"}))
 BUNDLE = """
@@ -213,3 +216,51 @@ def test_the_host_is_told_how_each_check_stands_when_it_is_told(tmp_path: Path) 
         count = len(platform.notifications.all("staging"))
         platform.code._report(number, "unit", {"state": "pending"})
         assert len(platform.notifications.all("staging")) == count
+
+
+def test_the_host_is_told_the_verdict_on_a_version_that_a_requests_commit_made(tmp_path: Path) -> None:
+    wanted = settings.load({"BOATHOUSE_WEBHOOK_PRIVATE_ADDRESSES": "on"}, home=str(tmp_path / "home"))
+    with Platform(wanted) as platform, running(Desk()) as desk:
+        host, server = Host(tmp_path), Server(platform)
+        platform.projects.ensure(ADMIN, "shop")
+        platform.remotes.set_origin(ADMIN, "shop", parse_origin(str(host.tree)))
+        platform.remotes.set_secret(ADMIN, "shop", "hush")
+        host.branch("work")
+        head = host.commit("release", "work")
+        number = delivered(platform, "opened")["request"]
+        trained(platform, head)
+        server.start()
+        for api, context in (("/api/v3/repos/acme/shop", "context"), ("/api/v4/projects/acme%2Fshop", "name")):
+            platform.remotes.set_statuses(ADMIN, "shop", desk.url + api, "t0ken")
+            failed = {"outcome": "fail", "reasons": ["roc_auc 0.61 is below the minimum 0.68"], "checks": [], "run_id": api[5:7]}
+            platform.registry.record_verdict("staging.shop.reorder", 1, "staging", failed)
+            limit = time.monotonic() + 60
+            while not (told := [b for path, _, b in desk.posts if path == f"{api}/statuses/{head}" and "reorder" in b[context]]):
+                assert time.monotonic() < limit, desk.posts
+                time.sleep(0.05)
+            [body] = told
+            assert body[context] == "boathouse/staging.shop.reorder v1"
+            assert (body["state"], body["description"]) == (FAILED[context], "roc_auc 0.61 is below the minimum 0.68")
+            assert body["target_url"] == f"{server.url}/requests/{number}"
+        server.stop()
+
+
+FAILED = {"context": "failure", "name": "failed"}
+"""What GitHub and GitLab call it."""
+
+
+def trained(platform: Platform, commit: str) -> None:
+    """A version in staging, whose run knows the commit that made it."""
+    prepare_mlflow(platform.settings.database_url, str(platform.settings.path("mlflow-artifacts")))
+    rows = (
+        "INSERT INTO registered_models (workspace, name, creation_time, last_updated_time) VALUES ('default', :model, 1, 1)",
+        "INSERT INTO model_versions (workspace, name, version, creation_time, last_updated_time, current_stage, source, status,"
+        " run_id) VALUES ('default', :model, 1, 1, 1, 'None', 'models:/x', 'READY', 'r1')",
+        "INSERT INTO runs (run_uuid, experiment_id) VALUES ('r1', NULL)",
+        "INSERT INTO tags VALUES ('boathouse.project', 'shop', 'r1')",
+        "INSERT INTO tags VALUES ('boathouse.git_commit', :commit, 'r1')",
+    )  # fmt: skip
+    with platform.database.writing() as connection:
+        for row in rows:
+            connection.execute(sa.text(row), {"model": "staging.shop.reorder", "commit": commit})
+    platform.registry.install()

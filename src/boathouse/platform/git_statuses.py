@@ -33,7 +33,7 @@ class GitStatuses:
         outcome = request.checks[check]
         state = str(outcome.get("state"))
         said = f"{check} of merge request {number}: {state}"
-        key = f"status {number} {request.head} {check} {state} {outcome.get('run') or ''}"
+        key = f"status {number} {request.head} {check} {state} {outcome.get('run') or ''} {outcome.get('reason') or ''}"
         notifications.add([Notice(key[:900], _ENVIRONMENT, "commit_status", request.project, CHANNEL, request.project,
                                   "admins", said, said, {"request": number, "check": check})])  # fmt: skip
 
