@@ -13,8 +13,8 @@ from receivers import Desk, Mailbox, running
 import boathouse
 from boathouse import settings
 from boathouse.client import Lake
-from boathouse.errors import InvalidInput, MissingExtra
-from boathouse.events import Message, by_apprise, channel_of
+from boathouse.errors import InvalidInput, MissingExtra, Unavailable
+from boathouse.events import Chat, Message, channel_of
 from boathouse.events.channels import Mail
 from boathouse.identity import Identity
 from boathouse.platform import Platform
@@ -186,9 +186,25 @@ def test_what_is_missing_is_named() -> None:
         import apprise  # noqa: F401
     except ImportError:
         with pytest.raises(MissingExtra, match=r"pip install 'boathouse\[notify\]'"):
-            by_apprise("slack://a/b/c", message)
-    else:
-        with pytest.raises(InvalidInput, match="does not know"):
-            by_apprise("nothing://x", message)
+            Chat(private=False)("slack://a/b/c", message)
     with running(Mailbox(host="127.0.0.2")) as box, pytest.raises(InvalidInput, match="no STARTTLS"):
         Mail(box.url.replace("//", "//u:p@"), None)("a@b.c", message)
+
+
+@pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")  # apprise imports it where it is
+def test_chat_services_are_told_through_apprise_and_private_addresses_only_where_they_are_allowed() -> None:
+    pytest.importorskip("apprise", reason="needs boathouse[notify]")
+    message = Message("1", "training failed", "exit code 3", {})
+    with running(Desk()) as desk:
+        address = desk.url.replace("http://", "json://")
+        Chat(private=True)(address, message)
+        with pytest.raises(InvalidInput, match=r"127\.0\.0\.1 is a private address"):
+            Chat(private=False)(address, message)
+    [(_, _, said)] = desk.posts
+    assert (said["title"], said["message"]) == ("training failed", "exit code 3")
+    with pytest.raises(Unavailable, match="could not send it"):
+        Chat(private=True)(address, message)
+    with pytest.raises(InvalidInput, match="own machine"):
+        Chat(private=True)("syslog://", message)
+    with pytest.raises(InvalidInput, match="does not know"):
+        Chat(private=True)("nothing://x", message)

@@ -15,10 +15,11 @@ import httpx
 
 from boathouse import clock
 from boathouse.errors import InvalidInput, MissingExtra, Unavailable
-from boathouse.events.addresses import check_address
+from boathouse.events.addresses import check_address, check_host
 from boathouse.events.signed import headers_of
 
 _TIMEOUT = 30.0
+_OF_THIS_MACHINE = frozenset({"NotifySyslog", "NotifyDBus", "NotifyGnome", "NotifyMacOSX", "NotifyWindows"})
 
 
 @dataclass(frozen=True)
@@ -102,17 +103,30 @@ class Post:
             raise Unavailable(f"it answered {answer.status_code}: {answer.text[:200]}")
 
 
-def by_apprise(address: str, message: Message) -> None:
-    """By a URL of apprise's: `slack://…`, `msteams://…`. Raises MissingExtra, InvalidInput, Unavailable."""
-    try:
-        import apprise
-    except ImportError as error:
-        raise MissingExtra("addresses of this kind need apprise: run `pip install 'boathouse[notify]'`") from error
-    sender = apprise.Apprise()
-    if not sender.add(address):
-        raise InvalidInput("apprise does not know this kind of address")
-    if not sender.notify(title=message.title, body=message.text):
-        raise Unavailable("apprise could not send it; the server's log says more")
+@dataclass(frozen=True)
+class Chat:
+    """Whatever apprise knows, by its URLs: `slack://…`, `msteams://…`; `private` ones are allowed or not, as for webhooks."""
+
+    private: bool
+
+    def __call__(self, address: str, message: Message) -> None:
+        """One message. Raises MissingExtra, InvalidInput for an address that is not known or not allowed, Unavailable."""
+        try:
+            import apprise
+        except ImportError as error:
+            raise MissingExtra("addresses of this kind need apprise: run `pip install 'boathouse[notify]'`") from error
+        sender = apprise.Apprise()
+        if not sender.add(address):
+            raise InvalidInput("apprise does not know this kind of address")
+        for service in sender:
+            if type(service).__name__ in _OF_THIS_MACHINE:
+                raise InvalidInput("this kind of address tells the server's own machine, and nobody else")
+            for name in ("host", "smtp_host"):
+                host = str(getattr(service, name, None) or "")
+                if "." in host or ":" in host or host == "localhost":  # else it is a token, or a name in the service's own words
+                    check_host(host, self.private)
+        if not sender.notify(title=message.title, body=message.text):
+            raise Unavailable("apprise could not send it; the server's log says more")
 
 
 def channel_of(address: str) -> str:

@@ -50,7 +50,7 @@ from boathouse.environments import (
     share,
 )
 from boathouse.errors import InvalidInput, Unauthenticated
-from boathouse.events import Channel, Mail, Notifications, Outbox, Post, Webhooks, by_apprise
+from boathouse.events import Channel, Chat, Mail, Notifications, Outbox, Post, Webhooks
 from boathouse.features import FeatureSpecs, OnlineStores, RegisteredFeatures
 from boathouse.home import Home
 from boathouse.identity import Identities, Identity
@@ -218,11 +218,11 @@ class Platform:
         keys = SecretKeys(self.settings.path("secrets", "master.key"), self.settings.secrets_key)
         made = Secrets(self.database, self.catalog, keys)
         secrecy = Secrecy(made, self.identities, self._hide)
-        post = Post(self.settings.switch("webhook_private_addresses"), lambda name: self.webhooks.signing(*name.split(".", 1)))
+        private = self.settings.switch("webhook_private_addresses")
+        post = Post(private, lambda name: self.webhooks.signing(*name.split(".", 1)))
         mail = Mail(self.settings.smtp_url, self.settings.smtp_from)
-        self.git_statuses = GitStatuses(self.projects, self.remotes, self.settings.switch("webhook_private_addresses"),
-                                        lambda: self.url)  # fmt: skip
-        channels: dict[str, Channel] = {"email": mail, "webhook": post, "apprise": by_apprise, STATUSES: self.git_statuses}
+        self.git_statuses = GitStatuses(self.projects, self.remotes, private, lambda: self.url)
+        channels: dict[str, Channel] = {"email": mail, "webhook": post, "apprise": Chat(private), STATUSES: self.git_statuses}
         return made, secrecy, Notifications(self.database, channels, secrecy.in_address)
 
     def _hide(self, run_id: str, texts: Sequence[str]) -> None:
