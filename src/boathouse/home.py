@@ -1,5 +1,6 @@
-"""The home: one folder that holds a lakehouse, owned by one process at a time."""
+"""The home: one folder that holds a lakehouse, owned by one process at a time; on PostgreSQL others may join it."""
 
+import itertools
 import json
 import os
 import secrets
@@ -27,36 +28,72 @@ class Address:
 
 
 class Home:
-    """Takes and gives back the lock; publishes where its owner answers."""
+    """Takes and gives back the lock; publishes where its owner answers.
+
+    Every process that works on it has a `seat`, a number that no other has at the time.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self.path = settings.home
         self._lock = FileLock(self.path / "lock", thread_local=False)
+        self._seat_lock: FileLock | None = None
+        self.seat = 0
 
-    def acquire(self) -> None:
-        """Become the owner. Raises HomeInUse naming the owner's pid, NewerHome."""
+    def acquire(self, join: bool = False) -> None:
+        """Become the owner, or `join` the one there is. Raises HomeInUse naming the owner's pid, NewerHome."""
         try:
             self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:
             raise InvalidInput(f"the home {self.path} cannot be made: {error.strerror}; set BOATHOUSE_HOME") from error
         self._check_format()
-        try:
-            self._lock.acquire(timeout=0)
-        except Timeout as error:
+        if not self.own() and not join:
             raise HomeInUse(
                 f"{self.path} is in use by process {self._owner()}; wait for its end, or run `boathouse up` "
                 "once and let every command use that server"
-            ) from error
-        (self.path / "owner").write_text(str(os.getpid()))
-        self._mark(secrets.token_hex(16))
+            )
+        self._sit()
         self._write("home.json", {"format": FORMAT})
+
+    @property
+    def owned(self) -> bool:
+        """Whether this process is the owner."""
+        return self._lock.is_locked
+
+    def own(self) -> bool:
+        """Become the owner where there is none; whether this process is the owner now."""
+        if not self.owned:
+            try:
+                self._lock.acquire(timeout=0)
+            except Timeout:
+                return False
+            (self.path / "owner").write_text(str(os.getpid()))
+            self._mark(secrets.token_hex(16))
+        return True
 
     def release(self) -> None:
         """Give the home back."""
-        if self._lock.is_locked:
+        if self.owned:
             for name in ("owner", "server.json", MARK):
                 (self.path / name).unlink(missing_ok=True)
             self._lock.release()
+        if self._seat_lock:
+            self._seat_lock.release()
+
+    def place(self, name: str) -> Path:
+        """A folder in the home that is this process's alone: `name`, or `name-1` and so on of those that joined."""
+        return self.path / (f"{name}-{self.seat}" if self.seat else name)
+
+    def _sit(self) -> None:
+        """Take the first free seat: a server that comes back mostly gets the one it had, and goes on with its runs."""
+        (self.path / "seats").mkdir(exist_ok=True)
+        for number in itertools.count():
+            lock = FileLock(self.path / "seats" / f"{number}.lock", thread_local=False)
+            try:
+                lock.acquire(timeout=0)
+            except Timeout:
+                continue
+            self.seat, self._seat_lock = number, lock
+            return
 
     @property
     def mark(self) -> str:
@@ -91,11 +128,11 @@ class Home:
         path.write_text(token)
 
     def executor(self) -> str:
-        """The name under which this home's server runs jobs, the same after each start."""
+        """The name under which this seat's server runs jobs, the same after each start."""
         path = self.path / "executor"
         if not path.exists():
             path.write_text(secrets.token_hex(8))
-        return path.read_text()
+        return self.place(path.read_text()).name
 
     def once(self, what: str, work: Callable[[], object]) -> None:
         """Do what a home that was made before lacks; where it was done, nothing."""

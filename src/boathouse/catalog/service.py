@@ -1,8 +1,8 @@
 """The catalog: environments' schemas, tables, volumes and models, who owns them and what they hold."""
 
 import threading
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -33,6 +33,8 @@ from boathouse.events import Outbox
 from boathouse.identity import Identity
 from boathouse.lake import UNKNOWN, Credentials, DeltaFolder, Origin, Storage, Storages
 
+_MAKING = 0x626F6175
+"""The lock that makers of tables take on PostgreSQL, one number for all of Boathouse in a database."""
 _INSIDE: tuple[SecurableKind, ...] = ("table", "model", "volume")
 """What a schema holds."""
 
@@ -56,6 +58,11 @@ class Catalog:
         self.quarantine = Quarantine(self, database)
         self._making = threading.Lock()
         self.pins = Pins(database)
+
+    @contextmanager
+    def _one_at_a_time(self) -> Iterator[None]:
+        with self._making, self._database.alone(_MAKING):
+            yield
 
     def storage(self, environment: str) -> Storage:
         """Where an environment's tables and files lie."""
@@ -109,7 +116,7 @@ class Catalog:
         """
         name = names.parse(spec.name)
         spec = replace(spec, name=str(name))
-        with self._making:  # one at a time: what lies in the folder of a table without a row is debris
+        with self._one_at_a_time():  # what lies in the folder of a table without a row is debris
             if self._find("table", spec.name):
                 if not self.visible(identity, "table", spec.name):
                     self.access.authorize(identity, "SELECT", "table", spec.name)
@@ -128,7 +135,7 @@ class Catalog:
 
     def create_beside(self, identity: Identity, name: str, spec: TableSpec, properties: Mapping[str, Any]) -> None:
         """A table of the same owner, grants, masks and filter as another; whoever calls has authorized. One there stays."""
-        with self._making:
+        with self._one_at_a_time():
             if self._find("table", spec.name):
                 return
             spec, made = new_table(self.places, self.access, identity, spec)
@@ -295,7 +302,7 @@ class Catalog:
 
     def add_place(self, identity: Identity, kind: SecurableKind, name: str, url: str, comment: str = "") -> None:
         """Note a securable that is a place outside; the caller has authorized. Raises AlreadyExists, Conflict."""
-        with self._making, self._database.writing() as connection:
+        with self._one_at_a_time(), self._database.writing() as connection:
             self._add(kind, name, "", identity.principal, comment, {})
             self.places.take(connection, kind, name, url)
 

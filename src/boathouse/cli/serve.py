@@ -31,6 +31,7 @@ def register(app: typer.Typer) -> None:
 def up(
     port: int = typer.Option(8787, "--port"),
     host: str = typer.Option("127.0.0.1", "--host"),
+    join: bool = typer.Option(False, "--join", help="Beside other servers of this home, on PostgreSQL: one leads, all run jobs"),
     flight_port: int | None = typer.Option(None, "--flight-port", help="Arrow Flight SQL for BI tools on this port, too"),
 ) -> None:
     """The server: API, UI, jobs, MLflow. Other commands and the library on this home then use it."""
@@ -46,12 +47,15 @@ def up(
         raise InvalidInput(f"without isolation of tasks the server listens on loopback only, not on {host} (isolation is "
                            f"{walls.why}); see docs/how-to/isolation.md")  # fmt: skip
     end_on_sigterm()
-    with Platform(wanted) as platform:
+    with Platform(wanted, join=join) as platform:
         server = Server(platform, port, host)
         flight = _flight(platform, flight_port)
         url = server.start(warm=True)
-        platform.home.publish(url)
+        if platform.home.owned:
+            platform.home.publish(url)
         say(f"Boathouse is at {url}  (home {platform.settings.home})")
+        if not platform.home.owned:
+            say("It runs jobs beside the server that leads, and leads when that one ends")
         say(f"Isolation of tasks: {walls.why}")
         if host not in _LOOPBACK:
             say(f"It listens on {host}, in plain http: let a proxy with https stand before it")

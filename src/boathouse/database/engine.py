@@ -112,6 +112,19 @@ class Database:
         if (taken := self._visit.get()) is not None:
             taken.clear()
 
+    @contextmanager
+    def alone(self, what: int) -> Iterator[None]:
+        """On PostgreSQL, nobody in any process does the same meanwhile; on SQLite one process owns the home anyway."""
+        if self.is_sqlite:
+            yield
+            return
+        with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.exec_driver_sql(f"SELECT pg_advisory_lock({what})")
+            try:
+                yield
+            finally:
+                connection.exec_driver_sql(f"SELECT pg_advisory_unlock({what})")
+
     def close(self) -> None:
         """Give every connection back."""
         for glance in self._glances:

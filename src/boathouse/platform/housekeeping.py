@@ -1,6 +1,6 @@
 """What has to be done every minute: counted reads into the audit log, its head out, system tables up to date.
 
-And every hour: Python environments that nobody uses go.
+And every hour: Python environments that nobody uses go. Of several servers of a home the owner does what concerns all.
 """
 
 import logging
@@ -18,10 +18,12 @@ _HOUR = 3600.0
 class Housekeeping:
     """A background thread; `tidy` does it at once."""
 
-    def __init__(self, audit: Audit, tables: SystemTables, hourly: Callable[[], object]) -> None:
+    def __init__(self, audit: Audit, tables: SystemTables, hourly: Callable[[], object],
+                 owned: Callable[[], bool] = lambda: True) -> None:  # fmt: skip
         self._audit = audit
         self._tables = tables
         self._hourly = hourly
+        self._owned = owned
         self._hour = float("-inf")
         self._stop = threading.Event()
         self._busy = threading.Lock()
@@ -38,12 +40,15 @@ class Housekeeping:
         if self._thread:
             self._thread.join(30)
         self._audit.write_reads()
-        self._audit.publish_head()
+        if self._owned():
+            self._audit.publish_head()
 
     def tidy(self) -> int:
         """Do it now; how many rows the system tables gained."""
         with self._busy:
             self._audit.write_reads()
+            if not self._owned():
+                return 0
             self._audit.publish_head()
             return self._tables.export()
 
@@ -51,7 +56,7 @@ class Housekeeping:
         while not self._stop.wait(_SECONDS):
             try:
                 self.tidy()
-                if time.monotonic() >= self._hour:
+                if self._owned() and time.monotonic() >= self._hour:
                     self._hour = time.monotonic() + _HOUR
                     self._hourly()
             except Exception:

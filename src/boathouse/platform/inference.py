@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+from filelock import FileLock
 
 from boathouse.catalog import Catalog, Making, Table, TableAccess, TableSpec
 from boathouse.environments import Deployments
@@ -46,7 +47,7 @@ class InferenceFlush:
             return 0
         definition = self._deployments.resource("model_serving_endpoint", environment, endpoint).definition
         model = served_entity(environment, definition)[0]
-        with self._lock:
+        with self._lock, FileLock(folder / "flush.lock"):  # another server of the home may be asked for the same
             table = self._table(environment, f"{model}_payload", model)
 
             def append(rows: pa.Table, transaction: tuple[str, int]) -> None:

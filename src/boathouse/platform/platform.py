@@ -68,6 +68,7 @@ from boathouse.platform.inference import InferenceFlush
 from boathouse.platform.interpreters import Interpreters
 from boathouse.platform.job_desk import JobDesk
 from boathouse.platform.known_models import KnownModels
+from boathouse.platform.leading import Leading
 from boathouse.platform.lineage import CopiedLineage, ServedLineage
 from boathouse.platform.model_pins import ModelPins
 from boathouse.platform.monitor_desk import MonitorDesk
@@ -100,15 +101,18 @@ class Platform:
     """One lakehouse, opened by the process that owns its home. Close it, or use it as a context manager.
 
     A `session` is a command or a notebook that works without a server: no job starts by the clock in it, runs that a
-    server left are left to the next server, and its own end with it.
+    server left are left to the next server, and its own end with it. One that may `join` the home's owner shares its
+    queue of runs and becomes the owner when that one ends.
     """
 
-    def __init__(self, settings: Settings, session: bool = False) -> None:
+    def __init__(self, settings: Settings, session: bool = False, join: bool = False) -> None:
         self.settings = settings
         self._session = session
         cluster_at(settings.engine)  # a setting that names no engine is refused before anything is made
+        if join and settings.database_url.startswith("sqlite"):
+            raise InvalidInput("several servers share a PostgreSQL database: set BOATHOUSE_DATABASE_URL")
         self.home = Home(settings)
-        self.home.acquire()
+        self.home.acquire(join)
         try:
             self._build()
         except BaseException:
@@ -140,7 +144,7 @@ class Platform:
         self.feature_specs, self.declared_features, self.online_stores = (
             FeatureSpecs(self.database, self.catalog), RegisteredFeatures(self.database, self.catalog), self._make_online_stores()
         )  # fmt: skip
-        workers = WorkerPool(settings.path("sql"), settings.number("sql_workers", 1), settings.size("sql_memory"))
+        workers = WorkerPool(self.home.place("sql"), settings.number("sql_workers", 1), settings.size("sql_memory"))
         seconds = settings.span("sql_timeout").total_seconds()
         self.sql = SqlDesk(self.catalog, self.functions, workers, seconds, identify=self._person)
         self.cloner = Cloner(self.catalog, self.sql, settings.path("clones"))
@@ -194,11 +198,12 @@ class Platform:
                                     self.sql)  # fmt: skip
         self.starts, self.refreshing = self.jobs.starts, Refreshing(self.catalog, self.deployments, self.jobs.starts)
         self.housekeeping = self._make_housekeeping()
+        self._leading = Leading(self.home)
 
     def _make_housekeeping(self) -> Housekeeping:
         kept = (AUDIT, LINEAGE, JOB_RUNS, DEPLOYMENTS)
         tables = SystemTables(self.database, self.catalog, ENVIRONMENTS, self.service_identity, kept)
-        return Housekeeping(self.audit, tables, self._tidy_hourly)
+        return Housekeeping(self.audit, tables, self._tidy_hourly, lambda: self.home.owned)
 
     def _tidy_hourly(self) -> None:
         self.interpreters.prune(self.runs)
@@ -233,7 +238,7 @@ class Platform:
                                          self.settings.python_runtime)  # fmt: skip
         slots = self.settings.number("parallel_tasks", 1)
         hooks = RunHooks(self).ports()
-        runner = Runner(self.database, self.home.executor(), self.settings.path("runs"), hooks, slots, self._session)
+        runner = Runner(self.database, self.home.executor(), self.home.place("runs"), hooks, slots, self._session)
         return runner, runner.runs
 
     def _make_code(self) -> CodeDelivery:
@@ -250,7 +255,7 @@ class Platform:
     def _make_endpoints(self) -> tuple[Endpoints, Rolling, TrafficDesk]:
         key, rollouts = self.home.secret("endpoints.key"), self.delivery.rollouts
         made = Endpoints(self.database, self.deployments, self.registry, self.feature_specs, rollouts, self._launch, key,
-                         ServedLineage(self.lineage).note)  # fmt: skip
+                         ServedLineage(self.lineage).note, self._served_elsewhere)  # fmt: skip
         desk = TrafficDesk(self.deployments, made, self.delivery, self.settings.path("logs"))
         return made, Rolling(made, rollouts), desk
 
@@ -260,8 +265,15 @@ class Platform:
         `lazily` starts model servers only once somebody asks for an endpoint.
         """
         self.url = url
+        self._subscribe()
         self.take_up()
         self.home.once("model-pins", self.pins.catch_up)
+        if not lazily:
+            self.sql.warm()
+        self.housekeeping.start()
+        self._leading.start(lambda: self._lead(lazily), self._take_over)
+
+    def _subscribe(self) -> None:
         models = KnownModels(self.catalog, self.registry, self.lineage, self.delivery, self.pins)
         self.outbox.subscribe("registered_model.created", models.know)
         self.outbox.subscribe("registered_model.deleted", lambda event: models.forget(event, event.subject))
@@ -279,29 +291,43 @@ class Platform:
         self.outbox.subscribe("", lambda e: self.starts.on_event(e.id, e.kind, e.subject, e.data, clock.parse_instant(e.at)))
         if self.feed:
             self.outbox.subscribe("", lambda _event: self.feed.wake() if self.feed else None)
-            self.feed.start()
         self.outbox.subscribe("", lambda _event: self.webhooks.wake())
+
+    def _lead(self, lazily: bool) -> None:
+        """Do what one server of a home does for all: events, what starts by itself, endpoints."""
+        if self.feed:
+            self.feed.start()
         self.outbox.start()
         self.webhooks.start()
         self.notifications.start()
         self.endpoints.start(lazily)
         self.rolling.start()
-        if not lazily:
-            self.sql.warm()
         self.inference.start()
         if not self._session:
             self.starts.start()
             self.held_versions.start()
-        self.housekeeping.start()
+
+    def _take_over(self) -> None:
+        self.endpoints.end_orphans()
+        self.home.publish(self.url)
+        self._lead(lazily=False)
+
+    def _served_elsewhere(self) -> str | None:
+        if self.home.owned:
+            return None
+        address = self.home.address()
+        return address.url if address else "the server that owns the home"
 
     def take_up(self) -> None:
         """Go on with the runs that an earlier owner of this home left when it ended, and end what else it left running."""
         for run_id in self.runner.recover():
             _log.warning("run %s was cut off: %s", run_id, "it ends" if self._session else "it goes on")
-        self.endpoints.end_orphans()
+        if self.home.owned:
+            self.endpoints.end_orphans()
 
     def close(self) -> None:
         """End all work and give the home back."""
+        self._leading.stop()
         self.starts.stop()
         self.held_versions.stop()
         self.rolling.stop()

@@ -51,7 +51,8 @@ class Endpoints:
 
     def __init__(self, database: Database, deployments: Deployments, registry: Registry, specs: FeatureSpecs,
                  rollouts: Rollouts, launch: Callable[[str, str], Launch], key: str,
-                 served: Served = lambda *_: None) -> None:  # fmt: skip
+                 served: Served = lambda *_: None, elsewhere: Callable[[], str | None] = lambda: None) -> None:  # fmt: skip
+        """`elsewhere` names the server that has the model servers, where that is another one."""
         self._deployments = deployments
         self._registry = registry
         self._specs = specs
@@ -60,6 +61,7 @@ class Endpoints:
         self.key = key
         self.tally = Tally()
         self._served = served
+        self._elsewhere = elsewhere
         self._states = States(database)
         self._processes: dict[tuple[str, str, str], ModelProcess] = {}
         self._ready: dict[Place, dict[str, Target]] = {}
@@ -134,6 +136,8 @@ class Endpoints:
 
     def route(self, environment: str, name: str) -> Route:
         """Where an endpoint's requests go. Raises NotFound, Unavailable while nothing answers."""
+        if server := self._elsewhere():
+            raise Unavailable(f"endpoint {environment}.{name} is served by {server}: ask there")
         found = self.routed(environment, name)
         if found is None:
             state = self.state(environment, name, start=True)
@@ -214,6 +218,8 @@ class Endpoints:
         return self._locks.setdefault((environment, name), threading.Lock())
 
     def _attend(self, *asked: str) -> None:
+        if self._elsewhere():
+            return
         self._asked.add(asked)
         with self._starting:
             if self._thread is None and not self._stop.is_set():

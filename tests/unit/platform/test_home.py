@@ -122,3 +122,25 @@ def test_secrets_are_readable_by_the_owner_of_the_files_only(platform: Platform)
     for path in (platform.settings.home / "secrets").iterdir():
         assert path.stat().st_mode & 0o077 == 0, path
     assert platform.settings.home.stat().st_mode & 0o077 == 0
+
+
+def test_who_joins_a_home_has_a_seat_of_its_own_and_owns_it_when_the_owner_is_gone(tmp_path: Path) -> None:
+    owner, second, third = (home_at(tmp_path) for _ in range(3))
+    owner.acquire(join=True)
+    second.acquire(join=True)
+    third.acquire(join=True)
+    assert [h.owned for h in (owner, second, third)] == [True, False, False]
+    assert len({h.executor() for h in (owner, second, third)}) == len({h.place("runs") for h in (owner, second, third)}) == 3
+    former = owner.executor()
+    owner.release()
+    assert second.own()
+    assert not third.own()
+    owner.acquire(join=True)
+    assert (owner.owned, owner.executor()) == (False, former)
+    for home in (owner, second, third):
+        home.release()
+
+
+def test_servers_share_a_home_on_postgresql_alone(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="set BOATHOUSE_DATABASE_URL"):
+        Platform(settings.load({}, home=str(tmp_path)), join=True)
