@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from postgres_servers import PostgresServer
 
 from boathouse.database import Database
 from boathouse.environments import isolation
@@ -222,6 +223,26 @@ def test_a_server_that_slept_too_long_leaves_its_runs_to_the_other(site: Site) -
     first.send_signal(signal.SIGCONT)
     assert site.ended(run_id).state == "SUCCESS"
     assert site.ledger() == ONCE
+
+
+@pytest.mark.long
+def test_a_database_that_goes_away_for_a_while_delays_a_run_and_loses_nothing(
+    postgres: PostgresServer, new_database: Callable[[], str], tmp_path: Path, chance: random.Random
+) -> None:
+    site = Site(tmp_path, new_database())
+    try:
+        site.up()
+        run_id = site.submit(seconds=1.5)
+        wait_for(lambda: site.ledger()["a start"])
+        time.sleep(chance.uniform(0, 4))
+        postgres.stop()
+        time.sleep(3)
+        postgres.start()
+        site.database.engine.dispose()
+        run = site.ended(run_id)
+        assert (run.state, site.ledger(), [t.tries for t in run.tasks]) == ("SUCCESS", ONCE, [1] * len(AFTER))
+    finally:
+        site.close()
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """The metadata database: SQLite in the home, or PostgreSQL. Each room keeps its tables in its `store.py`."""
 
-from boathouse.database.engine import Database
+from boathouse.database.engine import Database, gone
 from boathouse.database.glance import Glance
 from boathouse.database.schema import Json, Name, metadata
 
-__all__ = ["Database", "Glance", "Json", "Name", "metadata"]
+__all__ = ["Database", "Glance", "Json", "Name", "gone", "metadata"]

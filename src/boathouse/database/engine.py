@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, create_engine, event, inspect
 from sqlalchemy.engine import Engine
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.schema import CreateColumn
 
 from boathouse.database.glance import Glance
@@ -130,6 +131,15 @@ class Database:
         for glance in self._glances:
             glance.close()
         self.engine.dispose()
+
+
+def gone(error: BaseException) -> bool:
+    """Whether an error says that the database does not answer, or went away meanwhile; the next try connects anew."""
+    return isinstance(error, DBAPIError) and (error.connection_invalidated or _no_connection(error))
+
+
+def _no_connection(error: DBAPIError) -> bool:
+    return isinstance(error, OperationalError) and error.statement is None
 
 
 def _add_columns(connection: Connection) -> None:

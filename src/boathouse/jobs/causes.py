@@ -54,7 +54,12 @@ def ripe(rule: Mapping[str, Any], seen: Mapping[str, Any], now: datetime, names:
     rest = timedelta(seconds=int(rule.get("wait_after_last_change_seconds") or 0))
     apart = timedelta(seconds=int(rule.get("min_time_between_triggers_seconds") or 0))
     started = seen.get("started")
-    return now - max(waiting.values()) >= rest and (started is None or now - clock.parse_instant(started) >= apart)
+    return passed(rest, max(waiting.values()), now) and (started is None or passed(apart, clock.parse_instant(started), now))
+
+
+def passed(span: timedelta, since: datetime, now: datetime) -> bool:
+    """Whether so much time went by since a moment; one far ahead was noted before the clock was set back, and is past."""
+    return abs(now - since) >= span
 
 
 def interval(periodic: Mapping[str, Any]) -> timedelta:

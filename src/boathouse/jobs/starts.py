@@ -137,6 +137,7 @@ class Starts:
 
     def tick(self, now: datetime) -> None:
         """Start what is due."""
+        before = self._clocks
         if self._clock_was_set():
             _log.warning("the clock was set; schedules go on from %s", now.isoformat(timespec="seconds"))
             with self._database.writing() as connection:
@@ -144,7 +145,7 @@ class Starts:
         looking = time.monotonic() - self._looked >= _LOOK_SECONDS
         if looking:
             self._looked = time.monotonic()
-        later = self._later(now)
+        later = self._later(now) if before else set()  # at the first look each is asked: the clock was set, maybe, meanwhile
         for job in self._awake():
             try:
                 if not _only_scheduled(job) or (*job.key, _print(job.definition["schedule"])) not in later:
@@ -183,6 +184,8 @@ class Starts:
             return
         first = clock.parse_instant(row.next_due)
         if first > now:
+            if first > (true := next_due(schedule, now)):  # it was found while the clock stood too far ahead
+                self._keep(job, "schedule", schedule, next_due=true, error=self.error(job.key))
             return
         for due in missed(schedule, first, now):
             self._submit(job, {"as_of": due.isoformat()}, "schedule", f"due {due.isoformat()}", "schedule")
@@ -190,7 +193,8 @@ class Starts:
 
     def _by_interval(self, job: Startable, periodic: Mapping[str, Any], now: datetime) -> None:
         row = self._row(job, "periodic", periodic)
-        due = clock.parse_instant(row.next_due) if row else now + causes.interval(periodic)
+        latest = now + causes.interval(periodic)
+        due = min(clock.parse_instant(row.next_due), latest) if row else latest
         if row is not None and due <= now:
             self._submit(job, {"as_of": due.isoformat()}, "periodic", f"period {due.isoformat()}", "periodic")
             behind = (now - due) // causes.interval(periodic)
@@ -204,7 +208,8 @@ class Starts:
         newest = self._runs.newest(job.environment, job.name, limit=8, project=job.project)
         failures = next((n for n, run in enumerate(newest) if run.state == "SUCCESS"), len(newest))
         last = newest[0] if newest else None
-        if last and last.ended_at and now - clock.parse_instant(last.ended_at) < causes.pause_after_failures(failures):
+        pause = causes.pause_after_failures(failures)
+        if last and last.ended_at and not causes.passed(pause, clock.parse_instant(last.ended_at), now):
             return
         self._submit(job, {}, "continuous", f"after {last.id}" if last else "the first of its runs", "continuous")
 

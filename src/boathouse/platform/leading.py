@@ -4,7 +4,7 @@ import logging
 import threading
 from collections.abc import Callable
 
-from boathouse.platform.home import Home
+from boathouse.home import Home
 
 _log = logging.getLogger(__name__)
 _SECONDS = 1.0

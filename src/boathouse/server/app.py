@@ -8,7 +8,8 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from starlette.exceptions import HTTPException
 
-from boathouse.errors import BoathouseError
+from boathouse.database import gone
+from boathouse.errors import BoathouseError, Unavailable
 from boathouse.platform import Platform
 from boathouse.server.api_docs import add_docs
 from boathouse.server.dispatcher import Dispatcher
@@ -71,6 +72,9 @@ def _invalid(request: Request, error: Exception) -> Response:
 
 
 def _failed(request: Request, error: Exception) -> Response:
+    if gone(error):
+        _log.error("%s %s: the database does not answer: %s", request.method, request.url.path, error)
+        return _refused(request, Unavailable("the database does not answer; try again in a moment"))
     _log.error("%s %s", request.method, request.url.path, exc_info=error)
     message = f"the server failed at {request.method} {request.url.path}: {type(error).__name__}: {error}"
     return _answer(request, 500, {"error_code": "INTERNAL_ERROR", "message": message, "details": {}})

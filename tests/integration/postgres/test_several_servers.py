@@ -68,6 +68,8 @@ class Servers:
 
     def kill(self, number: int) -> None:
         process = self.processes.pop(number)
+        if lake := self.lakes.pop(number, None):
+            lake.close()
         process.kill()
         process.wait()
         assert process.stdout

@@ -106,6 +106,25 @@ def test_a_clock_that_is_set_back_starts_nothing_twice_and_stops_nothing(desk: D
     assert desk.tick("09:00") == [("schedule", "09:00")]
 
 
+@pytest.mark.parametrize(
+    "job",
+    [{"schedule": {"cron": "0 * * * *"}}, {"trigger": {"periodic": {"interval": 1, "unit": "HOURS"}}}, {"continuous": {}},
+     {"trigger": {"table_update": {"table_names": ["raw.a"], "min_time_between_triggers_seconds": 60}}}],
+    ids=["schedule", "periodic", "continuous", "table_update"],
+)  # fmt: skip
+def test_a_server_that_starts_after_the_clock_stood_far_ahead_waits_for_no_such_time(desk: Desk, job: dict[str, Any]) -> None:
+    desk.job = job
+    for day in (1, 2):
+        desk.server.on_event(day, "table.updated", "dev.raw.a", {}, at("06:00") + timedelta(days=365 + day))
+        desk.server.tick(at("06:00") + timedelta(days=365 + day))
+    started, fresh = len(desk.started), desk.another()
+    assert started > 0
+    fresh.tick(at("06:30"))
+    fresh.on_event(9, "table.updated", "dev.raw.a", {}, at("06:31"))
+    fresh.tick(at("07:40"))
+    assert len(desk.started) == started + (2 if "continuous" in job else 1)
+
+
 def test_a_paused_job_starts_only_after_it_is_resumed(desk: Desk) -> None:
     desk.job = {"schedule": {"cron": "0 * * * *"}}
     desk.tick("06:59")
