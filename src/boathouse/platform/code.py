@@ -29,6 +29,7 @@ from boathouse.jobs import Run, Runner, RunRequest
 from boathouse.names import in_scratch, parse
 from boathouse.platform.computing import Computing
 from boathouse.platform.declared_aliases import DeclaredAliases
+from boathouse.platform.declared_experiments import EXPERIMENT, DeclaredExperiments
 from boathouse.platform.run_as import RunAs
 from boathouse.project import Bundle, Change, load, plan
 from boathouse.registry import Registry
@@ -63,6 +64,7 @@ class CodeDelivery:
         self.computing = Computing(deployments, catalog.access)
         self.run_as = RunAs(identities, catalog.access, catalog.audit)
         self._aliases = DeclaredAliases(registry, catalog.access)
+        self._experiments = DeclaredExperiments(registry, catalog.audit, deployments)
         self.told: Callable[[int, str], None] = lambda _number, _check: None
         """Hears which check of which merge request stands otherwise than before."""
 
@@ -88,7 +90,7 @@ class CodeDelivery:
         there = self._deployments.resources(environment=environment, project=project)
         self._authorize(identity, environment, project, [r.kind for r in there])
         with self._declared.together():
-            before = self._models(environment, project)
+            before = self._deployed(_MODEL, environment, project)
             removed = self._deployments.destroy(identity, environment, project)
             notes = self._aliases.sync(identity, environment, before, [])
             return removed, notes + self._declared.sync(identity, environment, project, [])
@@ -255,9 +257,9 @@ class CodeDelivery:
         """A bundle's (kind, name, definition) by the names they are deployed under."""
         return self._deployments.told_apart(environment, bundle.name, _named(bundle), scratch)
 
-    def _models(self, environment: str, project: str) -> list[Mapping[str, Any]]:
-        """The definitions of a project's registered models, as they are deployed."""
-        return [r.definition for r in self._deployments.resources(_MODEL, environment, project)]
+    def _deployed(self, kind: str, environment: str, project: str) -> list[Mapping[str, Any]]:
+        """The definitions of a project's resources of a kind, as they are deployed."""
+        return [r.definition for r in self._deployments.resources(kind, environment, project)]
 
     def _replace(self, identity: Identity, environment: str, bundle: Bundle, code: Source, scratch: str = "") -> Deployment:
         self._projects.ensure(identity, bundle.name)
@@ -269,15 +271,15 @@ class CodeDelivery:
         with self._declared.together():
             wanted = self._named(environment, bundle, scratch)
             self.computing.check(identity, environment, bundle.name, wanted)
-            before = self._models(environment, bundle.name)
+            models, experiments = (self._deployed(kind, environment, bundle.name) for kind in (_MODEL, EXPERIMENT))
             deployed = self._deployments.replace(
                 identity, environment=environment, project=bundle.name, wanted=wanted,
                 source=str(code.folder), commit=code.commit, dirty=code.dirty, scratch=scratch,
             )  # fmt: skip
             notes = [] if scratch else self._declared.sync(identity, environment, bundle.name, wanted)
             if not scratch:
-                now = [body for kind, _, body in wanted if kind == _MODEL]
-                notes += self._aliases.sync(identity, environment, before, now)
+                notes += self._aliases.sync(identity, environment, models, _bodies(wanted, _MODEL))
+                notes += self._experiments.sync(identity, environment, experiments, _bodies(wanted, EXPERIMENT))
             if environment == "staging" and not scratch:
                 share_project(self._catalog, bundle.name, _kinds(bundle))
         return replace(deployed, notes=tuple(notes))
@@ -291,6 +293,10 @@ def _pattern_of(checkout: Path) -> str:
     except (InvalidBundle, NotFound):
         return RELEASE_PATTERN
     return settings.git.branch or RELEASE_PATTERN
+
+
+def _bodies(wanted: Iterable[tuple[str, str, Mapping[str, Any]]], kind: str) -> list[Mapping[str, Any]]:
+    return [body for found, _, body in wanted if found == kind]
 
 
 def _kinds(bundle: Bundle) -> set[str]:

@@ -4,6 +4,7 @@ from boathouse.registry.actor import MAY_EDIT, MAY_LOG, MAY_READ, Actor, Denied,
 from boathouse.registry.alias import check_alias
 from boathouse.registry.artifacts import local_artifacts
 from boathouse.registry.comments import Comment
+from boathouse.registry.declared_experiments import declare_experiment, declared_name, declared_tags
 from boathouse.registry.embedding import mlflow_stores, prepare_mlflow, quietly
 from boathouse.registry.ownership import check_files, check_owner
 from boathouse.registry.service import UNSET, Registry
@@ -49,6 +50,9 @@ __all__ = [
     "check_alias",
     "check_files",
     "check_owner",
+    "declare_experiment",
+    "declared_name",
+    "declared_tags",
     "local_artifacts",
     "mlflow_stores",
     "prepare_mlflow",

@@ -56,12 +56,20 @@ class Registry:
         self._emit = emit
         self._audit = audit
         self.users: Users = lambda _name, _version: ()
+        self.on_ready: Callable[[], None] = lambda: None
+        """Called when MLflow's tables are there, at each start of a server."""
         self.check_entry: Entry = lambda _name, _version: None
 
     def install(self) -> None:
         """Add our indexes and triggers to MLflow's tables; call it after MLflow's migrations, as often as you like."""
         with self.database.writing() as connection:
             install(connection)
+        self.on_ready()
+
+    def ready(self) -> bool:
+        """Whether MLflow's tables are there: a server makes them when it starts."""
+        with self.database.reading() as connection:
+            return store.has_mlflow(connection)
 
     def models(self, environment: str | None = None, *, after: str | None = None, limit: int | None = None,
                part: str | None = None, tags: Sequence[tuple[str, str | None]] = ()) -> list[ModelInfo]:  # fmt: skip
