@@ -67,7 +67,8 @@ measured(lambda: store.get_historical_features(entity_df=asked, features=wanted)
 OUR_SIDE = MEASURE + '''
 from datetime import timedelta
 import duckdb
-from boathouse.features import AsOf, FeatureSide, as_of_join_sql
+from boathouse.features import AsOf, FeatureSide, as_of_join_sql, as_of_search
+from boathouse.lake import Relation
 
 side = FeatureSide("(FROM '" + given["table"] + "')", ("k",), "e")
 join = AsOf(side, ("k",), "t", tuple((name, name) for name in given["columns"]), timedelta(seconds=given["lookback"]))
@@ -76,7 +77,8 @@ def joined():
     con = duckdb.connect()
     con.execute("SET TimeZone='UTC'")
     con.register("spine", spine)
-    return con.sql(as_of_join_sql("spine", [join], list(spine.columns))).to_arrow_table()
+    query = con.sql(as_of_join_sql("spine", [join], list(spine.columns)))
+    return Relation(query, quick=lambda rows: as_of_search(con, "spine", [join], list(spine.columns), rows)).to_arrow()
 
 measured(joined)
 '''

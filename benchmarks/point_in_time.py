@@ -25,7 +25,8 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from boathouse.features import AsOf, FeatureSide, as_of_join_sql
+from boathouse.features import AsOf, FeatureSide, as_of_join_sql, as_of_search
+from boathouse.lake import Relation
 
 LOOKBACK = timedelta(days=7)
 DELAY = timedelta(minutes=10)
@@ -60,11 +61,34 @@ def make_data(folder: Path, rows: int, features: int) -> None:
         con.execute(f"COPY (SELECT {row} FROM range({features}) r(i)) TO '{folder}/f{n}.parquet'")
 
 
-def by_boathouse(folder: Path, tables: int, known: str | None = None) -> pa.Table:
+def cluster(folder: Path) -> None:
+    """Write c1.parquet to c3.parquet: the same rows in order of key and time. Prints what that takes, beside a mere copy."""
+    for name, order in (("copy", ""), ("c", "ORDER BY k, e")):
+        con, started, cpu = connect(), time.perf_counter(), time.process_time()
+        for n in ROWS_PER_KEY:
+            con.execute(f"COPY (FROM '{folder}/f{n}.parquet' {order}) TO '{folder}/{name}{n}.parquet'")
+        took = f"{time.perf_counter() - started:.1f} s, {time.process_time() - cpu:.1f} CPU s"
+        print(f"writing three tables, {order or 'as they are'}: {took}", flush=True)
+
+
+def by_boathouse(folder: Path, tables: int, known: str | None = None, name: str = "f") -> pa.Table:
+    """As training sets are read: `as_of_search`, or `as_of_join_sql` where that does not apply."""
+    con, spine, joins = connect(), f"(FROM '{folder}/spine.parquet')", lookups(folder, tables, known, name)
+    query = con.sql(as_of_join_sql(spine, joins, SPINE))
+    return Relation(query, quick=lambda rows: as_of_search(con, spine, joins, SPINE, rows)).to_arrow()
+
+
+def by_query(folder: Path, tables: int, known: str | None = None) -> pa.Table:
     """`as_of_join_sql`."""
-    joins = [
+    joins = lookups(folder, tables, known)
+    return connect().sql(as_of_join_sql(f"(FROM '{folder}/spine.parquet')", joins, SPINE)).to_arrow_table()
+
+
+def lookups(folder: Path, tables: int, known: str | None, name: str = "f") -> list[AsOf]:
+    """The first tables, looked up."""
+    return [
         AsOf(
-            FeatureSide(f"(FROM '{folder}/f{n}.parquet')", ("k",), "e", known),
+            FeatureSide(f"(FROM '{folder}/{name}{n}.parquet')", ("k",), "e", known),
             (f"k{n}",),
             "t",
             tuple((name, f"{name}{n}") for name in COLUMNS),
@@ -72,12 +96,21 @@ def by_boathouse(folder: Path, tables: int, known: str | None = None) -> pa.Tabl
         )
         for n in range(1, tables + 1)
     ]
-    return connect().sql(as_of_join_sql(f"(FROM '{folder}/spine.parquet')", joins, SPINE)).to_arrow_table()
+
+
+def by_boathouse_clustered(folder: Path, tables: int) -> pa.Table:
+    """Tables that lie in order of key and time."""
+    return by_boathouse(folder, tables, name="c")
 
 
 def by_boathouse_with_known_times(folder: Path, tables: int) -> pa.Table:
-    """`as_of_join_sql` over two times."""
+    """Two times."""
     return by_boathouse(folder, tables, "known")
+
+
+def by_query_with_known_times(folder: Path, tables: int) -> pa.Table:
+    """`as_of_join_sql` over two times."""
+    return by_query(folder, tables, "known")
 
 
 def by_hand(folder: Path, tables: int, delay: timedelta = timedelta(0)) -> pa.Table:
@@ -126,7 +159,10 @@ def by_polars(folder: Path, tables: int) -> pa.Table:
 WAYS: dict[str, Callable[[Path, int], pa.Table]] = {
     "hand": by_hand,
     "boathouse": by_boathouse,
+    "boathouse, clustered": by_boathouse_clustered,
     "boathouse, known time": by_boathouse_with_known_times,
+    "query": by_query,
+    "query, known time": by_query_with_known_times,
     "polars": by_polars,
 }
 CHECKS = WAYS | {"check": by_hand_ten_minutes_before}
@@ -155,9 +191,9 @@ def same(one: dict[str, Any], other: dict[str, Any]) -> bool:
     return bool(one["rows"] == other["rows"] and abs(one["sum"] - other["sum"]) <= 1e-9 * abs(other["sum"]))
 
 
-def compare(folder: Path, tables: int) -> bool:
-    """Measure every way, print a row for each; whether all agree."""
-    found = {way: in_fresh_process(way, folder, tables) for way in WAYS}
+def compare(folder: Path, tables: int, ways: list[str]) -> bool:
+    """Measure these ways, print a row for each; whether all agree."""
+    found = {way: in_fresh_process(way, folder, tables) for way in ways}
     known = in_fresh_process("check", folder, tables)
     agreed = True
     for way, run in found.items():
@@ -174,6 +210,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Point-in-time joins compared.")
     parser.add_argument("--rows", type=int, default=1_000_000, help="rows of the spine")
     parser.add_argument("--features", type=int, default=10_000_000, help="rows of each feature table")
+    parser.add_argument("--tables", default="1,2,3", help="how many tables, several times")
+    parser.add_argument("--ways", default=",".join(WAYS).replace(", ", "+"), help="of these, `hand` first")
     parser.add_argument("--measure", nargs=3, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.measure:
@@ -184,7 +222,9 @@ def main() -> int:
     print(f"{'tables':6} {'way':22} {'seconds':>8} {'ratio':>6} {'CPU s':>8} {'ratio':>6} {'peak MB':>9}")
     with tempfile.TemporaryDirectory() as scratch:
         make_data(Path(scratch), given.rows, given.features)
-        agreed = [compare(Path(scratch), tables) for tables in (1, 2, 3)]
+        cluster(Path(scratch))
+        ways = [way.replace("+", ", ") for way in given.ways.split(",")]
+        agreed = [compare(Path(scratch), int(tables), ways) for tables in given.tables.split(",")]
     return 0 if all(agreed) else 1
 
 

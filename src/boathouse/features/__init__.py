@@ -1,7 +1,8 @@
 """Feature lookups: specs, point-in-time joins and online stores."""
 
 from boathouse.features.as_of_frames import as_of_join_frame, check_duplicate_rows, newest_known_rows
-from boathouse.features.completion import complete_frame, complete_sql, training_set_frame, training_set_sql
+from boathouse.features.as_of_search import as_of_search
+from boathouse.features.completion import complete_frame, complete_sql, training_set_frame, training_set_search, training_set_sql
 from boathouse.features.functions import OnlineFunctions, with_functions_frame, with_functions_sql
 from boathouse.features.leaks import (
     COMMITTED,
@@ -90,6 +91,7 @@ __all__ = [
     "as_asked",
     "as_of_join_frame",
     "as_of_join_sql",
+    "as_of_search",
     "check_duplicate_rows",
     "check_duplicates",
     "complete_frame",
@@ -106,6 +108,7 @@ __all__ = [
     "skews",
     "source_of",
     "training_set_frame",
+    "training_set_search",
     "training_set_sql",
     "uses_of",
     "with_functions_frame",

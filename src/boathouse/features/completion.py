@@ -3,12 +3,16 @@
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
+
 from boathouse.errors import InvalidInput, NotFound
 from boathouse.features.as_of_frames import as_of_join_frame
+from boathouse.features.as_of_search import as_of_search
 from boathouse.features.point_in_time import AsOf, FeatureSide, as_of_join_sql
 from boathouse.features.specs import FeatureSpec, TableLookup
 
 if TYPE_CHECKING:
+    import duckdb
     from pyspark.sql.connect.dataframe import DataFrame
 
 
@@ -21,6 +25,14 @@ def training_set_sql(spec: FeatureSpec, spine_sql: str, relations: Mapping[str, 
     """
     keep = _kept(spec)
     return as_of_join_sql(spine_sql, _joins(spec, relations, keep), keep)
+
+
+def training_set_search(
+    con: "duckdb.DuckDBPyConnection", spec: FeatureSpec, spine_sql: str, relations: Mapping[str, str], rows: int
+) -> pa.RecordBatchReader | None:
+    """The rows of `training_set_sql`, in batches of so many, where `as_of_search` gives them; None where that query does."""
+    keep = _kept(spec)
+    return as_of_search(con, spine_sql, _joins(spec, relations, keep), keep, rows)
 
 
 def training_set_frame(spec: FeatureSpec, spine: "DataFrame", tables: Mapping[str, "DataFrame"]) -> "DataFrame":

@@ -104,9 +104,9 @@ class Engine:
         )
         return quoted(name)
 
-    def relation(self, sql: str) -> Relation:
-        """A lazy relation over a query."""
-        return Relation(self.connection.sql(sql), lambda: self._origin(sql))
+    def relation(self, sql: str, quick: Callable[[int], pa.RecordBatchReader | None] = lambda _rows: None) -> Relation:
+        """A lazy relation over a query; `quick` is another way to its rows, as Relation takes it."""
+        return Relation(self.connection.sql(sql), lambda: self._origin(sql), quick)
 
     def remember(self, scan: str, origin: Origin) -> str:
         """Say where the rows of a scan come from, so that relations over it know; the scan's SQL to use from now on."""

@@ -17,17 +17,25 @@ if TYPE_CHECKING:
     import polars
 
 _BATCH_VALUES = 4_000_000
+_MOST_ROWS = 100_000
 
 
 class Relation:
     """Rows and columns of a query; hands itself to Polars, pandas, PyArrow and whatever speaks Arrow.
 
-    Whatever computes it raises LimitExceeded when memory and the disk to spill to do not suffice.
+    Whatever computes it raises LimitExceeded when memory and the disk to spill to do not suffice. `quick` is another way to
+    all of the same rows, in batches of so many; None where it does not apply this time.
     """
 
-    def __init__(self, relation: "duckdb.DuckDBPyRelation", origin: Callable[[], Origin] = lambda: UNKNOWN) -> None:
+    def __init__(
+        self,
+        relation: "duckdb.DuckDBPyRelation",
+        origin: Callable[[], Origin] = lambda: UNKNOWN,
+        quick: Callable[[int], pa.RecordBatchReader | None] = lambda _rows: None,
+    ) -> None:
         self._relation = relation
         self._origin = origin
+        self._quick = quick
 
     @property
     def origin(self) -> Origin:
@@ -50,15 +58,18 @@ class Relation:
 
     def to_arrow(self) -> pa.Table:
         """All rows as one Arrow table."""
+        return tagged(self._table(), self.origin)
+
+    def _table(self) -> pa.Table:
         with limited():
-            rows = self._relation.to_arrow_table()
-        return tagged(rows, self.origin)
+            quick = self._quick(_MOST_ROWS)
+            return quick.read_all() if quick else self._relation.to_arrow_table()
 
     def to_reader(self, rows: int | None = None) -> pa.RecordBatchReader:
         """All rows as a stream of batches, of so many rows or of some 30 MB; they are never held together."""
-        most = rows or max(2_048, min(100_000, _BATCH_VALUES // len(self._relation.columns)))
+        most = rows or max(2_048, min(_MOST_ROWS, _BATCH_VALUES // len(self._relation.columns)))
         with limited():
-            reader = self._relation.to_arrow_reader(most)
+            reader = self._quick(most) or self._relation.to_arrow_reader(most)
         return pa.RecordBatchReader.from_batches(reader.schema, _each(reader))
 
     def to_parquet(self, path: str | Path) -> int:
@@ -68,8 +79,7 @@ class Relation:
 
     def to_pandas(self) -> "pandas.DataFrame":
         """All rows as a pandas frame."""
-        with limited():
-            rows = self._relation.to_arrow_table()
+        rows = self._table()
         frame: pandas.DataFrame = rows.to_pandas()
         frame.attrs[TAG] = tag_of(self.origin, rows.schema.names, rows.num_rows)
         return frame

@@ -19,6 +19,7 @@ from boathouse.features import (
     check_duplicates,
     resolve,
     training_set_frame,
+    training_set_search,
     training_set_sql,
     with_functions_frame,
     with_functions_sql,
@@ -70,9 +71,12 @@ class TrainingSet:
         )
 
     def _relation(self) -> Relation:
-        if not self.feature_spec.functions:
-            return self._context.engine.relation(self.query)
         engine = self._context.engine
+        if not self.feature_spec.functions:
+            return engine.relation(
+                self.query,
+                lambda rows: training_set_search(engine.connection, self.feature_spec, self._spine, self._relations, rows),
+            )
         computed = with_functions_sql(engine, self.feature_spec, self.query)
         columns = ", ".join(f'"{name}"' for name in self.feature_spec.training_columns)
         return engine.relation(f"SELECT {columns} FROM ({computed})")

@@ -14,6 +14,7 @@ from boathouse.features import (
     FeatureSide,
     as_of_join_frame,
     as_of_join_sql,
+    as_of_search,
     check_duplicate_rows,
     check_duplicates,
 )
@@ -28,11 +29,13 @@ TEMP = (("temp", "temp"),)
 class Tables:
     """Tables of DuckDB, and the join of them on one of the engines."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, cluster: Cluster | None) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection, cluster: Cluster | None, searching: bool = False) -> None:
         self.execute, self.sql = connection.execute, connection.sql
-        self.connection, self._cluster = connection, cluster
+        self.connection, self._cluster, self._searching = connection, cluster, searching
 
     def joined(self, *joins: AsOf, keep: list[str] | None = None, spine: str = "spine") -> pa.Table:
+        if self._searching and (found := as_of_search(self.connection, spine, joins, keep or self._names(spine), 2048)):
+            return found.read_all()
         if self._cluster is None:
             return self.sql(as_of_join_sql(spine, joins, keep)).to_arrow_table()
         tables = {join.side.relation: self._frame(join.side.relation) for join in joins}
@@ -44,12 +47,15 @@ class Tables:
         else:
             check_duplicate_rows(self._frame(side.relation), side, table)
 
+    def _names(self, spine: str) -> list[str]:
+        return self.sql(f"SELECT * FROM {spine}").columns
+
     def _frame(self, relation: str) -> Any:
         assert self._cluster is not None
         return self._cluster.frame(self.sql(f"FROM {relation}").to_arrow_table())
 
 
-@pytest.fixture(params=["duckdb", "spark"])
+@pytest.fixture(params=["duckdb", "search", "spark"])
 def con(request: pytest.FixtureRequest) -> Iterator[Tables]:
     cluster = request.getfixturevalue("cluster") if request.param == "spark" else None
     with duckdb.connect() as connection:
@@ -74,7 +80,7 @@ def con(request: pytest.FixtureRequest) -> Iterator[Tables]:
         )
         connection.execute("CREATE TABLE planes (tail VARCHAR, seats INTEGER)")
         connection.execute("INSERT INTO planes VALUES ('N1', 100), ('N2', 200), (NULL, 300)")
-        yield Tables(connection, cluster)
+        yield Tables(connection, cluster, request.param == "search")
 
 
 def rows(con: Tables, *joins: AsOf, keep: list[str] | None = None, spine: str = "spine") -> list[tuple[Any, ...]]:

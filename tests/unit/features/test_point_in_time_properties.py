@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from boathouse.features import AsOf, FeatureSide, as_of_join_frame, as_of_join_sql
+from boathouse.features import AsOf, FeatureSide, as_of_join_frame, as_of_join_sql, as_of_search
 from boathouse.lake import Cluster
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
@@ -103,7 +103,18 @@ def joined(
     rows = con.sql(as_of_join_sql("spine", joins)).fetchall()
     # A spine whose columns are named takes another plan than one whose width is unknown.
     assert con.sql(as_of_join_sql("spine", joins, asking.column_names)).fetchall() == rows
+    if not any(join.defaults for join in joins):
+        assert searched(con, joins, asking.column_names) == rows
+        for name, table_rows in tables.items():  # rows that lie in order are not sorted
+            con.register(name, table_rows.sort_by([(n, "ascending") for n in (*KEYS, EVENT)]))
+        assert searched(con, joins, asking.column_names) == rows
     return rows
+
+
+def searched(con: duckdb.DuckDBPyConnection, joins: list[AsOf], keep: list[str]) -> list[tuple[Any, ...]]:
+    found = as_of_search(con, "spine", joins, keep, 2048)
+    assert found is not None
+    return con.from_arrow(found.read_all()).fetchall()
 
 
 def spine_of(rows: list[tuple[Any, ...]]) -> list[Wanted]:
