@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -90,6 +91,39 @@ def test_trials_run_at_once_log_into_their_own_runs_and_are_pruned(lake: Lake) -
     states = [t["value"] for run in runs for t in run["data"]["tags"] if t["key"] == "boathouse.trial.state"]
     assert {"COMPLETE", "PRUNED"} == set(states)
     assert boathouse.tune(objective, n_trials=1, study="depths", seed=4).run_id != found.run_id  # the first came to its end
+
+
+def test_workers_search_one_study_together_and_the_last_concludes(lake: Lake) -> None:
+    def objective(trial: Any) -> float:
+        time.sleep(0.05)
+        return -abs(trial.suggest_float("x", -1.0, 1.0)) - (trial.suggest_categorical("kind", ["a", "b"]) == "b")
+
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(lambda name: boathouse.tune(objective, n_trials=10, study="shared", worker=name, seed=5), "ab"))
+    assert found[0].run_id == found[1].run_id
+    runs = children(lake, found[0].run_id)
+    tags = [{t["key"]: t["value"] for t in run["data"]["tags"]} for run in runs]
+    assert {tag["boathouse.trial.worker"] for tag in tags} == {"a", "b"}
+    assert 10 <= len(runs) <= 11  # both may begin a last one in the same moment
+    values = {m["value"] for run in runs for m in run["data"]["metrics"] if m["key"] == "objective"}
+    assert len(values) == len(runs)
+    parent = lake.call("GET", f"/api/2.0/mlflow/runs/get?run_id={found[0].run_id}")["run"]
+    assert parent["info"]["status"] == "FINISHED"
+    assert {m["key"]: m["value"] for m in parent["data"]["metrics"]}["best_objective"] == max(values)
+    files = lake.call("GET", f"/api/2.0/mlflow/artifacts/list?run_id={found[0].run_id}")["files"]
+    assert {"history.svg", "parameters.svg"} <= {f["path"] for f in files}
+
+
+def test_what_one_worker_finished_before_it_ended_another_goes_on_from(lake: Lake) -> None:
+    def dying(trial: Any) -> float:
+        if trial.number == 2:
+            raise KeyboardInterrupt
+        return trial.suggest_float("x", 0.0, 1.0)
+
+    with pytest.raises(KeyboardInterrupt):
+        boathouse.tune(dying, n_trials=6, study="killed", worker="a")
+    found = boathouse.tune(lambda t: t.suggest_float("x", 0.0, 1.0), n_trials=6, study="killed", worker="b")
+    assert (found.resumed, len([t for t in found.study.trials if t.state.name == "COMPLETE"])) == (2, 6)
 
 
 def test_what_an_objective_raises_ends_the_search_and_the_next_goes_on(lake: Lake) -> None:
