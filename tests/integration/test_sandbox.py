@@ -127,6 +127,7 @@ resources:
             python_file: thief.py
             parameters: ["{{job.parameters.home}}", "{{job.parameters.server}}", "{{job.parameters.victim}}"]
     work: {tasks: [{task_key: work, spark_python_task: {python_file: work.py}}]}
+    lent: {run_as: {service_principal_name: lent}, tasks: [{task_key: work, spark_python_task: {python_file: lent.py}}]}
     link:
       parameters: [{name: table, default: ""}, {name: target, default: ""}]
       tasks:
@@ -145,6 +146,14 @@ Path(tempfile.gettempdir(), "x").write_text("temporary")
 total = lake.sql("SELECT sum(n) AS n FROM raw.numbers").to_dicts()[0]["n"]
 rows = lake.table("raw.numbers").read().to_arrow().num_rows
 print("notes", sorted(f.name for f in Path().glob("*.txt")), "total", total, "read", rows)
+""",
+    "lent.py": """
+from pathlib import Path
+import boathouse
+lake = boathouse.connect()
+lake.create_table("own.numbers", {"n": "bigint"}).append({"n": [1, 2, 3]})
+seen = list(Path(HOME).glob("lake/*/*"))
+print("read", lake.table("own.numbers").read().to_arrow().num_rows, "seen", seen)
 """,
     "link.py": """
 import os, sys
@@ -202,6 +211,9 @@ def project(lake: Lake, home: Path, tmp_path_factory: pytest.TempPathFactory) ->
     for words in ("init -q -b main", "add .", "-c user.name=a -c user.email=a@b commit -q -m first"):
         subprocess.run(["git", *words.split()], cwd=folder, check=True)
     (folder / ".git" / "hooks").mkdir(exist_ok=True)
+    lake.call("POST", "/api/v1/principals", {"name": "lent", "kind": "service_principal"})
+    for privilege in ("USE CATALOG", "CREATE SCHEMA"):
+        lake.call("POST", "/api/v1/grants", {"principal": "lent", "privilege": privilege, "kind": "catalog", "securable": "dev"})
     repository = lake.call("PUT", "/api/v1/projects/walls")["repository"]
     subprocess.run(["git", "push", "-q", repository, "main"], cwd=folder, check=True)
     lake.call("POST", "/api/v1/releases", {"project": "walls", "version": "1.0"})
@@ -235,6 +247,12 @@ def test_whatever_a_task_of_dev_tries_to_take_is_out_of_its_reach(
     found = json.loads(lake.jobs.log(run["id"], "steal"))
     assert len(found) > 20
     assert {name for name, end in found.items() if end != "stopped"} == set()
+
+
+@pytest.mark.usefixtures("project")
+def test_a_task_with_another_principals_rights_sees_no_table_but_through_the_server(lake: Lake) -> None:
+    run = lake.jobs.wait(lake.jobs.submit("lent"), 90)
+    assert "read 3 seen []" in lake.jobs.log(run["id"], "work")
 
 
 @pytest.mark.usefixtures("prod_works")
