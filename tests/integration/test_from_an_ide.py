@@ -74,9 +74,11 @@ ts = fe.create_training_set(
 frame = ts.load_df().toPandas()
 assert list(frame.columns) == ["late", "temp", "twice"], frame.columns
 model = lightgbm.LGBMClassifier(n_estimators=5, min_child_samples=2, verbose=-1).fit(frame.drop(columns="late"), frame["late"])
-with mlflow.start_run():
+with mlflow.start_run() as run:
     fe.log_model(model=model, artifact_path="model", flavor=mlflow.lightgbm, training_set=ts,
                  registered_model_name="flights.delay")
+kept = mlflow.artifacts.load_text(f"runs:/{run.info.run_id}/record/source/example.py")
+assert kept == open("example.py").read()
 mlflow.MlflowClient().set_registered_model_alias("flights.delay", "champion", "1")
 assert lake.models.get("flights.delay")["name"] == "dev.flights.delay"
 assert len(fe.score_batch(model_uri="models:/flights.delay@champion", df=spine).to_polars()) == len(spine)

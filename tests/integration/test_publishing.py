@@ -14,8 +14,8 @@ import pandas as pd
 import pytest
 
 from boathouse import clock
-from boathouse.client import Lake
-from boathouse.errors import InvalidInput, NotFound
+from boathouse.client import Http, Lake
+from boathouse.errors import Conflict, InvalidInput, NotFound, NotPermitted
 from boathouse.feature_engineering import FeatureEngineeringClient, PublishedTable
 from boathouse.feature_engineering.publishing import store_for
 
@@ -157,3 +157,27 @@ def test_publishers_killed_at_any_moment_leave_whole_versions(fe: FeatureEnginee
         assert len(set(found.rows)) == 1
     fe.publish_table(source_table_name="features.many")
     assert set(store.lookup("features.many", [(name,) for name in names]).rows) == {(KILLS,)}
+
+
+def test_the_server_publishes_for_whoever_could_and_nothing_they_could_not_see(fe: FeatureEngineeringClient, lake: Lake) -> None:
+    table = "dev.features.far"
+    fe.create_table(name="features.far", primary_keys=["origin", "hour"], timeseries_column="hour", df=rows(0, JFK=1))
+    lake.call("POST", "/api/v1/principals", {"name": "far"})
+    for privilege, kind, name in (("USE CATALOG", "catalog", "dev"), ("USE SCHEMA", "schema", "dev.features"),
+                                  ("MODIFY", "table", table)):  # fmt: skip
+        grant = {"principal": "far", "privilege": privilege, "kind": kind, "securable": name}
+        lake.call("POST", "/api/v1/grants", grant)
+    token = lake.call("POST", "/api/v1/tokens", {"principal": "far"})["token"]
+    with Lake(Http(lake.http.url, token), "dev") as far:
+
+        def publish(**more: Any) -> Any:
+            return far.call("POST", f"/api/v1/online-tables/{table}/publish", {"name": table, "store": "default", **more})
+
+        assert publish()["rows"] == 1
+        with pytest.raises(NotPermitted, match="RUN"):
+            publish(condition="temp > 0")
+        with pytest.raises(InvalidInput, match="is not in dev"):
+            publish(name="prod.features.far")
+        lake.describe_table("features.far", masks={"temp": "null"})
+        with pytest.raises(Conflict, match="has masks or a filter"):
+            publish()

@@ -13,6 +13,7 @@ from boathouse.training.record import (
     tags,
     write_record,
 )
+from boathouse.training.source import RunningSource, running_source
 from boathouse.training.training_set import (
     TrainingSet,
     facts_of,
@@ -33,6 +34,7 @@ __all__ = [
     "TOLERANCE",
     "TRIAL",
     "Comparison",
+    "RunningSource",
     "TrainingRecord",
     "TrainingSet",
     "Tuned",
@@ -49,6 +51,7 @@ __all__ = [
     "record_of",
     "registered",
     "relations_of",
+    "running_source",
     "sides",
     "table_facts",
     "tags",

@@ -13,12 +13,16 @@ from typing import Any
 
 from boathouse.context import Context, RunFacts
 from boathouse.environments import installed_packages, working_tree_facts
+from boathouse.training.source import running_source
 
 _PREFIX = "boathouse."
 _HUSHED = re.compile(r"password|secret|api_?key|credential|(^|_)token$", re.IGNORECASE)
 FOLDER = "record"
-"""Where a run keeps the files of its record: `record.json`, `packages.txt`, the lock, and `changes.diff` of a dirty tree."""
-DIFF, PACKAGES = "changes.diff", "packages.txt"
+"""Where a run keeps the files of its record: `record.json`, `packages.txt`, the lock, and `changes.diff` of a dirty tree.
+
+In `source` lies what was run by hand.
+"""
+DIFF, PACKAGES, SOURCE = "changes.diff", "packages.txt", "source"
 
 
 @dataclass(frozen=True)
@@ -45,8 +49,10 @@ class TrainingRecord:
 def record_of(context: Context, tables: Mapping[str, int], query: str | None) -> TrainingRecord:
     """The record of what this process is doing, with all that it has read so far."""
     run = context.run
+    own = None if run.run_id else running_source()
+    commit, dirty = (own.commit, own.dirty) if own else (run.commit, run.dirty)
     return TrainingRecord(
-        context.environment, run.commit, run.dirty, run.lock_hash, Path(run.lock_file).name if run.lock_file else None,
+        context.environment, commit, dirty, run.lock_hash, Path(run.lock_file).name if run.lock_file else None,
         run.python_environment, run.project, run.job, run.task, run.run_id, {**context.reads(), **tables}, query, run.seed,
         platform.python_version(), hardware(),
     )  # fmt: skip
@@ -65,13 +71,19 @@ def tags(record: TrainingRecord) -> dict[str, str]:
 
 
 def write_record(record: TrainingRecord, run: RunFacts, folder: Path) -> None:
-    """The files of a record, into a folder: what was installed, the lock, and what differed from the commit."""
+    """The files of a record, into a folder: what was installed, the lock, and what differed from the commit.
+
+    Outside a job that is the script or the notebook's cells alone: what else lies there changed is nobody's business.
+    """
     (folder / "record.json").write_text(json.dumps(asdict(record), indent=2, sort_keys=True) + "\n")
     (folder / PACKAGES).write_text("".join(f"{name}=={number}\n" for name, number in installed_packages().items()))
     if run.lock_file and Path(run.lock_file).is_file():
         (folder / Path(run.lock_file).name).write_bytes(Path(run.lock_file).read_bytes())
     if run.dirty and run.commit and (diff := working_tree_facts(Path.cwd()).diff):
         (folder / DIFF).write_text(diff)
+    if not run.run_id and (own := running_source()) and not own.kept_in_git:
+        (folder / SOURCE).mkdir()
+        (folder / SOURCE / own.name).write_text(own.text)
 
 
 @cache
