@@ -21,7 +21,8 @@ class Walls:
         """Raises InvalidInput for a setting that is wrong or cannot hold here."""
         self.isolation: Isolation = isolation(settings.isolation)
         self._home = settings.home
-        self._checkouts = settings.path("checkouts")
+        self._kept = (settings.path("checkouts"), settings.path("reproductions"))
+        """Code that the server holds, each folder for one commit, or for one with the changes that a model was trained with."""
         self._storages = storages
         self._readable = tuple(_folder(word) for word in settings.words("isolation_folders"))
         self._environments = settings.path("python")
@@ -42,7 +43,7 @@ class Walls:
         data = () if alone else self._data(run.environment, online, by_server)
         if run.project in OURS:
             return self._sandbox(data, cwd=SCRATCH)
-        if self._checkouts in source.parents:
+        if any(place in source.parents for place in self._kept):
             return self._sandbox(data, copied=str(source), network=network)
         if self._home.resolve() in (real := source.resolve()).parents or real == self._home.resolve():
             raise InvalidInput(f"the code in {source} lies inside the home {self._home}: keep your project elsewhere")
