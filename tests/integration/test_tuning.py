@@ -37,6 +37,36 @@ print(found.run_id, found.resumed, len(found.study.trials))
 """
 
 
+BUNDLE = """
+bundle: {name: tuned}
+targets: {dev: {default: true, mode: development, environment: dev}}
+resources:
+  jobs:
+    search:
+      tasks:
+        - task_key: search
+          for_each_task:
+            inputs: [a, b, c]
+            concurrency: 3
+            task:
+              {task_key: one, max_retries: 1, spark_python_task: {python_file: search.py, parameters: ["{{input}}", MARK]}}
+"""
+WORKER = """
+import os, pathlib, signal, sys
+import boathouse
+
+def objective(trial):
+    x = trial.suggest_float("x", -4.0, 4.0)
+    if sys.argv[1] == "b" and not (mark := pathlib.Path(sys.argv[2])).exists():
+        mark.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return -x * x
+
+boathouse.connect()
+boathouse.tune(objective, n_trials=9, study="parabola", worker=sys.argv[1])
+"""
+
+
 def children(lake: Lake, run_id: str) -> list[Any]:
     body = {"experiment_ids": ["0"], "filter": f"tags.`mlflow.parentRunId` = '{run_id}'", "max_results": 100}
     found: list[Any] = lake.call("POST", "/api/2.0/mlflow/runs/search", body)["runs"]
@@ -67,6 +97,22 @@ def test_what_was_finished_before_a_kill_is_not_done_again(lake: Lake, tmp_path:
     assert metrics["best_objective"] == max(values)
     files = lake.call("GET", f"/api/2.0/mlflow/artifacts/list?run_id={run_id}")["files"]
     assert [f["path"] for f in files if f["path"] == "history.svg"] == ["history.svg"]
+
+
+@pytest.mark.long
+def test_iterations_of_a_job_search_together_and_one_that_is_killed_goes_on(lake: Lake, tmp_path: Any) -> None:
+    (tmp_path / "boathouse.yml").write_text(BUNDLE.replace("MARK", str(tmp_path / "killed")))
+    (tmp_path / "search.py").write_text(WORKER)
+    lake.call("POST", "/api/v1/deployments", {"target": "dev", "path": str(tmp_path)})
+    lake.jobs.run("search")
+    asked = {"experiment_ids": ["0"], "filter": "tags.`boathouse.study` = 'parabola' and tags.`boathouse.job_run` != 'none'"}
+    [study] = lake.call("POST", "/api/2.0/mlflow/runs/search", asked)["runs"]
+    assert study["info"]["status"] == "FINISHED"
+    trials = children(lake, study["info"]["run_id"])
+    states = [run["info"]["status"] for run in trials]
+    assert states.count("KILLED") == 1
+    assert 9 <= states.count("FINISHED") <= 11
+    assert len({t["value"] for run in trials for t in run["data"]["tags"] if t["key"] == "boathouse.trial.worker"}) > 1
 
 
 def test_trials_run_at_once_log_into_their_own_runs_and_are_pruned(lake: Lake) -> None:
