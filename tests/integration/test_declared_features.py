@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from boathouse.client import Lake
-from boathouse.errors import AlreadyExists, Conflict, InvalidInput, NotFound
+from boathouse.client import Http, Lake
+from boathouse.client.builtin import materialize_features
+from boathouse.errors import AlreadyExists, Conflict, InvalidInput, NotFound, NotPermitted
 from boathouse.feature_engineering import (
     Aggregation,
     AggregationFunction,
@@ -146,6 +147,23 @@ def jobs(lake: Lake) -> dict[str, dict[str, Any]]:
     return {job["name"]: job for job in lake.jobs.deployed()}
 
 
+def _may_be_had_by_who_runs_and_writes(lake: Lake, table: str, source: str) -> None:
+    lake.call("POST", "/api/v1/principals", {"name": "rita"})
+    token = lake.call("POST", "/api/v1/tokens", {"principal": "rita"})["token"]
+    held = [("USE CATALOG", "catalog", "dev"), ("USE SCHEMA", "schema", "dev.shop"), ("MODIFY", "table", table)]
+    for privilege, kind, where in [*held, ("RUN", "catalog", "dev")]:
+        lake.call("POST", "/api/v1/grants", {"principal": "rita", "privilege": privilege, "kind": kind, "securable": where})
+    rita, address, wish = Http(lake.http.url, token), f"/api/v1/tables/{table}/refresh", {"schedule": None, "tables": [source]}
+    with pytest.raises(NotPermitted, match=f"rita lacks SELECT on {source}"):
+        rita.call("PUT", address, wish)
+    lake.call("POST", "/api/v1/grants", {"principal": "rita", "privilege": "SELECT", "kind": "table", "securable": source})
+    assert rita.call("PUT", address, wish)["job"] == "refresh_shop_visits_by_user"
+    lake.call("POST", "/api/v1/grants/revoke", {"principal": "rita", "privilege": "RUN", "kind": "catalog", "securable": "dev"})
+    with pytest.raises(NotPermitted, match="rita lacks RUN on dev"):
+        rita.call("DELETE", address)
+    rita.close()
+
+
 def test_a_trigger_makes_a_job_that_refreshes_and_goes_with_the_table(fe: FeatureEngineeringClient, lake: Lake,
                                                                     command: Callable[..., tuple[int, str]]) -> None:  # fmt: skip
     lake.create_table("shop.visits", EVENTS)
@@ -165,6 +183,9 @@ def test_a_trigger_makes_a_job_that_refreshes_and_goes_with_the_table(fe: Featur
         keep(CronSchedule("whenever"))
     assert command("jobs", "pause", name)[0] == 0
     assert jobs(lake)[name]["paused"]
+    _may_be_had_by_who_runs_and_writes(lake, "dev.shop.visits_by_user", "dev.shop.visits")
+    with pytest.raises(NotPermitted, match=r"computed from dev\.shop\.visits now"):
+        materialize_features(lake, "shop.visits_by_user", "from=dev.shop.orders")
     lake.table("shop.visits").append([{"user": "bob", "at": START, "amount": 1}])
     assert lake.jobs.run(name)["state"] == "SUCCESS"
     assert jobs(lake)[name]["last_run"]["state"] == "SUCCESS"

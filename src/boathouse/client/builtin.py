@@ -12,7 +12,7 @@ from typing import Any
 from boathouse.client.lake import Lake
 from boathouse.client.no_network import refuse_network
 from boathouse.environments import ALONE
-from boathouse.errors import RunFailed
+from boathouse.errors import NotPermitted, RunFailed
 
 
 def deliver(lake: Lake, model: str, version: str) -> None:
@@ -55,13 +55,20 @@ def refresh_monitor(lake: Lake, name: str, as_of: str = "") -> None:
         print(f"alert {alert['name']}: {verdict['state']}: {verdict['reason']}")
 
 
-def materialize_features(lake: Lake, table: str, publish: str = "") -> None:
-    """Bring a table of declared features to its source's newest rows, and the online store to the table where it is published."""
-    from boathouse.feature_engineering import FeatureEngineeringClient, refresh_table
+def materialize_features(lake: Lake, table: str, *more: str) -> None:
+    """Bring a table of declared features to its source's newest rows, and the online store to the table with `publish`.
 
+    `from=TABLE` names what whoever made the job may read: features of another source are refused, with NotPermitted.
+    """
+    from boathouse.feature_engineering import FeatureEngineeringClient, refresh_table, sources_of
+
+    allowed = {word.removeprefix("from=") for word in more if word.startswith("from=")}
+    if allowed and (others := set(sources_of(lake.table_info(table), lake.environment)) - allowed):
+        raise NotPermitted(f"{table} is computed from {min(others)} now, which its job was not made for: "
+                           "call materialize_features with its trigger again")  # fmt: skip
     done = refresh_table(lake, table)
     print(f"{done.table}: {done.rows} rows at version {done.source_version} of its source ({done.kind})")
-    if publish:
+    if "publish" in more:
         FeatureEngineeringClient(context=lake).publish_table(source_table_name=table)
 
 

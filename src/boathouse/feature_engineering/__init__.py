@@ -50,7 +50,7 @@ from boathouse.feature_engineering.entities import (
     VolumeSource,
 )
 from boathouse.feature_engineering.legacy import FeatureStoreClient
-from boathouse.feature_engineering.materialized import backfill_table, features_in, kept_tables, refresh_table
+from boathouse.feature_engineering.materialized import backfill_table, features_in, kept_tables, refresh_table, sources_of
 from boathouse.feature_engineering.online_store_spec import (
     AmazonDynamoDBSpec,
     AmazonRdsMySqlSpec,
@@ -146,4 +146,5 @@ __all__ = [
     "features_in",
     "kept_tables",
     "refresh_table",
+    "sources_of",
 ]

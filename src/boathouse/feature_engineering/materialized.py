@@ -42,6 +42,12 @@ def features_in(info: TableInfo) -> list[Feature]:
     return [Feature.from_dict(body) for body in json.loads(info.tags[TAG])]
 
 
+def sources_of(info: TableInfo, environment: str) -> list[str]:
+    """The full names of the tables that a materialized table is computed from. Raises NotFound for another table."""
+    named = {f.source.full_name for f in features_in(info) if isinstance(f.source, DeltaTableSource)}
+    return sorted(name if name.count(".") == 2 else f"{environment}.{name}" for name in named)
+
+
 def refresh_table(context: Context, name: str, full: bool = False) -> Refreshed:
     """Bring a materialized table to its source's newest rows. Raises NotFound for another table."""
     return refresh(context, name, features_in(context.table_info(name)), full=full)

@@ -25,24 +25,28 @@ class Refreshing:
 
     def put(self, identity: Identity, table: str, schedule: Mapping[str, Any] | None, sources: Sequence[str],
             at_once: bool = False, publish: bool = False) -> dict[str, Any]:  # fmt: skip
-        """Make or change a table's job; it runs as its environment's service principal, so it takes DEPLOY.
+        """Make or change a table's job, which runs as its environment's service principal and does nothing but this.
 
-        With a `schedule` it starts by the clock, else at new rows of the `sources`: `at_once` at each commit, or once a
-        minute. Raises NotPermitted, NotFound, InvalidInput for a schedule that is none.
+        It takes MODIFY on the table, RUN on the environment, and SELECT on the tables that the features are computed from;
+        features that come to have another source meanwhile are not refreshed by it. With a `schedule` it starts by the
+        clock, else at new rows of the `sources`: `at_once` at each commit, or once a minute. Raises NotPermitted, NotFound
+        also for a table of no declared features, InvalidInput for a schedule that is none.
         """
         environment, name = self._allowed(identity, table)
         if bool(schedule) == bool(sources):
             raise InvalidInput(f"{table} is refreshed by a schedule, or when its sources change: give one of both")
+        read = self._read(table, environment)
+        for source in sorted({*read, *sources}):
+            self._catalog.access.authorize(identity, "SELECT", "table", source)
         when: dict[str, Any]
         if schedule:
             next_due(schedule, clock.now())
             when = {"schedule": dict(schedule)}
         else:
-            for source in sources:
-                self._catalog.access.authorize(identity, "SELECT", "table", source)
             rule = {"table_names": list(sources), "min_time_between_triggers_seconds": 0 if at_once else _GATHERED_SECONDS}
             when = {"trigger": {"table_update": rule}}
-        task = {"name": "materialize-features", "parameters": [table, *(["publish"] if publish else [])]}
+        parameters = [table, *(["publish"] if publish else []), *(f"from={source}" for source in read)]
+        task = {"name": "materialize-features", "parameters": parameters}
         definition = {"tasks": [{"task_key": "materialize", "builtin_task": task}], "max_concurrent_runs": 1, **when}
         self._deployments.put(identity, environment, "job", name, definition)
         return {"environment": environment, "job": name, **when}
@@ -55,7 +59,13 @@ class Refreshing:
 
     def _allowed(self, identity: Identity, table: str) -> tuple[str, str]:
         environment, schema, name = table.split(".")
-        self._catalog.access.authorize(identity, "MANAGE", "table", table)
-        self._catalog.access.authorize(identity, "DEPLOY", "catalog", environment)
+        self._catalog.access.authorize(identity, "MODIFY", "table", table)
+        self._catalog.access.authorize(identity, "RUN", "catalog", environment)
         self._catalog.require("table", table)
         return environment, f"refresh_{schema}_{name}"
+
+    def _read(self, table: str, environment: str) -> list[str]:
+        """The tables that a table's features are computed from."""
+        from boathouse.feature_engineering import sources_of
+
+        return sources_of(self._catalog.table(table), environment)

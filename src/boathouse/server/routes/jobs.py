@@ -115,13 +115,13 @@ def backfill(environment: str, name: str, body: Backfill, who: Caller, platform:
 
 @router.put("/tables/{name}/refresh")
 def put_refresh(name: str, body: Refresh, who: Caller, platform: Served) -> dict[str, Any]:
-    """Make or change the job that keeps a table of declared features fresh; needs MANAGE on it, and DEPLOY."""
+    """Make or change the job that keeps a table of declared features fresh; needs MODIFY on it, SELECT on its sources, RUN."""
     return platform.refreshing.put(who, name, body.schedule, body.tables, body.at_once, body.publish)
 
 
 @router.delete("/tables/{name}/refresh")
 def end_refresh(name: str, who: Caller, platform: Served) -> None:
-    """End that job; needs MANAGE on the table, and DEPLOY."""
+    """End that job; needs MODIFY on the table, and RUN."""
     platform.refreshing.remove(who, name)
 
 
