@@ -27,10 +27,10 @@ class Refreshing:
             at_once: bool = False, publish: bool = False) -> dict[str, Any]:  # fmt: skip
         """Make or change a table's job, which runs as its environment's service principal and does nothing but this.
 
-        It takes MODIFY on the table, RUN on the environment, and SELECT on the tables that the features are computed from;
-        features that come to have another source meanwhile are not refreshed by it. With a `schedule` it starts by the
-        clock, else at new rows of the `sources`: `at_once` at each commit, or once a minute. Raises NotPermitted, NotFound
-        also for a table of no declared features, InvalidInput for a schedule that is none.
+        It takes MODIFY or MANAGE on the table, RUN or DEPLOY on the environment, and SELECT on the tables that the features
+        are computed from; features that come to have another source meanwhile are not refreshed by it. With a `schedule` it
+        starts by the clock, else at new rows of the `sources`: `at_once` at each commit, or once a minute. Raises
+        NotPermitted, NotFound also for a table of no declared features, InvalidInput for a schedule that is none.
         """
         environment, name = self._allowed(identity, table)
         if bool(schedule) == bool(sources):
@@ -59,8 +59,11 @@ class Refreshing:
 
     def _allowed(self, identity: Identity, table: str) -> tuple[str, str]:
         environment, schema, name = table.split(".")
-        self._catalog.access.authorize(identity, "MODIFY", "table", table)
-        self._catalog.access.authorize(identity, "RUN", "catalog", environment)
+        access = self._catalog.access
+        if not access.allows(identity, "MANAGE", "table", table):
+            access.authorize(identity, "MODIFY", "table", table)
+        if not access.allows(identity, "DEPLOY", "catalog", environment):
+            access.authorize(identity, "RUN", "catalog", environment)
         self._catalog.require("table", table)
         return environment, f"refresh_{schema}_{name}"
 
