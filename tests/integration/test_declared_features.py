@@ -157,6 +157,10 @@ def _may_be_had_by_who_runs_and_writes(lake: Lake, table: str, source: str) -> N
     with pytest.raises(NotPermitted, match=f"rita lacks SELECT on {source}"):
         rita.call("PUT", address, wish)
     lake.call("POST", "/api/v1/grants", {"principal": "rita", "privilege": "SELECT", "kind": "table", "securable": source})
+    lake.describe_table(source, masks={"amount": "NULL"})
+    with pytest.raises(NotPermitted, match="rita lacks DEPLOY on dev"):
+        rita.call("PUT", address, wish)
+    lake.describe_table(source, masks={})
     assert rita.call("PUT", address, wish)["job"] == "refresh_shop_visits_by_user"
     lake.call("POST", "/api/v1/grants/revoke", {"principal": "rita", "privilege": "RUN", "kind": "catalog", "securable": "dev"})
     with pytest.raises(NotPermitted, match="rita lacks RUN on dev"):

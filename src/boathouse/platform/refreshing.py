@@ -28,16 +28,17 @@ class Refreshing:
         """Make or change a table's job, which runs as its environment's service principal and does nothing but this.
 
         It takes MODIFY or MANAGE on the table, RUN or DEPLOY on the environment, and SELECT on the tables that the features
-        are computed from; features that come to have another source meanwhile are not refreshed by it. With a `schedule` it
-        starts by the clock, else at new rows of the `sources`: `at_once` at each commit, or once a minute. Raises
-        NotPermitted, NotFound also for a table of no declared features, InvalidInput for a schedule that is none.
+        are computed from; where one is masked or filtered, DEPLOY, since the job sees it whole. Features that come to have
+        another source meanwhile are not refreshed by it. With a `schedule` it starts by the clock, else at new rows of the
+        `sources`: `at_once` at each commit, or once a minute. Raises NotPermitted, NotFound also for a table of no declared
+        features, InvalidInput for a schedule that is none.
         """
         environment, name = self._allowed(identity, table)
         if bool(schedule) == bool(sources):
             raise InvalidInput(f"{table} is refreshed by a schedule, or when its sources change: give one of both")
         read = self._read(table, environment)
         for source in sorted({*read, *sources}):
-            self._catalog.access.authorize(identity, "SELECT", "table", source)
+            self._may_read(identity, environment, source)
         when: dict[str, Any]
         if schedule:
             next_due(schedule, clock.now())
@@ -66,6 +67,12 @@ class Refreshing:
             access.authorize(identity, "RUN", "catalog", environment)
         self._catalog.require("table", table)
         return environment, f"refresh_{schema}_{name}"
+
+    def _may_read(self, identity: Identity, environment: str, source: str) -> None:
+        self._catalog.access.authorize(identity, "SELECT", "table", source)
+        info = self._catalog.table(source)
+        if info.masks or info.row_filter:
+            self._catalog.access.authorize(identity, "DEPLOY", "catalog", environment)
 
     def _read(self, table: str, environment: str) -> list[str]:
         """The tables that a table's features are computed from."""
