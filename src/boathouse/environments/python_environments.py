@@ -6,18 +6,22 @@ import os
 import platform
 import shutil
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
+from importlib.metadata import distributions
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
+from packaging.utils import canonicalize_name
 
 from boathouse import clock
 from boathouse.environments import uv
 from boathouse.environments.python_lock import OURS, Lock, find_lock, holds, without_ours
 from boathouse.environments.runtimes import runtime
+from boathouse.errors import InvalidInput
 
 FACTS = "boathouse.json"
 REQUIREMENTS = "requirements.txt"
@@ -60,8 +64,10 @@ class Wanted:
 class PythonEnvironments:
     """The environments below a folder."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, wheels_only: bool = False) -> None:
+        """With `wheels_only` no package is built from its source, so that building an environment runs nobody's code."""
         self._folder = folder
+        self._only = ("--no-build",) if wheels_only else ()
 
     def wanted(self, project: Path, lock: str | None = None, libraries: Sequence[str] = (), own: bool = True,
                version: str = "") -> Wanted:  # fmt: skip
@@ -92,13 +98,13 @@ class PythonEnvironments:
         """Where the pinned packages of a built environment are listed."""
         return self._place(wanted.key) / REQUIREMENTS if wanted.key else None
 
-    def request(self, wanted: Wanted) -> Path:
-        """Note what is to be built, for a process that builds it; the note."""
+    def request(self, wanted: Wanted, walls: Mapping[str, Any] | None = None) -> Path:
+        """Note what is to be built, for a process that builds it, and the `walls` around packages' own code; the note."""
         assert wanted.key
         note = self._folder / "wanted" / f"{wanted.key}.json"
         note.parent.mkdir(parents=True, exist_ok=True)
         fresh = note.with_suffix(f".{os.getpid()}.{id(wanted)}")
-        fresh.write_text(json.dumps(asdict(wanted)))
+        fresh.write_text(json.dumps({**asdict(wanted), "walls": walls}))
         os.replace(fresh, note)
         return note
 
@@ -121,6 +127,23 @@ class PythonEnvironments:
                 finally:
                     shutil.rmtree(fresh, ignore_errors=True)
         return place
+
+    def admit(self, wanted: Wanted, apart: Path) -> None:
+        """Take in what was built in a folder of its own, and how its lock was resolved; nothing there is followed or run."""
+        assert wanted.key
+        place, built = self._place(wanted.key), apart / wanted.key
+        if built.is_symlink() or (built / FACTS).is_symlink() or not (built / FACTS).is_file():
+            raise InvalidInput("building it left no environment")
+        with FileLock(f"{place}.lock"):
+            if not (place / FACTS).exists():
+                shutil.rmtree(place, ignore_errors=True)
+                os.rename(built, place)
+        if wanted.lock and not wanted.lock.complete:
+            kept = self._resolution(without_ours(wanted.lock.text), "")
+            told = apart / "resolved" / kept.name
+            if not kept.exists() and told.is_file() and not told.is_symlink() and not told.parent.is_symlink():
+                kept.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(told, kept, follow_symlinks=False)
 
     def all(self) -> list[PythonEnvironment]:
         """Those that are built, the last used first."""
@@ -159,9 +182,10 @@ class PythonEnvironments:
             files.append(place / part.name)
             files[-1].write_text(part.text)
         uv.run("pip", "sync", "--quiet", "--python", str(place / "bin" / "python"), *hashed,
-               "--allow-empty-requirements", *map(str, files))  # fmt: skip
-        (place / REQUIREMENTS).write_text(uv.run("pip", "freeze", "--python", str(place / "bin" / "python")))
-        _layer(place)
+               *self._only, "--allow-empty-requirements", *map(str, files))  # fmt: skip
+        [packages] = place.glob("lib/python*/site-packages")
+        (place / REQUIREMENTS).write_text(_frozen(packages))
+        _layer(packages)
         lock = wanted.lock or Lock("libraries", "\n".join(wanted.libraries))
         facts = {"lock": lock.name, "lock_hash": lock.hash, "libraries": wanted.libraries, "built_at": clock.now().isoformat(),
                  "size": sum(f.lstat().st_size for f in place.rglob("*") if f.is_file())}  # fmt: skip
@@ -189,8 +213,7 @@ class PythonEnvironments:
 
         Versions that the server has are preferred, since what the project does not name comes from there.
         """
-        key = hashlib.sha256("\0".join((asked, beside, sys.version)).encode()).hexdigest()[:20]
-        kept = self._folder / "resolved" / f"{key}.txt"
+        kept = self._resolution(asked, beside)
         if not kept.exists():
             kept.parent.mkdir(parents=True, exist_ok=True)
             given, limits, fresh = (kept.with_suffix(f".{os.getpid()}.{word}") for word in ("in", "constraints", "new"))
@@ -200,12 +223,16 @@ class PythonEnvironments:
                 fresh.write_text(uv.run("pip", "freeze", "--exclude-editable", "--python", sys.executable))
                 uv.run("pip", "compile", "--quiet", "--python", sys.executable, "--generate-hashes", "--no-header",
                        "--no-annotate", "--no-emit-index-url", "--constraints", str(limits), "--output-file", str(fresh),
-                       str(given))  # fmt: skip
+                       *self._only, str(given))  # fmt: skip
                 os.replace(fresh, kept)
             finally:
                 for file in (given, limits, fresh):
                     file.unlink(missing_ok=True)
         return kept.read_text()
+
+    def _resolution(self, asked: str, beside: str) -> Path:
+        key = hashlib.sha256("\0".join((asked, beside, sys.version)).encode()).hexdigest()[:20]
+        return self._folder / "resolved" / f"{key}.txt"
 
     def _place(self, key: str) -> Path:
         return self._folder / key
@@ -221,9 +248,20 @@ def _exported(place: Path, lock: Lock) -> str:
                   "--no-header", "--no-annotate", "--format", "requirements.txt", cwd=project)  # fmt: skip
 
 
-def _layer(place: Path) -> None:
+def _frozen(packages: Path) -> str:
+    """What is installed in a folder, pinned, by its metadata: asking its Python would run what packages have start with it."""
+    lines = set()
+    for each in distributions(path=[str(packages)]):
+        direct = json.loads(each.read_text("direct_url.json") or "{}")
+        if vcs := direct.get("vcs_info"):
+            lines.add(f"{each.name} @ {vcs['vcs']}+{direct['url']}@{vcs['commit_id']}\n")
+        else:
+            lines.add(f"{each.name} @ {direct['url']}\n" if direct else f"{canonicalize_name(each.name)}=={each.version}\n")
+    return "".join(sorted(lines))
+
+
+def _layer(packages: Path) -> None:
     """Let the environment see, after its own packages, those of the server: boathouse, and what it needs."""
-    [packages] = place.glob("lib/python*/site-packages")
     below = [p for p in sys.path if Path(p).name in ("site-packages", "dist-packages") and Path(p).is_dir()]
     lines = [f"import site; site.addsitedir({folder!r})" for folder in below]
     if not any(Path(__file__).is_relative_to(folder) for folder in below):  # an editable installation

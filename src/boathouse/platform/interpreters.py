@@ -13,6 +13,7 @@ from boathouse.environments import runtime as known_runtime
 from boathouse.errors import BoathouseError, InvalidInput
 from boathouse.jobs import Run, Runs, TaskIdentity
 from boathouse.platform.refreshing import OURS
+from boathouse.platform.walls import Walls
 
 _OPEN = ("QUEUED", "RUNNING")
 
@@ -20,7 +21,7 @@ _OPEN = ("QUEUED", "RUNNING")
 class Interpreters:
     """The Python environments of a home, by the tasks that use them."""
 
-    def __init__(self, folder: Path, kept: timedelta, runtime: str = "") -> None:
+    def __init__(self, folder: Path, kept: timedelta, runtime: str = "", walls: Walls | None = None) -> None:
         """`runtime` is for projects without a lock; without one they run in the server's own environment.
 
         Raises NotFound for a runtime that is not there.
@@ -30,6 +31,7 @@ class Interpreters:
         self.environments = PythonEnvironments(folder)
         self._kept = kept
         self._runtime = runtime
+        self._walls = walls
 
     def equip(self, identity: TaskIdentity, run: Run, task_key: str) -> TaskIdentity:
         """A task's identity with the interpreter that it runs under, and how that is built where it is not there yet.
@@ -46,7 +48,7 @@ class Interpreters:
         identity = replace(identity, packages=packages, listed=str(self.environments.lock_file(wanted) or ""))
         if self.environments.ready(wanted):
             return replace(identity, facts=given, python=self.environments.python(wanted))
-        note = self.environments.request(wanted)
+        note = self.environments.request(wanted, self._walls.of_building(run.source) if self._walls else None)
         prepare = [sys.executable, "-P", "-m", "boathouse.environments.building", str(note)]
         return replace(identity, facts=given, python=self.environments.python(wanted), prepare=prepare)
 

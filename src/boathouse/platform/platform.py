@@ -235,7 +235,7 @@ class Platform:
 
     def _make_runner(self) -> tuple[Runner, Runs]:
         self.interpreters = Interpreters(self.settings.path("python"), self.settings.span("python_environments_kept"),
-                                         self.settings.python_runtime)  # fmt: skip
+                                         self.settings.python_runtime, self.walls)  # fmt: skip
         slots = self.settings.number("parallel_tasks", 1)
         hooks = RunHooks(self).ports()
         runner = Runner(self.database, self.home.executor(), self.home.place("runs"), hooks, slots, self._session)

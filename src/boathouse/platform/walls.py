@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from boathouse.environments import SCRATCH, Isolation, Sandbox, is_lent, isolation
@@ -48,6 +49,12 @@ class Walls:
         if self._home.resolve() in (real := source.resolve()).parents or real == self._home.resolve():
             raise InvalidInput(f"the code in {source} lies inside the home {self._home}: keep your project elsewhere")
         return self._sandbox((*data, str(source)), network=network)
+
+    def of_building(self, source: str) -> dict[str, Any] | None:
+        """Around the building of packages for the code in `source`, as a note tells it; None where there are no walls."""
+        if self.isolation.program is None:
+            return None
+        return {"program": self.isolation.program, "hidden": list(self._hidden), "readable": [*self._readable, source]}
 
     def of_endpoint(self, environment: str, spool: Path, scratch: Path, online: Path) -> Sandbox | None:
         """Around a model server."""
