@@ -14,7 +14,7 @@ def vacuum(catalog: Catalog, identity: Identity, name: str, retention_hours: int
     if retention_hours < 0:
         raise InvalidInput(f"{retention_hours} is no retention: say how many hours old versions stay, 0 or more")
     info = catalog.granted(identity, name, ("MODIFY",)).info
-    with catalog.pins.still:  # a version that is pinned meanwhile is pinned before or after, never in between
+    with catalog.pins.still():  # a version that is pinned meanwhile is pinned before or after, never in between
         done = catalog.folder(info).vacuum(retention_hours, dry_run, catalog.pins.of(name))
     if not dry_run:
         facts = {"files": len(done.files), "retention_hours": retention_hours, "kept": sorted(done.kept)}

@@ -1,7 +1,8 @@
 """Versions of tables that somebody needs: a vacuum keeps them, and whoever drops their table is told."""
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 import sqlalchemy as sa
 
@@ -9,17 +10,27 @@ from boathouse.catalog.store import pins
 from boathouse.database import Database
 
 
+_PINNING = 0x70_69_6E
+"""What servers of one database wait for one another with."""
+
+
 class Pins:
-    """Who needs which version. `still` is held while a vacuum reads them and deletes files."""
+    """Who needs which version."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self.still = threading.Lock()
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def still(self) -> Iterator[None]:
+        """Nothing is pinned meanwhile, by no server: for a vacuum, which reads the pins and then deletes files."""
+        with self._lock, self._database.alone(_PINNING):
+            yield
 
     def pin(self, name: str, version: int, holder: str) -> None:
         """Keep a table's version for as long as `holder` needs it."""
         row = {"table_name": name, "version": version, "holder": holder}
-        with self.still, self._database.writing() as connection:
+        with self.still(), self._database.writing() as connection:
             known = sa.select(pins).where(*(pins.c[k] == v for k, v in row.items()))
             if not connection.execute(known).first():
                 connection.execute(pins.insert().values(**row))
@@ -28,7 +39,7 @@ class Pins:
         """Holder -> the versions of tables that it needs, of all holders whose names begin so; others of them need none."""
         rows = {(table, version, holder) for holder, tables in wanted.items() for table, version in tables.items()}
         theirs = pins.c.holder.startswith(prefix, autoescape=True)
-        with self.still, self._database.writing() as connection:
+        with self.still(), self._database.writing() as connection:
             there = {(r.table_name, r.version, r.holder) for r in connection.execute(sa.select(pins).where(theirs))}
             for table, version, holder in there - rows:
                 here = (pins.c.table_name == table, pins.c.version == version, pins.c.holder == holder)
