@@ -9,7 +9,6 @@ import sqlalchemy as sa
 from boathouse.catalog.store import pins
 from boathouse.database import Database
 
-
 _PINNING = 0x70_69_6E
 """What servers of one database wait for one another with."""
 
