@@ -3,7 +3,7 @@
 import getpass
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
@@ -43,11 +43,9 @@ from boathouse.environments import (
     Projects,
     Remotes,
     Workspaces,
-    served_entities,
     service_identity,
     service_principal,
     set_up,
-    share,
 )
 from boathouse.errors import InvalidInput, Unauthenticated
 from boathouse.events import Channel, Chat, Mail, Notifications, Outbox, Post, Webhooks
@@ -62,14 +60,14 @@ from boathouse.platform.doors import doors
 from boathouse.platform.git_host import GitHost
 from boathouse.platform.git_statuses import CHANNEL as STATUSES
 from boathouse.platform.git_statuses import GitStatuses
+from boathouse.platform.hand_made_endpoints import HandMadeEndpoints
 from boathouse.platform.held_versions import HeldVersions
 from boathouse.platform.housekeeping import Housekeeping
 from boathouse.platform.inference import InferenceFlush
 from boathouse.platform.interpreters import Interpreters
 from boathouse.platform.job_desk import JobDesk
-from boathouse.platform.known_models import KnownModels
 from boathouse.platform.leading import Leading
-from boathouse.platform.lineage import CopiedLineage, ServedLineage
+from boathouse.platform.lineage import ServedLineage
 from boathouse.platform.model_pins import ModelPins
 from boathouse.platform.monitor_desk import MonitorDesk
 from boathouse.platform.notices import Notices
@@ -82,15 +80,15 @@ from boathouse.platform.run_hooks import RunHooks
 from boathouse.platform.secrecy import Secrecy
 from boathouse.platform.seen_lineage import SeenLineage
 from boathouse.platform.sharing import Sharing
+from boathouse.platform.subscriptions import subscribe
 from boathouse.platform.told_models import ToldModels
 from boathouse.platform.touched import Touched
 from boathouse.platform.trace import Tracer
 from boathouse.platform.traffic import TrafficDesk
 from boathouse.platform.users import FeatureUsers, ModelUsers
 from boathouse.platform.walls import Walls
-from boathouse.project import definition, parse_resource
 from boathouse.registry import Registry
-from boathouse.serving import Endpoints, Launch, served_entity
+from boathouse.serving import Endpoints, Launch
 from boathouse.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -194,6 +192,8 @@ class Platform:
         self.notices = Notices(self.notifications, self.runs, self.deployments, self.alerts)
         self.inference = InferenceFlush(self.catalog, self.deployments, self.service_identity, self.settings.path("spool"))
         self.publishing = PublishingDesk(self.catalog, self.jobs, self.runs)
+        self.hand_made_endpoints = HandMadeEndpoints(self.access, self.deployments, self.feature_specs, self.endpoints,
+                                                     self.inference.flush)  # fmt: skip
         self.monitors = MonitorDesk(self.deployments, self.alerts, self.jobs, self.inference, self.identities, self.catalog,
                                     self.sql)  # fmt: skip
         self.starts, self.refreshing = self.jobs.starts, Refreshing(self.catalog, self.deployments, self.jobs.starts)
@@ -265,33 +265,13 @@ class Platform:
         `lazily` starts model servers only once somebody asks for an endpoint.
         """
         self.url = url
-        self._subscribe()
+        subscribe(self)
         self.take_up()
         self.home.once("model-pins", self.pins.catch_up)
         if not lazily:
             self.sql.warm()
         self.housekeeping.start()
         self._leading.start(lambda: self._lead(lazily), self._take_over)
-
-    def _subscribe(self) -> None:
-        models = KnownModels(self.catalog, self.registry, self.lineage, self.delivery, self.pins)
-        self.outbox.subscribe("registered_model.created", models.know)
-        self.outbox.subscribe("registered_model.deleted", lambda event: models.forget(event, event.subject))
-        self.outbox.subscribe("registered_model.renamed", models.rename)
-        self.outbox.subscribe("table.created", lambda event: share(self.access, event.subject))
-        self.outbox.subscribe("model_version.created", CopiedLineage(self.lineage).on_event)
-        self.outbox.subscribe("model_version.", self.delivery.on_event)
-        self.outbox.subscribe("model_version.", self.held_versions.on_event)
-        self.outbox.subscribe("table.updated", self.held_versions.on_event)
-        self.outbox.subscribe("model_version.verdict", lambda event: self.code.tell_requests(event.subject, event.data))
-        self.outbox.subscribe("model_version.", lambda event: self.pins.sync(event.subject))
-        self.outbox.subscribe("model", lambda _event: self.endpoints.wake())
-        self.outbox.subscribe("alert.fired", self.monitors.answer)
-        self.outbox.subscribe("", lambda event: self.notices.on_event(event, self.url))
-        self.outbox.subscribe("", lambda e: self.starts.on_event(e.id, e.kind, e.subject, e.data, clock.parse_instant(e.at)))
-        if self.feed:
-            self.outbox.subscribe("", lambda _event: self.feed.wake() if self.feed else None)
-        self.outbox.subscribe("", lambda _event: self.webhooks.wake())
 
     def _lead(self, lazily: bool) -> None:
         """Do what one server of a home does for all: events, what starts by itself, endpoints."""
@@ -386,19 +366,6 @@ class Platform:
 
     def _person(self, name: str) -> Identity:
         return Identity(name, self.identities.groups_of(name))
-
-    def put_endpoint(self, identity: Identity, environment: str, name: str, body: Mapping[str, Any]) -> None:
-        """Make or change an endpoint by hand, for a model or a feature spec. Raises Conflict, InvalidInput, NotPermitted."""
-        wanted = definition(parse_resource("model_serving_endpoint", {**body, "name": name}))
-        self.access.authorize(identity, "MANAGE ENDPOINT", "endpoint", f"{environment}.{name}")
-        if len(named := {e.model for e in served_entities(environment, wanted)}) > 1:
-            raise InvalidInput(f"an endpoint serves versions of one model, not of {' and '.join(sorted(named))}")
-        entity = served_entity(environment, wanted)[0]
-        self.access.authorize(identity, "EXECUTE", "function" if self.feature_specs.find(entity) else "model", entity)
-        if any(r.name == name for r in self.deployments.resources("model_serving_endpoint", environment)):
-            self.inference.flush(environment, name)  # what was asked of another model goes to that model's table
-        self.deployments.put(identity, environment, "model_serving_endpoint", name, wanted)
-        self.endpoints.wake()
 
     def trace(self, identity: Identity, environment: str, prediction_id: str) -> dict[str, Any]:
         """From one prediction back to where it came from."""

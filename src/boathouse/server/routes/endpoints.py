@@ -40,7 +40,7 @@ def endpoint(environment: str, name: str, who: Caller, platform: Served, start: 
 @router.put(_ONE)
 def put_endpoint(environment: str, name: str, body: dict[str, Any], who: Caller, platform: Served) -> dict[str, Any]:
     """Make or change an endpoint by hand; needs MANAGE ENDPOINT, and EXECUTE on what it serves."""
-    platform.put_endpoint(who, environment, name, body)
+    platform.hand_made_endpoints.put(who, environment, name, body)
     return {"environment": environment, "name": name}
 
 
@@ -63,7 +63,7 @@ def traffic(environment: str, name: str, who: Caller, platform: Served) -> list[
 def share_out(environment: str, name: str, body: Shares, who: Caller, platform: Served) -> list[dict[str, Any]]:
     """Share out the requests to an endpoint that was made by hand, among versions of its model; needs MANAGE ENDPOINT."""
     platform.access.authorize(who, "MANAGE ENDPOINT", "endpoint", f"{environment}.{name}")
-    platform.put_endpoint(who, environment, name, platform.traffic.definition(environment, name, body.shares))
+    platform.hand_made_endpoints.put(who, environment, name, platform.traffic.definition(environment, name, body.shares))
     return platform.traffic.shares(environment, name)
 
 
