@@ -183,7 +183,8 @@ def test_a_release_head_that_is_fetched_and_deployed_starts_a_job_once(platform:
     host.branch("release")
     head = host.commit("release", "one")
     platform.remotes.fetch("shop")
-    ports = Surroundings(platform.deployments, platform.projects, platform.volumes, platform.identities, platform.code)
+    around = (platform.deployments, platform.projects, platform.volumes, platform.identities, platform.code, platform.runs)
+    ports = Surroundings(*around)
     assert ports.release("shop", head) == f"release at {head[:12]}"
     main = host.git("rev-parse", "main")
     assert ports.release("shop", main) is None

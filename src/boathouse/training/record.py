@@ -49,7 +49,7 @@ class TrainingRecord:
 def record_of(context: Context, tables: Mapping[str, int], query: str | None) -> TrainingRecord:
     """The record of what this process is doing, with all that it has read so far."""
     run = context.run
-    own = None if run.run_id else running_source()
+    own = None if run.run_id or run.commit else running_source()
     commit, dirty = (own.commit, own.dirty) if own else (run.commit, run.dirty)
     return TrainingRecord(
         context.environment, commit, dirty, run.lock_hash, Path(run.lock_file).name if run.lock_file else None,
