@@ -10,16 +10,11 @@ KILL is the number of the step, a statement, a commit, a process begun or a chan
 fork that carries the order out ends as by kill -9. Answers `killed` or `done`. Settings come from the environment.
 """
 
-import os
-import signal
 import sys
-import traceback
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-import sqlalchemy as sa
+from killed import die_at, ended, forked
 
 from boathouse import settings
 from boathouse.identity import Identity
@@ -27,21 +22,6 @@ from boathouse.platform import Platform
 
 ADMIN = Identity("admin", frozenset({"admins"}))
 _CHANGES = ("os.mkdir", "os.rename", "os.remove", "os.rmdir", "shutil.rmtree", "subprocess.Popen")
-
-
-def die_at(engine: sa.Engine, number: int) -> None:
-    """End this process before a step by its number."""
-    seen = 0
-
-    def count(*_: Any) -> None:
-        nonlocal seen
-        seen += 1
-        if seen == number:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    sa.event.listen(engine, "before_cursor_execute", count)
-    sa.event.listen(engine, "commit", count)
-    sys.addaudithook(lambda event, _: count() if event in _CHANGES else None)
 
 
 def act(platform: Platform, folder: Path, words: list[str]) -> None:
@@ -57,26 +37,11 @@ def act(platform: Platform, folder: Path, words: list[str]) -> None:
             platform.code.cut_release(ADMIN, "shop", version)
 
 
-def forked(platform: Platform, work: Callable[[], None]) -> int:
-    """Work in a process of its own, which shares no connection with this one."""
-    platform.database.close()
-    if pid := os.fork():
-        return pid
-    code = 1
-    try:
-        work()
-        code = 0
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        os._exit(code)
-
-
 def main(home: str, folder: Path) -> None:
     platform = Platform(settings.load(home=home))
 
     def killed_at(number: int, words: list[str]) -> None:
-        die_at(platform.database.engine, number)
+        die_at(platform.database.engine, number, _CHANGES)
         act(platform, folder, words)
 
     def repeat(rounds: int, words: list[str]) -> None:
@@ -90,8 +55,7 @@ def main(home: str, folder: Path) -> None:
             works = [partial(repeat, int(last), w) for w in (["deploy", "one"], ["deploy", "two"], ["destroy"])]
         else:
             works = [partial(killed_at, int(last), words)]
-        ends = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in [forked(platform, w) for w in works]]
-        print("done" if not any(ends) else "killed" if ends == [-signal.SIGKILL] else f"failed {ends}", flush=True)
+        print(ended(*[forked(work, platform.database.close) for work in works]), flush=True)
 
 
 if __name__ == "__main__":

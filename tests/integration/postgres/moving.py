@@ -7,17 +7,14 @@
 Each order runs in a fork, so that what takes seconds to import is imported once. Answers `killed` or `done`.
 """
 
-import os
 import random
-import signal
 import sys
-import traceback
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import sqlalchemy as sa
+from killed import die_at, ended, forked
 
 from boathouse.catalog import Audit
 from boathouse.database import Database
@@ -27,20 +24,6 @@ from boathouse.registry import Actor, Registry, mlflow_stores
 
 MODEL = "dev.flights.delay"
 VERSIONS = 4
-
-
-def die_at(engine: sa.Engine, number: int) -> None:
-    """End this process, as kill -9 does, before a statement by its number; the commit counts as one."""
-    seen = 0
-
-    def count(*_: Any) -> None:
-        nonlocal seen
-        seen += 1
-        if seen == number:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    sa.event.listen(engine, "before_cursor_execute", count)
-    sa.event.listen(engine, "commit", count)
 
 
 def move(registry: Registry, models: Any, seed: int, through_mlflow: bool) -> None:
@@ -72,19 +55,12 @@ def main(url: str, folder: Path) -> None:
     registry = Registry(database, Outbox(database).emit, Audit(database, folder / "audit.key", folder / "audit.head").write)
     _, models = mlflow_stores(registry, Actor("ann", lambda *_: True, "dev"))
 
-    def forked(act: Any) -> int:
+    def close() -> None:
         database.engine.dispose()
         models.engine.dispose()
-        if pid := os.fork():
-            return pid
-        code = 1
-        try:
-            act()
-            code = 0
-        except Exception:
-            traceback.print_exc()  # the end of the fork would take it along
-        finally:
-            os._exit(code)
+
+    def apart(act: Callable[[], None]) -> int:
+        return forked(act, close)
 
     def killed_at(seed: int, number: int, through_mlflow: bool) -> None:
         die_at(database.engine, number)
@@ -97,17 +73,14 @@ def main(url: str, folder: Path) -> None:
             else:
                 registry.promote(MODEL, version, principal="ann")
 
-    def ends(acts: list[Callable[[], None]]) -> list[int]:
-        return [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in [forked(act) for act in acts]]
-
     print("ready", flush=True)
     for line in sys.stdin:
         first, second, *through = line.split()
         if first == "race":
-            found = ends([partial(repeat, 1, int(second), False), partial(repeat, 2, int(second), True)])
+            acts = [partial(repeat, 1, int(second), False), partial(repeat, 2, int(second), True)]
         else:
-            found = ends([partial(killed_at, int(first), int(second), "mlflow" in through)])
-        print("done" if not any(found) else "killed" if found == [-signal.SIGKILL] else f"failed {found}", flush=True)
+            acts = [partial(killed_at, int(first), int(second), "mlflow" in through)]
+        print(ended(*[apart(act) for act in acts]), flush=True)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from orders import Ordered
 
 from boathouse.catalog import Audit
 from boathouse.database import Database
@@ -48,24 +49,11 @@ WHOLE = (
 
 
 @dataclass
-class Deployer:
-    """A process that takes orders, and what its database holds."""
+class Deployer(Ordered):
+    """A process that deploys, and what its database holds."""
 
-    database: Database
-    process: "subprocess.Popen[str]"
     home: Path
     folder: Path
-
-    def tell(self, *words: object) -> str:
-        assert self.process.stdin
-        assert self.process.stdout
-        self.process.stdin.write(" ".join(map(str, words)) + "\n")
-        self.process.stdin.flush()
-        return self.process.stdout.readline().strip()
-
-    def rows(self, query: str) -> list[Any]:
-        with self.database.reading() as connection:
-            return [tuple(row) for row in connection.execute(sa.text(query))]
 
     def state(self) -> list[Any]:
         """What is deployed, by every table that a deployment writes; the audit log is whole."""

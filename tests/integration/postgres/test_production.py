@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from orders import Ordered
 
 from boathouse.catalog import Audit
 from boathouse.database import Database
@@ -28,23 +28,10 @@ ALIASES = "SELECT alias, version FROM registered_model_aliases"
 
 
 @dataclass
-class Mover:
+class Mover(Ordered):
     """A process that moves the model's pointers, and what its database holds."""
 
-    database: Database
-    process: subprocess.Popen[str]
     folder: Path
-
-    def tell(self, *words: object) -> str:
-        assert self.process.stdin
-        assert self.process.stdout
-        self.process.stdin.write(" ".join(map(str, words)) + "\n")
-        self.process.stdin.flush()
-        return self.process.stdout.readline().strip()
-
-    def rows(self, query: str) -> list[Any]:
-        with self.database.reading() as connection:
-            return [tuple(row) for row in connection.execute(sa.text(query))]
 
     def check(self) -> None:
         """Stages, aliases and our pointer agree, and events, history and audit told exactly what is there."""
