@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from boathouse.features.point_in_time import AsOf, micros, quote, wanted_joins
+from boathouse.features.point_in_time import AsOf, FeatureSide, micros, quote, wanted_joins
 
 if TYPE_CHECKING:
     import duckdb
@@ -31,8 +31,9 @@ _INTEGERS = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT"
 _TEXT = "VARCHAR"
 _SCANS = {"PARQUET_SCAN", "READ_PARQUET", "PYTHON_ARROW_SCAN", "ARROW_SCAN", "PANDAS_SCAN"}
 _MOST = 2**63
-# A table so many times as long as the spine is better cut down to the spine's keys first.
-_LONGER = 20
+# A table so many times as long as the spine is better cut down to the spine's keys first; sooner where it has to be sorted.
+_LONGER, _LONGER_UNSORTED = 20, 2
+_SAMPLE = 4_096
 # Bytes a value while a table is loaded, of numbers and of what has no fixed width; the share of memory for all tables.
 _BYTES, _WIDE_BYTES = 16, 96
 _SHARE = 4
@@ -181,17 +182,28 @@ def in_order(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
 
 
 def _worth(con: "duckdb.DuckDBPyConnection", spine: str, joins: Sequence[AsOf]) -> bool:
-    """Whether the tables are held in memory with ease, and not much longer than the spine, by what DuckDB expects."""
+    """Whether the tables are held in memory with ease, and not much longer than the spine, as DuckDB expects."""
     asking, needed = _expected(con, spine), 0
     for join in joins:
         rows = _expected(con, join.side.relation)
         if rows is None or asking is None or rows > asking * _LONGER:
+            return False
+        if rows > asking * _LONGER_UNSORTED and not _begins_in_order(con, join.side):
             return False
         kinds = _kinds(con, join.side.relation, [feature for feature, _ in join.columns])
         wide = sum(kind == _TEXT or not kind[-1:].isalpha() for kind in kinds.values())
         needed += rows * (_BYTES * (len(kinds) - wide + len(join.on) + 2) + _WIDE_BYTES * wide)
     [(memory,)] = con.sql("SELECT parse_formatted_bytes(current_setting('memory_limit'))").fetchall()
     return needed * _SHARE <= int(memory)
+
+
+def _begins_in_order(con: "duckdb.DuckDBPyConnection", side: FeatureSide) -> bool:
+    """Whether the first rows lie in order of key and time: a hint that the rest do, and no more than that."""
+    ordered = ", ".join(map(quote, (*side.keys, *([side.time] if side.time else []))))
+    first = f"SELECT row({ordered}) AS here FROM {side.relation} LIMIT {_SAMPLE}"
+    pairs = f"SELECT here, lag(here) OVER () AS before FROM ({first})"
+    [(found,)] = con.sql(f"SELECT bool_and(here >= before) FROM ({pairs})").fetchall()
+    return found is not False
 
 
 def _expected(con: "duckdb.DuckDBPyConnection", relation: str) -> int | None:
