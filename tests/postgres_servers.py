@@ -4,6 +4,7 @@ import os
 import pwd
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from glob import glob
 from pathlib import Path
@@ -35,9 +36,6 @@ class PostgresServer:
             except KeyError:
                 pytest.skip("there is no user `postgres`, and PostgreSQL refuses to run as root")
             os.chown(folder, self._user["user"], -1)
-            for parent in folder.parents:  # pytest keeps them to itself
-                if not os.stat(parent).st_mode & 0o001:
-                    os.chmod(parent, os.stat(parent).st_mode | 0o011)
         self._run("initdb", "-A", "trust", "-U", "boathouse", "--no-sync")
 
     def start(self) -> None:
@@ -64,12 +62,14 @@ class PostgresServer:
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+def postgres() -> Iterator[PostgresServer]:
     """A server that answers, one for all tests of a process: whoever stops it starts it again."""
-    made = PostgresServer(tmp_path_factory.mktemp("postgres"))
-    made.start()
-    yield made
-    made.stop()
+    # not among pytest's folders, which each of its starts closes to other users
+    with tempfile.TemporaryDirectory(prefix="boathouse-postgres-", ignore_cleanup_errors=True) as folder:
+        made = PostgresServer(Path(folder))
+        made.start()
+        yield made
+        made.stop()
 
 
 @pytest.fixture
