@@ -8,14 +8,11 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import sqlalchemy as sa
-
-from boathouse import clock, names
+from boathouse import names
 from boathouse.catalog.access import AccessControl
 from boathouse.catalog.audit import Audit
 from boathouse.catalog.credentials import CredentialDesk
 from boathouse.catalog.held import note_change
-from boathouse.catalog.lineage import KINDS as NODES
 from boathouse.catalog.lineage import Lineage, Source, kind_of, mappings_of, name_of
 from boathouse.catalog.listing import Listing
 from boathouse.catalog.new_table import columns_of, new_table, table_of
@@ -24,8 +21,9 @@ from boathouse.catalog.pins import Pins
 from boathouse.catalog.places import Places
 from boathouse.catalog.protection import Protection
 from boathouse.catalog.quarantine import Quarantine, guarded_alike, inherit, is_quarantine, quarantine_of
+from boathouse.catalog.rows import SecurableRows, no_table, securable_of
 from boathouse.catalog.spec import TableSpec
-from boathouse.catalog.store import grants, pins, securables, share_tables
+from boathouse.catalog.store import securables
 from boathouse.catalog.values import Securable, SecurableKind, TableAccess, TableInfo
 from boathouse.database import Database
 from boathouse.errors import AlreadyExists, Conflict, InvalidInput, NotFound
@@ -53,6 +51,7 @@ class Catalog:
         self._outbox = outbox
         self._listing = Listing(database, access)
         self.places = Places(database, storages, kept_from, walled)
+        self._rows = SecurableRows(database, audit, lineage, self.places)
         self._credentials = CredentialDesk(storages, audit, credential_lifetime)
         self._opening = Opening(access, self.places, self._credentials, self.table)
         self.quarantine = Quarantine(self, database)
@@ -78,20 +77,20 @@ class Catalog:
 
     def create_catalog(self, name: str, owner: str, comment: str = "") -> Securable:
         """An environment's catalog."""
-        return self._add("catalog", names.check_level(name), "", owner, comment, {})
+        return self._rows.add("catalog", names.check_level(name), "", owner, comment)
 
     def create_schema(self, identity: Identity, name: str, comment: str = "", exists_ok: bool = False) -> Securable:
         """A schema, `environment.schema`."""
         catalog, _, schema = name.partition(".")
         names.check_level(schema)
-        if known := self._find("schema", name):
+        if known := self._rows.find("schema", name):
             if exists_ok:
                 return known
             raise AlreadyExists(f"the schema {name} exists already")
         self.require("catalog", catalog)
         self.access.authorize(identity, "CREATE SCHEMA", "schema" if identity.scratch else "catalog",
                               name if identity.scratch else catalog)  # fmt: skip
-        return self._add("schema", name, catalog, identity.principal, comment, {})
+        return self._rows.add("schema", name, catalog, identity.principal, comment)
 
     def drop_schema(self, identity: Identity, name: str, cascade: bool = False, force: bool = False) -> None:
         """Remove a schema; with `cascade` all that is in it.
@@ -106,8 +105,8 @@ class Catalog:
         tables = [s.name for s in inside if s.kind == "table"]
         self.protection.check(identity, "drop table", "table", *tables, force=force, needed=self._needed(tables))
         for securable in inside:
-            self._remove(identity, securable.kind, securable.name)
-        self._remove(identity, "schema", name)
+            self._rows.remove(identity, securable.kind, securable.name)
+        self._rows.remove(identity, "schema", name)
 
     def create_table(self, identity: Identity, spec: TableSpec, exists_ok: bool = False) -> TableInfo:
         """A table with its folder at version 0, or one that lies at an external location.
@@ -117,7 +116,7 @@ class Catalog:
         name = names.parse(spec.name)
         spec = replace(spec, name=str(name))
         with self._one_at_a_time():  # what lies in the folder of a table without a row is debris
-            if self._find("table", spec.name):
+            if self._rows.find("table", spec.name):
                 if not self.visible(identity, "table", spec.name):
                     self.access.authorize(identity, "SELECT", "table", spec.name)
                 if exists_ok:
@@ -127,7 +126,7 @@ class Catalog:
             self.access.authorize(identity, "CREATE TABLE", "schema", name.schema_name)
             spec, properties = new_table(self.places, self.access, identity, spec)
             with self._database.writing() as connection:
-                self._add("table", spec.name, name.schema_name, identity.principal, spec.description, properties)
+                self._rows.add("table", spec.name, name.schema_name, identity.principal, spec.description, properties)
                 if properties["table_type"] == "EXTERNAL":
                     self.places.take(connection, "table", spec.name, properties["location"])
                 self._outbox.emit(connection, "table.created", spec.name, {"principal": identity.principal})
@@ -136,13 +135,13 @@ class Catalog:
     def create_beside(self, identity: Identity, name: str, spec: TableSpec, properties: Mapping[str, Any]) -> None:
         """A table of the same owner, grants, masks and filter as another; whoever calls has authorized. One there stays."""
         with self._one_at_a_time():
-            if self._find("table", spec.name):
+            if self._rows.find("table", spec.name):
                 return
             spec, made = new_table(self.places, self.access, identity, spec)
             with self._database.writing() as connection:
                 info = self.table(name)
                 guards = {"masks": dict(info.masks), "row_filter": info.row_filter}
-                self._add("table", spec.name, names.parse(name).schema_name, info.owner, spec.description,
+                self._rows.add("table", spec.name, names.parse(name).schema_name, info.owner, spec.description,
                           {**made, **guards, **properties})  # fmt: skip
                 inherit(connection, name, spec.name)
                 self._outbox.emit(connection, "table.created", spec.name, {"principal": identity.principal})
@@ -152,7 +151,7 @@ class Catalog:
         if self.table(spec.name).view is None:
             raise AlreadyExists(f"{spec.name} is a table, which no view replaces")
         self.access.authorize(identity, "MANAGE", "table", spec.name)
-        self._change(identity, spec.name, {"view": spec.view, "columns": columns_of(spec)}, "replace view")
+        self._rows.change_table(identity, spec.name, {"view": spec.view, "columns": columns_of(spec)}, "replace view")
         return self.table(spec.name)
 
     def drop_table(self, identity: Identity, name: str, force: bool = False) -> None:
@@ -165,16 +164,13 @@ class Catalog:
         beside = [n for n in guarded_alike(self._database, "table", name) if n != name]
         self.protection.check(identity, "drop table", "table", name, force=force, needed=self._needed((name, *beside)))
         for table in (*beside, name):
-            self._remove(identity, "table", table)
+            self._rows.remove(identity, "table", table)
 
     def table(self, name: str) -> TableInfo:
         """A table's description. Raises NotFound."""
-        with self._database.reading() as connection:
-            row = connection.execute(
-                sa.select(securables).where(securables.c.kind == "table", securables.c.name == name)
-            ).mappings().first()  # fmt: skip
+        row = self._rows.row("table", name)
         if row is None:
-            raise NotFound(f"no table is named {name}; `boathouse tables list` shows those there are", kind="table")
+            raise no_table(name)
         return table_of(self.places, row)
 
     def open_table(self, identity: Identity, name: str, wanted: Sequence[str] = ("SELECT",)) -> TableAccess:
@@ -202,7 +198,7 @@ class Catalog:
                limit: int | None = None, after: str | None = None) -> list[Securable]:  # fmt: skip
         """Securables of a kind that the identity may know of, in pages as `tables` gives them."""
         rows = self._listing.rows(identity, kind, catalog=catalog, schema=schema, after=after, limit=limit)
-        return [_securable(row) for row in rows]
+        return [securable_of(row) for row in rows]
 
     def visible(self, identity: Identity, kind: SecurableKind, name: str) -> bool:
         """Whether the identity may know that this exists."""
@@ -210,17 +206,11 @@ class Catalog:
 
     def securables(self, kind: SecurableKind, parent: str | None = None) -> list[Securable]:
         """Securables of a kind, by name."""
-        query = sa.select(securables).where(securables.c.kind == kind).order_by(securables.c.name)
-        if parent:
-            query = query.where(securables.c.parent == parent)
-        with self._database.reading() as connection:
-            return [_securable(r) for r in connection.execute(query).mappings()]
+        return self._rows.all(kind, parent)
 
     def count(self, kind: SecurableKind, catalog: str) -> int:
         """How many securables of a kind a catalog holds, whoever may see them."""
-        inside = securables.c.name.startswith(f"{catalog}.", autoescape=True)
-        with self._database.reading() as connection:
-            return connection.execute(sa.select(sa.func.count()).where(securables.c.kind == kind, inside)).scalar_one()
+        return self._rows.count(kind, catalog)
 
     def describe(self, identity: Identity, name: str, changes: Mapping[str, Any], force: bool = False) -> TableInfo:
         """Change a table's description, tags, masks, row filter, columns, expectations, freshness or Delta properties.
@@ -238,8 +228,8 @@ class Catalog:
             self.folder(name).set_properties(changes["properties"])
         guards = {k: v for k, v in changes.items() if k in ("masks", "row_filter")}
         if guards and is_quarantine(self._database, quarantine_of(name)):
-            self._change(identity, quarantine_of(name), guards, "alter table")
-        self._change(identity, name, {k: v for k, v in changes.items() if k != "properties"}, "alter table")
+            self._rows.change_table(identity, quarantine_of(name), guards, "alter table")
+        self._rows.change_table(identity, name, {k: v for k, v in changes.items() if k != "properties"}, "alter table")
         return self.table(name)
 
     def check_columns(self, identity: Identity, name: str, columns: Mapping[str, str], force: bool = False) -> None:
@@ -247,21 +237,10 @@ class Catalog:
         if changed := [c.name for c in self.table(name).columns if columns.get(c.name) != c.type]:
             self.protection.check(identity, "change columns of", "table", name, columns=changed, force=force)
 
-    def _change(self, identity: Identity, name: str, changes: Mapping[str, Any], action: str) -> None:
-        this = (securables.c.kind == "table", securables.c.name == name)
-        with self._database.writing() as connection:
-            row = connection.execute(sa.select(securables).where(*this)).mappings().first()
-            if row is None:
-                raise NotFound(f"no table is named {name}; `boathouse tables list` shows those there are", kind="table")
-            properties = {**row["properties"], **{k: v for k, v in changes.items() if k != "description"}}
-            comment = changes.get("description", row["comment"])
-            connection.execute(securables.update().where(*this).values(properties=properties, comment=comment))
-            self.audit.write(connection, identity.principal, action, name, {"fields": sorted(changes)})
-
     def register(self, identity: Identity, kind: SecurableKind, name: str, privilege: str, comment: str = "",
                  properties: Mapping[str, Any] | None = None) -> None:  # fmt: skip
         """Make a model, endpoint or volume known to grants; a known one stays."""
-        if self._find(kind, name):
+        if self._rows.find(kind, name):
             return
         levels = name.split(".")
         if len(levels) == 3:
@@ -269,7 +248,7 @@ class Catalog:
             self.access.authorize(identity, privilege, "schema", ".".join(levels[:2]))
         else:
             self.access.authorize(identity, privilege, "catalog", levels[0])
-        self._add(kind, name, name.rpartition(".")[0], identity.principal, comment, properties or {})
+        self._rows.add(kind, name, name.rpartition(".")[0], identity.principal, comment, properties)
 
     def adopt(self, kind: SecurableKind, name: str, owner: str, project: str | None = None) -> None:
         """Note something that another room has made, and who owns it; known already, it stays as it is.
@@ -285,9 +264,9 @@ class Catalog:
         self._add_once(kind, name, schema, owner)
 
     def _add_once(self, kind: SecurableKind, name: str, parent: str, owner: str) -> None:
-        if not self._find(kind, name):
+        if not self._rows.find(kind, name):
             with suppress(AlreadyExists):  # its event may come through on another thread meanwhile
-                self._add(kind, name, parent, owner, "", {})
+                self._rows.add(kind, name, parent, owner)
 
     def _adopt_job(self, name: str, owner: str, project: str) -> None:
         self._add_once("job", name, project, owner)
@@ -298,12 +277,12 @@ class Catalog:
 
     def unregister(self, identity: Identity, kind: SecurableKind, name: str) -> None:
         """Forget a securable and its grants; its data is its owner room's affair."""
-        self._remove(identity, kind, name)
+        self._rows.remove(identity, kind, name)
 
     def add_place(self, identity: Identity, kind: SecurableKind, name: str, url: str, comment: str = "") -> None:
         """Note a securable that is a place outside; the caller has authorized. Raises AlreadyExists, Conflict."""
         with self._one_at_a_time(), self._database.writing() as connection:
-            self._add(kind, name, "", identity.principal, comment, {})
+            self._rows.add(kind, name, "", identity.principal, comment)
             self.places.take(connection, kind, name, url)
 
     def scoped(self, identity: Identity, name: str, place: Storage, write: bool) -> Credentials | None:
@@ -336,7 +315,7 @@ class Catalog:
         if [(c.name, c.type) for c in info.columns] != list(columns):
             comments = {c.name: c.comment for c in info.columns}
             fields = [{"name": n, "type": t, "comment": comments.get(n, "")} for n, t in columns]
-            self._change(identity, name, {"columns": fields}, "alter table")
+            self._rows.change_table(identity, name, {"columns": fields}, "alter table")
 
     def note_lineage(self, identity: Identity, target: tuple[str, str | None],
                      sources: Sequence[Source | tuple[str, str | None]], origin: Origin = UNKNOWN,
@@ -353,7 +332,7 @@ class Catalog:
                             replaces=replaces, restored=restored)  # fmt: skip
 
     def _columns_of(self, node: str) -> list[str] | None:
-        found = self._find("table", node) if kind_of(node) == "table" else None
+        found = self._rows.find("table", node) if kind_of(node) == "table" else None
         return [c.name for c in self.table(node).columns] if found else None
 
     def sees(self, identity: Identity, node: str) -> bool:
@@ -368,73 +347,19 @@ class Catalog:
         return {table: holders for table in tables if (holders := self.pins.of(table))}
 
     def _ensure_schema(self, identity: Identity, name: names.Name) -> None:
-        if not self._find("schema", name.schema_name):
+        if not self._rows.find("schema", name.schema_name):
             self.create_schema(identity, name.schema_name, exists_ok=True)
-
-    def _find(self, kind: SecurableKind, name: str) -> Securable | None:
-        with self._database.reading() as connection:
-            row = connection.execute(
-                sa.select(securables).where(securables.c.kind == kind, securables.c.name == name)
-            ).mappings().first()  # fmt: skip
-        return _securable(row) if row else None
 
     def exists(self, kind: SecurableKind, name: str) -> bool:
         """Whether there is such a securable, whoever may know of it."""
-        return self._find(kind, name) is not None
+        return self._rows.find(kind, name) is not None
 
     def require(self, kind: SecurableKind, name: str) -> Securable:
         """A securable that exists. Raises NotFound."""
-        if found := self._find(kind, name):
+        if found := self._rows.find(kind, name):
             return found
         raise NotFound(f"no {kind} is named {name}; `boathouse {kind}s list` shows those there are", kind=kind)
-
-    def _add(self, kind: SecurableKind, name: str, parent: str, owner: str, comment: str,
-             properties: Mapping[str, Any]) -> Securable:  # fmt: skip
-        now = clock.now()
-        with self._database.writing() as connection:
-            known = sa.select(securables.c.name).where(securables.c.kind == kind, securables.c.name == name)
-            if connection.execute(known).first():
-                raise AlreadyExists(f"the {kind} {name} exists already", kind=kind)
-            connection.execute(
-                securables.insert().values(
-                    kind=kind, name=name, parent=parent, owner=owner, comment=comment, properties=dict(properties),
-                    created_at=now, created_by=owner,
-                )
-            )
-            note_change(connection, kind, name)
-            self.audit.write(connection, owner, f"create {kind}", name)
-        return Securable(kind, name, owner, comment, now, owner)
-
-    def _remove(self, identity: Identity, kind: SecurableKind, name: str) -> None:
-        place = self._managed(kind, name)
-        with self._database.writing() as connection:
-            connection.execute(securables.delete().where(securables.c.kind == kind, securables.c.name == name))
-            connection.execute(grants.delete().where(grants.c.kind == kind, grants.c.securable == name))
-            self.places.release(connection, kind, name)
-            note_change(connection, kind, name)
-            self.audit.write(connection, identity.principal, f"drop {kind}", name)
-            if kind == "table":  # the next of its name is not shared because this one was
-                connection.execute(share_tables.delete().where(share_tables.c.table_name == name))
-                connection.execute(pins.delete().where(pins.c.table_name == name))
-            if kind in NODES:
-                self.lineage.drop(name if kind == "table" else f"{kind}:{name}")
-        if place:
-            place.remove()
-
-    def _managed(self, kind: SecurableKind, name: str) -> Storage | None:
-        """The files that go with a securable."""
-        with self._database.reading() as connection:
-            kept = connection.execute(
-                sa.select(securables.c.properties).where(securables.c.kind == kind, securables.c.name == name)
-            ).scalar() or {}  # fmt: skip
-        if kind not in ("table", "volume") or {"EXTERNAL", "VIEW"} & {kept.get("volume_type"), kept.get("table_type")}:
-            return None
-        return self.places.at(name, kept["location"])
 
     def located(self, name: str, location: str) -> str:
         """A kept location as a URL: what the catalog placed is kept relative, so that storage and home can move."""
         return self.places.at(name, location).url
-
-
-def _securable(row: Any) -> Securable:
-    return Securable(row["kind"], row["name"], row["owner"], row["comment"], row["created_at"], row["created_by"])
