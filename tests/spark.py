@@ -1,5 +1,9 @@
-"""A Spark Connect server for tests: Sail, a program of its own in this process, on a free loopback port."""
+"""A Spark Connect server for tests: Sail, a program of its own in this process, on a free loopback port.
 
+`BOATHOUSE_TEST_SPARK=sc://host:port` takes another one, such as Spark's own.
+"""
+
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,6 +32,9 @@ def spark_client() -> None:
 @pytest.fixture(scope="session")
 def spark_address(spark_client: None) -> Iterator[str]:
     """Where a server answers."""
+    if given := os.environ.get("BOATHOUSE_TEST_SPARK"):
+        yield given
+        return
     sail = pytest.importorskip("pysail.spark", reason="needs a Spark Connect server: pip install pysail")
     server = sail.SparkConnectServer("127.0.0.1", 0)
     server.start(background=True)
