@@ -55,6 +55,7 @@ class Settings:
     sql_workers: str = "4"
     inference_log_sync: str = "off"
     parallel_tasks: str = "8"
+    address: str | None = None
     python_environments_kept: str = "30d"
     python_runtime: str = ""
     isolation: str = "none"

@@ -32,7 +32,7 @@ def main(url: str, executor: str, folder: str, silence: str = "15", walls: str =
     sandbox = Sandbox(program, writable=(site,), hidden=(folder,)) if program else None
     hooks = Hooks(identify, lambda _run: None, refuse, lambda _run: None, sandbox=lambda _run, _task: sandbox)
     runner = Runner(database, executor, Path(folder), hooks, slots=4)
-    runner._executors._silence = float(silence)
+    runner.executors._silence = float(silence)
     runner.recover()
     print("up", flush=True)
     time.sleep(600)

@@ -54,7 +54,7 @@ def up(
         if platform.home.owned:
             platform.home.publish(url)
         say(f"Boathouse is at {url}  (home {platform.settings.home})")
-        if not platform.home.owned:
+        if not platform.leading.leads:
             say("It runs jobs beside the server that leads, and leads when that one ends")
         say(f"Isolation of tasks: {walls.why}")
         if host not in _LOOPBACK:

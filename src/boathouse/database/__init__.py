@@ -2,6 +2,7 @@
 
 from boathouse.database.engine import Database, gone
 from boathouse.database.glance import Glance
+from boathouse.database.held import Held
 from boathouse.database.schema import Json, Name, metadata
 
-__all__ = ["Database", "Glance", "Json", "Name", "gone", "metadata"]
+__all__ = ["Database", "Glance", "Held", "Json", "Name", "gone", "metadata"]

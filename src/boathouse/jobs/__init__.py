@@ -1,6 +1,7 @@
 """Runs code of a release: now, on time, on an event. Tasks are processes of their own; logs and outcomes last."""
 
 from boathouse.jobs.definition import JobDefinition, TaskDefinition, with_secrets
+from boathouse.jobs.executors import Executors
 from boathouse.jobs.exported import JOB_RUNS
 from boathouse.jobs.recorded import recorded_task
 from boathouse.jobs.requests import Hooks, RunRequest
@@ -13,7 +14,7 @@ from boathouse.jobs.task_process import TaskIdentity, inherited
 from boathouse.jobs.task_process import end as end_process
 
 __all__ = [
-    "JOB_RUNS", "Hooks", "JobDefinition", "Ports", "Run", "RunRequest", "Runner", "Runs", "Sieve", "Startable", "Starts",
-    "Submit", "TaskDefinition", "TaskIdentity", "TaskRun", "dues", "end_process", "inherited", "next_due",
+    "JOB_RUNS", "Executors", "Hooks", "JobDefinition", "Ports", "Run", "RunRequest", "Runner", "Runs", "Sieve", "Startable",
+    "Starts", "Submit", "TaskDefinition", "TaskIdentity", "TaskRun", "dues", "end_process", "inherited", "next_due",
     "recorded_task", "with_secrets",
 ]  # fmt: skip

@@ -26,6 +26,8 @@ class Executors:
                  monotonic: Callable[[], float] = time.monotonic) -> None:  # fmt: skip
         self._database = database
         self.own = own
+        self.url = ""
+        """Where the other servers reach this one."""
         self._folder = folder
         self._silence = silence
         self._monotonic = monotonic
@@ -34,7 +36,7 @@ class Executors:
 
     def enter(self) -> None:
         """Be known. The id is this home's, which one process owns at a time."""
-        row = {"host": host(), "folder": str(self._folder)}
+        row = {"host": host(), "folder": str(self._folder), "url": self.url}
         with self._database.writing() as connection:
             if not connection.execute(executors.update().where(executors.c.id == self.own).values(row)).rowcount:
                 connection.execute(executors.insert().values(id=self.own, beats=0, **row))
@@ -45,6 +47,29 @@ class Executors:
             connection.execute(
                 executors.update().where(executors.c.id == self.own).values(beats=executors.c.beats + 1)
             )
+
+    def lead(self) -> None:
+        """Say that this one leads, and nobody else."""
+        with self._database.writing() as connection:
+            connection.execute(executors.update().values(leads=executors.c.id == self.own))
+
+    def leave(self) -> None:
+        """Say that this one answers no more."""
+        if not self._database.is_sqlite:
+            with self._database.writing() as connection:
+                connection.execute(executors.update().where(executors.c.id == self.own).values(url=None, leads=False))
+
+    def leader(self) -> str | None:
+        """Where the one that leads answers; None while nobody says so."""
+        with self._database.reading() as connection:
+            return connection.execute(sa.select(executors.c.url).where(executors.c.leads)).scalar()
+
+    def urls(self) -> list[str]:
+        """Where others answered, those first that were seen to live."""
+        with self._database.reading() as connection:
+            found = connection.execute(sa.select(executors.c.id, executors.c.url).where(executors.c.url.is_not(None))).all()
+        silent = set(self.dead())
+        return [url for _, url in sorted((name in silent, url) for name, url in found) if url and url != self.url]
 
     def dead(self) -> list[str]:
         """Others that have been silent for too long."""

@@ -34,8 +34,8 @@ class Runner:
         self._server, self._session = executor, session
         self._executor = executor + _SESSION if session else executor
         self._stopped = False
-        self._executors = Executors(database, self._executor, folder)
-        self._engine = Engine(self.runs, self.queue, self._executors, hooks, slots)
+        self.executors = Executors(database, self._executor, folder)
+        self._engine = Engine(self.runs, self.queue, self.executors, hooks, slots)
 
     def submit(self, request: RunRequest) -> str:
         """Queue a run, which starts as soon as its job's limit of concurrent runs allows; its id.
@@ -117,6 +117,7 @@ class Runner:
         """Stop, and leave tasks going by themselves: the next server on this home takes them up. How many runs go on."""
         self._stopped = True
         self._engine.stop()
+        self.executors.leave()
         return len(self.queue.open_of(self._executor))
 
     def hide(self, run_id: str, texts: Sequence[str]) -> None:

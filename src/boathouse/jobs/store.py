@@ -62,6 +62,8 @@ executors = sa.Table(
     sa.Column("host", sa.String(255), nullable=False),
     sa.Column("folder", sa.Text, nullable=False),
     sa.Column("beats", sa.BigInteger, nullable=False),
+    sa.Column("url", sa.Text),
+    sa.Column("leads", sa.Boolean),
 )  # fmt: skip
 
 starts = sa.Table(

@@ -1,6 +1,7 @@
 """What has to be done every minute: counted reads into the audit log, its head out, system tables up to date.
 
-And every hour: Python environments that nobody uses go. Of several servers of a home the owner does what concerns all.
+And every hour: Python environments that nobody uses go. Of several servers the one that leads does what concerns all,
+and each home's owner what lies in it.
 """
 
 import logging
@@ -19,10 +20,11 @@ class Housekeeping:
     """A background thread; `tidy` does it at once."""
 
     def __init__(self, audit: Audit, tables: SystemTables, hourly: Callable[[], object],
-                 owned: Callable[[], bool] = lambda: True) -> None:  # fmt: skip
+                 leads: Callable[[], bool] = lambda: True, owned: Callable[[], bool] = lambda: True) -> None:  # fmt: skip
         self._audit = audit
         self._tables = tables
         self._hourly = hourly
+        self._leads = leads
         self._owned = owned
         self._hour = float("-inf")
         self._stop = threading.Event()
@@ -40,14 +42,14 @@ class Housekeeping:
         if self._thread:
             self._thread.join(30)
         self._audit.write_reads()
-        if self._owned():
+        if self._leads():
             self._audit.publish_head()
 
     def tidy(self) -> int:
         """Do it now; how many rows the system tables gained."""
         with self._busy:
             self._audit.write_reads()
-            if not self._owned():
+            if not self._leads():
                 return 0
             self._audit.publish_head()
             return self._tables.export()

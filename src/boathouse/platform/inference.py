@@ -24,11 +24,13 @@ _SECONDS = 5.0
 class InferenceFlush:
     """A background flusher; `flush` moves one endpoint's requests at once."""
 
-    def __init__(self, catalog: Catalog, deployments: Deployments, identity: Callable[[str], Identity], spool: Path) -> None:
+    def __init__(self, catalog: Catalog, deployments: Deployments, identity: Callable[[str], Identity], spool: Path,
+                 owned: Callable[[], bool]) -> None:  # fmt: skip
         self._catalog = catalog
         self._deployments = deployments
         self._identity = identity
         self._spool = spool
+        self._owned = owned
         self._lock = threading.Lock()
         self._stop = threading.Event()
 
@@ -68,7 +70,7 @@ class InferenceFlush:
 
     def _run(self) -> None:
         while not self._stop.wait(_SECONDS):
-            for endpoint in self._deployments.resources("model_serving_endpoint"):
+            for endpoint in self._deployments.resources("model_serving_endpoint") if self._owned() else ():
                 try:
                     self.flush(endpoint.environment, endpoint.name)
                 except Exception:

@@ -112,8 +112,12 @@ class Platform:
         self.home = Home(settings)
         self.home.acquire(join)
         try:
+            self.database = Database(settings.database_url)
+            self.leading = Leading(self.home, self.database)
+            self.leading.begin(join)
             self._build()
         except BaseException:
+            self.leading.stop()
             self.home.release()
             raise
 
@@ -126,7 +130,6 @@ class Platform:
 
     def _build_data(self) -> None:
         settings = self.settings
-        self.database = Database(settings.database_url)
         self.database.create_tables()
         self.identities = Identities(self.database)
         self.audit = Audit(self.database, settings.path("secrets", "audit.key"), settings.path("audit.head"))
@@ -190,7 +193,8 @@ class Platform:
         )
         self.alerts = Alerts(self.database, self.outbox, self.audit)
         self.notices = Notices(self.notifications, self.runs, self.deployments, self.alerts)
-        self.inference = InferenceFlush(self.catalog, self.deployments, self.service_identity, self.settings.path("spool"))
+        self.inference = InferenceFlush(self.catalog, self.deployments, self.service_identity, self.settings.path("spool"),
+                                        lambda: self.home.owned)  # fmt: skip
         self.publishing = PublishingDesk(self.catalog, self.jobs, self.runs)
         self.hand_made_endpoints = HandMadeEndpoints(self.access, self.deployments, self.feature_specs, self.endpoints,
                                                      self.inference.flush)  # fmt: skip
@@ -198,12 +202,11 @@ class Platform:
                                     self.sql)  # fmt: skip
         self.starts, self.refreshing = self.jobs.starts, Refreshing(self.catalog, self.deployments, self.jobs.starts)
         self.housekeeping = self._make_housekeeping()
-        self._leading = Leading(self.home)
 
     def _make_housekeeping(self) -> Housekeeping:
         kept = (AUDIT, LINEAGE, JOB_RUNS, DEPLOYMENTS)
         tables = SystemTables(self.database, self.catalog, ENVIRONMENTS, self.service_identity, kept)
-        return Housekeeping(self.audit, tables, self._tidy_hourly, lambda: self.home.owned)
+        return Housekeeping(self.audit, tables, self._tidy_hourly, lambda: self.leading.leads, lambda: self.home.owned)
 
     def _tidy_hourly(self) -> None:
         self.interpreters.prune(self.runs)
@@ -255,7 +258,7 @@ class Platform:
     def _make_endpoints(self) -> tuple[Endpoints, Rolling, TrafficDesk]:
         key, rollouts = self.home.secret("endpoints.key"), self.delivery.rollouts
         made = Endpoints(self.database, self.deployments, self.registry, self.feature_specs, rollouts, self._launch, key,
-                         ServedLineage(self.lineage).note, self._served_elsewhere)  # fmt: skip
+                         ServedLineage(self.lineage).note, self.leading.leader)  # fmt: skip
         desk = TrafficDesk(self.deployments, made, self.delivery, self.settings.path("logs"))
         return made, Rolling(made, rollouts), desk
 
@@ -264,17 +267,20 @@ class Platform:
 
         `lazily` starts model servers only once somebody asks for an endpoint.
         """
-        self.url = url
+        self.url, self.runner.executors.url = url, self.settings.address or url
         subscribe(self)
         self.take_up()
         self.home.once("model-pins", self.pins.catch_up)
         if not lazily:
             self.sql.warm()
         self.housekeeping.start()
-        self._leading.start(lambda: self._lead(lazily), self._take_over)
+        self.inference.start()
+        if self.leading.leads:
+            self._lead(lazily)
+        self.leading.start(self.runner.executors, url, self.endpoints.end_orphans, lambda: self._lead(lazily=False))
 
     def _lead(self, lazily: bool) -> None:
-        """Do what one server of a home does for all: events, what starts by itself, endpoints."""
+        """Do what one server does for all: events, what starts by itself, endpoints."""
         if self.feed:
             self.feed.start()
         self.outbox.start()
@@ -282,32 +288,20 @@ class Platform:
         self.notifications.start()
         self.endpoints.start(lazily)
         self.rolling.start()
-        self.inference.start()
         if not self._session:
             self.starts.start()
             self.held_versions.start()
-
-    def _take_over(self) -> None:
-        self.endpoints.end_orphans()
-        self.home.publish(self.url)
-        self._lead(lazily=False)
-
-    def _served_elsewhere(self) -> str | None:
-        if self.home.owned:
-            return None
-        address = self.home.address()
-        return address.url if address else "the server that owns the home"
 
     def take_up(self) -> None:
         """Go on with the runs that an earlier owner of this home left when it ended, and end what else it left running."""
         for run_id in self.runner.recover():
             _log.warning("run %s was cut off: %s", run_id, "it ends" if self._session else "it goes on")
-        if self.home.owned:
+        if self.leading.leads:
             self.endpoints.end_orphans()
 
     def close(self) -> None:
         """End all work and give the home back."""
-        self._leading.stop()
+        self.leading.stop()
         self.starts.stop()
         self.held_versions.stop()
         self.rolling.stop()

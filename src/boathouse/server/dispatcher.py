@@ -9,6 +9,7 @@ import anyio.to_thread
 from boathouse.identity import Identity
 from boathouse.platform import Platform
 from boathouse.server.auth import COOKIE, allows
+from boathouse.server.forwarding import Forwarding, leaders
 from boathouse.server.invocations import Invocations
 from boathouse.server.mlflow_app import create_mlflow_app, owns
 
@@ -25,6 +26,7 @@ class Dispatcher:
         self._api = api
         self._platform = platform
         self.invocations = Invocations(platform)
+        self.forwarding = Forwarding()
 
         def known(identity: Identity) -> Identity:
             platform.audit.comes_from(identity.principal)
@@ -46,6 +48,7 @@ class Dispatcher:
     async def release(self) -> None:
         """Close the connections to model servers."""
         await self.invocations.router.close()
+        await self.forwarding.close()
 
     def model_store(self) -> Any:
         """MLflow's registry store over ours, built when it is first asked for."""
@@ -56,9 +59,15 @@ class Dispatcher:
         self._mlflow.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Dispatch one request. An answer that refuses, of which the audit log has not heard, is written by the port itself."""
+        """Dispatch one request. What only the leading server can answer is passed on to it.
+
+        An answer that refuses, of which the audit log has not heard, is written by the port itself.
+        """
         if scope["type"] != "http":
             await self._api(scope, receive, send)
+            return
+        if (leader := self._platform.leading.leader()) and leaders(scope["path"]):
+            await self.forwarding(leader, scope, receive, send)
             return
         owner = self._owner(scope)
         with self._platform.database.visit(), self._platform.audit.listening() as heard:
