@@ -2,10 +2,11 @@
 
 import sys
 import traceback
+from importlib import metadata
 from typing import Any
 
-import click
 import typer
+from typer.exceptions import TyperException
 
 from boathouse.cli import (
     code,
@@ -39,7 +40,8 @@ from boathouse.cli import (
     volumes,
     webhooks,
 )
-from boathouse.cli.output import complain
+from boathouse.cli.examples import show_examples
+from boathouse.cli.output import complain, say
 from boathouse.cli.session import options
 from boathouse.errors import BoathouseError
 
@@ -69,11 +71,21 @@ for room in (
     room.register(app)
 
 
+show_examples(app)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        say(f"boathouse {metadata.version('boathouse')}")
+        raise typer.Exit
+
+
 @app.callback()
 def common(
     env: str = typer.Option("", "--env", "-e", help="environment: dev, staging or prod (default: BOATHOUSE_ENV, else dev)"),
     home: str = typer.Option("", "--home", help="the lakehouse's folder (default: BOATHOUSE_HOME, else ~/.boathouse)"),
     debug: bool = typer.Option(False, "--debug", help="show tracebacks"),
+    version: bool = typer.Option(False, "--version", help="say which version this is", callback=_version, is_eager=True),
 ) -> None:
     """Options for every command."""
     options.env, options.home, options.debug = env or None, home or None, debug
@@ -84,12 +96,15 @@ def main(arguments: list[str] | None = None) -> Any:
     try:
         if code := app(arguments, standalone_mode=False):  # click returns what a command exits with
             sys.exit(code)
-    except click.exceptions.Exit as end:
+    except typer.Exit as end:
         sys.exit(end.exit_code)
-    except (click.Abort, KeyboardInterrupt):
+    except (typer.Abort, KeyboardInterrupt):
         sys.exit(130)
-    except click.ClickException as error:
-        error.show()
+    except TyperException as error:  # a wrong usage, or help where a verb is missing
+        if hasattr(error, "show"):
+            error.show()
+        else:
+            complain(error)
         sys.exit(error.exit_code)
     except BoathouseError as error:
         if options.debug:

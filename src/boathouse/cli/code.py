@@ -11,7 +11,7 @@ import typer
 
 from boathouse.cli.output import JSON, dump, facts, pairs, say, show
 from boathouse.cli.session import connected, options
-from boathouse.errors import InvalidInput, RunFailed
+from boathouse.errors import InvalidBundle, InvalidInput, RunFailed
 
 if TYPE_CHECKING:
     from boathouse.client import Connection
@@ -40,7 +40,7 @@ def validate(target: str = TARGET, var: list[str] = VAR, as_json: bool = JSON) -
 
     bundle = load(Path.cwd(), target or None, pairs(var, "variable"))
     if absent := bundle.missing_files():
-        raise InvalidInput("\n".join(absent))
+        raise InvalidBundle("\n".join(absent))
     counted: dict[str, int] = {}
     for kind, _, _ in bundle.resources_list():
         counted[kind] = counted.get(kind, 0) + 1
@@ -54,7 +54,12 @@ def validate(target: str = TARGET, var: list[str] = VAR, as_json: bool = JSON) -
         say(line)
 
 
-def plan(target: str = TARGET, ref: str = typer.Option("", "--ref"), var: list[str] = VAR, as_json: bool = JSON) -> None:
+def plan(
+    target: str = TARGET,
+    ref: str = typer.Option("", "--ref", help="commit, branch or tag"),
+    var: list[str] = VAR,
+    as_json: bool = JSON,
+) -> None:
     """What `deploy` would create, change and delete."""
     with connected() as lake:
         changes = lake.call("POST", "/api/v1/deployments/plan", _source(lake, target, ref, var))
@@ -95,7 +100,7 @@ def destroy(target: str = TARGET, yes: bool = typer.Option(False, "--yes", help=
 def test(
     unit: bool = typer.Option(False, "--unit", help="unit tests only: no data, no services"),
     integration: bool = typer.Option(False, "--integration", help="integration tests only"),
-    target: str = typer.Option("staging", "-t", "--target"),
+    target: str = typer.Option("staging", "-t", "--target", help="target of the bundle"),
     branch: str = typer.Option("", help="branch for the integration tests; default: the one checked out"),
     junit: Path | None = typer.Option(None, "--junit", metavar="DIR", help="write unit.xml and integration.xml there"),
 ) -> None:

@@ -124,7 +124,7 @@ def traffic(
 @endpoints.command("logs")
 def logs(
     name: str,
-    limit: int = typer.Option(200, "--limit", help="how many lines at most"),
+    limit: int = typer.Option(200, "--limit", min=1, help="how many lines at most"),
     as_json: bool = JSON,
 ) -> None:
     """The last lines that an endpoint's model servers wrote: loading, refusals, and what models failed at."""

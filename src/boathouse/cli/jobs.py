@@ -56,7 +56,12 @@ def run(
 
 
 @runs.command("list")
-def list_runs(job: str = "", state: str = "", limit: int = 20, as_json: bool = JSON) -> None:
+def list_runs(
+    job: str = typer.Option("", "--job", help="one job only"),
+    state: str = typer.Option("", "--state", help="one state only: QUEUED, RUNNING, SUCCESS, FAILED, CANCELED or LOST"),
+    limit: int = typer.Option(20, "--limit", min=1, help="how many at most"),
+    as_json: bool = JSON,
+) -> None:
     """Runs, newest first."""
     with connected() as lake:
         where = {"environment": options.env, "job": job or None, "state": state or None}

@@ -6,13 +6,13 @@ import webbrowser
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import click
 import typer
 
 from boathouse.cli.output import say
 from boathouse.cli.session import connected, options
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
+_WAYS = ("browser", "password", "token")
 
 
 def register(app: typer.Typer) -> None:
@@ -100,7 +100,9 @@ def _token(url: str, token: str, user: str, stdin: bool, browser: bool) -> str:
 def _choice() -> str:
     if not sys.stdin.isatty():
         return "token"
-    return str(typer.prompt("Log in by", default="browser", type=click.Choice(["browser", "password", "token"])))
+    while (way := str(typer.prompt("Log in by browser, password or token", default="browser")).strip()) not in _WAYS:
+        say(f"{way!r} is no way to log in")
+    return way
 
 
 def _open(address: str) -> None:

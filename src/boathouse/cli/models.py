@@ -244,7 +244,9 @@ def list_specs(as_json: bool = JSON) -> None:
 
 
 def score(
-    model_uri: str, source: Path = typer.Argument(metavar="INPUT"), output: Path = typer.Argument(metavar="OUTPUT")
+    model_uri: str = typer.Argument(help="models:/schema.model@champion, or models:/schema.model/4"),
+    source: Path = typer.Argument(metavar="INPUT", help="a .csv, .json, .jsonl or .parquet file"),
+    output: Path = typer.Argument(metavar="OUTPUT", help="the file to write, by its ending"),
 ) -> None:
     """Score a file in batch: features are looked up as of each row's time."""
     from boathouse.client.files import read_file, write_rows

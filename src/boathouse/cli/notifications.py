@@ -17,7 +17,7 @@ def register(app: typer.Typer) -> None:
 @notifications.command("list")
 def list_notifications(
     state: str = typer.Option("", "--state", help="WAITING, SENT or FAILED only"),
-    limit: int = typer.Option(50, "--limit", help="how many at most"),
+    limit: int = typer.Option(50, "--limit", min=1, help="how many at most"),
     as_json: bool = JSON,
 ) -> None:
     """E-mails and requests of the environment's jobs and alerts, newest first, with what became of each."""

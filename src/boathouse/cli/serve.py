@@ -29,8 +29,8 @@ def register(app: typer.Typer) -> None:
 
 
 def up(
-    port: int = typer.Option(8787, "--port"),
-    host: str = typer.Option("127.0.0.1", "--host"),
+    port: int = typer.Option(8787, "--port", help="the port"),
+    host: str = typer.Option("127.0.0.1", "--host", help="an IPv4 address of this machine; beyond loopback only with isolation"),
     join: bool = typer.Option(False, "--join", help="Beside other servers of this home, on PostgreSQL: one leads, all run jobs"),
     flight_port: int | None = typer.Option(None, "--flight-port", help="Arrow Flight SQL for BI tools on this port, too"),
 ) -> None:

@@ -84,7 +84,7 @@ def head(
 
 
 @tables.command("history")
-def history(name: str, limit: int = typer.Option(20, "--limit", help="how many commits"), as_json: bool = JSON) -> None:
+def history(name: str, limit: int = typer.Option(20, "--limit", min=1, help="how many commits"), as_json: bool = JSON) -> None:
     """Commits of a table, newest first."""
     with connected() as lake:
         rows = lake.http.call("GET", f"/api/v1/tables/{lake.complete(name)}/history", params={"limit": limit})

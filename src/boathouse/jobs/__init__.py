@@ -3,6 +3,7 @@
 from boathouse.jobs.definition import JobDefinition, TaskDefinition, with_secrets
 from boathouse.jobs.executors import Executors
 from boathouse.jobs.exported import JOB_RUNS
+from boathouse.jobs.facts import FACTS_OF_A_RUN
 from boathouse.jobs.recorded import recorded_task
 from boathouse.jobs.requests import Hooks, RunRequest
 from boathouse.jobs.runner import Runner
@@ -14,7 +15,8 @@ from boathouse.jobs.task_process import TaskIdentity, inherited
 from boathouse.jobs.task_process import end as end_process
 
 __all__ = [
-    "JOB_RUNS", "Executors", "Hooks", "JobDefinition", "Ports", "Run", "RunRequest", "Runner", "Runs", "Sieve", "Startable",
-    "Starts", "Submit", "TaskDefinition", "TaskIdentity", "TaskRun", "dues", "end_process", "inherited", "next_due",
+    "FACTS_OF_A_RUN", "JOB_RUNS", "Executors", "Hooks", "JobDefinition", "Ports", "Run", "RunRequest", "Runner", "Runs",
+    "Sieve", "Startable", "Starts", "Submit", "TaskDefinition", "TaskIdentity", "TaskRun", "dues", "end_process", "inherited",
+    "next_due",
     "recorded_task", "with_secrets",
 ]  # fmt: skip

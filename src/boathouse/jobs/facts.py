@@ -9,15 +9,21 @@ from boathouse.errors import InvalidInput
 from boathouse.jobs.runs import Run
 
 _MOST_INPUTS = 5_000
+FACTS_OF_A_RUN = (
+    "job.run_id", "job.id", "job.name", "job.as_of", "job.environment", "job.trigger.type", "job.start_time.iso_date",
+)  # fmt: skip
+"""What every run knows besides its parameters and its tasks."""
 
 
 def facts_of(run: Run) -> dict[str, str]:
     """What the texts of a run's tasks may name; of a run that does another again, what they named then."""
     if kept := run.definition.get("facts"):
         return dict(kept)
-    facts = {"job.run_id": run.id, "job.id": run.job, "job.name": run.job, "job.as_of": run.parameters["as_of"],
-             "job.environment": run.environment, "job.trigger.type": run.trigger.partition(" ")[0],
-             "job.start_time.iso_date": (run.started_at or run.submitted_at).date().isoformat()}  # fmt: skip
+    started = (run.started_at or run.submitted_at).date().isoformat()
+    cause = run.trigger.partition(" ")[0]
+    facts = dict(
+        zip(FACTS_OF_A_RUN, (run.id, run.job, run.job, run.parameters["as_of"], run.environment, cause, started), strict=True)
+    )
     facts |= {f"job.parameters.{k}": v for k, v in run.parameters.items()}
     for task in run.tasks:
         facts |= {f"tasks.{task.task_key}.values.{k}": _text(v) for k, v in task.results.items()}

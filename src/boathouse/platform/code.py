@@ -267,7 +267,7 @@ class CodeDelivery:
             with suppress(InvalidInput):  # a shallow clone: then a model cannot be made again once the clone is gone
                 self._projects.repository(bundle.name).keep(code.commit, code.folder)
         if absent := bundle.missing_files():
-            raise InvalidBundle(f"{bundle.name}: {absent[0]}")
+            raise InvalidBundle("\n".join(absent), problems=absent)
         with self._declared.together():
             wanted = self._named(environment, bundle, scratch)
             self.computing.check(identity, environment, bundle.name, wanted)

@@ -46,6 +46,8 @@ class Bundle:
     directory: Path
     files: tuple[str, ...]
     ignored: list[str] = field(default_factory=list)
+    places: Node = field(default=Node({}), repr=False, compare=False)
+    """The resources as they are written, with file and line."""
 
     def resources_list(self) -> list[tuple[str, str, Definition]]:
         """(kind, key, definition) of every resource, always in the same order."""
@@ -56,19 +58,20 @@ class Bundle:
         return model_name(self.resources, reference)
 
     def missing_files(self) -> list[str]:
-        """A sentence for every source file that tasks name and that is not there."""
+        """A sentence for every source file that tasks name and that is not there, with file and line."""
         found = []
         for key, job in sorted(self.resources.jobs.items()):
-            for task in job.tasks:
+            for position, task in enumerate(job.tasks):
                 inner = task.for_each_task.task if task.for_each_task else task
                 paths = (
                     inner.spark_python_task.python_file if inner.spark_python_task else None,
                     inner.notebook_task.notebook_path if inner.notebook_task else None,
                     inner.sql_task.file.path if inner.sql_task and inner.sql_task.file else None,
                 )
-                missing = [p for p in paths if p and "{{" not in p and missing_file(self.directory, p)]
                 found += [
-                    f"resources.jobs.{key}.tasks[{task.task_key}] runs {p}, which is no file" for p in missing
+                    problem(self.places, ("resources",), ("jobs", key, "tasks", position), f"runs {path}, which is no file")
+                    for path in paths
+                    if path and "{{" not in path and missing_file(self.directory, path)
                 ]
         return found
 
@@ -138,6 +141,7 @@ def load(
         directory=directory,
         files=files,
         ignored=[*sifted.ignored, *_powerless(resources), *_elsewhere(resources, environment)],
+        places=merged["resources"],
     )
 
 
@@ -181,8 +185,13 @@ def _choose(document: Node, target: str | None) -> str:
 
 
 def _environment(view: _View, settings: Target) -> str:
-    if settings.environment:
+    if settings.environment in ENVIRONMENTS:
         return settings.environment
+    if settings.environment:
+        near = get_close_matches(settings.environment, ENVIRONMENTS, 1)
+        hint = f"did you mean '{near[0]}'?" if near else f"there are {', '.join(ENVIRONMENTS)}"
+        spot = f"{view.override.child('environment').where}: targets.{view.target}.environment"
+        raise InvalidBundle(f"{spot}: there is no environment '{settings.environment}'; {hint}")
     if view.target in ENVIRONMENTS:
         return view.target
     if view.target == "test":
@@ -191,7 +200,7 @@ def _environment(view: _View, settings: Target) -> str:
         return "dev"
     known = ", ".join(ENVIRONMENTS)
     where = view.override.where
-    raise InvalidBundle(f"{where}: targets.{view.target}: say its environment: {known}, or one of your own")
+    raise InvalidBundle(f"{where}: targets.{view.target}: say its environment: {known}")
 
 
 def _bundle_facts(name: str, target: str, facts: GitFacts) -> Node:

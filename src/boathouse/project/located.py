@@ -78,14 +78,16 @@ def read(path: Path, file: str) -> Node:
 
     Plain scalars follow YAML 1.2: `no`, `on`, 10:30 and 2013-01-01 are text. Raises InvalidBundle.
     """
+    written = path.read_bytes()
     try:
-        loader = _Loader(path.read_text(encoding="utf-8"))
-        root = loader.get_single_node()
+        root = _Loader(written.decode("utf-8")).get_single_node()
     except UnicodeDecodeError as error:
-        raise InvalidBundle(f"{file}: the file is not UTF-8 text") from error
+        line = written.count(b"\n", 0, error.start) + 1
+        raise InvalidBundle(f"{file}:{line}: this is not UTF-8 text; save the file as UTF-8") from error
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 0
-        raise InvalidBundle(f"{file}:{line}: this is not valid YAML: {error.problem}") from error
+        hint = "; YAML is indented with spaces, not with tabs" if "'\\t'" in str(error.problem) else ""
+        raise InvalidBundle(f"{file}:{line}: this is not valid YAML: {error.problem}{hint}") from error
     except yaml.YAMLError as error:
         raise InvalidBundle(f"{file}: this is not valid YAML: {error}") from error
     if root is None:

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from boathouse.errors import InvalidInput
 from boathouse.monitoring import parse_granularity
@@ -107,3 +107,14 @@ class Alert(Resource):
     notify: Targets = ()
     run_job: Word | None = None
     params: dict[str, Text] = Field(default_factory=dict)
+
+    @field_validator("condition")
+    @classmethod
+    def _understood(cls, condition: str) -> str:
+        from boathouse.alerts import parse_condition
+
+        try:
+            parse_condition(condition)
+        except InvalidInput as error:
+            raise ValueError(str(error)) from error
+        return condition

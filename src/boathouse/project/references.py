@@ -7,6 +7,7 @@ from boathouse.project.circle import circle
 from boathouse.project.job import Job
 from boathouse.project.located import Step
 from boathouse.project.resources import Resources
+from boathouse.project.run_references import unknown_references
 
 Loose = tuple[tuple[Step, ...], str]
 
@@ -25,6 +26,7 @@ def loose_ends(resources: Resources) -> Iterator[Loose]:
             ("quality_monitors", key, "model"), monitor.model, _models(resources), "registered model"
         )
     for key, job in resources.jobs.items():
+        yield from ((("jobs", key, *path), sentence) for path, sentence in unknown_references(job))
         if job.trigger:
             yield from _check(("jobs", key, "trigger", "alert"), job.trigger.alert, alerts, "alert")
     for key, endpoint in resources.model_serving_endpoints.items():

@@ -1,8 +1,10 @@
 """The project file's own part: its name, variables and targets."""
 
+import re
+import reprlib
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from boathouse.project.resources import Resources
 from boathouse.project.shape import PauseStatus, Permission, Principal, Shape, Tags, Text, Texts, Word, words
@@ -14,9 +16,17 @@ _INFRASTRUCTURE = words("artifacts python scripts sync workspace experimental")
 class BundleInfo(Shape):
     """The project's name, which is the same in every environment."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$")
+    name: str
     uuid: str | None = None
     unsupported = words("cluster_id compute_id databricks_cli_version deployment engine git")
+
+    @field_validator("name")
+    @classmethod
+    def _plain(cls, name: str) -> str:
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}", name):
+            rule = "letters, digits, '_' and '-', 100 at most, a letter or digit first"
+            raise ValueError(f"{reprlib.repr(name)} is no name of a project: {rule}")
+        return name
 
 
 class Variable(Shape):

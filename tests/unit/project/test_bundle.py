@@ -132,7 +132,7 @@ def test_without_a_default_a_target_must_be_chosen(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("target", "body", "environment"),
     [("prod", "{}", "prod"), ("test", "{}", "staging"), ("mine", "{mode: development}", "dev"),
-     ("eu", "{environment: prod_eu}", "prod_eu")],
+     ("eu", "{environment: prod}", "prod")],
 )  # fmt: skip
 def test_a_target_knows_its_environment(tmp_path: Path, target: str, body: str, environment: str) -> None:
     assert (
@@ -211,8 +211,8 @@ resources:
     assert sql.sql_task.file is not None
     assert sql.sql_task.file.path == "resources/local.sql"
     assert bundle.missing_files() == [
-        "resources.jobs.a.tasks[up] runs notebooks/Train.py, which is no file",
-        "resources.jobs.a.tasks[sql] runs resources/local.sql, which is no file",
+        "resources/jobs.yml:6: resources.jobs.a.tasks[up]: runs notebooks/Train.py, which is no file",
+        "resources/jobs.yml:8: resources.jobs.a.tasks[sql]: runs resources/local.sql, which is no file",
     ]
 
 

@@ -63,7 +63,7 @@ def test_a_folder_without_git_has_empty_facts(tmp_path: Path) -> None:
 
 
 def test_run_time_references_are_left_alone(tmp_path: Path) -> None:
-    kept = "{{tasks.train.values.auc}} {{job.as_of}} ${HOME} $x"
+    kept = "{{job.run_id}} {{job.as_of}} ${HOME} $x"
     assert parameters(tmp_path, asked={"a": f'"{kept}"'}) == {"a": kept}
 
 

@@ -71,7 +71,7 @@ def test_a_metrics_limit_has_known_names(tmp_path: Path) -> None:
             f"tasks: [{TASK}]\nmax_concurrent_runs: many",
             ".max_concurrent_runs: input should be a valid integer",
         ),
-        ("tasks: []", ".tasks: tuple should have at least 1 item"),
+        ("tasks: []", ".tasks: list should have at least 1 item"),
         ("name: x", ".tasks: field required"),
         (f"tasks: [{TASK}]\nschedule: {{cron: daily}}", ".schedule: 'daily' is no schedule"),
         (f"tasks: [{TASK}]\nschedule: {{timezone_id: UTC}}", "give either quartz_cron_expression or cron"),
@@ -130,9 +130,9 @@ def test_a_job_that_runs_itself_is_refused(tmp_path: Path, body: str, said: str)
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("alerts: {a: {monitor: delya, condition: x < 1}}\nquality_monitors: {delay: {model: m.n}}",
+        ("alerts: {a: {monitor: delya, condition: count < 1}}\nquality_monitors: {delay: {model: m.n}}",
          "resources.alerts.a.monitor: there is no monitor 'delya' in this project; did you mean 'delay'?"),
-        ("alerts: {a: {monitor: o.m, condition: x < 1, run_job: go}}",
+        ("alerts: {a: {monitor: o.m, condition: count < 1, run_job: go}}",
          "resources.alerts.a.run_job: there is no job 'go' in this project"),
         ("quality_monitors: {delay: {model: delay}}", "there is no registered model 'delay'"),
         ("quality_monitors: {m: {table_name: a.b}}", "needs one of inference_log, time_series and snapshot"),
@@ -176,7 +176,7 @@ def test_thresholds_must_be_possible(tmp_path: Path, metrics: str, said: str) ->
      ("bundle: {name: !!python/name:os.system x}", "YAML tag"),
      ("bundle: &a {name: x, b: *a}", "an alias repeats too much, or itself"),
      ("targets: {dev: {}}", "boathouse.yml:1: bundle.name: field required"),
-     ("bundle: {name: a b}", "bundle.name: string should match pattern"),
+     ("bundle: {name: a b}", "bundle.name: 'a b' is no name of a project"),
      ("", "boathouse.yml:1: bundle.name: field required")],
 )  # fmt: skip
 def test_what_is_no_project_file_is_said(tmp_path: Path, text: str, said: str) -> None:
@@ -194,3 +194,45 @@ def test_all_problems_travel_as_details(tmp_path: Path) -> None:
     with pytest.raises(InvalidBundle) as caught:
         load(tmp_path, git=GitFacts())
     assert len(caught.value.details["problems"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{{job.parametrs.x}}", "is not known in a run; did you mean 'job.parameters.x'?"),
+        ("{{job.parameters.y}}", "is not known in a run; did you mean 'job.parameters.x'?"),
+        ("{{tasks.nobody.values.n}}", "names no task of the job: its tasks are first, second"),
+        ("{{tasks.first.values.n}}", "needs 'first' to have run: put it into depends_on of 'second'"),
+        ("{{input}}", "is not known in a run"),
+    ],
+)
+def test_a_reference_that_no_run_can_fill_in_is_said(tmp_path: Path, text: str, said: str) -> None:
+    written = job(
+        "parameters: [{name: x}]\ntasks:\n  - {task_key: first, sql_task: {query: select 1}}\n"
+        f"  - {{task_key: second, sql_task: {{query: \"select '{text}'\"}}}}"
+    )
+    expected = f"boathouse.yml:8: resources.jobs.training.tasks[second].sql_task.query: {text} {said}"
+    assert problem(tmp_path, written).startswith(expected)
+
+
+def test_problems_come_by_line_and_speak_of_lists_not_of_pythons_types(tmp_path: Path) -> None:
+    text = job("max_concurrent_runs: x\ntasks:\n  - {task_key: a, depends_on: b, sql_task: {query: q}}")
+    lines = problem(tmp_path, text).splitlines()
+    assert [line.partition(": ")[0] for line in lines] == ["boathouse.yml:5", "boathouse.yml:7"]
+    assert lines[1].endswith("input should be a list, not 'b'")
+
+
+def test_an_environment_that_is_none_is_said_with_the_nearest(tmp_path: Path) -> None:
+    told = problem(tmp_path, "bundle: {name: x}\ntargets: {dev: {environment: dve}}")
+    assert told == "boathouse.yml:2: targets.dev.environment: there is no environment 'dve'; did you mean 'dev'?"
+
+
+def test_a_file_in_another_encoding_names_its_first_wrong_line(tmp_path: Path) -> None:
+    (tmp_path / "boathouse.yml").write_bytes("bundle:\n  name: Malmö\n".encode("latin-1"))
+    with pytest.raises(InvalidBundle, match=r"boathouse\.yml:2: this is not UTF-8 text"):
+        load(tmp_path, git=GitFacts(), environ={})
+
+
+def test_a_condition_over_an_unknown_metric_is_said_before_anything_is_deployed(tmp_path: Path) -> None:
+    told = problem(tmp_path, resources("alerts: {a: {monitor: o.m, condition: roc_ac < 1}}"))
+    assert told.endswith("'roc_ac' is not a metric of the gold tables; the nearest is 'roc_auc'")
