@@ -7,7 +7,8 @@ materialize) the three tables from their files, in a process that has published 
 processor's time (ours: client and server; that of Redis is in neither); microseconds at the median and the 99th
 percentile of warm lookups of 1 and of 100 random keys in all three tables; the machine's load; and the ratios to
 Feast's, which runs right after ours. Then our publishing of a larger table, and what HTTP adds: an endpoint that serves
-the features of a spec without a model, asked over one kept connection, against the same completion in process.
+the features of a spec without a model, asked over one kept connection, against the same completion in process, and beside a
+bare ASGI function on uvicorn that is asked the same by the same client and answers the same bytes.
 
 Feast is installed with uv into an environment of its own, in a temporary folder (or in --feast-env, which is kept).
 Without a network, or without redis-server, those lines are left out, and the program says so.
@@ -19,6 +20,7 @@ import json
 import os
 import random
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -31,6 +33,18 @@ from typing import Any
 from urllib.parse import urlsplit
 
 FEAST = "feast[redis]==0.67.0"
+HELLO = """
+import sys, uvicorn
+answer = open(sys.argv[2], "rb").read()
+head = [(b"content-type", b"application/json"), (b"content-length", str(len(answer)).encode())]
+async def app(scope, receive, send):
+    if scope["type"] == "http":
+        while (await receive()).get("more_body"):
+            pass
+        await send({"type": "http.response.start", "status": 200, "headers": head})
+        await send({"type": "http.response.body", "body": answer})
+uvicorn.run(app, port=int(sys.argv[1]), log_level="error", access_log=False, lifespan="off", server_header=False)
+"""
 TABLES, FEATURES = 3, 10
 SIZES = {1: 2000, 100: 200}  # keys of a lookup: how many lookups are measured
 FEAST_SIZES = {1: 300, 100: 20}
@@ -125,17 +139,36 @@ def compare(ours: str, mine: dict[str, float], theirs: str, other: dict[str, flo
 @contextmanager
 def redis_server(folder: Path) -> Iterator[int | None]:
     """The port of a Redis server of the benchmark's own; None where none is installed."""
-    import socket
-
     program = shutil.which("redis-server")
     if program is None:
         print("Redis is left out: redis-server is not installed (apt-get install redis-server)", flush=True)
         yield None
         return
+    port = free_port()
+    words = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
+    with listening(words, port):
+        yield port
+
+
+@contextmanager
+def hello(folder: Path, answer: bytes) -> Iterator[str]:
+    """The address of a bare server that answers everything with these bytes."""
+    (folder / "answer").write_bytes(answer)
+    port = free_port()
+    with listening([sys.executable, "-c", HELLO, str(port), str(folder / "answer")], port):
+        yield f"http://127.0.0.1:{port}"
+
+
+def free_port() -> int:
+    """A port that is free now."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = int(free.getsockname()[1])
-    words = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
+        return int(free.getsockname()[1])
+
+
+@contextmanager
+def listening(words: list[str], port: int) -> Iterator[None]:
+    """A program, once it listens."""
     with subprocess.Popen(words, stdout=subprocess.DEVNULL) as process:
         try:
             limit = time.monotonic() + 30
@@ -143,7 +176,7 @@ def redis_server(folder: Path) -> Iterator[int | None]:
                 with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
                     break
                 time.sleep(0.02)
-            yield port
+            yield
         finally:
             process.kill()
 
@@ -268,8 +301,8 @@ def made_endpoint(lake: Any, fe: Any) -> str:
     return spec
 
 
-def over_http(lake: Any, fe: Any, keys: int) -> None:
-    """The endpoint of a spec against its own completion in this process."""
+def over_http(lake: Any, fe: Any, keys: int, folder: Path) -> None:
+    """The endpoint of a spec against its own completion in this process, and beside a bare server."""
     from boathouse.features import FeatureSpec, open_online_store
     from boathouse.serving.online_completion import OnlineCompletion
     from boathouse.serving.rows import Rows
@@ -277,23 +310,38 @@ def over_http(lake: Any, fe: Any, keys: int) -> None:
     spec = FeatureSpec.from_yaml(made_endpoint(lake, fe))
     store = open_online_store(lake.online_location("features.t0", True, "default"), "dev")
     completion = OnlineCompletion(spec, store)
-    line = http.client.HTTPConnection(urlsplit(lake.http.url).netloc)
-    headers = {"Authorization": f"Bearer {lake.http.token}", "Content-Type": "application/json"}
-
-    def ask(asked: list[int]) -> None:
-        body = json.dumps({"dataframe_records": [{"key": key} for key in asked]})
-        line.request("POST", "/serving-endpoints/dev.all/invocations", body, headers)
-        answer = line.getresponse()
-        said = answer.read()
-        if answer.status != 200:
-            raise SystemExit(f"the endpoint answered {answer.status}: {said[:500]!r}")
-
+    endpoint = Asking(lake.http.url, "/serving-endpoints/dev.all/invocations", lake.http.token)
     for size, times in ((1, 300), (100, 60)):
         inside = timed(lambda asked: completion.complete(Rows({"key": asked}, len(asked))), keys, size, times)
-        outside = timed(ask, keys, size, times)
+        outside = timed(lambda asked: endpoint.ask(question(asked)), keys, size, times)
+        with hello(folder, endpoint.ask(question(list(range(size))))) as url:
+            bare = Asking(url, "/", "none")
+            least = timed(lambda asked, bare=bare: bare.ask(question(asked)), keys, size, times)
         print(f"  endpoint, {size} key(s): {outside[0] / 1e3:.2f} ms p50 {outside[1] / 1e3:.2f} p99 over HTTP, "
               f"{inside[0] / 1e3:.2f} ms p50 {inside[1] / 1e3:.2f} p99 in process: +{(outside[0] - inside[0]) / 1e3:.2f} ms p50 "
-              "(goal for 1 key: at most +1)", flush=True)  # fmt: skip
+              f"(goal for 1 key: at most +1), of which a bare server takes {least[0] / 1e3:.2f}", flush=True)  # fmt: skip
+
+
+def question(keys: list[int]) -> dict[str, Any]:
+    """These keys, as an endpoint is asked for them."""
+    return {"dataframe_records": [{"key": key} for key in keys]}
+
+
+class Asking:
+    """One kept connection to one address."""
+
+    def __init__(self, url: str, path: str, token: str) -> None:
+        self._line, self._path = http.client.HTTPConnection(urlsplit(url).netloc), path
+        self._headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+
+    def ask(self, body: Any) -> bytes:
+        """The answer's bytes."""
+        self._line.request("POST", self._path, json.dumps(body), self._headers)
+        answer = self._line.getresponse()
+        said = answer.read()
+        if answer.status != 200:
+            raise SystemExit(f"{self._path} answered {answer.status}: {said[:500]!r}")
+        return said
 
 
 def feast_python(folder: Path, wanted: str = FEAST) -> str | None:
@@ -342,7 +390,7 @@ def compared(lake: Any, server_pid: int, tables: dict[str, Any], folder: Path, p
             pq.write_table(tables[name], there / f"{name}.parquet")
         compare(f"ours, {KINDS[store]}", mine, label, feast(python, there, label, online, keys))
     published(fe, NAMES, "default", server_pid)  # the endpoint reads where a table was published last
-    over_http(lake, fe, keys)
+    over_http(lake, fe, keys, folder)
 
 
 def main() -> None:

@@ -2,12 +2,12 @@
 
     python benchmarks/serving.py [--keys 4000] [--seconds 4] [--connections 1 64]
 
-The hello-world is an ASGI function on uvicorn that answers ten bytes. The model is a logistic regression of twelve
-doubles, logged with MLflow; the spec looks up three tables of ten doubles by one key, embedded store. Each is asked with
-a token, for one row, over so many connections that are kept open, each with one question at a time. Printed: questions a
-second, milliseconds at the median and the 99th percentile, what the median has above the hello-world's of the same number
-of connections, and the processor's time a question of the server and of the model servers. Then the same work in this process:
-what the model or the lookup costs without any server.
+The hello-world is an ASGI function on uvicorn that answers everything with the bytes of the spec's answer. The model is a
+logistic regression of twelve doubles, logged with MLflow; the spec looks up three tables of ten doubles by one key, embedded
+store. Each is asked with a token, for one row, over so many connections that are kept open, each with one question at a
+time. Printed: questions a second, milliseconds at the median and the 99th percentile, what the median has above the
+hello-world's of the same number of connections, and the processor's time a question of the server and of the model servers.
+Then the same work in this process: what the model or the lookup costs without any server.
 
 It needs wrk (apt-get install wrk).
 """
@@ -15,13 +15,10 @@ It needs wrk (apt-get install wrk).
 import argparse
 import json
 import shutil
-import socket
 import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,16 +26,6 @@ import online
 
 INPUTS = [f"x{i}" for i in range(12)]
 WARM_SECONDS = 1
-HELLO = """
-import sys, uvicorn
-async def app(scope, receive, send):
-    if scope["type"] == "http":
-        while (await receive()).get("more_body"):
-            pass
-        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"application/json")]})
-        await send({"type": "http.response.body", "body": b'{"a": 1.0}'})
-uvicorn.run(app, port=int(sys.argv[1]), log_level="error", access_log=False, lifespan="off", server_header=False)
-"""
 SCRIPT = """
 wrk.method = "POST"
 wrk.headers["Content-Type"] = "application/json"
@@ -76,24 +63,6 @@ class Load:
         return answers, took, half, most
 
 
-@contextmanager
-def hello() -> Iterator[str]:
-    """The address of the bare server."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = int(free.getsockname()[1])
-    with subprocess.Popen([sys.executable, "-c", HELLO, str(port)]) as process:
-        try:
-            limit = time.monotonic() + 30
-            while time.monotonic() < limit:
-                with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-                    break
-                time.sleep(0.05)
-            yield f"http://127.0.0.1:{port}/"
-        finally:
-            process.terminate()
-
-
 def in_process(label: str, act: Callable[[], Any], times: int = 500) -> None:
     """Median of one question without any server."""
     spent = []
@@ -105,8 +74,8 @@ def in_process(label: str, act: Callable[[], Any], times: int = 500) -> None:
     print(f"{label:<24} in process {half / 1e3:7.3f} ms p50 {most / 1e3:7.3f} p99", flush=True)
 
 
-def model_endpoint(lake: Any) -> tuple[str, Any, Callable[[], Any]]:
-    """The name of an endpoint of a model, a question to it, and the same question in process."""
+def model_endpoint(lake: Any) -> tuple[str, list[Any], Callable[[], Any]]:
+    """The name of an endpoint of a model, questions to it, and one of them in process."""
     import mlflow.sklearn
     import numpy as np
     import pandas as pd
@@ -126,7 +95,7 @@ def model_endpoint(lake: Any) -> tuple[str, Any, Callable[[], Any]]:
     lake.call("PUT", "/api/v1/endpoints/dev/twelve", {"config": {"served_entities": [served]}})
     lake.call("POST", "/api/v1/endpoints/dev/twelve/await/1")
     model, record = load(lake, "models:/features.twelve/1"), rows.iloc[0].to_dict()
-    return "twelve", {"dataframe_records": [record]}, lambda: model.predict(pd.DataFrame([record])).listed()
+    return "twelve", [{"dataframe_records": [record]}], lambda: model.predict(pd.DataFrame([record])).listed()
 
 
 def spec_endpoint(lake: Any, fe: Any, keys: int) -> tuple[str, list[Any], Callable[[], Any]]:
@@ -177,14 +146,15 @@ def main() -> None:
         online.published(fe, online.NAMES, "default", pid)
         online.settled(pid)
         floor: dict[int, float] = {}
-        with hello() as url:
-            measured("hello-world", Load(Path(base), url, "none", [{}]), given.connections, given.seconds, floor, [])
-        for label, (name, asked, alone) in {
-            "feature spec": spec_endpoint(lake, fe, given.keys), "model": model_endpoint(lake)
-        }.items():  # fmt: skip
+        endpoints = {"feature spec": spec_endpoint(lake, fe, given.keys), "model": model_endpoint(lake)}
+        name, asked, _ = endpoints["feature spec"]
+        answer = online.Asking(lake.http.url, f"/serving-endpoints/dev.{name}/invocations", lake.http.token).ask(asked[0])
+        with online.hello(Path(base), answer) as url:
+            measured("hello-world", Load(Path(base), url, "none", asked), given.connections, given.seconds, floor, [])
+        for label, (name, asked, alone) in endpoints.items():
             served = lake.call("GET", f"/api/v1/endpoints/dev/{name}")["served"]
             url = f"{lake.http.url}/serving-endpoints/dev.{name}/invocations"
-            load = Load(Path(base), url, lake.http.token, asked if isinstance(asked, list) else [asked])
+            load = Load(Path(base), url, lake.http.token, asked)
             measured(label, load, given.connections, given.seconds, floor, [pid, *(s["pid"] for s in served)])
             in_process(label, alone)
 

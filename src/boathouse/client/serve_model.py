@@ -16,7 +16,7 @@ from boathouse.client.http import Http
 from boathouse.client.lake import Lake
 from boathouse.features import FeatureSpec, FeatureSpecInfo, RoutedStores
 from boathouse.scoring import Model, load, spec_alone
-from boathouse.serving import ModelServer, Spool
+from boathouse.serving import ModelServer, OneWrite, Spool
 
 _KEPT_SECONDS = 7 * 24 * 3600
 """A connection of the platform's is closed by the platform: it could not tell a closing one from one that fails."""
@@ -51,7 +51,7 @@ def main() -> None:
     threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
     config = uvicorn.Config(
         server, log_level="warning", lifespan="off", access_log=False, server_header=False, date_header=False,
-        timeout_keep_alive=_KEPT_SECONDS,
+        timeout_keep_alive=_KEPT_SECONDS, http=OneWrite, proxy_headers=False,
     )  # fmt: skip
     uvicorn.Server(config).run(sockets=[socket.socket(fileno=given.socket)])
 

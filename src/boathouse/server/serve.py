@@ -11,6 +11,7 @@ import uvicorn
 from boathouse.errors import InvalidInput, PortInUse, Unavailable
 from boathouse.platform import Platform
 from boathouse.server.app import create_app
+from boathouse.serving import OneWrite
 
 _LOOPBACK = "127.0.0.1"
 
@@ -34,7 +35,7 @@ class Server:
         self._app = create_app(platform)
         config = uvicorn.Config(
             self._app, log_level="warning", lifespan="off", timeout_graceful_shutdown=3, access_log=False,
-            server_header=False,
+            server_header=False, http=OneWrite,
         )  # fmt: skip
         self._server = _Uvicorn(config, self._app.release)
         self._thread: threading.Thread | None = None

@@ -12,6 +12,7 @@ from boathouse.serving.inference_log import (
     table_name,
 )
 from boathouse.serving.model_server import ModelServer
+from boathouse.serving.one_write import OneWrite
 from boathouse.serving.payload import parse as parse_request
 from boathouse.serving.process import Launch
 from boathouse.serving.router import Answered, Asked, Router
@@ -22,6 +23,6 @@ from boathouse.serving.tally import BOUNDS
 
 __all__ = [
     "BOUNDS", "BY_CLASS", "META", "PAYLOAD_SCHEMA", "Answered", "Asked", "EndpointState", "Endpoints", "Launch", "ModelServer",
-    "Router", "ServedVersion", "Spool", "ensure_silver", "fitted", "flush", "input_name", "log_predictions", "outcomes",
-    "parse_request", "served_entity", "table_name",
+    "OneWrite", "Router", "ServedVersion", "Spool", "ensure_silver", "fitted", "flush", "input_name", "log_predictions",
+    "outcomes", "parse_request", "served_entity", "table_name",
 ]  # fmt: skip

@@ -24,6 +24,8 @@ from boathouse.serving.turns import Turns
 _log = logging.getLogger(__name__)
 ONLINE, SHADOW = "online", "shadow"
 """How a request came: its answer goes to a caller, or to the log alone."""
+_BRIEF = 16 << 10
+"""So many bytes of a request that is only looked up are read in the loop: some hundred rows."""
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -46,6 +48,11 @@ class _Loaded:
     completion: OnlineCompletion
     outputs: tuple[str, ...] = field(default=())
     """Of a feature spec alone, what is answered."""
+
+    @property
+    def looks_up_alone(self) -> bool:
+        """Whether nothing is computed, by a model or by someone's function, which may take their time."""
+        return self.model.raw is None and self.model.functions is None
 
 
 class ModelServer:
@@ -78,8 +85,10 @@ class ModelServer:
         await _reply(send, answer)
 
     async def _ask(self, headers: Mapping[bytes, bytes], body: bytes) -> Answer:
+        loaded = self._loaded
+        brief = loaded is not None and loaded.looks_up_alone and len(body) <= _BRIEF
         try:
-            return await self._turns.ask((headers, body))
+            return await (self._turns.at_once if brief else self._turns.ask)((headers, body))
         except OSError as error:
             return _refusal(Unavailable(f"the request could not be logged, so it is not answered: {error}"))
 

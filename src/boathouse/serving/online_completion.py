@@ -37,7 +37,7 @@ class OnlineCompletion:
             for output, at, default in placed:
                 columns[output] = [default if row is None or row[at] is None else row[at] for row in values]
         completed = rows.beside(columns) if columns else rows
-        for column in plan.spec.functions:
+        for column in plan.functions:
             inputs = {name: completed.columns[name] for name in column.input_bindings.values()}
             computed = self._loaded().compute(column, inputs).to_pylist()
             completed = completed.beside({column.name: computed})
@@ -61,15 +61,16 @@ class _Plan:
     """What rows with these names still need. Raises InvalidInput naming what they lack."""
 
     def __init__(self, spec: FeatureSpec, names: Collection[str]) -> None:
-        self.spec = spec.without(frozenset(names))
-        required = self.spec.required_inputs
+        left = spec.without(frozenset(names))
+        required = left.required_inputs
         if missing := [name for name in required if name not in names]:
             raise InvalidInput(f"the rows lack {missing[0]!r}; a request carries {', '.join(required)}")
         if absent := [name for name in spec.declared if name not in names]:
             raise InvalidInput(
                 f"{absent[0]} was in no table when the model was logged: send it, or materialize it and log again"
             )
-        self.fetches = [_Fetch(lookup) for lookup in self.spec.lookups()]
+        self.fetches = [_Fetch(lookup) for lookup in left.lookups()]
+        self.functions = left.functions
 
 
 class _Fetch:

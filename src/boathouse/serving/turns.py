@@ -35,14 +35,29 @@ class Turns(Generic[Q, A]):
 
     async def ask(self, question: Q) -> A:
         """The answer, once its line is kept. Raises what `write` raises."""
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="model", daemon=True)
-            self._thread.start()
-            if self._sync is not None:
-                threading.Thread(target=self._settle, args=(self._sync,), name="log", daemon=True).start()
+        self._begin()
         answer: asyncio.Future[A] = asyncio.get_running_loop().create_future()
         self._waiting.put((question, answer))
         return await answer
+
+    async def at_once(self, question: Q) -> A:
+        """The same without a turn: for work that is shorter than the way to the thread and back, and that nothing holds up."""
+        answer, line = self._work(question)
+        self._write([line])
+        if self._sync is None:
+            return answer
+        self._begin()
+        synced: asyncio.Future[A] = asyncio.get_running_loop().create_future()
+        self._written.put([(synced, answer)])
+        return await synced
+
+    def _begin(self) -> None:
+        if self._thread is not None:
+            return
+        self._thread = threading.Thread(target=self._run, name="model", daemon=True)
+        self._thread.start()
+        if self._sync is not None:
+            threading.Thread(target=self._settle, args=(self._sync,), name="log", daemon=True).start()
 
     def _run(self) -> None:
         while True:

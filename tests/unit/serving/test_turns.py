@@ -96,3 +96,18 @@ def test_one_sync_is_enough_for_all_that_wait_and_comes_before_their_answers() -
 
     assert asyncio.run(ask()) == list(range(20))
     assert syncs == [1, 20]
+
+
+def test_what_is_done_at_once_is_kept_before_its_answer_and_synced_too() -> None:
+    log, done = Log(), list[str]()
+
+    async def ask() -> None:
+        turns = Turns(lambda question: (question, b"line"), log.write, lambda: done.append("synced"))
+        assert await turns.at_once(1) == 1
+        done.append("answered")
+        log.full = True
+        with pytest.raises(OSError, match="full"):
+            await turns.at_once(2)
+
+    asyncio.run(ask())
+    assert (log.writes, done) == ([[b"line"]], ["synced", "answered"])
