@@ -1,9 +1,12 @@
 """A model version in memory: its features, its inputs, and predictions from complete rows."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
+from numbers import Number
 from pathlib import Path
+from reprlib import repr as shown
 from typing import TYPE_CHECKING, Any
 
 from boathouse.context import Context
@@ -18,6 +21,12 @@ SPEC_FILE = "feature_store/feature_spec.yaml"
 RAW_FOLDER = "raw_model"
 CLASSES_FILE = "boathouse_classes.json"
 """What a module's outputs mean, beside its traced graph, which keeps no attributes."""
+
+_TAKES: dict[str, tuple[type, ...]] = {
+    **dict.fromkeys(("integer", "long", "float", "double"), (Number,)),
+    "string": (str,), "boolean": (int,), "datetime": (str, date), "binary": (bytes, str),
+}  # fmt: skip
+"""By the types of MLflow's signatures, what rows of a request hold of them."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +48,20 @@ class Model:
         if missing := [c for c in columns if c not in rows]:
             raise InvalidInput(f"{self.name} version {self.version} needs the column {missing[0]!r}, which the rows lack")
         return predict_raw(self.raw, rows[columns], params)
+
+
+    def misfit(self, columns: Mapping[str, Sequence[Any]]) -> str | None:
+        """What the signature says against these columns, in words: a column that lacks, or a value of another type."""
+        declared = [c for c in (self.signature.inputs.inputs if self.signature and self.signature.inputs else ()) if c.name]
+        if missing := [c.name for c in declared if c.required and c.name not in columns]:
+            return f"the rows lack {missing[0]!r}; the model takes {', '.join(c.name for c in declared)}"
+        for column in declared:
+            kind = getattr(column.type, "name", "")
+            takes = _TAKES.get(kind, (object,))
+            for at, value in enumerate(columns.get(column.name, ())):
+                if value is not None and not isinstance(value, takes):
+                    return f"row {at} has {shown(value)} in the column {column.name!r}, which takes the type {kind}"
+        return None
 
 
 @dataclass(frozen=True)

@@ -46,6 +46,8 @@ class _Loaded:
 
     model: Model
     completion: OnlineCompletion
+    namings: tuple[tuple[str, ...], ...]
+    """What the values of a row can be that is a bare list: the model's inputs, or what a request has to carry."""
     outputs: tuple[str, ...] = field(default=())
     """Of a feature spec alone, what is answered."""
 
@@ -106,7 +108,8 @@ class ModelServer:
     def _ready(self, model: Model) -> _Loaded:
         spec = model.spec or FeatureSpec(())
         outputs = tuple(c.name for c in spec.input_columns if c.include and c.source is not Source.TRAINING_DATA)
-        return _Loaded(model, OnlineCompletion(spec, self._online, model.functions), outputs)
+        completion = OnlineCompletion(spec, self._online, model.functions)
+        return _Loaded(model, completion, (model.inputs, spec.required_inputs), outputs)
 
     def _invoke(self, asked: tuple[Mapping[bytes, bytes], bytes]) -> tuple[Answer, bytes]:
         """The answer to a request, and its line in the log."""
@@ -138,7 +141,7 @@ class ModelServer:
         if loaded is None:
             raise Unavailable("no version is loaded yet")
         model = loaded.model
-        question = parse(content_type, body, model.inputs)
+        question = parse(content_type, body, *loaded.namings)
         rows, versions = loaded.completion.complete(question.rows)
         said = {"outputs": rows.records(loaded.outputs)} if model.raw is None else _prediction(model, rows, question)
         logged = {"features": encode(rows.records()).decode(), "client_request_id": question.client_request_id,
@@ -149,7 +152,14 @@ class ModelServer:
 
 
 def _prediction(model: Model, rows: Rows, question: Question) -> dict[str, Any]:
-    prediction = model.predict(rows.to_frame(), question.params)
+    try:
+        prediction = model.predict(rows.to_frame(), question.params)
+    except InvalidInput:
+        raise
+    except Exception as error:
+        if misfit := model.misfit(rows.columns):
+            raise InvalidInput(f"{misfit} ({type(error).__name__}: {error})") from error
+        raise
     said: dict[str, Any] = {"predictions": prediction.listed()}
     if prediction.probabilities is not None:
         said["probabilities"] = prediction.probabilities.tolist()

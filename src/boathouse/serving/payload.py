@@ -1,8 +1,10 @@
 """What a scoring request may look like: MLflow's four JSON forms, CSV and Parquet; and what is answered."""
 
 import io
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from reprlib import repr as shown
 from typing import Any
 
 import msgspec
@@ -26,12 +28,15 @@ class Question:
     params: dict[str, Any] | None = None
 
 
-def parse(content_type: str, body: bytes, inputs: tuple[str, ...]) -> Question:
-    """Rows out of a request's body. Raises InvalidInput saying which form was expected."""
+def parse(content_type: str, body: bytes, *inputs: tuple[str, ...]) -> Question:
+    """Rows out of a request's body. Raises InvalidInput saying which form was expected.
+
+    `inputs` name the values of rows that are bare lists: the first of them that has as many names as a row has values.
+    """
     kind = content_type.partition(";")[0].strip().lower() or "application/json"
     try:
         if kind == "application/json":
-            return _from_json(msgspec.json.decode(body), inputs)
+            return _from_json(_decoded(body), inputs)
         import pandas as pd
 
         if kind == "text/csv":
@@ -45,7 +50,16 @@ def parse(content_type: str, body: bytes, inputs: tuple[str, ...]) -> Question:
         raise InvalidInput(f"the body is no {kind}: {error}") from error
 
 
-def _from_json(body: Any, inputs: tuple[str, ...]) -> Question:
+def _decoded(body: bytes) -> Any:
+    try:
+        return msgspec.json.decode(body)
+    except msgspec.DecodeError:
+        if b"NaN" in body or b"Infinity" in body:  # no JSON, but what Python's own library writes
+            return json.loads(body)
+        raise
+
+
+def _from_json(body: Any, inputs: Sequence[tuple[str, ...]]) -> Question:
     if not isinstance(body, dict):
         raise InvalidInput("the body must be an object with one of " + ", ".join(_FORMS))
     given = [form for form in _FORMS if form in body]
@@ -55,14 +69,26 @@ def _from_json(body: Any, inputs: tuple[str, ...]) -> Question:
     own, moment, params = body.get("client_request_id"), body.get("request_time"), body.get("params")
     if params is not None and not isinstance(params, dict):
         raise InvalidInput("params is an object: the names and values that the model's predict takes")
-    return Question(rows, None if own is None else str(own), parse_instant(moment).isoformat() if moment else None, params)
+    return Question(rows, None if own is None else str(own), _moment(moment) if moment else None, params)
 
 
-def _rows(form: str, data: Any, inputs: Sequence[str]) -> Rows:
+def _moment(given: Any) -> str:
+    try:
+        return parse_instant(given).isoformat()
+    except (TypeError, ValueError) as error:
+        raise InvalidInput(f"request_time is {shown(given)}, and no time such as 2024-01-31T12:00:00Z") from error
+
+
+def _rows(form: str, data: Any, inputs: Sequence[tuple[str, ...]]) -> Rows:
     if form == "dataframe_split":
+        whole = isinstance(data, dict) and isinstance(data.get("data"), list) and isinstance(data.get("columns"), list | None)
+        if not whole:
+            raise InvalidInput('dataframe_split is an object such as {"columns": ["a", "b"], "data": [[1, 2], [3, 4]]}')
         return Rows.of_lists(data["data"], data.get("columns"))
     if isinstance(data, dict):
         return Rows.of_columns(data)
-    if not data or isinstance(data[0], dict):
+    if not isinstance(data, list) or not data:
+        raise InvalidInput(f"{form} is a list of at least one row, or an object of columns, not {shown(data)}")
+    if not isinstance(data[0], list):
         return Rows.of_records(data)
-    return Rows.of_lists(data, inputs)
+    return Rows.of_lists(data, next((names for names in inputs if len(names) == len(data[0])), inputs[0] if inputs else None))

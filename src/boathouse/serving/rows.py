@@ -1,9 +1,13 @@
 """Rows of a request: columns of Python's values, which are looked up, logged and answered without a frame around them."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import chain
+from reprlib import repr as shown
 from typing import TYPE_CHECKING, Any
+
+from boathouse.errors import InvalidInput
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,36 +25,42 @@ class Rows:
         self.columns, self.count, self.frame = columns, count, frame
 
     @classmethod
-    def of_records(cls, records: Sequence[Mapping[str, Any]]) -> "Rows":
-        """Rows of objects; they need not have the same names. Raises TypeError for what is no object."""
+    def of_records(cls, records: Sequence[Any]) -> "Rows":
+        """Rows of objects; they need not have the same names. Raises InvalidInput for what is no object."""
         if not records:
             return cls({}, 0)
-        names = records[0].keys() if isinstance(records[0], Mapping) else None
-        if names is None or any(not isinstance(record, Mapping) for record in records):
-            raise TypeError("a row is no object")
+        for at, record in enumerate(records):
+            if not isinstance(record, Mapping):
+                raise InvalidInput(f"row {at} is {shown(record)}, where rows are objects")
+        names = records[0].keys()
         if all(record.keys() == names for record in records):
             return cls({name: [record[name] for record in records] for name in names}, len(records))
         every = dict.fromkeys(chain.from_iterable(records))
         return cls({name: [record.get(name, ABSENT) for record in records] for name in every}, len(records))
 
     @classmethod
-    def of_lists(cls, lists: Sequence[Sequence[Any]], names: Sequence[Any] | None) -> "Rows":
-        """Rows of lists. Raises ValueError for one that has more values than there are names; fewer are filled with None."""
-        most = max(map(len, lists), default=0)
-        called = [str(n) for n in names] if names else [str(n) for n in range(most)]
-        if any(isinstance(row, str) for row in lists) or most > len(called):
-            raise ValueError(f"a row of {most} values for {len(called)} columns")
-        columns = {name: [row[at] if at < len(row) else None for row in lists] for at, name in enumerate(called)}
-        return cls(columns, len(lists))
+    def of_lists(cls, lists: Sequence[Any], names: Sequence[Any] | None) -> "Rows":
+        """Rows of lists; without names the columns are called by number. Raises InvalidInput for what has not a value each."""
+        for at, row in enumerate(lists):
+            if not isinstance(row, list):
+                raise InvalidInput(f"row {at} is {shown(row)}, where rows are lists of values")
+        called = [str(n) for n in names] if names else [str(n) for n in range(max(map(len, lists), default=0))]
+        if twice := [name for name, times in Counter(called).items() if times > 1]:
+            raise InvalidInput(f"the column {twice[0]!r} is named twice")
+        for at, row in enumerate(lists):
+            if len(row) != len(called):
+                raise InvalidInput(f"row {at} has {len(row)} values, where {len(called)} are expected: {', '.join(called)}")
+        return cls({name: [row[at] for row in lists] for at, name in enumerate(called)}, len(lists))
 
     @classmethod
     def of_columns(cls, given: Mapping[str, Any]) -> "Rows":
-        """Columns as lists, or single values. Raises ValueError where their lengths differ."""
+        """Columns as lists, or single values. Raises InvalidInput where their lengths differ."""
         columns = {name: value if isinstance(value, list) else [value] for name, value in given.items()}
-        lengths = {len(values) for values in columns.values()}
+        lengths = {len(values): name for name, values in columns.items()}
         if len(lengths) > 1:
-            raise ValueError(f"columns have different lengths: {sorted(lengths)}")
-        return cls(columns, lengths.pop() if lengths else 0)
+            (one, first), (other, second) = list(lengths.items())[:2]
+            raise InvalidInput(f"columns have different lengths: {first!r} has {one} values, {second!r} has {other}")
+        return cls(columns, next(iter(lengths), 0))
 
     @classmethod
     def of_frame(cls, frame: "pd.DataFrame") -> "Rows":

@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 from typing import Any
 
 import pandas as pd
@@ -15,7 +16,7 @@ ROWS = [{"a": 1, "b": "x"}, {"a": 2, "b": None}]
 
 
 def question(body: Any, kind: str = "application/json") -> Any:
-    return parse(kind, body if isinstance(body, bytes) else json.dumps(body).encode(), ("a", "b"))
+    return parse(kind, body if isinstance(body, bytes) else json.dumps(body).encode(), ("a", "b"), ("key", "a", "b"))
 
 
 @pytest.mark.parametrize(
@@ -36,6 +37,12 @@ def test_the_forms_of_json_mean_the_same_rows(body: dict[str, Any]) -> None:
     assert rows.records() == ROWS
 
 
+def test_lists_are_named_by_as_many_names_and_nan_is_read_as_python_writes_it() -> None:
+    assert question({"instances": [[7, 1, "x"]]}).rows.records() == [{"key": 7, "a": 1, "b": "x"}]
+    (value,) = question(b'{"inputs": {"a": [NaN]}}').rows.columns["a"]
+    assert math.isnan(value)
+
+
 def test_csv_and_parquet_are_read_too() -> None:
     frame = pd.DataFrame({"a": [1, 2]})
     stream = io.BytesIO()
@@ -52,15 +59,26 @@ def test_csv_and_parquet_are_read_too() -> None:
     [
         (b"{", "the body is no application/json"),
         (b"", "the body is no application/json"),
+        (b'{"instances": [NaN', "the body is no application/json"),
         ([1], "must be an object with one of dataframe_split"),
         ({}, "exactly one of .* is expected, not none"),
         ({"instances": [], "inputs": []}, "not instances, inputs"),
-        ({"instances": [1, 2]}, "the body is no application/json"),
-        ({"dataframe_split": {"columns": ["a"], "data": [[1, 2]]}}, "the body is no application/json"),
-        ({"dataframe_split": {"columns": ["a"]}}, "the body is no application/json"),
-        ({"inputs": {"a": [1, 2], "b": [1]}}, "the body is no application/json"),
-        ({"instances": [[1, 2, 3]]}, "the body is no application/json"),
-        ({"instances": [{"a": 1}], "request_time": "soon"}, "the body is no application/json"),
+        ({"instances": []}, "instances is a list of at least one row, or an object of columns, not \\[\\]"),
+        ({"dataframe_records": "a"}, "dataframe_records is a list of at least one row, .* not 'a'"),
+        ({"inputs": None}, "inputs is a list of at least one row, .* not None"),
+        ({"instances": [1, 2]}, "row 0 is 1, where rows are objects"),
+        ({"instances": [{"a": 1}, None]}, "row 1 is None, where rows are objects"),
+        ({"instances": [[1, 2], 3]}, "row 1 is 3, where rows are lists"),
+        ({"instances": [[1, "x"], [1]]}, "row 1 has 1 values, where 2 are expected: a, b"),
+        ({"instances": [[1, 2, 3, 4]]}, "row 0 has 4 values, where 2 are expected: a, b"),
+        ({"dataframe_split": {"columns": ["a"], "data": [[1, 2]]}}, "row 0 has 2 values, where 1 are expected: a"),
+        ({"dataframe_split": {"columns": ["a", "a"], "data": [[1, 2]]}}, "the column 'a' is named twice"),
+        ({"dataframe_split": {"columns": ["a"]}}, "dataframe_split is an object such as"),
+        ({"dataframe_split": {"columns": "a", "data": [[1]]}}, "dataframe_split is an object such as"),
+        ({"dataframe_split": None}, "dataframe_split is an object such as"),
+        ({"inputs": {"a": [1, 2], "b": [1]}}, "'a' has 2 values, 'b' has 1"),
+        ({"instances": [{"a": 1}], "request_time": "soon"}, "request_time is 'soon'"),
+        ({"instances": [{"a": 1}], "request_time": 5}, "request_time is 5"),
     ],
 )
 def test_a_body_that_is_wrong_is_refused_with_what_was_expected(body: Any, reason: str) -> None:

@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from functools import reduce
 from hashlib import blake2b
 from operator import index
+from reprlib import repr as shown
 from typing import Any, NamedTuple
 
 import msgspec
@@ -22,6 +23,7 @@ Row = tuple[Any, ...]
 _LONGEST = 500  # LMDB takes 511 bytes
 _HASHED = b"\xc1"  # the one byte that MessagePack never writes
 _WORD = re.compile(r"[a-z_]+")
+_LEAST, _MOST = -(1 << 63), (1 << 64) - 1
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY_ZERO = date(1970, 1, 1).toordinal()
 _PYTHON: dict[str, type] = {
@@ -43,14 +45,17 @@ _PYTHON: dict[str, type] = {
 
 
 def _whole(value: Any) -> int:
-    if isinstance(value, str) or (isinstance(value, float) and value.is_integer()):
-        return int(value)
-    return index(value)
+    if isinstance(value, bool):
+        raise TypeError
+    number = int(value) if isinstance(value, str) or (isinstance(value, float) and value.is_integer()) else index(value)
+    if not _LEAST <= number <= _MOST:
+        raise ValueError
+    return number
 
 
 def _text(value: Any) -> str:
     if not isinstance(value, str):
-        raise TypeError(f"{value!r} is no string")
+        raise TypeError
     return str(value)
 
 
@@ -63,7 +68,13 @@ def _instant(value: Any) -> int:
 
 
 def _day(value: Any) -> int:
-    return (date.fromisoformat(value) if isinstance(value, str) else value).toordinal()
+    if isinstance(value, str):
+        value = datetime.fromisoformat(value)
+    if isinstance(value, datetime) and value.time() != time():
+        raise ValueError
+    if not isinstance(value, date):
+        raise TypeError
+    return value.toordinal()
 
 
 def _as_is(value: Any) -> Any:
@@ -72,7 +83,7 @@ def _as_is(value: Any) -> Any:
 
 def _truth(value: Any) -> bool:
     if value not in {True, False}:
-        raise ValueError(f"{value!r} is neither true nor false")
+        raise ValueError
     return bool(value)
 
 
@@ -88,6 +99,15 @@ _SPELLING: dict[type, Callable[[Any], Any]] = {
     str: _text,
     datetime: _instant,
     date: _day,
+}
+_TAKEN: dict[type, str] = {
+    bool: "true or false",
+    Decimal: "a number",
+    int: "a whole number of 64 bits",
+    float: "a number",
+    str: "text",
+    datetime: "a time such as 2024-01-31T12:00:00Z",
+    date: "a day such as 2024-01-31",
 }
 
 
@@ -107,7 +127,10 @@ class KeyCodec:
             if None in key and len(key) == len(self._names):
                 return None
             key = self._spelled(key)
-        return _short(self._encode(key))
+        try:
+            return _short(self._encode(key))
+        except (OverflowError, TypeError, ValueError):  # what looked right, and is too large or no text
+            return _short(self._encode(self._spelled(key)))
 
     def encode_all(self, parts: Sequence[pa.Array]) -> list[bytes]:
         """The bytes of the keys of whole columns, which hold no null."""
@@ -118,12 +141,18 @@ class KeyCodec:
         return list(map(_short, spelled))
 
     def _spelled(self, key: Sequence[Any]) -> tuple[Any, ...]:
+        if len(key) != len(self._names):
+            raise InvalidInput(f"the key {tuple(key)!r} does not fit ({', '.join(self._names)}): one value for each")
+        return tuple(map(self._part, self._names, self._kinds, self._spell, key))
+
+    def _part(self, name: str, kind: type, spell: Callable[[Any], Any], part: Any) -> Any:
         try:
-            return tuple(spell(part) for spell, part in zip(self._spell, key, strict=True))
-        except (ArithmeticError, TypeError, ValueError) as error:
-            raise InvalidInput(
-                f"the key {tuple(key)!r} does not fit ({', '.join(self._names)}): {error}"
-            ) from error
+            spelled = spell(part)
+            self._encode(spelled)
+        except (ArithmeticError, AttributeError, TypeError, ValueError) as error:
+            taken = _TAKEN.get(kind, "a value that MessagePack has")
+            raise InvalidInput(f"{shown(part)} does not fit the key {name!r}, which takes {taken}") from error
+        return spelled
 
 
 def _short(spelled: bytes) -> bytes:
@@ -192,8 +221,8 @@ def _sorted(parts: Sequence[Encoded], table: str) -> Encoded:
 
 def duplicate(table: str, key: bytes) -> DuplicateKey:
     """The error that names a doubled key."""
-    shown = "a long key" if key.startswith(_HASHED) else f"the key {msgspec.msgpack.decode(key)}"
-    return DuplicateKey(f"two rows to publish in {table} share {shown}: publish one row for each key")
+    which = "a long key" if key.startswith(_HASHED) else f"the key {msgspec.msgpack.decode(key)}"
+    return DuplicateKey(f"two rows to publish in {table} share {which}: publish one row for each key")
 
 
 def stored_type(column: pa.DataType) -> str:
