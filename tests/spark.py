@@ -35,6 +35,7 @@ def spark_address(spark_client: None) -> Iterator[str]:
     if given := os.environ.get("BOATHOUSE_TEST_SPARK"):
         yield given
         return
+    os.environ.setdefault("SAIL_SPARK__SESSION_TIMEOUT_SECS", "7200")  # other tests may take long in between
     sail = pytest.importorskip("pysail.spark", reason="needs a Spark Connect server: pip install pysail")
     server = sail.SparkConnectServer("127.0.0.1", 0)
     server.start(background=True)

@@ -144,6 +144,18 @@ def test_a_cluster_that_does_not_answer_is_named(spark_client: None) -> None:
         cluster_at("spark")
 
 
+def test_a_session_that_the_server_ended_is_begun_anew(spark_address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("boathouse.lake.cluster._IDLE", 0.0)
+    cluster = Cluster(spark_address)
+    ended = cluster.session
+    assert cluster.session is ended
+    ended.client.release_session()
+    assert cluster.frame(PLANES).toArrow().equals(PLANES)
+    assert cluster.session is not ended
+    cluster.session.client.release_session()
+    cluster.close()
+
+
 def test_the_doctor_says_which_engine_answers(
     command: Any, spark_address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,6 +1,7 @@
 """The cluster engine: Spark behind a Spark Connect address. It reads tables by their place; commits stay with delta-rs."""
 
 import socket
+import time
 from functools import cached_property
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -17,17 +18,27 @@ if TYPE_CHECKING:
 
 _PORT = 15002
 """Where Spark Connect listens when an address does not say."""
+_IDLE = 60.0
+"""Seconds without a call after which the server is asked whether it still knows the session: those that idle are ended."""
 
 
 class Cluster:
-    """Spark at `sc://host:port`; the session is made when first needed."""
+    """Spark at `sc://host:port`; the session is made when first needed, and anew when the server has ended it."""
 
     def __init__(self, address: str) -> None:
         self.address = address
+        self._session: SparkSession | None = None
+        self._used = 0.0
 
-    @cached_property
+    @property
     def session(self) -> "SparkSession":
         """A session of our own, in UTC. Raises MissingExtra, Unavailable."""
+        idle, self._used = time.monotonic() - self._used, time.monotonic()
+        if self._session is None or (idle > _IDLE and not _is_running(self._session)):
+            self._session = self._begun()
+        return self._session
+
+    def _begun(self) -> "SparkSession":
         try:
             from pyspark.sql.connect.session import SparkSession
         except ImportError as error:
@@ -92,8 +103,20 @@ class Cluster:
 
     def close(self) -> None:
         """End the session, if there is one."""
-        if session := self.__dict__.pop("session", None):
+        session, self._session = self._session, None
+        if session and _is_running(session):
             session.stop()
+
+
+def _is_running(session: "SparkSession") -> bool:
+    """Whether the server still knows a session. It ends for good, with the frames that were made in it."""
+    from pyspark.errors import PySparkException
+
+    try:
+        session.conf.get("spark.sql.session.timeZone")
+    except PySparkException:
+        return False
+    return True
 
 
 def cluster_at(engine: str) -> Cluster | None:
