@@ -46,12 +46,17 @@ def run(
             if lake.owns_home:
                 raise RunFailed("--detach needs a server that outlives this command: run `boathouse up` first")
             return
-        for key, line in lake.jobs.follow(run_id):
-            print(f"{key} | {line}", flush=True)
-        ended = lake.jobs.get(run_id)
-        lake.settle()
+        _follow(lake, run_id)
+
+
+def _follow(lake: "Connection", run_id: str, offsets: dict[str, int] | None = None) -> None:
+    """Print what a run writes, until it has ended. Raises RunFailed."""
+    for key, line in lake.jobs.follow(run_id, offsets):
+        print(f"{key} | {line}", flush=True)
+    ended = lake.jobs.get(run_id)
+    lake.settle()
     if ended["state"] != "SUCCESS":
-        raise RunFailed(f"run {run_id} of {job}: {ended['state']}: {ended['reason']}")
+        raise RunFailed(f"run {run_id} of {ended['job']}: {ended['state']}: {ended['reason']}")
     say(f"run {run_id}: SUCCESS in {ended['seconds']:.1f} s")
 
 
@@ -66,7 +71,8 @@ def list_runs(
     with connected() as lake:
         where = {"environment": options.env, "job": job or None, "state": state or None}
         rows = list(islice(lake.http.pages("/api/v1/runs", where, min(limit, 500)), limit))
-        show(rows, ["id", "environment", "job", "state", "trigger", "submitted_at", "seconds", "reason"], as_json,
+        shown = rows if as_json else [{**row, "job": f"{row['environment']}.{row['job']}"} for row in rows]
+        show(shown, ["id", "job", "state", "trigger", "submitted_at", "seconds", "reason"], as_json,
              empty="no runs yet; `boathouse run JOB` starts one")  # fmt: skip
 
 
@@ -80,16 +86,29 @@ def show_run(run_id: str, as_json: bool = JSON) -> None:
             return
         tasks = found.pop("tasks")
         facts(found, False)
-        show(tasks, ["task_key", "state", "attempt", "seconds", "exit_code", "reason", "started_at", "ended_at"], False)
+        show(tasks, ["task_key", "state", "attempt", "seconds", "reason", "started_at"], False)
 
 
 @runs.command("logs")
-def logs(run_id: str, task: str = typer.Option("", help="one task only")) -> None:
-    """What the tasks wrote."""
+def logs(
+    run_id: str,
+    task: str = typer.Option("", "--task", help="one task only, without its name before each line"),
+    follow: bool = typer.Option(False, "--follow", "-f", help="go on until the run has ended; Ctrl-C leaves it running"),
+) -> None:
+    """What the tasks wrote, each line after its task's name. With --follow as `run` does; the exit code is the outcome."""
+    if task and follow:
+        raise typer.BadParameter("--follow shows all tasks: leave out --task")
     with connected() as lake:
-        for found in lake.jobs.get(run_id)["tasks"]:
-            if task in ("", found["task_key"]):
-                print(lake.jobs.log(run_id, found["task_key"]), end="")
+        if follow:
+            _follow(lake, run_id)
+            return
+        keys = [found["task_key"] for found in lake.jobs.get(run_id)["tasks"]]
+        if task:
+            print(lake.jobs.log(run_id, task), end="")
+            return
+        for key in keys:
+            for line in lake.jobs.log(run_id, key).splitlines():
+                print(f"{key} | {line}")
 
 
 @runs.command("cancel")
@@ -102,13 +121,11 @@ def cancel(run_id: str) -> None:
 
 @runs.command("repair")
 def repair(run_id: str) -> None:
-    """Run again the tasks that did not succeed."""
+    """Run again the tasks that did not succeed, and follow their logs; the exit code is the outcome."""
     with connected() as lake:
+        before = lake.jobs.written(run_id)
         lake.call("POST", f"/api/v1/runs/{run_id}/repair")
-        ended = lake.jobs.wait(run_id)
-    if ended["state"] != "SUCCESS":
-        raise RunFailed(f"run {run_id}: {ended['state']}: {ended['reason']}")
-    say(f"run {run_id}: SUCCESS")
+        _follow(lake, run_id, before)
 
 
 @jobs.command("list")

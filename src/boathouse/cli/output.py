@@ -14,10 +14,14 @@ from rich.table import Table
 
 from boathouse.errors import BoathouseError
 
+_WHOLE = ("state", "version", "id", "run_id")
+_SHOWN_INSTANT = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d")
+_DATE = 10
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d")
 JSON = typer.Option(False, "--json", help="print JSON")
 FORCE = typer.Option(False, "--force", help="even though something uses it; kept in the audit log")
 console = Console(highlight=False)
+_wide = Console(highlight=False, width=2_000)  # for programs, which read a row as a line
 
 
 def show(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], as_json: bool, empty: str = "nothing there") -> None:
@@ -28,12 +32,15 @@ def show(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], as_json: boo
     if not rows:
         console.print(empty, markup=False)
         return
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in columns:
-        table.add_column(column.replace("_", " "), overflow="fold")
-    for row in rows:
-        table.add_row(*(text(_at(row, column)) for column in columns))
-    console.print(table, markup=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    cells = [[text(_at(row, column)) for column in columns] for row in rows]
+    for position, column in enumerate(columns):
+        whole = position == 0 or column in _WHOLE  # what is copied into the next command, and what is compared by eye
+        dates = any(_SHOWN_INSTANT.fullmatch(line[position]) for line in cells)
+        table.add_column(column.replace("_", " "), overflow="fold", no_wrap=whole, min_width=_DATE if dates else None)
+    for line in cells:
+        table.add_row(*line)
+    (console if console.is_terminal else _wide).print(table, markup=False)
 
 
 def facts(values: Mapping[str, Any], as_json: bool) -> None:

@@ -58,9 +58,9 @@ class Jobs:
         """All that a task has written."""
         return self._http.text(f"/api/v1/runs/{run_id}/logs", {"task": task}).text
 
-    def follow(self, run_id: str) -> Iterator[tuple[str, str]]:
-        """(task, line) as they are written, until the run has ended."""
-        offsets: dict[str, int] = {}
+    def follow(self, run_id: str, offsets: Mapping[str, int] | None = None) -> Iterator[tuple[str, str]]:
+        """(task, line) as they are written, until the run has ended; from `offsets` (task -> bytes) on, or all."""
+        offsets = dict(offsets or {})
         done = False
         while True:
             run = self.get(run_id)
@@ -75,6 +75,11 @@ class Jobs:
                 return
             done = run["state"] in _DONE
             time.sleep(0 if done else 0.2)
+
+    def written(self, run_id: str) -> dict[str, int]:
+        """How many bytes each task of a run has written so far."""
+        keys = [task["task_key"] for task in self.get(run_id)["tasks"]]
+        return {key: len(self.log(run_id, key).encode()) for key in keys}
 
     def last_words(self, run: Mapping[str, Any], lines: int = 15) -> str:
         """The last lines of a failed run's failing tasks."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from boathouse.jobs.definition import TaskDefinition
 
 _GOOD = ("SUCCESS", "EXCLUDED", "true", "false")
+_MOST_TOLD = 5
 _BAD = ("FAILED", "LOST", "CANCELED", "UPSTREAM_FAILED")
 
 
@@ -55,13 +56,17 @@ def next_steps(tasks: Sequence[TaskDefinition], outcomes: Mapping[str, str], wai
 
 
 def verdict(states: Mapping[str, str], reasons: Mapping[str, str | None]) -> tuple[str, str | None]:
-    """How a run ends whose tasks ended so: (state, reason, with that of the first task that failed)."""
+    """How a run ends whose tasks ended so: (state, reason, with those of the first tasks that failed)."""
     failed = sorted(k for k, state in states.items() if state in _BAD and state != "UPSTREAM_FAILED")
     if not failed:
         return "SUCCESS", None
     lost = any(states[k] == "LOST" for k in failed)
-    why = next((f": {reasons[k]}" for k in failed if reasons.get(k)), "")
-    return ("LOST" if lost else "FAILED"), f"task {', '.join(failed)} {'was lost' if lost else 'did not succeed'}{why}"
+    if len(failed) == 1:
+        why = f": {reasons[failed[0]]}" if reasons.get(failed[0]) else ""
+        return ("LOST" if lost else "FAILED"), f"task {failed[0]} {'was lost' if lost else 'did not succeed'}{why}"
+    told = [f"{key}: {reasons.get(key) or states[key]}" for key in failed[:_MOST_TOLD]]
+    more = [f"and {len(failed) - len(told)} more"] if len(failed) > len(told) else []
+    return ("LOST" if lost else "FAILED"), f"{len(failed)} tasks did not succeed: {'; '.join([*told, *more])}"
 
 
 def _skipped(task: TaskDefinition, outcomes: Mapping[str, str]) -> tuple[str, str] | None:

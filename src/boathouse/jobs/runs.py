@@ -190,7 +190,9 @@ class Runs:
             if row is None:
                 raise NotFound(f"no run has the id {run_id!r}; `boathouse runs list` shows them")
             tasks = connection.execute(
-                sa.select(task_runs).where(task_runs.c.run_id == run_id).order_by(task_runs.c.started_at, task_runs.c.task_key)
+                sa.select(task_runs).where(task_runs.c.run_id == run_id).order_by(
+                    task_runs.c.started_at.is_(None), task_runs.c.started_at, task_runs.c.task_key
+                )
             ).mappings().all()  # fmt: skip
         return Run(**row, tasks=tuple(_task(t) for t in tasks))
 

@@ -46,6 +46,8 @@ class Webhook(Shape):
     def _one(self) -> Self:
         if (self.id is None) == (self.url is None):
             raise ValueError("give either id or url")
+        if self.id and "://" in self.id:
+            raise ValueError("id is the name of a webhook that `boathouse webhooks create` made; give an address as url")
         return self
 
 

@@ -236,3 +236,8 @@ def test_a_file_in_another_encoding_names_its_first_wrong_line(tmp_path: Path) -
 def test_a_condition_over_an_unknown_metric_is_said_before_anything_is_deployed(tmp_path: Path) -> None:
     told = problem(tmp_path, resources("alerts: {a: {monitor: o.m, condition: roc_ac < 1}}"))
     assert told.endswith("'roc_ac' is not a metric of the gold tables; the nearest is 'roc_auc'")
+
+
+def test_the_id_of_a_webhook_is_a_name_and_not_an_address(tmp_path: Path) -> None:
+    text = "webhook_notifications: {on_failure: [{id: 'http://x'}]}\ntasks: [" + TASK + "]"
+    assert "give an address as url" in problem(tmp_path, job(text))

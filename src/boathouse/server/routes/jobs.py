@@ -142,7 +142,7 @@ def run(run_id: str, who: Caller, platform: Served) -> dict[str, Any]:
 
 
 @router.get("/runs/{run_id}/logs")
-def logs(run_id: str, task: str, who: Caller, platform: Served, offset: int = 0) -> Response:
+def logs(run_id: str, task: str, who: Caller, platform: Served, offset: Annotated[int, Query(ge=0)] = 0) -> Response:
     """What a task has written from `offset` (bytes) on, while it runs and after."""
     path = platform.runner.log(_seen(who, platform, run_id), task)
     if not path.exists():

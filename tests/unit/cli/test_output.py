@@ -1,0 +1,13 @@
+"""Tables for people, lines for programs."""
+
+import pytest
+
+from boathouse.cli.output import show
+
+ROWS = [{"id": "80f4b2c91d3a4e57", "reason": "much " * 40, "ended_at": "2026-03-01T12:00:00.123"}]
+
+
+def test_a_row_is_one_line_where_no_terminal_is(capsys: pytest.CaptureFixture[str]) -> None:
+    show(ROWS, ["id", "reason", "ended_at"], False)
+    [line] = [line for line in capsys.readouterr().out.splitlines() if "80f4b2c91d3a4e57" in line]
+    assert line.endswith("2026-03-01 12:00:00 ")
