@@ -57,19 +57,21 @@ def permits(environment: str, resources: Iterable[Resource]) -> list[Permit]:
     return sorted(found)
 
 
-def without_meaning(kind: str, body: Mapping[str, Any]) -> Iterator[str]:
-    """Levels and privileges of a resource that stand for nothing here, as texts."""
+def without_meaning(kind: str, body: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """(`permissions` or `grants`, a text) of levels and privileges of a resource that stand for nothing here."""
     securable = _KINDS.get(kind)
     if securable is None and (body.get("permissions") or body.get("grants")):
-        yield f"permissions of {kind}s are ignored: they are guarded by the environment"
+        hint = "; who may SELECT there sees its runs" if kind == "experiment" else ""
+        field = "permissions" if body.get("permissions") else "grants"
+        yield field, f"ignored on {kind}s, which are guarded by the environment{hint}"
         return
     for entry in body.get("permissions") or ():
         if entry["level"] not in LEVELS.get(securable or "", {}):
-            yield f"the permission {entry['level']} means nothing on a {kind} and is ignored"
+            yield "permissions", f"the permission {entry['level']} means nothing on a {kind} and is ignored"
     for entry in body.get("grants") or ():
         for privilege in entry["privileges"]:
             if not _means(str(privilege), str(securable)):
-                yield f"the privilege {privilege} means nothing on a {kind} and is ignored"
+                yield "grants", f"the privilege {privilege} means nothing on a {kind} and is ignored"
 
 
 def _given(kind: SecurableKind, body: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -10,12 +10,12 @@ from typing import Any
 import pyarrow as pa
 from filelock import FileLock
 
-from boathouse.catalog import Catalog, Making, Table, TableAccess, TableSpec
+from boathouse.catalog import Catalog, Making, SqlDesk, Table, TableAccess, TableSpec
 from boathouse.environments import Deployments
-from boathouse.errors import Unavailable
+from boathouse.errors import BoathouseError, Unavailable
 from boathouse.identity import Identity
 from boathouse.lake import Commit, Engine, Frame, Relation
-from boathouse.serving import PAYLOAD_SCHEMA, flush, served_entity
+from boathouse.serving import PAYLOAD_SCHEMA, captured_as, flush, served_entity
 
 _log = logging.getLogger(__name__)
 _SECONDS = 5.0
@@ -25,12 +25,13 @@ class InferenceFlush:
     """A background flusher; `flush` moves one endpoint's requests at once."""
 
     def __init__(self, catalog: Catalog, deployments: Deployments, identity: Callable[[str], Identity], spool: Path,
-                 owned: Callable[[], bool]) -> None:  # fmt: skip
+                 owned: Callable[[], bool], sql: SqlDesk) -> None:  # fmt: skip
         self._catalog = catalog
         self._deployments = deployments
         self._identity = identity
         self._spool = spool
         self._owned = owned
+        self._sql = sql
         self._lock = threading.Lock()
         self._stop = threading.Event()
 
@@ -56,7 +57,21 @@ class InferenceFlush:
                 evolve = not set(rows.column_names) <= {c.name for c in table.info.columns}  # made by an earlier version
                 table.append(rows, transaction, evolve, sources=_sources(f"endpoint:{environment}.{endpoint}", model, rows))
 
-            return flush(folder, table.transaction_version, append)
+            moved = flush(folder, table.transaction_version, append)
+        if wanted := captured_as(environment, endpoint, model, definition):
+            self._view(environment, wanted, f"{model}_payload", f"{environment}.{endpoint}")
+        return moved
+
+    def _view(self, environment: str, name: str, table: str, endpoint: str) -> None:
+        """The endpoint's own requests under the name that its bundle gives them; whatever has the name already stays."""
+        if not self._catalog.exists("table", name):
+            query = f"SELECT * FROM {_quoted(table)} WHERE endpoint = '{endpoint}'"  # neither has a quote: names are checked
+            statement = f"CREATE VIEW IF NOT EXISTS {_quoted(name)} AS {query}"
+            try:
+                with self._sql.execute(self._identity(environment), statement, environment):
+                    _log.info("%s shows what %s logged", name, endpoint)
+            except BoathouseError as error:  # the requests are in the model's table all the same
+                _log.warning("%s, where %s wants its requests read, could not be made: %s", name, endpoint, error)
 
     def _table(self, environment: str, name: str, model: str) -> Table:
         identity = self._identity(environment)
@@ -75,6 +90,10 @@ class InferenceFlush:
                     self.flush(endpoint.environment, endpoint.name)
                 except Exception:
                     _log.exception("requests of %s.%s stay spooled", endpoint.environment, endpoint.name)
+
+
+def _quoted(name: str) -> str:
+    return ".".join(f'"{level}"' for level in name.split("."))
 
 
 def _sources(endpoint: str, model: str, rows: pa.Table) -> list[tuple[str, str | None]]:

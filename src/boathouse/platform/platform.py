@@ -194,7 +194,7 @@ class Platform:
         self.alerts = Alerts(self.database, self.outbox, self.audit)
         self.notices = Notices(self.notifications, self.runs, self.deployments, self.alerts)
         self.inference = InferenceFlush(self.catalog, self.deployments, self.service_identity, self.settings.path("spool"),
-                                        lambda: self.home.owned)  # fmt: skip
+                                        lambda: self.home.owned, self.sql)  # fmt: skip
         self.publishing = PublishingDesk(self.catalog, self.jobs, self.runs)
         self.hand_made_endpoints = HandMadeEndpoints(self.access, self.deployments, self.feature_specs, self.endpoints,
                                                      self.inference.flush)  # fmt: skip

@@ -16,7 +16,7 @@ from boathouse.project.interpolation import Scope, as_node
 from boathouse.project.keys import sift
 from boathouse.project.located import Node, merge
 from boathouse.project.references import loose_ends, model_name
-from boathouse.project.resources import Definition, Resources, definition
+from boathouse.project.resources import KINDS, Definition, Resources, definition
 from boathouse.project.shape import Permission, Principal
 from boathouse.project.source_path import localised, missing_file
 from boathouse.project.sources import read_all
@@ -113,7 +113,8 @@ def load(
     document, chosen = sifted.node, _choose(sifted.node, target)
     override = document.child("targets").child(chosen)
     merged = {key: merge(document.child(key), override.child(key)) for key in _OVERRIDABLE}
-    own_workspace = root.child("targets").child(chosen).child("workspace")
+    own = root.child("targets").child(chosen)
+    written = merge(root.child("resources"), own.child("resources"))
     facts = git or working_tree_facts(directory)
     info: BundleInfo = validated(merged["bundle"], BundleInfo, ("bundle",))
     values, unset = values_of(
@@ -122,8 +123,8 @@ def load(
     tree = {
         "bundle": _bundle_facts(info.name, chosen, facts),
         "var": Node(values),
-        "workspace": _workspace(merge(root.child("workspace"), own_workspace), user),
-        "resources": merged["resources"],
+        "workspace": _workspace(merge(root.child("workspace"), own.child("workspace")), user),
+        "resources": replace(written, value={**written.mapping, **merged["resources"].mapping}),
     }
     view = _View(chosen, document, override, merged, Scope(Node(tree), unset))
     settings: Target = view.part(
@@ -140,27 +141,30 @@ def load(
         git=facts,
         directory=directory,
         files=files,
-        ignored=[*sifted.ignored, *_powerless(resources), *_elsewhere(resources, environment)],
+        ignored=[*sifted.ignored, *_powerless(resources, written), *_elsewhere(resources, environment, written)],
         places=merged["resources"],
     )
 
 
-def _powerless(resources: Resources) -> list[str]:
-    """Permissions and grants that mean nothing here, each named with its resource."""
-    return [
-        f"resources.{kind}.{key}: {text}"
-        for kind, key, resource in resources.each()
-        for text in without_meaning(kind, definition(resource))
-    ]
+def _powerless(resources: Resources, written: Node) -> Iterator[str]:
+    """What of permissions, grants and logging means nothing here, each named with its resource."""
+    sections = {kind: section for section, kind in KINDS.items()}
+    for kind, key, resource in resources.each():
+        for field_, text in without_meaning(kind, definition(resource)):
+            yield problem(written, ("resources",), (sections[kind], key, field_), text)
+    for key, endpoint in resources.model_serving_endpoints.items():
+        if endpoint.asks_for_no_log:
+            text = "enabled: false of its inference table is ignored: all requests are logged, since monitors live on them"
+            yield problem(written, ("resources",), ("model_serving_endpoints", key), text)
 
 
-def _elsewhere(resources: Resources, environment: str) -> Iterator[str]:
+def _elsewhere(resources: Resources, environment: str, written: Node) -> Iterator[str]:
     """Monitors whose results are to lie in another catalog than the environment's, which they do not."""
     for key, monitor in resources.quality_monitors.items():
         catalog = (monitor.output_schema_name or "").rpartition(".")[0]
         if catalog not in ("", environment):
-            spot = f"resources.quality_monitors.{key}.output_schema_name"
-            yield f"{spot}: the catalog {catalog} is ignored: the environment is the catalog"
+            text = f"the catalog {catalog} is ignored: the environment is the catalog"
+            yield problem(written, ("resources",), ("quality_monitors", key, "output_schema_name"), text)
 
 
 def _choose(document: Node, target: str | None) -> str:
@@ -213,7 +217,8 @@ def _workspace(given: Node, user: str | None) -> Node:
     """Who deploys; paths of a workspace are the project's own folder."""
     name = user or _login()
     short = name.partition("@")[0]
-    people = {"userName": name, "short_name": short, "domain_friendly_name": short.replace(".", "-")}
+    people = {"userName": name, "displayName": name, "id": name, "short_name": short,
+              "domain_friendly_name": short.replace(".", "-")}  # fmt: skip
     paths = {"root_path": ".", "file_path": ".", "host": ""}
     return as_node({**paths, **given.mapping, "current_user": people})
 

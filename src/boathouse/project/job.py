@@ -170,9 +170,11 @@ class Task(Shape):
     notification_settings: NotificationSettings = NotificationSettings()
     health: Health = Health()
     unsupported = words(
-        """new_cluster existing_cluster_id job_cluster_key git_source_info disable_auto_optimization
-        disabled dbt_task pipeline_task alert_task dashboard_task spark_jar_task spark_submit_task
-        clean_rooms_notebook_task power_bi_task dbt_cloud_task dbt_platform_task gen_ai_compute_task"""
+        """new_cluster existing_cluster_id job_cluster_key git_source_info disable_auto_optimization disabled"""
+    )
+    essential = words(
+        """dbt_task pipeline_task alert_task dashboard_task spark_jar_task spark_submit_task clean_rooms_notebook_task
+        power_bi_task dbt_cloud_task dbt_platform_task gen_ai_compute_task"""
     )
 
     @property

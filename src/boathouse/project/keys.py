@@ -1,15 +1,24 @@
-"""Which keys a project file may have: unknown ones are errors, known ones without a meaning here are told."""
+"""Which keys a project file may have: unknown ones are errors, known ones without a meaning here are told with their place."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
 from difflib import get_close_matches
+from functools import cache
 from types import UnionType
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 from boathouse.project.located import ITEM_KEYS, Node
-from boathouse.project.shape import Shape
+from boathouse.project.shape import Resource, Shape
 
 _HINTS = {
+    "artifacts": "build wheels before the deployment, or import the project's modules as they are",
+    "clusters": "tasks run where Boathouse runs",
+    "git_source_info": "each run records its commit",
+    "pipelines": "write the pipeline as a job",
+    "python": "resources that Python code makes are not read: write them as YAML",
+    "secret_scopes": "`boathouse secrets put SCOPE/KEY` makes them",
+    "sync": "a deployment takes the commit's files",
+    "warehouse_id": "SQL runs where Boathouse runs",
     "catalog_name": "the environment is the catalog",
     "workspace": "the installation is the workspace",
     "models": "use registered_models",
@@ -47,38 +56,60 @@ class _Sieve:
         inner = _unwrapped(wanted)
         origin, arguments = get_origin(inner), get_args(inner)
         if origin is dict and isinstance(node.value, dict):
-            kept = {
-                key: self.keep(child, arguments[1], _join(path, key)) for key, child in node.value.items()
-            }
+            entries = {key: (child, _join(path, key)) for key, child in node.value.items()}
+            kept = {key: self.keep(child, arguments[1], spot) for key, (child, spot) in entries.items()
+                    if not (_is_resource(arguments[1]) and self._left_out(child, arguments[1], spot))}  # fmt: skip
             return replace(node, value=kept)
         if origin in (tuple, list) and isinstance(node.value, list):
-            items = [self.keep(c, arguments[0], f"{path}[{_name(c, i)}]") for i, c in enumerate(node.value)]
-            return replace(node, value=items)
+            items = [(child, f"{path}[{_name(child, i)}]") for i, child in enumerate(node.value)]
+            return replace(node, value=[self.keep(child, arguments[0], spot) for child, spot in items
+                                        if not self._left_out(child, arguments[0], spot)])  # fmt: skip
         if isinstance(node.value, dict) and (known := known_keys(inner)):
             return replace(node, value=dict(self._entries(node.value, inner, known, path)))
         return node
+
+    def _left_out(self, node: Node, wanted: Any, spot: str) -> bool:
+        """Whether an entry says nothing but what is not supported: then it is no entry without its keys, but none."""
+        keys = set(node.mapping)
+        if not keys or not keys <= getattr(_unwrapped(wanted), "unsupported", frozenset()):
+            return False
+        self.ignored.append(f"{node.where}: {spot} is not supported and left out: it has {', '.join(sorted(keys))}")
+        return True
 
     def _entries(
         self, entries: Mapping[str, Node], shape: Any, known: Mapping[str, Any], path: str
     ) -> Iterator[tuple[str, Node]]:
         unsupported: frozenset[str] = getattr(shape, "unsupported", frozenset())
+        essential: frozenset[str] = getattr(shape, "essential", frozenset())
         for key, child in entries.items():
             spot = _join(path, key)
             if key in known:
                 yield key, self.keep(child, known[key], spot)
             elif key in unsupported:
                 hint = f": {_HINTS[key]}" if key in _HINTS else ""
-                self.ignored.append(f"{spot} is not supported and ignored{hint}")
+                self.ignored.append(f"{child.where}: {spot} is not supported and ignored{hint}")
+            elif key in essential:
+                self.problems.append(f"{child.where}: {spot} is not supported, and nothing is left without it: {_instead(shape)}")
             elif path or not child.anchored:
                 near = get_close_matches(key, [*known, *unsupported], 1, 0.5)
                 hint = f"did you mean '{near[0]}'?" if near else f"the keys here are {', '.join(known)}"
                 self.problems.append(f"{child.where}: {spot}: unknown key; {hint}")
 
 
+def _is_resource(shape: Any) -> bool:
+    return isinstance(shape, type) and issubclass(shape, Resource)
+
+
+def _instead(shape: Any) -> str:
+    return f"take one of {', '.join(key for key in known_keys(shape) if key.endswith('_task'))}"
+
+
+@cache
 def known_keys(shape: Any) -> dict[str, Any]:
     """The keys of a model or a dataclass and what belongs under each; none for anything else."""
     if isinstance(shape, type) and issubclass(shape, Shape):
-        return {field.alias or name: field.annotation for name, field in shape.model_fields.items()}
+        kinds = get_type_hints(shape, include_extras=True)  # unlike pydantic's own, with names of later classes resolved
+        return {field.alias or name: kinds[name] for name, field in shape.model_fields.items()}
     if isinstance(shape, type) and is_dataclass(shape):
         return {field.name: field.type for field in fields(shape)}
     return {}

@@ -134,11 +134,20 @@ class TrafficConfig(Shape):
     routes: tuple[Route, ...] = Field(min_length=1)
 
 
-class AutoCaptureConfig(Shape):
-    """Whether requests and answers are logged; where is the same for every model and not chosen here."""
+class InferenceTable(Shape):
+    """The name under which an endpoint's logged requests are read, besides the model's own: `schema_name.prefix_payload`."""
 
     enabled: bool = True
-    unsupported = words("catalog_name schema_name table_name_prefix")
+    schema_name: Level | None = None
+    table_name_prefix: Level | None = None
+    unsupported = words("catalog_name")
+
+
+class AiGateway(Shape):
+    """What bundle YAML lets a gateway do; of it, where requests are logged."""
+
+    inference_table_config: InferenceTable | None = None
+    unsupported = words("usage_tracking_config guardrails rate_limits fallback_config")
 
 
 class EndpointConfig(Shape):
@@ -146,7 +155,7 @@ class EndpointConfig(Shape):
 
     served_entities: tuple[ServedEntity, ...] = Field(min_length=1)
     traffic_config: TrafficConfig | None = None
-    auto_capture_config: AutoCaptureConfig = AutoCaptureConfig()
+    auto_capture_config: InferenceTable | None = None
     unsupported = words("served_models")
 
     @model_validator(mode="after")
@@ -175,8 +184,16 @@ class Endpoint(Resource):
     name: str = Field(pattern=r"^[A-Za-z0-9_-]{1,63}$")
     description: str = ""
     config: EndpointConfig
+    ai_gateway: AiGateway | None = None
     permissions: tuple[Permission, ...] = ()
     tags: Tags = Field(default_factory=dict)
+
+    @property
+    def asks_for_no_log(self) -> bool:
+        """Whether it says that its requests are not to be logged, which they are all the same."""
+        gateway = self.ai_gateway.inference_table_config if self.ai_gateway else None
+        return not all(asked.enabled for asked in (gateway, self.config.auto_capture_config) if asked)
+
     unsupported = words(
-        "ai_gateway telemetry_config route_optimized rate_limits email_notifications budget_policy_id"
+        "telemetry_config route_optimized rate_limits email_notifications budget_policy_id"
     )

@@ -67,7 +67,6 @@ class Monitor(Resource):
     labels: Labels | None = None
     table_name: Word | None = None
     output_schema_name: Word | None = None
-    assets_dir: str | None = None
     inference_log: InferenceLog | None = None
     time_series: TimeSeries | None = None
     snapshot: Snapshot | None = None
@@ -75,7 +74,7 @@ class Monitor(Resource):
     baseline_table_name: Word | None = None
     schedule: Schedule | None = None
     unsupported = words(
-        "custom_metrics notifications data_classification_config skip_builtin_dashboard warehouse_id"
+        "assets_dir custom_metrics notifications data_classification_config skip_builtin_dashboard warehouse_id"
     )
 
     @model_validator(mode="after")
@@ -107,6 +106,10 @@ class Alert(Resource):
     notify: Targets = ()
     run_job: Word | None = None
     params: dict[str, Text] = Field(default_factory=dict)
+    unsupported = words(
+        """display_name query_text warehouse_id evaluation schedule custom_summary custom_description permissions file_path
+        parent_path run_as run_as_user_name"""
+    )
 
     @field_validator("condition")
     @classmethod

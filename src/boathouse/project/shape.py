@@ -11,10 +11,14 @@ from boathouse.names import check_level
 
 
 class Shape(BaseModel):
-    """A mapping with known keys. `unsupported` keys are valid in bundle YAML but have no meaning here."""
+    """A mapping with known keys. `unsupported` keys are valid in bundle YAML but have no meaning here.
+
+    `essential` keys have none either, and the mapping does nothing without them.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
     unsupported: ClassVar[frozenset[str]] = frozenset()
+    essential: ClassVar[frozenset[str]] = frozenset()
 
 
 def words(text: str) -> frozenset[str]:

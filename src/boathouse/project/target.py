@@ -10,6 +10,7 @@ from boathouse.project.resources import Resources
 from boathouse.project.shape import PauseStatus, Permission, Principal, Shape, Tags, Text, Texts, Word, words
 
 ENVIRONMENTS = ("dev", "staging", "prod")
+_HOW_BUNDLED = words("cluster_id compute_id databricks_cli_version deployment engine git")
 _INFRASTRUCTURE = words("artifacts python scripts sync workspace experimental")
 
 
@@ -18,7 +19,7 @@ class BundleInfo(Shape):
 
     name: str
     uuid: str | None = None
-    unsupported = words("cluster_id compute_id databricks_cli_version deployment engine git")
+    unsupported = _HOW_BUNDLED
 
     @field_validator("name")
     @classmethod
@@ -27,6 +28,13 @@ class BundleInfo(Shape):
             rule = "letters, digits, '_' and '-', 100 at most, a letter or digit first"
             raise ValueError(f"{reprlib.repr(name)} is no name of a project: {rule}")
         return name
+
+class TargetBundle(Shape):
+    """What a target says of the project itself."""
+
+    name: str | None = None
+    uuid: str | None = None
+    unsupported = _HOW_BUNDLED
 
 
 class Variable(Shape):
@@ -77,9 +85,9 @@ class Target(Shape):
     presets: Presets = Presets()
     run_as: Principal | None = None
     permissions: tuple[Permission, ...] = ()
-    bundle: dict[str, Any] = Field(default_factory=dict)
+    bundle: TargetBundle = TargetBundle()
     resources: Resources = Resources()
-    unsupported = _INFRASTRUCTURE
+    unsupported = _INFRASTRUCTURE | words("cluster_id compute_id")
 
 
 class Document(Shape):

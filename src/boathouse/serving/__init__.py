@@ -1,5 +1,6 @@
 """Batch, stream and endpoints; whatever the mode, queries and predictions are logged."""
 
+from boathouse.serving.captured import captured_as
 from boathouse.serving.endpoints import Endpoints, served_entity
 from boathouse.serving.inference_log import (
     BY_CLASS,
@@ -23,6 +24,6 @@ from boathouse.serving.tally import BOUNDS
 
 __all__ = [
     "BOUNDS", "BY_CLASS", "META", "PAYLOAD_SCHEMA", "Answered", "Asked", "EndpointState", "Endpoints", "Launch", "ModelServer",
-    "OneWrite", "Router", "ServedVersion", "Spool", "ensure_silver", "fitted", "flush", "input_name", "log_predictions",
-    "outcomes", "parse_request", "served_entity", "table_name",
+    "OneWrite", "Router", "ServedVersion", "Spool", "captured_as", "ensure_silver", "fitted", "flush", "input_name",
+    "log_predictions", "outcomes", "parse_request", "served_entity", "table_name",
 ]  # fmt: skip

@@ -196,13 +196,15 @@ def test_in_development_nothing_runs_by_itself(stacks: Path) -> None:
 def test_what_has_no_meaning_here_is_told_once(stacks: Path) -> None:
     ignored = read(stacks, "prod").ignored
     where = "is not supported and ignored"
-    assert "targets.prod.workspace is not supported and ignored: the installation is the workspace" in ignored
-    assert any(text.startswith(f"resources.jobs.model_training_job.job_clusters {where}") for text in ignored)
-    assert any(
-        text.startswith(f"resources.jobs.retraining_job.tasks[check].new_cluster {where}") for text in ignored
-    )
-    assert f"resources.jobs.retraining_job.tasks[is_violated].git_source_info {where}" in ignored
-    assert any(text.startswith(f"resources.registered_models.model.catalog_name {where}") for text in ignored)
+    assert f"databricks.yml:22: targets.prod.workspace {where}: the installation is the workspace" in ignored
+    told = {text.partition(": ")[2].partition(" ")[0]: text.partition(":")[0] for text in ignored}
+    assert told["resources.jobs.model_training_job.job_clusters"] == "resources/training.yml"
+    assert told["resources.jobs.retraining_job.tasks[check].new_cluster"] == "resources/monitoring.yml"
+    assert told["resources.jobs.retraining_job.tasks[is_violated].git_source_info"] == "resources/monitoring.yml"
+    assert told["resources.registered_models.model.catalog_name"] == "resources/ml-artifacts.yml"
+    assert told["resources.quality_monitors.taxi-fares_quality_monitor.assets_dir"] == "resources/monitoring.yml"
+    assert told["resources.experiments.experiment.permissions:"] == "resources/ml-artifacts.yml"
+    assert all(text.split(":")[1].isdigit() for text in ignored)
     assert len(ignored) == len(set(ignored))
     assert not [text for text in ignored if "small_machines" in text or "everyone" in text]
 
@@ -220,12 +222,56 @@ resources:
   dashboards: {d: {file_path: x.json}}
 """)
     assert load(tmp_path, git=GIT, environ={}).ignored == [
-        "bundle.engine is not supported and ignored",
-        "artifacts is not supported and ignored",
-        "sync is not supported and ignored",
-        "variables.policy.lookup is not supported and ignored: give the variable a value",
-        "resources.pipelines is not supported and ignored",
-        "resources.models is not supported and ignored: use registered_models",
-        "resources.clusters is not supported and ignored",
-        "resources.dashboards is not supported and ignored",
+        "databricks.yml:2: bundle.engine is not supported and ignored",
+        "databricks.yml:3: artifacts is not supported and ignored: "
+        "build wheels before the deployment, or import the project's modules as they are",
+        "databricks.yml:4: sync is not supported and ignored: a deployment takes the commit's files",
+        "databricks.yml:5: variables.policy.lookup is not supported and ignored: give the variable a value",
+        "databricks.yml:7: resources.pipelines is not supported and ignored: write the pipeline as a job",
+        "databricks.yml:8: resources.models is not supported and ignored: use registered_models",
+        "databricks.yml:9: resources.clusters is not supported and ignored: tasks run where Boathouse runs",
+        "databricks.yml:10: resources.dashboards is not supported and ignored",
+    ]
+
+
+OTHERS = """
+bundle: {name: other}
+targets: {dev: {default: true, cluster_id: "0918", bundle: {deployment: {lock: {force: true}}}}}
+resources:
+  secret_scopes: {own: {name: my-scope}}
+  alerts:
+    revenue: {display_name: Revenue, query_text: select 1, warehouse_id: abc}
+  jobs:
+    each:
+      description: of ${workspace.current_user.displayName}
+      tasks:
+        - task_key: loop
+          for_each_task:
+            inputs: "[1, 2]"
+            task:
+              task_key: inner
+              job_cluster_key: small
+              libraries: [{maven: {coordinates: "a:b:1"}}, {pypi: {package: attrs}}]
+              notebook_task: {notebook_path: x.py, base_parameters: {scope: "${resources.secret_scopes.own.name}"}}
+"""
+
+
+def test_what_cannot_be_had_is_left_out_by_name_wherever_it_stands(tmp_path: Path) -> None:
+    (tmp_path / "databricks.yml").write_text(OTHERS)
+    bundle = load(tmp_path, git=GIT, environ={}, user="ann")
+    each = bundle.resources.jobs["each"]
+    assert each.description == "of ann"
+    assert each.tasks[0].for_each_task is not None
+    inner = each.tasks[0].for_each_task.task
+    assert [library.pypi and library.pypi.package for library in inner.libraries] == ["attrs"]
+    assert inner.notebook_task is not None
+    assert inner.notebook_task.base_parameters == {"scope": "my-scope"}
+    assert not bundle.resources.alerts
+    loop = "resources.jobs.each.tasks[loop].for_each_task.task"
+    assert [text for text in bundle.ignored if "secret" not in text] == [
+        "databricks.yml:3: targets.dev.cluster_id is not supported and ignored",
+        "databricks.yml:3: targets.dev.bundle.deployment is not supported and ignored",
+        "databricks.yml:7: resources.alerts.revenue is not supported and left out: it has display_name, query_text, warehouse_id",
+        f"databricks.yml:17: {loop}.job_cluster_key is not supported and ignored: tasks run where Boathouse runs",
+        f"databricks.yml:18: {loop}.libraries[0] is not supported and left out: it has maven",
     ]

@@ -82,7 +82,7 @@ def test_a_metrics_limit_has_known_names(tmp_path: Path) -> None:
             "neither a schedule nor a trigger",
         ),
         ("tasks: [{task_key: a}]", ".tasks[a]: task 'a' needs exactly one of"),
-        ("tasks: [{task_key: a, dbt_task: {}}]", "needs exactly one of"),
+        ("tasks: [{task_key: a, dbt_task: {}}]", ".tasks[a].dbt_task is not supported, and nothing is left without it"),
         (
             "tasks: [{task_key: a, notebook_task: {notebook_path: n}, sql_task: {query: select 1}}]",
             "it has notebook_task and sql_task",
