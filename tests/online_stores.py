@@ -128,7 +128,7 @@ class OnlineStoreBehaviour:
     def test_two_rows_of_one_key_are_refused_and_the_old_rows_stay(
         self, store: OnlineStore, monkeypatch: pytest.MonkeyPatch, chunk: int
     ) -> None:
-        for module in ("embedded", "redis_store"):
+        for module in ("layers", "redis_store"):
             monkeypatch.setattr(f"boathouse.features.online.{module}._CHUNK_ROWS", chunk)
         store.publish(wanted(1), [batch(seats=[1, 2])])
         with pytest.raises(DuplicateKey, match="share"):
@@ -137,7 +137,7 @@ class OnlineStoreBehaviour:
         assert store.lookup(TABLE, [("N2",), ("N3",)]).rows == [(2,), None]
 
     def test_many_batches_make_one_table(self, store: OnlineStore, monkeypatch: pytest.MonkeyPatch) -> None:
-        for module in ("embedded", "redis_store"):
+        for module in ("layers", "redis_store"):
             monkeypatch.setattr(f"boathouse.features.online.{module}._CHUNK_ROWS", 700)
         parts = [batch([f"N{i}" for i in range(n, 3000, 3)], seats=range(n, 3000, 3)) for n in range(3)]
         assert store.publish(wanted(), iter(parts)).rows == 3000

@@ -180,9 +180,7 @@ def _isolation(wanted: "Settings") -> dict[str, object]:
     except InvalidInput as error:
         return _check("isolation of tasks", False, wanted.isolation, str(error))
     mend = "see docs/how-to/isolation.md; until then the server listens on loopback only, and everyone trusts every task"
-    lmdb = "; use Redis as the online store: the embedded one serves one walled process at a time"
-    why = found.why + (lmdb if found.holds and wanted.online_store == "embedded" else "")
-    return _check("isolation of tasks", found.holds, why, mend, needed=False)
+    return _check("isolation of tasks", found.holds, found.why, mend, needed=False)
 
 
 def _stores(wanted: "Settings") -> list[dict[str, object]]:

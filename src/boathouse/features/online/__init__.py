@@ -1,7 +1,7 @@
 """Online stores: the newest known row of each key, for endpoints; embedded (LMDB) or over the network (Redis)."""
 
 from boathouse.features.online.codec import Row
-from boathouse.features.online.embedded import EmbeddedStore, copy_embedded
+from boathouse.features.online.embedded import EmbeddedStore, copy_embedded, embedded_stores
 from boathouse.features.online.named import OnlineStoreInfo, OnlineStores
 from boathouse.features.online.redis_store import RedisStore
 from boathouse.features.online.routing import Lookups, RoutedStores
@@ -22,5 +22,6 @@ __all__ = [
     "RoutedStores",
     "Row",
     "copy_embedded",
+    "embedded_stores",
     "open_online_store",
 ]

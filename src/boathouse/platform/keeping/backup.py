@@ -14,7 +14,7 @@ from pathlib import Path
 
 from boathouse import clock
 from boathouse.errors import InvalidInput, NotFound
-from boathouse.features.online import copy_embedded
+from boathouse.features.online import copy_embedded, embedded_stores
 from boathouse.home import FORMAT
 from boathouse.lake import local_path
 from boathouse.platform.keeping.dumps import dump
@@ -97,8 +97,8 @@ def backup(settings: Settings, folder: Path, told: Told = lambda _done, _all: No
         kind = dump(settings.database_url, partial / DATABASE)
         copy = _Copy(home, partial / HOME, before / HOME if before else None, told)
         copy.run()
-        for store in sorted((home / "online").rglob("data.mdb")):
-            copy_embedded(store.parent, partial / HOME / store.parent.relative_to(home))
+        for store in embedded_stores(home / "online"):
+            copy_embedded(store, partial / HOME / store.relative_to(home))
         sizes = _sizes(partial)
         done = Backup(str(made), now.isoformat(), version("boathouse"), FORMAT, kind, len(sizes), sum(sizes.values()),
                       copy.copied, _outside(settings))  # fmt: skip
