@@ -140,7 +140,7 @@ def audit(
     since: str = typer.Option("", help="not before this moment, UTC, for example 2026-01-31T12:00"),
     until: str = typer.Option("", help="before this moment"),
     denied: bool = typer.Option(False, "--denied", help="refusals only"),
-    limit: int = typer.Option(50, "--limit", min=1, help="how many at most"),
+    limit: int = typer.Option(50, "--limit", min=1, max=10_000, help="how many at most"),
     as_json: bool = JSON,
 ) -> None:
     """Who did what, newest first."""

@@ -9,6 +9,7 @@ from boathouse.environments import BY_HAND, Deployments
 from boathouse.errors import InvalidInput
 from boathouse.identity import Identity
 from boathouse.jobs import Starts, next_due
+from boathouse.names import parse
 
 OURS = ("boathouse", BY_HAND)
 """What stands for the project of runs whose tasks are the platform's own, and so of no commit."""
@@ -59,7 +60,8 @@ class Refreshing:
         self._starts.resume((environment, BY_HAND, name))
 
     def _allowed(self, identity: Identity, table: str) -> tuple[str, str]:
-        environment, schema, name = table.split(".")
+        named = parse(table)
+        environment, schema, name = named.catalog, named.schema, named.object
         access = self._catalog.access
         if not access.allows(identity, "MANAGE", "table", table):
             access.authorize(identity, "MODIFY", "table", table)

@@ -132,7 +132,7 @@ _WILD = re.compile(r"[%_\\\\]")
 
 def _holding(connection: sa.Connection, part: str, column: str | None = None) -> list[str] | None:
     """Names of the few models that hold a part in their name, or in name or description; None where that is not known."""
-    if connection.dialect.name != "sqlite" or len(part) < 3:  # PostgreSQL's planner does this by itself
+    if connection.dialect.name != "sqlite" or len(part) < 3 or "\0" in part:  # PostgreSQL's planner does this by itself
         return None
     if connection.execute(sa.text("SELECT 1 FROM sqlite_master WHERE name = 'bh_model_names'")).first() is None:
         return None

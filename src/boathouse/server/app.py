@@ -12,6 +12,7 @@ from boathouse.database import gone
 from boathouse.errors import BoathouseError, Unavailable
 from boathouse.platform import Platform
 from boathouse.server.api_docs import add_docs
+from boathouse.server.body_limit import BodyLimit
 from boathouse.server.dispatcher import Dispatcher
 from boathouse.server.metrics import router as metrics
 from boathouse.server.routes import ROUTERS
@@ -38,6 +39,7 @@ def create_app(platform: Platform) -> Dispatcher:
     api.add_exception_handler(HTTPException, _unrouted)
     api.add_exception_handler(RequestValidationError, _invalid)
     api.add_exception_handler(Exception, _failed)
+    api.add_middleware(BodyLimit)
 
     @api.get("/health", include_in_schema=False)
     def health() -> PlainTextResponse:
@@ -58,7 +60,8 @@ def _refused(request: Request, error: Exception) -> Response:
 
 def _unrouted(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    code = {404: "RESOURCE_DOES_NOT_EXIST", 405: "METHOD_NOT_ALLOWED"}.get(error.status_code, "BAD_REQUEST")
+    codes = {404: "RESOURCE_DOES_NOT_EXIST", 405: "METHOD_NOT_ALLOWED", 413: "REQUEST_TOO_LARGE"}
+    code = codes.get(error.status_code, "BAD_REQUEST")
     message = f"{request.method} {request.url.path}: {error.detail}"
     return _answer(request, error.status_code, {"error_code": code, "message": message, "details": {}})
 
@@ -66,8 +69,12 @@ def _unrouted(request: Request, error: Exception) -> Response:
 def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"][1:])
+    where = ".".join(str(part) for part in first["loc"][1:]) or "body"
     message = f"{where}: {first['msg']}"
+    if first["type"] == "json_invalid":
+        message = f"the body is not JSON: {first['ctx']['error']}, at character {where}"
+    elif where == "body":
+        message = "the body is a JSON object, sent with `Content-Type: application/json`"
     return _answer(request, 400, {"error_code": "INVALID_PARAMETER_VALUE", "message": message, "details": {}})
 
 

@@ -3,10 +3,10 @@
 import base64
 import json
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any
 
 import pyarrow as pa
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel
 
 from boathouse import clock
@@ -184,8 +184,8 @@ def history(name: str, who: Caller, platform: Served, limit: int = 50) -> list[d
 
 
 @router.get("/audit")
-def audit(who: Caller, platform: Served, limit: int = 100, subject: str | None = None, principal: str | None = None,
-          action: str | None = None, outcome: str | None = None, since: datetime | None = None,
+def audit(who: Caller, platform: Served, limit: Annotated[int, Query(ge=1, le=10_000)] = 100, subject: str | None = None,
+          principal: str | None = None, action: str | None = None, outcome: str | None = None, since: datetime | None = None,
           until: datetime | None = None) -> list[dict[str, Any]]:  # fmt: skip
     """The newest entries of the audit log; for members of admins and ml-engineers."""
     check_auditor(who)

@@ -1,9 +1,9 @@
 """Environments, deployments, projects, merge requests and releases."""
 
 import functools
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
 from boathouse.catalog import METASTORE
@@ -104,7 +104,8 @@ def prune(body: Unused, who: Caller, platform: Served) -> list[dict[str, Any]]:
 
 
 @router.get("/deployments")
-def deployments(who: Caller, platform: Served, environment: str | None = None, limit: int = 50) -> list[dict[str, Any]]:
+def deployments(who: Caller, platform: Served, environment: str | None = None,
+                limit: Annotated[int, Query(ge=1, le=10_000)] = 50) -> list[dict[str, Any]]:  # fmt: skip
     """Deployments, newest first."""
     found = platform.deployments.history(environment, limit)
     return [d.__dict__ for d in found if platform.access.allows(who, "USE CATALOG", "catalog", d.environment)]

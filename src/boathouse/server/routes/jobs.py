@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import FileResponse, Response
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 from boathouse.clock import parse_instant
 from boathouse.environments import Resource
@@ -23,6 +23,7 @@ from boathouse.server.upload import taken_in
 
 router = APIRouter(prefix="/api/v1", tags=["jobs"])
 Form = Literal["ipynb", "html"]
+State = Literal["QUEUED", "RUNNING", "SUCCESS", "FAILED", "CANCELED", "LOST"]
 _NOTEBOOK_BYTES = 256 * 1024 * 1024
 _AS_FOREIGN = {
     # a notebook's outputs are users' HTML: shown without scripts, forms and our cookies
@@ -34,6 +35,7 @@ _AS_FOREIGN = {
 class Submission(BaseModel):
     """A run to start."""
 
+    model_config = ConfigDict(extra="forbid")  # a misspelt key would start a run with the defaults
     parameters: dict[str, str] = {}
     task: str | None = None
     scratch: str | None = None
@@ -43,6 +45,7 @@ class Submission(BaseModel):
 class Backfill(BaseModel):
     """Logical times of the past, from `start` to before `end`: the schedule's due times, or `every` so often."""
 
+    model_config = ConfigDict(extra="forbid")
     start: datetime
     end: datetime
     every: str | None = None
@@ -127,7 +130,7 @@ def end_refresh(name: str, who: Caller, platform: Served) -> None:
 
 @router.get("/runs")
 def runs(request: Request, response: Response, who: Caller, platform: Served, environment: str | None = None,
-         job: str | None = None, state: str | None = None, limit: Annotated[int, Query(ge=1, le=500)] = 50,
+         job: str | None = None, state: State | None = None, limit: Annotated[int, Query(ge=1, le=500)] = 50,
          after: str | None = None) -> list[dict[str, Any]]:  # fmt: skip
     """Runs, newest first; those that follow the run `after`. A Link header leads to the next page."""
     found = gathered(lambda last, n: platform.runs.newest(environment, job, state, n or limit, last),
@@ -142,7 +145,7 @@ def run(run_id: str, who: Caller, platform: Served) -> dict[str, Any]:
 
 
 @router.get("/runs/{run_id}/logs")
-def logs(run_id: str, task: str, who: Caller, platform: Served, offset: Annotated[int, Query(ge=0)] = 0) -> Response:
+def logs(run_id: str, task: str, who: Caller, platform: Served, offset: Annotated[int, Query(ge=0, lt=2**63)] = 0) -> Response:
     """What a task has written from `offset` (bytes) on, while it runs and after."""
     path = platform.runner.log(_seen(who, platform, run_id), task)
     if not path.exists():

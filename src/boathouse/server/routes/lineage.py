@@ -31,7 +31,7 @@ class Derivation(BaseModel):
 @router.get("/lineage/{name:path}")
 def lineage(
     name: str, who: Caller, platform: Served, direction: Ways = "up", environment: str | None = None,
-    at: str | None = None, depth: int | None = None, columns: bool = False,
+    at: str | None = None, depth: Annotated[int | None, Query(ge=1)] = None, columns: bool = False,
     form: Annotated[Form, Query(alias="format")] = "edges",
 ) -> Any:  # fmt: skip
     """Edges that lead to a name (`up`) or from it (`down`); of one column with `schema.table.column`.

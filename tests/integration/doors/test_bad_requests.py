@@ -1,0 +1,57 @@
+"""What cannot be right is refused with our shape of error, which says what is wrong, and never with 500."""
+
+from collections.abc import Iterator
+
+import pytest
+from fastapi.testclient import TestClient
+
+from boathouse.platform import Platform
+from boathouse.server.app import create_app
+from boathouse.server.body_limit import MOST_BYTES
+
+
+@pytest.fixture(scope="module")
+def client(platform: Platform, tokens: dict[str, str]) -> Iterator[TestClient]:
+    header = {"Authorization": f"Bearer {tokens['admin']}", "Content-Type": "application/json"}
+    app = create_app(platform)
+    with TestClient(app, raise_server_exceptions=False, base_url="http://127.0.0.1", headers=header) as made:
+        yield made
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "said"),
+    [
+        ("/api/v1/sql", b"{bad", "the body is not JSON: Expecting property name"),
+        ("/api/v1/sql", b"[]", "the body is a JSON object"),
+        ("/api/v1/sql", b'{"query": 5}', "query: Input should be a valid string"),
+        ("/api/v1/jobs/prod/load/runs", b'{"parametrs": {}}', "parametrs: Extra inputs are not permitted"),
+    ],
+)
+def test_a_body_that_cannot_be_right_is_told_apart(client: TestClient, path: str, body: bytes, said: str) -> None:
+    answer = client.post(path, content=body)
+    assert answer.status_code == 400
+    assert set(answer.json()) == {"error_code", "message", "details"}
+    assert answer.json()["message"].startswith(said)
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["audit?limit=0", "audit?limit=10001", "deployments?limit=-1", "runs?state=FAILD", "lineage/prod.features.keyed?depth=0",
+     "runs/0123456789abcdef/logs?task=load&offset=99999999999999999999"],
+)  # fmt: skip
+def test_a_parameter_out_of_bounds_is_refused(client: TestClient, path: str) -> None:
+    answer = client.get(f"/api/v1/{path}")
+    assert (answer.status_code, answer.json()["error_code"]) == (400, "INVALID_PARAMETER_VALUE")
+
+
+def test_odd_names_and_characters_are_no_failure_of_the_server(client: TestClient) -> None:
+    assert client.delete("/api/v1/tables/nope/refresh").status_code == 400
+    assert client.get("/api/v1/models?search=nope%00").status_code == 200
+
+
+def test_a_large_json_body_is_refused_before_anybody_is_asked_who_they_are(client: TestClient) -> None:
+    def pieces() -> Iterator[bytes]:  # without a length: it is counted as it comes
+        yield from (b"a" * 1024 * 1024 for _ in range(MOST_BYTES // 1024**2 + 1))
+
+    answer = client.post("/api/v1/login/password", content=pieces(), headers={"Authorization": ""})
+    assert (answer.status_code, answer.json()["error_code"]) == (413, "REQUEST_TOO_LARGE")
