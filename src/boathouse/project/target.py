@@ -29,6 +29,7 @@ class BundleInfo(Shape):
             raise ValueError(f"{reprlib.repr(name)} is no name of a project: {rule}")
         return name
 
+
 class TargetBundle(Shape):
     """What a target says of the project itself."""
 

@@ -2,6 +2,8 @@
 
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +37,23 @@ def test_every_workflow_tests_then_deploys_to_staging_and_prod(tmp_path: Path, c
     assert [re.sub(r' "\$.*', "", c) for c in said] == [
         "validate -t staging", "test --unit", "test --integration --branch", "deploy -t staging --ref", "deploy -t prod --ref",
     ]  # fmt: skip
+
+
+SCHEMAS = {
+    "github": ["--builtin-schema", "vendor.github-workflows"],
+    "gitlab": ["--builtin-schema", "vendor.gitlab-ci", "--data-transform", "gitlab-ci"],
+    "azure": ["--builtin-schema", "vendor.azure-pipelines", "--data-transform", "azure-pipelines"],
+}
+"""Host -> the schema that is published for its files, as check-jsonschema carries it."""
+
+
+@pytest.mark.parametrize("ci", sorted(CI))
+def test_every_workflow_is_what_its_host_reads(tmp_path: Path, ci: str) -> None:
+    pytest.importorskip("check_jsonschema", reason="the published schemas come with `make install`")
+    create_project(tmp_path / "mine", ci=ci)
+    words = [sys.executable, "-m", "check_jsonschema", "--regex-variant", "nonunicode", *SCHEMAS[ci], CI[ci]]
+    done = subprocess.run(words, cwd=tmp_path / "mine", capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("ci", sorted(CI))
