@@ -27,6 +27,7 @@ def login(
     token: str = typer.Option("", "--token", help="a token; better typed at the prompt, where no history keeps it"),
     user: str = typer.Option("", "--user", help="log in by this user's password"),
     stdin: bool = typer.Option(False, "--stdin", help="read the password, or without --user the token, from standard input"),
+    identity: bool = typer.Option(False, "--identity-token", help="read a CI job's identity token from standard input"),
     browser: bool = typer.Option(False, "--browser", help="log in through the browser on this machine, in whatever way it does"),
 ) -> None:
     """Log in at a server. Commands and `boathouse.connect()` then use it, and the token it gave, kept for you alone."""
@@ -36,7 +37,7 @@ def login(
     url = place(url)
     if url.startswith("http://") and urlsplit(url).hostname not in _LOOPBACK:
         print("Warning: http:// to another machine sends what you type in the clear; use https://", file=sys.stderr)
-    http = Http(url, _token(url, token, user, stdin, browser))
+    http = Http(url, _token(url, token, user, stdin, browser, identity))
     try:
         who = http.call("GET", "/api/v1/whoami")["principal"]
     finally:
@@ -80,13 +81,17 @@ def ui(browser: bool = typer.Option(True, "--browser/--no-browser", help="open i
             webbrowser.open(url)
 
 
-def _token(url: str, token: str, user: str, stdin: bool, browser: bool) -> str:
-    from boathouse.client import by_browser, by_password
+def _token(url: str, token: str, user: str, stdin: bool, browser: bool, identity: bool) -> str:
+    from boathouse.client import by_browser, by_identity_token, by_password
 
+    if identity and (token or browser):
+        raise typer.BadParameter("choose one of --identity-token, --token and --browser")
     if sum(map(bool, (token, user, browser))) > 1 or (stdin and (token or browser)):
         raise typer.BadParameter("choose one of --token, --user and --browser")
-    if stdin:
+    if stdin or identity:
         word = sys.stdin.readline().strip("\r\n")
+        if identity:
+            return by_identity_token(url, word.strip(), user)
         return by_password(url, user, word) if user else word
     way = "token" if token else "password" if user else "browser" if browser else _choice()
     if way == "browser":

@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING, Any
 from boathouse.client.connection import Connection
 from boathouse.client.credentials import Credentials
 from boathouse.client.http import Http
-from boathouse.client.login import by_browser, by_password
+from boathouse.client.login import by_browser, by_identity_token, by_password
 
 if TYPE_CHECKING:
     from boathouse.client.lake import Lake
 
-__all__ = ["Connection", "Credentials", "Http", "Lake", "by_browser", "by_password"]
+__all__ = ["Connection", "Credentials", "Http", "Lake", "by_browser", "by_identity_token", "by_password"]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""Getting a token from a server: for a password, or through the browser (RFC 8252: a loopback address, with PKCE)."""
+"""Getting a token from a server: for a password or an identity token, or through the browser (RFC 8252: loopback, with PKCE)."""
 
 import secrets
 import socket
@@ -18,6 +18,14 @@ def by_password(url: str, user: str, password: str) -> str:
     """A token for a user's password. Raises Unauthenticated, TooManyRequests."""
     body = {"user": user, "password": password, "comment": f"boathouse login on {socket.gethostname()}"}
     return _token(url, "/api/v1/login/password", body)
+
+
+def by_identity_token(url: str, token: str, principal: str = "") -> str:
+    """A token of an hour for the identity token of a CI job; `principal` where it may stand for several.
+
+    Raises Unauthenticated saying what is wrong with it, Unavailable where its issuer does not answer.
+    """
+    return _token(url, "/api/v1/login/oidc-token", {"token": token, **({"principal": principal} if principal else {})})
 
 
 def by_browser(url: str, show: Callable[[str], None], seconds: float = 300) -> str:

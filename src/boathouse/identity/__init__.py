@@ -3,7 +3,7 @@
 from boathouse.identity.attempts import Attempts
 from boathouse.identity.codes import Codes, challenge_of
 from boathouse.identity.external import ExternalUsers
-from boathouse.identity.issuers import Issuers, issuer_of
+from boathouse.identity.issuers import Issuers, audiences_of, issuer_of
 from boathouse.identity.lifetime import Lifetime
 from boathouse.identity.oidc import OidcLogin, Provider
 from boathouse.identity.passwords import Passwords
@@ -14,7 +14,29 @@ from boathouse.identity.values import Identity, Principal, PrincipalKind, Sessio
 from boathouse.identity.workloads import Workloads, fits
 
 __all__ = [
-    "LENT", "Attempts", "Codes", "ExternalUsers", "Identities", "Identity", "Issuers", "Lifetime", "OidcLogin", "Passwords",
-    "Principal", "PrincipalKind", "Provider", "Session", "Sessions", "Token", "Workload", "Workloads", "challenge_of",
-    "digest", "fits", "form_token", "is_form_token", "issuer_of",
+    "LENT",
+    "Attempts",
+    "Codes",
+    "ExternalUsers",
+    "Identities",
+    "Identity",
+    "Issuers",
+    "Lifetime",
+    "OidcLogin",
+    "Passwords",
+    "Principal",
+    "PrincipalKind",
+    "Provider",
+    "Session",
+    "Sessions",
+    "Token",
+    "Workload",
+    "Workloads",
+    "audiences_of",
+    "challenge_of",
+    "digest",
+    "fits",
+    "form_token",
+    "is_form_token",
+    "issuer_of",
 ]  # fmt: skip

@@ -92,6 +92,12 @@ def issuer_of(token: str) -> str:
     return str(_part(token, 1).get("iss", "")) if len(token) <= _LONGEST else ""
 
 
+def audiences_of(token: str) -> list[str]:
+    """For whom this says it is, before anything is proved."""
+    named = _part(token, 1).get("aud", [])
+    return [str(one) for one in (named if isinstance(named, list) else [named])]
+
+
 def check_address(url: str, what: str) -> str:
     """An address that nobody between can change: https, or this machine. Raises InvalidInput."""
     parts = urlsplit(url)

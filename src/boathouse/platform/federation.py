@@ -17,6 +17,7 @@ from boathouse.identity import (
     Provider,
     Workload,
     Workloads,
+    audiences_of,
     fits,
     issuer_of,
 )
@@ -121,7 +122,8 @@ class Federation:
         if not found:
             self._audit.record("unknown", "login", str(claims["sub"])[:255],
                                {"method": "workload", "issuer": issuer, "address": address}, "denied")  # fmt: skip
-            raise Unauthenticated(f"no service principal trusts {claims['sub']!r} of {issuer}")
+            raise Unauthenticated(f"no service principal trusts {claims['sub']!r} of {issuer}, or not with its claims: "
+                                  "`boathouse principals trusted NAME` shows whom each trusts")  # fmt: skip
         if len({r.principal for r in found}) > 1:
             raise InvalidInput(f"say which `principal` is meant: {', '.join(sorted({r.principal for r in found}))}")
         return found[0].principal, self._issue(found[0], claims, address)
@@ -138,6 +140,10 @@ class Federation:
         return made
 
     def _proved(self, issuer: str, token: str, audiences: list[str]) -> dict[str, Any]:
+        if not set(audiences) & set(named := audiences_of(token)):
+            meant = " and ".join(named) or "of nobody"
+            said = f"the identity token of {issuer} is for the audience {meant}, which no service principal trusts"
+            raise Unauthenticated(f"{said}: ask the CI system for another")
         reason: Unauthenticated | None = None
         for audience in audiences:
             try:

@@ -57,6 +57,42 @@ def test_such_a_token_makes_no_tokens_no_sessions_and_no_passwords(server: Serve
     client.close()
 
 
+def test_a_ci_job_logs_in_with_it_and_its_commands_are_the_service_principals(
+    server: Server, idp: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BOATHOUSE_HOME", str(tmp_path))
+    monkeypatch.setenv("BOATHOUSE_URL", server.url)
+    monkeypatch.delenv("BOATHOUSE_TOKEN", raising=False)
+    good = idp.sign(sub=MAIN, aud="boathouse", repository_owner="example")
+    log_in = ["login", server.url, "--identity-token"]
+    told = CliRunner().invoke(app, log_in, input=f"{good}\n")
+    assert (told.exit_code, "as ci" in told.output) == (0, True), told.output
+    who = json.loads(CliRunner().invoke(app, ["whoami", "--json"]).output)
+    assert (who["principal"], who["environment"]) == ("ci", "staging")
+    other = idp.sign(sub=MAIN.replace("main", "other"), aud="boathouse", repository_owner="example")
+    refused = CliRunner().invoke(app, log_in, input=other)
+    assert "no service principal trusts 'repo:example/shop:ref:refs/heads/other'" in str(refused.exception)
+    assert "trusts" in str(CliRunner().invoke(app, [*log_in, "--user", "prod-jobs"], input=good).exception)
+
+
+def test_keys_that_the_issuer_changed_are_asked_for(server: Server, platform: Platform, idp: Any) -> None:
+    assert exchange(server, idp.sign(sub=MAIN, aud="boathouse", repository_owner="example")).status_code == 200
+    platform.federation._issuers._known[idp.url].at -= 61  # a minute later
+    idp.spoil(how="new key")
+    answer = exchange(server, idp.sign(sub=MAIN, aud="boathouse", repository_owner="example"))
+    idp.spoil()
+    assert answer.status_code == 200, answer.text
+
+
+def test_an_issuer_that_is_down_is_said_to_be(server: Server, platform: Platform, admin: Identity, idp: Any) -> None:
+    away = "http://127.0.0.1:9"
+    rule = platform.federation.trust(admin, "cd", away, "boathouse", MAIN)
+    answer = exchange(server, idp.sign(iss=away, sub=MAIN, aud="boathouse"))
+    platform.federation.distrust(admin, "cd", rule.id)
+    assert (answer.status_code, answer.json()["error_code"]) == (503, "TEMPORARILY_UNAVAILABLE")
+    assert f"{away} does not answer as an OpenID Connect issuer" in answer.json()["message"]
+
+
 @pytest.mark.parametrize(
     ("claims", "reason"),
     [
@@ -66,7 +102,8 @@ def test_such_a_token_makes_no_tokens_no_sessions_and_no_passwords(server: Serve
         ({"repository_owner": "evil"}, "no service principal trusts"),
         ({"repository_owner": None}, "no service principal trusts"),
         ({"aud": "boathouse-cd"}, "no service principal trusts"),
-        ({"aud": "sts.amazonaws.com"}, "aud"),
+        ({"aud": "sts.amazonaws.com"}, "is for the audience sts.amazonaws.com, which no service principal trusts"),
+        ({"aud": []}, "of nobody"),
         ({"exp": 1_600_000_000}, "expired"),
         ({"iss": "https://unknown.example.org"}, "trusts the issuer"),
     ],
