@@ -287,6 +287,15 @@ def test_who_may_deploy_nowhere_learns_nothing_of_the_servers_files(people: Any,
     assert "secret" not in answer.text
 
 
+def test_a_folder_of_the_server_is_named_from_its_own_machine_alone(people: Any, project: Path) -> None:
+    for address in ("/api/v1/deployments", "/api/v1/deployments/plan"):
+        body, far = {"target": "dev", "path": str(project)}, {"X-Forwarded-For": "203.0.113.7"}
+        assert people["data-engineers"].post(address, json=body).status_code == 200
+        refused = people["data-engineers"].post(address, json=body, headers=far)
+        assert refused.status_code == 403
+        assert "from that machine alone" in refused.text
+
+
 def test_only_admins_change_people_and_make_others_tokens(people: Any) -> None:
     for group in GROUPS:
         answers = [

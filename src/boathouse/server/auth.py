@@ -19,6 +19,8 @@ FIELD, HEADER = "csrf", "x-csrf-token"
 AUDITORS = frozenset({"admins", "ml-engineers"})
 """Groups whose members read the whole audit log."""
 _SAFE = ("GET", "HEAD", "OPTIONS")
+_LOOPBACK = ("127.0.0.1", "::1")
+_FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip", "via")
 _BY_LEVELS: dict[int, SecurableKind] = {0: "catalog", 1: "schema", 2: "model"}
 
 
@@ -44,6 +46,12 @@ def platform_of(request: Request) -> Platform:
 def address_of(request: Request) -> str:
     """Where a request comes from."""
     return request.client.host if request.client else "unknown"
+
+
+def is_near(request: Request) -> bool:
+    """Whether a request comes from this machine itself, by whichever of its addresses, and by no proxy that says so."""
+    own = (*_LOOPBACK, *(request.scope.get("server") or ())[:1])
+    return address_of(request) in own and not any(header in request.headers for header in _FORWARDED)
 
 
 async def _form_token(request: Request) -> str:

@@ -8,20 +8,17 @@ from fastapi import APIRouter, Request
 from fastapi.responses import PlainTextResponse
 
 from boathouse.platform import Platform
-from boathouse.server.auth import Served, address_of, identity_of
+from boathouse.server.auth import Served, identity_of, is_near
 from boathouse.serving import BOUNDS
 
 router = APIRouter()
-_LOOPBACK = ("127.0.0.1", "::1")
-_FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip", "via")
 _STATES = ("READY", "LOADING", "WAITING", "FAILED", "STARTING")
 
 
 @router.get("/metrics", include_in_schema=False)
 def metrics(request: Request, platform: Served) -> PlainTextResponse:
     """Metrics: without a token for who asks from this machine itself, with any token from elsewhere or through a proxy."""
-    near = address_of(request) in _LOOPBACK and not any(header in request.headers for header in _FORWARDED)
-    if not near or "authorization" in request.headers:
+    if not is_near(request) or "authorization" in request.headers:
         identity_of(request)
     return PlainTextResponse("\n".join(exposition(platform)) + "\n", media_type="text/plain; version=0.0.4; charset=utf-8")
 

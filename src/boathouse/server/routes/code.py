@@ -3,14 +3,15 @@
 import functools
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel
 
 from boathouse.catalog import METASTORE
 from boathouse.clock import parse_span
 from boathouse.environments import ENVIRONMENTS, parse_origin, runtime, runtimes
-from boathouse.errors import InvalidInput, NotFound
-from boathouse.server.auth import Caller, Served
+from boathouse.errors import InvalidInput, NotFound, NotPermitted
+from boathouse.identity import Identity
+from boathouse.server.auth import Caller, Served, is_near
 
 router = APIRouter(prefix="/api/v1", tags=["code"])
 
@@ -112,15 +113,17 @@ def deployments(who: Caller, platform: Served, environment: str | None = None,
 
 
 @router.post("/deployments")
-def deploy(body: NewDeployment, who: Caller, platform: Served) -> dict[str, Any]:
-    """Deploy a bundle, all of it or nothing; needs DEPLOY."""
+def deploy(body: NewDeployment, request: Request, who: Caller, platform: Served) -> dict[str, Any]:
+    """Deploy a bundle, all of it or nothing; needs DEPLOY. A `path` only from the server's own machine, and not from a task."""
+    _check_path(body, request, who)
     deployed = platform.code.deploy(who, **body.model_dump())
     return deployed.__dict__
 
 
 @router.post("/deployments/plan")
-def plan(body: NewDeployment, who: Caller, platform: Served) -> list[dict[str, Any]]:
+def plan(body: NewDeployment, request: Request, who: Caller, platform: Served) -> list[dict[str, Any]]:
     """What a deployment would change."""
+    _check_path(body, request, who)
     return [c.__dict__ for c in platform.code.plan(who, **body.model_dump())]
 
 
@@ -222,3 +225,13 @@ def cut(body: NewRelease, who: Caller, platform: Served) -> dict[str, Any]:
     """Cut a release at main's head and deploy it to prod; needs DEPLOY in prod."""
     release, deployment = platform.code.cut_release(who, body.project, body.version)
     return {**release.__dict__, "deployment": deployment.id}
+
+
+def _check_path(body: NewDeployment, request: Request, who: Identity) -> None:
+    """The server reads a folder as its own user, so only its own machine may name one, and no task or model server there.
+
+    Raises NotPermitted.
+    """
+    if body.path is not None and (who.run_id or not is_near(request)):
+        raise NotPermitted("a folder of the server's machine can be deployed from that machine alone, and by no task: "
+                           "name a project and a commit, branch or tag, as `boathouse deploy` does for you")  # fmt: skip
