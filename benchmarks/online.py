@@ -6,7 +6,8 @@ Three tables of ten doubles each, a row for every key. Printed for each store: r
 materialize) the three tables from their files, in a process that has published before, by the clock and by the
 processor's time (ours: client and server; that of Redis is in neither); microseconds at the median and the 99th
 percentile of warm lookups of 1 and of 100 random keys in all three tables; the machine's load; and the ratios to
-Feast's, which runs right after ours. Then our publishing of a larger table, and what HTTP adds: an endpoint that serves
+Feast's, which runs right after ours; for Redis also what one bare round trip with as many bytes takes, which is the limit
+of every store behind it. Then our publishing of a larger table, and what HTTP adds: an endpoint that serves
 the features of a spec without a model, asked over one kept connection, against the same completion in process, and beside a
 bare ASGI function on uvicorn that is asked the same by the same client and answers the same bytes.
 
@@ -127,13 +128,38 @@ def say(label: str, rows: int, spent: tuple[float, float], lookups: dict[str, li
     return {"publish": rows / seconds, "by the processor": rows / cpu, "1 key": one, "100 keys": many}
 
 
-def compare(ours: str, mine: dict[str, float], theirs: str, other: dict[str, float]) -> None:
-    """The ratios, with the goals."""
+def compare(ours: str, mine: dict[str, float], theirs: str, other: dict[str, float], least: dict[str, float]) -> None:
+    """The ratios, with the goals, and with what no store behind a round trip of `least` microseconds can exceed."""
+    most = {size: f"; at most {other[size] / us:,.1f}x by one bare round trip of {us:,.1f} us" for size, us in least.items()}
+    told = (f"{size} {other[size] / mine[size]:,.1f}x (goal 30{most.get(size, '')})" for size in ("1 key", "100 keys"))
     print(f"  {ours} against {theirs}: publish {mine['publish'] / other['publish']:,.1f}x (goal 50; "
-          f"{mine['by the processor'] / other['by the processor']:,.1f}x by the processor), "
-          f"1 key {other['1 key'] / mine['1 key']:,.1f}x (goal 30), "
-          f"100 keys {other['100 keys'] / mine['100 keys']:,.1f}x (goal 30)",
+          f"{mine['by the processor'] / other['by the processor']:,.1f}x by the processor), {', '.join(told)}",
           flush=True)  # fmt: skip
+
+
+def round_trips(port: int) -> dict[str, float]:
+    """What one value of as many bytes as a lookup's rows takes at the median, microseconds: off a bare socket."""
+    import redis
+
+    client, least = redis.Redis(port=port), {}
+    with socket.create_connection(("127.0.0.1", port)) as bare:
+        bare.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for label, size in (("1 key", 1), ("100 keys", 100)):
+            value = os.urandom(TABLES * FEATURES * 9 * size)
+            client.set("bare", value)
+            whole = len(b"$%d\r\n\r\n" % len(value)) + len(value)
+
+            def ask(_: list[int], whole: int = whole) -> None:
+                bare.sendall(b"*2\r\n$3\r\nGET\r\n$4\r\nbare\r\n")
+                while whole > 0:
+                    whole -= len(bare.recv(1 << 20))
+
+            least[label] = timed(ask, 1, 1, SIZES[size])[0]
+            library = timed(lambda _: client.get("bare"), 1, 1, SIZES[size])[0]
+            print(f"  a value of {len(value):,} bytes from Redis, {label}: {least[label]:,.1f} us p50 off a bare socket, "
+                  f"{library:,.1f} by redis-py", flush=True)  # fmt: skip
+    client.delete("bare")
+    return least
 
 
 @contextmanager
@@ -382,13 +408,14 @@ def compared(lake: Any, server_pid: int, tables: dict[str, Any], folder: Path, p
     settled(server_pid)
     for store, kind, online in stores:
         mine = ours(lake, fe, server_pid, store, keys, len(tables["big"]))
+        least = round_trips(port) if store == "redis" and port is not None else {}
         if python is None:
             continue
         there, label = folder / kind, f"Feast, {kind}"
         there.mkdir()
         for name in ("warm", *NAMES):
             pq.write_table(tables[name], there / f"{name}.parquet")
-        compare(f"ours, {KINDS[store]}", mine, label, feast(python, there, label, online, keys))
+        compare(f"ours, {KINDS[store]}", mine, label, feast(python, there, label, online, keys), least)
     published(fe, NAMES, "default", server_pid)  # the endpoint reads where a table was published last
     over_http(lake, fe, keys, folder)
 

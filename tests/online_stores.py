@@ -14,6 +14,8 @@ from boathouse.errors import Conflict, DuplicateKey, InvalidInput, NotFound
 from boathouse.features import OnlineStore, Publication
 
 TABLE = "prod.features.planes"
+CHUNKS = ("layers._CHUNK_ROWS", "store._BATCH", "redis_line._TOGETHER")
+"""How many rows are taken at a time."""
 
 
 def batch(keys: Sequence[Any] = ("N1", "N2"), **columns: Sequence[Any]) -> pa.RecordBatch:
@@ -128,8 +130,8 @@ class OnlineStoreBehaviour:
     def test_two_rows_of_one_key_are_refused_and_the_old_rows_stay(
         self, store: OnlineStore, monkeypatch: pytest.MonkeyPatch, chunk: int
     ) -> None:
-        for module in ("layers", "redis_store"):
-            monkeypatch.setattr(f"boathouse.features.online.{module}._CHUNK_ROWS", chunk)
+        for rows in CHUNKS:
+            monkeypatch.setattr(f"boathouse.features.online.{rows}", chunk)
         store.publish(wanted(1), [batch(seats=[1, 2])])
         with pytest.raises(DuplicateKey, match="share"):
             store.publish(wanted(2), [batch(["N2", "N1", "N3", "N2"], seats=[1, 2, 3, 4])])
@@ -137,8 +139,8 @@ class OnlineStoreBehaviour:
         assert store.lookup(TABLE, [("N2",), ("N3",)]).rows == [(2,), None]
 
     def test_many_batches_make_one_table(self, store: OnlineStore, monkeypatch: pytest.MonkeyPatch) -> None:
-        for module in ("layers", "redis_store"):
-            monkeypatch.setattr(f"boathouse.features.online.{module}._CHUNK_ROWS", 700)
+        for rows in CHUNKS:
+            monkeypatch.setattr(f"boathouse.features.online.{rows}", 700)
         parts = [batch([f"N{i}" for i in range(n, 3000, 3)], seats=range(n, 3000, 3)) for n in range(3)]
         assert store.publish(wanted(), iter(parts)).rows == 3000
         assert store.lookup(TABLE, [(f"N{i}",) for i in range(3000)]).rows == [(i,) for i in range(3000)]

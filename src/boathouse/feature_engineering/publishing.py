@@ -76,9 +76,10 @@ def publish(context: Context, wish: Wish, mode: str) -> PublishedTable:
     info = table.info
     if not info.keys:
         raise InvalidInput(f"{info.name} has no primary keys besides its event time, so nothing can look it up")
-    if _elsewhere(context, context.online_location(info.name, True, wish.store)):
+    location = context.online_location(info.name, True, wish.store)
+    if _elsewhere(context, location):
         return _published_there(context, info.name, wish, mode)
-    store = store_for(context, info.name, write=True, store=wish.store)
+    store = open_online_store(location, context.environment)
     asked = Publication(
         table=context.complete(wish.name), source=info.name, source_id=f"{info.location} {info.created_at}",
         keys=tuple(info.keys), version=table.version, time=info.event_time, ttl=wish.ttl.total_seconds() if wish.ttl else None,

@@ -48,6 +48,20 @@ def test_lost_rows_are_told_and_never_answered_as_missing(address: str, client: 
     assert store.lookup(TABLE, [("N1",)]).rows == [(3,)]
 
 
+def test_rows_of_a_release_that_marked_none_are_marked_by_whoever_looks_first(address: str, client: redis.Redis) -> None:
+    store = RedisStore(address)
+    store.publish(wanted(1), [batch(seats=[1, 2])])
+    (rows,) = client.keys("boathouse::rows:*")
+    mark = client.hget(rows, b"\xc1")
+    assert len(mark) == 40
+    client.hset(rows, b"\xc1", b"")
+    assert store.lookup(TABLE, [("N1",)]).rows == [(1,)]
+    assert client.hget(rows, b"\xc1") == mark
+    before = client.info("stats")["total_connections_received"]
+    assert store.lookup(TABLE, [("N2",)]).rows == [(2,)]
+    assert client.info("stats")["total_connections_received"] == before
+
+
 def test_several_tables_cost_one_round_trip(address: str, client: redis.Redis) -> None:
     store = RedisStore(address)
     for table in "abc":

@@ -209,6 +209,14 @@ def sorted_chunks(rows: Iterable[Encoded], most: int, table: str) -> Iterator[En
         yield _sorted(pending, table)
 
 
+def distinct(rows: Iterable[Encoded], table: str) -> Iterator[Encoded]:
+    """The rows as they come. Raises DuplicateKey when two of a part share one key."""
+    for part in rows:
+        if len(pc.unique(part.keys)) < len(part.keys):
+            _sorted([part], table)
+        yield part
+
+
 def _sorted(parts: Sequence[Encoded], table: str) -> Encoded:
     keys, values = (pa.concat_arrays(side) for side in zip(*parts, strict=True))
     order = pc.array_sort_indices(keys)

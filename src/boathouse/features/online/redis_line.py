@@ -7,19 +7,23 @@ neither side takes hundreds of values apart: one short command, one answer, and 
 
 import os
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from hashlib import sha1
 from typing import Any, NamedTuple
 
+import pyarrow as pa
+import pyarrow.compute as pc
 from msgspec.msgpack import encode
 
-from boathouse.features.online.codec import Row
+from boathouse.features.online.codec import Encoded, Row
 from boathouse.features.online.table import Layout
 
 WHOLE = b"\xc1"
 """A field that every table has and no row: its description's stamp. Where it is gone, the server has lost the table."""
 _FEW = 16
 """So many keys, of all tables together, are asked for without the script."""
+_TOGETHER = 5_000
+"""So many rows are put by one command: the server answers others between them, and works while the next one is sent."""
 _MULTI, _EXEC = b"*1\r\n$5\r\nMULTI\r\n", b"*1\r\n$4\r\nEXEC\r\n"
 _RECEIVED = 1 << 16
 _SCRIPT = rb"""
@@ -28,7 +32,9 @@ for i, of in ipairs(cmsgpack.unpack(ARGV[1])) do
   local name, stamp, rows, keys = of[1], of[2], of[3], of[4]
   local kept = redis.call('HGET', KEYS[1], name)
   if not kept or redis.sha1hex(kept) ~= stamp then return 0 end
-  if redis.call('HEXISTS', rows, '\193') == 0 then return i end
+  local whole = redis.call('HGET', rows, '\193')
+  if not whole then return i end
+  if whole ~= stamp then redis.pcall('HSET', rows, '\193', stamp) end -- of a release that wrote none
   local values = {}
   for first = 1, #keys, 5000 do
     local part = redis.call('HMGET', rows, unpack(keys, first, math.min(first + 4999, #keys)))
@@ -49,11 +55,16 @@ class Place(NamedTuple):
     layout: Layout
     rows: bytes
     stamp: bytes
+    question: bytes
+    """What an HMGET of its stamp and rows has before the keys, behind their number."""
+    answer: bytes
+    """What the answer has before the rows, behind their number."""
 
     @classmethod
     def of(cls, description: bytes, layout: Layout, rows: str) -> "Place":
         """The place of a description."""
-        return cls(layout, rows.encode(), stamp_of(description))
+        stamp, asked = stamp_of(description), b"".join(map(_bulk, (b"HMGET", rows.encode(), WHOLE)))
+        return cls(layout, rows.encode(), stamp, b"\r\n" + asked, b"\r\n" + _bulk(stamp))
 
 
 class Asked(NamedTuple):
@@ -103,33 +114,29 @@ class Line:
             if line._sock is None:
                 line.connect()
             line._sock.sendall(_MULTI + b"".join(map(_several, asked)) + _EXEC)
-            values = _received(line._sock, [len(of.keys) + 1 for of in asked])
+            return _received(line._sock, asked)
         except (OSError, ValueError, self._redis.RedisError):
             line.disconnect()
             return None
         except BaseException:  # whatever is still to come on this line answers another question
             line.disconnect()
             raise
-        if any(stamp != of.place.stamp for of, (stamp, *_) in zip(asked, values, strict=True)):
-            return None
-        return [
-            [None if value is None else of.place.layout.decode(value) for value in rows]
-            for of, (_, *rows) in zip(asked, values, strict=True)
-        ]  # fmt: skip
 
-    def put(self, into: str, rows: Iterable[tuple[bytes, bytes]]) -> None:
+    def put(self, into: str, rows: Encoded) -> None:
         """Set fields of a hash."""
-        parts = [b"$%d\r\n%b\r\n$%d\r\n%b\r\n" % (len(key), key, len(value), value) for key, value in rows]
-        if parts:
-            head = b"*%d\r\n%b%b" % (2 + 2 * len(parts), _bulk(b"HSET"), _bulk(into.encode()))
-            self._answer(head + b"".join(parts))
+        commands = list[bytes | memoryview]()
+        for first in range(0, len(rows.keys), _TOGETHER):
+            part = Encoded(*(side.slice(first, _TOGETHER) for side in rows))
+            commands += (b"*%d\r\n%b%b" % (2 + 2 * len(part.keys), _bulk(b"HSET"), _bulk(into.encode())), _fields(part))
+        if commands:
+            self._answer(*commands, answers=len(commands) // 2)
 
-    def _answer(self, command: bytes) -> Any:
+    def _answer(self, *command: bytes | memoryview, answers: int = 1) -> Any:
         for last in (False, False, True):  # each command may be given twice
             line = self._line()
             try:
-                line.send_packed_command([command], check_health=False)
-                return line.read_response(disable_decoding=True)
+                line.send_packed_command(command, check_health=False)
+                return [line.read_response(disable_decoding=True) for _ in range(answers)][-1]
             except self._redis.exceptions.NoScriptError:
                 if last:
                     raise
@@ -151,6 +158,15 @@ class Line:
         return held
 
 
+def _fields(rows: Encoded) -> memoryview:
+    """Keys and values as a command has them, by whole columns: no row becomes an object of Python."""
+    kind = pa.large_binary()
+    opening, between, end, none = (pa.scalar(mark, kind) for mark in (b"$", b"\r\n$", b"\r\n", b""))
+    keys, values = (pc.binary_length(part).cast(pa.large_string()).cast(kind) for part in rows)
+    whole = pc.binary_join_element_wise(opening, keys, end, rows.keys, between, values, end, rows.values, end, none)
+    return memoryview(whole.buffers()[2])
+
+
 def _framed(of: Asked) -> bytes:
     heads = [_NULL_KEY if key is None else _HEADS[len(key)] + key for key in of.keys]
     rows = of.place.rows
@@ -160,53 +176,57 @@ def _framed(of: Asked) -> bytes:
 
 def _several(of: Asked) -> bytes:
     keys = b"".join([b"$%d\r\n%b\r\n" % (len(key), key) if key else b"$0\r\n\r\n" for key in of.keys])
-    rows = of.place.rows
-    return b"*%d\r\n$5\r\nHMGET\r\n$%d\r\n%b\r\n$1\r\n\xc1\r\n%b" % (len(of.keys) + 3, len(rows), rows, keys)
+    return b"*%d%b%b" % (len(of.keys) + 3, of.place.question, keys)
 
 
-def _received(connected: Any, counts: Sequence[int]) -> list[list[bytes | None]]:
-    """The values of a transaction of HMGETs, of so many fields each. Raises ValueError for any other answer, OSError."""
-    head = b"+OK\r\n" + b"+QUEUED\r\n" * len(counts) + b"*%d\r\n" % len(counts)
+def _received(connected: Any, asked: Sequence[Asked]) -> list[list[Row | None]]:
+    """The rows of a transaction of HMGETs. Raises ValueError for any other answer, OSError."""
+    head = b"+OK\r\n" + b"+QUEUED\r\n" * len(asked) + b"*%d\r\n" % len(asked)
     data = b""
     while True:
         more = connected.recv(_RECEIVED)
         if not more:
             raise ConnectionResetError("the server closed the connection")
         data += more
-        if not data.startswith(head[: len(data)]):
-            raise ValueError("the server answers otherwise")
-        if (values := _parsed(data, len(head), counts)) is not None:
-            return values
+        if _begins(data, 0, head) and (rows := _parsed(data, len(head), asked)) is not None:
+            return rows
 
 
-def _parsed(data: bytes, at: int, counts: Sequence[int]) -> list[list[bytes | None]] | None:
-    """The arrays that begin there; None where not all has come yet. Raises ValueError for what are no arrays of values."""
-    found, end = [], len(data)
-    for count in counts:
-        opening = b"*%d\r\n" % count
-        if data[at : at + len(opening)] != opening:
-            if opening.startswith(data[at:]):
-                return None
-            raise ValueError("the server answers otherwise")
+def _begins(data: bytes, at: int, expected: bytes) -> bool:
+    """Whether that stands there; not yet, where too little has come. Raises ValueError for anything else."""
+    if data.startswith(expected, at):
+        return True
+    if expected.startswith(data[at:]):
+        return False
+    raise ValueError("the server answers otherwise")
+
+
+def _parsed(data: bytes, at: int, asked: Sequence[Asked]) -> list[list[Row | None]] | None:
+    """The tables' stamps and rows, which begin there; None where not all has come yet. Raises ValueError as `_begins`."""
+    found = []
+    for place, keys in asked:
+        opening = b"*%d%b" % (len(keys) + 1, place.answer)
+        if not _begins(data, at, opening):
+            return None
         at += len(opening)
-        values: list[bytes | None] = []
-        for _ in range(count):
+        decode, rows = place.layout.decode, list[Row | None]()
+        for _ in keys:
             stop = data.find(b"\r\n", at)
             if stop < 0:
                 return None
             kind, size = data[at : at + 1], data[at + 1 : stop]
             at = stop + 2
             if kind == b"_" or size == b"-1":  # RESP3's null, RESP2's
-                values.append(None)
+                rows.append(None)
                 continue
             if kind != b"$":
                 raise ValueError("the server answers otherwise")
             first, at = at, at + int(size) + 2
-            if at > end:
+            if at > len(data):
                 return None
-            values.append(data[first : at - 2])
-        found.append(values)
-    if at != end:
+            rows.append(decode(data[first : at - 2]))
+        found.append(rows)
+    if at != len(data):
         raise ValueError("the server answers more")
     return found
 

@@ -11,7 +11,7 @@ from uuid import uuid4
 import pyarrow as pa
 
 from boathouse.errors import Conflict, DuplicateKey, MissingExtra, Unavailable
-from boathouse.features.online.codec import sorted_chunks
+from boathouse.features.online.codec import distinct, sorted_chunks
 from boathouse.features.online.redis_line import WHOLE, Asked, Changed, Line, Lost, Place, stamp_of
 from boathouse.features.online.store import (
     OnlineStore,
@@ -23,7 +23,6 @@ from boathouse.features.online.store import (
 from boathouse.features.online.table import Found, Key, OnlineTable, Publication, described, layout_of
 
 SCHEMES = ("redis://", "rediss://", "unix://")
-_CHUNK_ROWS = 50_000  # sent at a time
 _LOCK_SECONDS = 20.0  # how long a killed publisher keeps the next one waiting
 _PATIENCE = 300.0
 _ATTEMPTS = 50  # a table may be published between two questions
@@ -53,8 +52,8 @@ class RedisStore(OnlineStore):
             self._client.sadd(self._parts, into)
             self._client.hset(into, WHOLE, b"")
             try:
-                for chunk in sorted_chunks(encoded, _CHUNK_ROWS, made.table):
-                    self._line.put(into, chunk.pairs())
+                for chunk in distinct(encoded, made.table):
+                    self._line.put(into, chunk)
                     count += len(chunk.keys)
                     lock.reacquire()
                 if self._client.hlen(into) <= count:
@@ -97,17 +96,18 @@ class RedisStore(OnlineStore):
         return made
 
     def lookup_many(self, wanted: Sequence[tuple[str, Sequence[Key]]]) -> list[Found]:
-        with self._reached():
-            for _ in range(_ATTEMPTS):
+        for _ in range(_ATTEMPTS):
+            try:
                 try:
                     places = [self._known[table] for table, _ in wanted]
                 except KeyError:
                     places = self._learn([table for table, _ in wanted])
-                try:
-                    return self._ask(places, wanted)
-                except Changed:
-                    for table, _ in wanted:
-                        self._known.pop(table, None)
+                return self._ask(places, wanted)
+            except Changed:
+                for table, _ in wanted:
+                    self._known.pop(table, None)
+            except self._redis.RedisError as error:
+                raise self._unreached(error) from error
         names = ", ".join(table for table, _ in wanted)
         raise Unavailable(f"{names} is published again and again meanwhile: ask again")
 
@@ -211,9 +211,10 @@ class RedisStore(OnlineStore):
         try:
             yield
         except self._redis.RedisError as error:
-            raise Unavailable(
-                f"{self._where} does not serve the online store ({error}): check it and BOATHOUSE_ONLINE_STORE"
-            ) from error
+            raise self._unreached(error) from error
+
+    def _unreached(self, error: Exception) -> Unavailable:
+        return Unavailable(f"{self._where} does not serve the online store ({error}): check it and BOATHOUSE_ONLINE_STORE")
 
 
 def _library() -> Any:
