@@ -55,7 +55,8 @@ resources:
       schema_name: shop
       name: number
       delivery:
-        evaluation: {table: features.cases, label: spent, metrics: {rmse: {max: 2}, r2: {min: 0.2}}, max_latency_ms: 2000}
+        evaluation: {table: features.cases, label: spent, metrics: {rmse: {max: 2}, r2: {min: 0.2}}, max_latency_ms: 2000,
+                     custom: "validation.checks:checks"}
     own:
       schema_name: shop
       name: own
@@ -112,6 +113,12 @@ with mlflow.start_run():
     keep("binary", DecisionTreeClassifier(max_depth=3), "upside", serialization_format="cloudpickle")
 """
 
+CHECKS = """
+def checks(model, rows):
+    far = rows["x"].abs() > 1
+    return [("far", bool(model.predict(rows[far]).values.max() > 5), "those far out spend much")]
+"""
+
 
 def cases(count: int, seed: int) -> pa.Table:
     """Customers of two shops: x decides whether they buy, which of three kinds they are, and what they spend."""
@@ -153,6 +160,8 @@ def trained(lake: Lake, marker: Path, tmp_path_factory: pytest.TempPathFactory) 
     project = tmp_path_factory.mktemp("project")
     (project / "boathouse.yml").write_text(BUNDLE.replace("MARKER", str(marker)))
     (project / "train.py").write_text(TRAIN)
+    (project / "validation").mkdir()
+    (project / "validation" / "checks.py").write_text(CHECKS)
     lake.create_table("features.cases", cases(1200, 1))
     lake.create_table("features.few", cases(20, 2))
     lake.call("POST", "/api/v1/deployments", {"target": "dev", "path": str(project)})
@@ -219,6 +228,7 @@ def test_numbers_pass(trained: Verdicts) -> None:
     found = trained("shop.number", 1)
     assert (found["outcome"], found["stage"]) == ("pass", "Production"), found["reasons"]
     assert found["evidence"]["candidate"]["rmse"] < 0.5
+    assert checks(found)["far"] == {"name": "far", "outcome": "pass", "reason": "those far out spend much"}  # by its own code
 
 
 def test_a_model_of_the_jobs_own_code_passes(trained: Verdicts) -> None:

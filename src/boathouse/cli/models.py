@@ -64,7 +64,7 @@ def show_model(
         for one in found["versions"]:
             verdict = one["verdict"] or {}
             one["tests"] = verdict.get("outcome")
-            one["why"] = "; ".join(verdict.get("reasons") or ())
+            one["why"] = _why(verdict) if verdict else ""
         told = {key: found[key] for key in ("description", "owner", "tags") if found[key]}
         told |= {"rollout": told_rollout(found["rollout"])} if found["rollout"] else {}
         facts({"model": found["name"], "production": found["production"], "aliases": found["aliases"], **told}, False)

@@ -2,7 +2,10 @@
 
 import importlib
 import math
+import os
+import sys
 import time
+import traceback
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -96,7 +99,7 @@ def _measured(
     if not len(rows):
         return found
     ours, whole = predicted(context, candidate, rows, evaluation)
-    custom = tuple(_custom(evaluation.get("custom"), candidate, rows))
+    custom = tuple(_custom(evaluation.get("custom"), candidate, whole))
     if not evaluation.get("label"):
         return replace(found, rows=len(rows), latency_ms=_latency(candidate, whole), custom=custom)
     y = labels_of(rows[str(evaluation["label"])])
@@ -210,9 +213,19 @@ def _fair(
 
 
 def _custom(entry: str | None, model: Model, rows: "pd.DataFrame") -> Sequence[Check]:
-    """The project's own checks: `package.module:function(model, rows) -> [(name, passed, reason)]`."""
+    """The project's own checks: `package.module:function(model, rows) -> [(name, passed, reason)]`.
+
+    The rows have their features; None for `passed` holds. What cannot be asked holds, with the error.
+    """
     if not entry:
         return []
     module, _, function = entry.partition(":")
-    found = getattr(importlib.import_module(module), function)(model, rows)
-    return [Check(name, "pass" if passed else "fail", reason) for name, passed, reason in found]
+    here = os.getcwd()
+    if here not in sys.path:
+        sys.path.insert(0, here)
+    try:
+        found = getattr(importlib.import_module(module), function)(model, rows)
+        return [Check(name, "hold" if passed is None else "pass" if passed else "fail", reason) for name, passed, reason in found]
+    except Exception as error:
+        traceback.print_exc()
+        return [Check("custom", "hold", f"{entry} raised {type(error).__name__}: {error}")]

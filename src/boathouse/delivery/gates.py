@@ -10,6 +10,8 @@ from boathouse.delivery.threshold import Threshold, direction_of
 # Two metrics computed in another order differ in their last bits.
 _ROUNDING = 1e-9
 _SHOWN = 5
+# Beyond a million million times the rows, a number says no more.
+_HOPELESS = 1e6
 
 
 def decide(
@@ -191,7 +193,7 @@ def _confident(
     gap, half = abs(tolerance - worse), (most - worse) if worse <= tolerance else (worse - least)
     if gap <= _ROUNDING:
         return Check(name, "hold", f"{metric} is {told}: undecided, and it lies on the limit, so more rows may not decide it")
-    missing = max(1, ceil(rows * ((half / gap) ** 2 - 1)))
+    missing = max(1, ceil(rows * (min(half / gap, _HOPELESS) ** 2 - 1)))
     return Check(name, "hold", f"{metric} is {told}: undecided on {rows} rows, about {missing} are missing")
 
 

@@ -10,17 +10,19 @@ from boathouse.delivery.evidence import Check, Evidence, Outcome, Verdict
 from boathouse.delivery.gates import decide
 from boathouse.delivery.rollout import Rollout
 from boathouse.delivery.rollouts import Rollouts
-from boathouse.environments import Deployments, served_entities, service_principal
+from boathouse.environments import Deployments, Resource, served_entities, service_principal
 from boathouse.errors import Conflict, InvalidInput, NotFound, NotPermitted
 from boathouse.events import Event
 from boathouse.identity import Identity
 from boathouse.names import parse
-from boathouse.registry import ARCHIVED, PRODUCTION, STAGING, Registry
+from boathouse.registry import ARCHIVED, JOB_RUN_TAG, PRODUCTION, STAGING, Registry
 
 SubmitTest = Callable[[str, str, int], str]
 """(environment, model, version) -> the id of the run that gathers evidence."""
 Tell = Callable[[str, str, dict[str, Any]], None]
 """Tells of an event: (kind, subject, data)."""
+StartedBy = Callable[[str], str | None]
+"""The principal who started a job's run; None for a run that is not known."""
 _TESTED_BY_ITSELF = ("automatic", "partly_automatic")
 
 
@@ -28,22 +30,29 @@ class Delivery:
     """Decides by evidence, records every verdict on the version, and moves pointers through the registry alone."""
 
     def __init__(self, registry: Registry, deployments: Deployments, access: AccessControl, audit: Audit,
-                 submit_test: SubmitTest, tell: Tell = lambda _kind, _subject, _data: None) -> None:  # fmt: skip
+                 submit_test: SubmitTest, tell: Tell = lambda _kind, _subject, _data: None,
+                 started_by: StartedBy = lambda _run_id: None) -> None:  # fmt: skip
         self._registry = registry
         self._deployments = deployments
         self._access = access
         self._audit = audit
         self._submit_test = submit_test
         self._tell = tell
+        self._started_by = started_by
         self.rollouts = Rollouts(registry, tell)
 
     def plan(self, model: str) -> Plan | None:
         """What the deployed bundle asks of a model's versions; None where no bundle declares the model."""
+        resource = self.declared(model)
+        return Plan.from_dict(resource.definition["delivery"]) if resource else None
+
+    def declared(self, model: str) -> Resource | None:
+        """The deployed resource that says how to deliver a model: its project's code and packages test the versions."""
         name = parse(model)
         for resource in self._deployments.resources("registered_model", name.catalog):
             body = resource.definition
             if (body.get("schema_name"), body.get("name")) == (name.schema, name.object) and body.get("delivery"):
-                return Plan.from_dict(body["delivery"])
+                return resource
         return None
 
     def models(self) -> list[str]:
@@ -282,9 +291,16 @@ class Delivery:
         return self._registry.rollback(model, principal=identity.principal, reason=reason).version
 
     def _check_duties(self, identity: Identity, plan: Plan | None, model: str, version: int, verb: str) -> None:
-        """Four eyes: who made a version does not move it on. Raises NotPermitted."""
-        if plan and plan.separation_of_duties and self._registry.version(model, version).creator == identity.principal:
-            raise NotPermitted(f"{identity.principal} made {model} version {version}; someone else must {verb} it")
+        """Four eyes: who made a version does not move it on, nor who started the job that did. Raises NotPermitted."""
+        if not plan or not plan.separation_of_duties:
+            return
+        found, who = self._registry.version(model, version), identity.principal
+        origins = self._registry.origins(model, version)
+        if who in (found.creator, *(o.creator for o in origins)):
+            raise NotPermitted(f"{who} made {model} version {version}; someone else must {verb} it")
+        job_run = found.run_id and self._registry.run_record(found.run_id, (JOB_RUN_TAG,)).get(JOB_RUN_TAG)
+        if job_run and self._started_by(job_run) == who:
+            raise NotPermitted(f"{who} started run {job_run}, which made {model} version {version}; someone else must {verb} it")
 
     def _check_champion(self, model: str, version: int) -> None:
         """What waits in Staging was compared with the champion of its test. Raises Conflict where that has changed."""

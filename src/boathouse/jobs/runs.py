@@ -196,6 +196,15 @@ class Runs:
             ).mappings().all()  # fmt: skip
         return Run(**row, tasks=tuple(_task(t) for t in tasks))
 
+    def started_by(self, run_id: str) -> str | None:
+        """Who started a run, or the run that it is part of; None where it is not known."""
+        query = sa.select(runs.c.submitted_by, runs.c.parent_run)
+        with self._database.reading() as connection:
+            found = connection.execute(query.where(runs.c.id == run_id)).first()
+            while found and found.parent_run and (above := connection.execute(query.where(runs.c.id == found.parent_run)).first()):
+                found = above
+        return str(found.submitted_by) if found else None
+
     def jobs_of(self, run_ids: Iterable[str]) -> dict[str, str]:
         """Run -> its job, `environment.job`; runs that are not known are left out."""
         query = sa.select(runs.c.id, runs.c.environment, runs.c.job).where(runs.c.id.in_(list(run_ids)))

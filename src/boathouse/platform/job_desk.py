@@ -6,7 +6,7 @@ from pathlib import Path
 
 from boathouse.catalog import AccessControl, Audit, SecurableKind, Volumes
 from boathouse.database import Database
-from boathouse.environments import Deployments, Projects, Resource, is_lent, service_identity, service_principal
+from boathouse.environments import Deployment, Deployments, Projects, Resource, is_lent, service_identity, service_principal
 from boathouse.errors import Conflict, NotFound
 from boathouse.identity import Identities, Identity
 from boathouse.jobs import Run, Runner, RunRequest, Startable, Starts, Submit
@@ -52,7 +52,7 @@ class JobDesk:
         source = str(self._nowhere())
         if resource.project not in OURS:
             self.check_code(resource.project, environment, deployment.commit_id, deployment.dirty, scratch)
-            source = self._projects.code_at(resource.project, deployment.source, deployment.commit_id)
+            source = self._code_of(deployment)
         principal, definition = identity.principal, dict(resource.definition)
         if not scratch:
             principal, definition = self._code.run_as.definition(deployment.deployed_by, environment, resource.name, definition)
@@ -130,15 +130,21 @@ class JobDesk:
         self._access.authorize(identity, "RUN", *_secured(run))
 
     def submit_builtin(self, environment: str, name: str, arguments: list[str], *, label: str, trigger: str,
-                       start_key: str | None = None) -> str:  # fmt: skip
-        """Start one of the platform's own tasks in an environment, in a process of its own; the run's id."""
+                       start_key: str | None = None, code: Resource | None = None) -> str:  # fmt: skip
+        """Start one of the platform's own tasks in an environment, in a process of its own; the run's id.
+
+        With `code` it has the code and the packages of the project that deployed that resource.
+        """
+        deployment = self._deployments.deployment(code.deployment) if code and code.project not in OURS else None
         definition = {"tasks": [{"task_key": name, "builtin_task": {"name": name, "parameters": arguments}}],
                       "max_concurrent_runs": 1}  # fmt: skip
         return self._runner.submit(
             RunRequest(
-                environment=environment, project="boathouse", job=label, definition=definition,
-                source=str(self._nowhere()), principal=service_principal(environment),
-                submitted_by=service_principal(environment), trigger=trigger, start_key=start_key,
+                environment=environment, project=deployment.project if deployment else "boathouse", job=label,
+                definition=definition, source=self._code_of(deployment) if deployment else str(self._nowhere()),
+                principal=service_principal(environment), submitted_by=service_principal(environment), trigger=trigger,
+                start_key=start_key, commit=deployment.commit_id if deployment else None,
+                dirty=deployment is not None and deployment.dirty,
             )
         )  # fmt: skip
 
@@ -157,6 +163,9 @@ class JobDesk:
         if dirty or not commit:
             raise Conflict(f"{environment} runs committed code only, and {project} was deployed there without a commit")
         self._code.check_policy(project, environment, commit, dirty=False, scratch=scratch)
+
+    def _code_of(self, deployment: Deployment) -> str:
+        return self._projects.code_at(deployment.project, deployment.source, deployment.commit_id)
 
     def _nowhere(self) -> Path:
         """Where tasks run that bring no code."""

@@ -251,7 +251,8 @@ class Platform:
         return made
 
     def _make_delivery(self) -> tuple[Delivery, HeldVersions]:
-        delivery = Delivery(self.registry, self.deployments, self.access, self.audit, self._submit_test, self._tell)
+        delivery = Delivery(self.registry, self.deployments, self.access, self.audit, self._submit_test, self._tell,
+                            self.runs.started_by)  # fmt: skip
         self.registry.check_entry = delivery.check_entry
         return delivery, HeldVersions(self.registry, delivery)
 
@@ -382,7 +383,7 @@ class Platform:
         for endpoint in self.deployments.resources("model_serving_endpoint", environment) if plan and plan.limits.replay else ():
             self.inference.flush(environment, endpoint.name)  # what is replayed lies in tables
         return self.jobs.submit_builtin(environment, "deliver", [model, str(version)], label=f"deliver-{model.partition('.')[2]}",
-                                   trigger=f"{model} version {version}")  # fmt: skip
+                                        trigger=f"{model} version {version}", code=self.delivery.declared(model))  # fmt: skip
 
     def _tell(self, kind: str, subject: str, data: dict[str, Any]) -> None:
         with self.database.writing() as connection:

@@ -138,9 +138,9 @@ class Reproduction:
         task = {"task_key": "compare", "builtin_task": {"name": "compare-versions", "parameters": arguments}}
         principal = service_principal(run.environment)
         platform.runner.submit(RunRequest(
-            environment=run.environment, project="boathouse", job=f"{COMPARING}{name.short}",
-            definition={"tasks": [task], "again": {**told, "trained": run.id}}, source=str(platform.settings.path("runs")),
-            principal=principal, submitted_by=principal, trigger=run.trigger, start_key=f"compare {run.id}",
+            environment=run.environment, project=run.project, job=f"{COMPARING}{name.short}",
+            definition={"tasks": [task], "again": {**told, "trained": run.id}}, source=run.source, commit=run.commit_id,
+            dirty=run.dirty, principal=principal, submitted_by=principal, trigger=run.trigger, start_key=f"compare {run.id}",
         ))  # fmt: skip
 
     def _judge(self, run: Run, told: dict[str, Any]) -> None:

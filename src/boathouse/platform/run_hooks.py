@@ -48,8 +48,9 @@ class RunHooks:
             self._platform.reproduction.ended(run)
         elif run.scratch and run.job.startswith("request-"):
             self._platform.code.tests_ended(run)
-        if run.project == "boathouse" and run.job.startswith("deliver-") and run.state != "SUCCESS":
-            model, version = run.definition["tasks"][0]["builtin_task"]["parameters"]
+        task = (run.definition["tasks"] or [{}])[0].get("builtin_task") or {}
+        if task.get("name") == "deliver" and run.state != "SUCCESS":
+            model, version = task["parameters"]
             self._platform.delivery.run_failed(model, int(version), run.id, run.state)
         self._tell(run, "run.ended", {"state": run.state, "project": run.project})
 

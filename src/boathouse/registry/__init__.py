@@ -6,7 +6,7 @@ from boathouse.registry.artifacts import local_artifacts
 from boathouse.registry.comments import Comment
 from boathouse.registry.declared_experiments import declare_experiment, declared_name, declared_tags
 from boathouse.registry.embedding import mlflow_stores, prepare_mlflow, quietly
-from boathouse.registry.ownership import check_files, check_owner
+from boathouse.registry.ownership import JOB_RUN_TAG, check_files, check_owner
 from boathouse.registry.service import UNSET, Registry
 from boathouse.registry.values import (
     ARCHIVED,
@@ -28,6 +28,7 @@ __all__ = [
     "ARCHIVED",
     "CHALLENGER",
     "CHAMPION",
+    "JOB_RUN_TAG",
     "MAY_EDIT",
     "MAY_LOG",
     "MAY_READ",

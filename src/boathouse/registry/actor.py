@@ -29,7 +29,7 @@ class Actor:
 
     A bound actor (a task, a token made for one environment) changes nothing in other environments, whatever
     its grants; for a person the environment only completes names. `denied` hears of every refusal. `environments` are
-    all that there are.
+    all that there are. `run_id` is the job run that a task belongs to.
     """
 
     principal: str
@@ -39,6 +39,7 @@ class Actor:
     bound: bool = True
     denied: Denied = unheard
     environments: tuple[str, ...] = ()
+    run_id: str | None = None
 
     def readable(self) -> tuple[str, ...]:
         """Environments whose runs and experiments this actor may see: its own, and those where it may work or read."""

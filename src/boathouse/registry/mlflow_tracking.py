@@ -16,10 +16,10 @@ from boathouse.registry.actor import MAY_LOG, Actor, actor
 from boathouse.registry.experiment_name import completed_filter, environment_of, full_experiment
 from boathouse.registry.mlflow_sessions import Sessions, managed, speaks_mlflow
 from boathouse.registry.mlflow_sight import guarded
-from boathouse.registry.ownership import ENVIRONMENT_TAG, PRINCIPAL_TAG, check_owner
+from boathouse.registry.ownership import ENVIRONMENT_TAG, JOB_RUN_TAG, PRINCIPAL_TAG, check_owner
 
 _KIND = "mlflow.experimentKind"
-_OURS = {ENVIRONMENT_TAG, PRINCIPAL_TAG}
+_OURS = {ENVIRONMENT_TAG, PRINCIPAL_TAG, JOB_RUN_TAG}
 
 
 class TrackingStore(SqlAlchemyStore):
@@ -88,7 +88,8 @@ class TrackingStore(SqlAlchemyStore):
     def create_run(self, experiment_id: Any, user_id: Any, start_time: Any, tags: Any, run_name: Any) -> Any:
         principal = actor(self._default).principal  # MLflow's client would name the account of its machine
         others = [tag for tag in _others(tags) if tag.key != MLFLOW_USER]
-        marks = [RunTag(key, value) for key, value in [*self._marks(), (MLFLOW_USER, principal)]]
+        job_run = [(JOB_RUN_TAG, run)] if (run := self._actor.run_id) else []
+        marks = [RunTag(key, value) for key, value in [*self._marks(), *job_run, (MLFLOW_USER, principal)]]
         return super().create_run(experiment_id, principal, start_time, [*others, *marks], run_name)
 
     @speaks_mlflow
@@ -113,7 +114,7 @@ class TrackingStore(SqlAlchemyStore):
 
     @speaks_mlflow
     def set_tag(self, run_id: str, tag: Any) -> None:
-        _check_key(tag.key)
+        self._check_tag(tag)
         super().set_tag(run_id, tag)
 
     @speaks_mlflow
@@ -124,7 +125,7 @@ class TrackingStore(SqlAlchemyStore):
     @speaks_mlflow
     def log_batch(self, run_id: str, metrics: Any, params: Any, tags: Any) -> None:
         for tag in tags or []:
-            _check_key(tag.key)
+            self._check_tag(tag)
         super().log_batch(run_id, metrics, params, tags)
 
     @speaks_mlflow
@@ -232,6 +233,11 @@ class TrackingStore(SqlAlchemyStore):
     @property
     def _actor(self) -> Actor:
         return actor(self._default)
+
+    def _check_tag(self, tag: Any) -> None:
+        """A task's record says which run it is; nobody else says so."""
+        if (tag.key, tag.value) != (JOB_RUN_TAG, self._actor.run_id):
+            _check_key(tag.key)
 
     def _named(self, name: str) -> tuple[str, str | None]:
         """An experiment's full name, and the environment that it will belong to. Raises NotPermitted."""

@@ -7,7 +7,7 @@ from boathouse.errors import InvalidInput, NotFound, NotPermitted
 from boathouse.registry import store
 from boathouse.registry.actor import MAY_LOG, MAY_READ, Actor
 
-ENVIRONMENT_TAG, PRINCIPAL_TAG = "boathouse.environment", "boathouse.principal"
+ENVIRONMENT_TAG, PRINCIPAL_TAG, JOB_RUN_TAG = "boathouse.environment", "boathouse.principal", "boathouse.job_run"
 
 # where MLflow keeps what belongs to a run and to a logged model, below an experiment
 _FILES = re.compile(r"^\d+/(?:(?P<run>[0-9a-f]{32})|models/(?P<model>m-[0-9a-f]+)|traces/(?P<trace>[^/]+))/artifacts(?:/|$)")

@@ -137,10 +137,11 @@ class Guard:
             raise NotPermitted(f"{identity.principal} lacks USE CATALOG on {wanted or ' and '.join(self._environments)}")
         environment = usable[0]
         bound = identity.environment is not None
-        scratch, known = getattr(identity, "scratch", None), tuple(self._environments)
-        actor = Actor(identity.principal, allow, environment, scratch, bound, self._denied, known)
+        scratch, run = getattr(identity, "scratch", None), getattr(identity, "run_id", None)
+        known = tuple(self._environments)
+        actor = Actor(identity.principal, allow, environment, scratch, bound, self._denied, known, run)
         writes = kind in ("write", "files-write")
-        a_task = getattr(identity, "run_id", None) or actor.scratch
+        a_task = run or actor.scratch
         if writes and not a_task and not actor.may(MAY_LOG, environment):
             self._denied(actor.principal, MAY_LOG[0], environment)
             raise NotPermitted(f"{actor.principal} lacks {' or '.join(MAY_LOG)} on {environment}, which logging takes")

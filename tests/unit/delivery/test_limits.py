@@ -90,6 +90,11 @@ def test_undecided_says_how_many_rows_are_missing() -> None:
     assert verdict.reasons[0].endswith("undecided on 1000 rows, about 3000 are missing")
 
 
+def test_an_interval_without_end_says_so_and_raises_nothing() -> None:
+    verdict = judged(replace(GOOD, rows=100, differences={"roc_auc": (0.0, -1e258, 1e200)}), SURE)
+    assert (verdict.outcome, verdict.reasons[0][-46:]) == ("hold", "on 100 rows, about 99999999999900 are missing")
+
+
 def test_lower_is_better_for_a_loss() -> None:
     loss = {"log_loss": Threshold(not_worse_than_champion_by=0.01, confident=True)}
     evidence = replace(GOOD, candidate={"log_loss": 0.5}, champion={"log_loss": 0.4}, differences={"log_loss": (0.1, 0.05, 0.2)})

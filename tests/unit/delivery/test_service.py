@@ -5,12 +5,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from boathouse.delivery import Check, Delivery, Evidence, Plan
 from boathouse.errors import Conflict, InvalidInput, NotFound, NotPermitted
 from boathouse.events import Event
 from boathouse.identity import Identity
 from boathouse.platform import Platform
+from boathouse.platform.run_hooks import RunHooks
 from boathouse.registry import ARCHIVED, NONE, PRODUCTION, STAGING, Registry
 
 pytestmark = pytest.mark.xdist_group("delivery")  # one process: its server and fixtures are made once
@@ -34,7 +36,8 @@ class Desk:
         p = self.platform
         self.told: list[tuple[str, str, dict[str, Any]]] = []
         self.delivery = Delivery(
-            p.registry, p.deployments, p.access, p.audit, self._submit, lambda *event: self.told.append(event)
+            p.registry, p.deployments, p.access, p.audit, self._submit, lambda *event: self.told.append(event),
+            p.runs.started_by,
         )
 
     @property
@@ -182,6 +185,35 @@ def test_nobody_approves_what_they_made(desk: Desk, register: Callable[..., None
     maker = Identity("dev-jobs", frozenset({"ml-engineers"}))
     with pytest.raises(NotPermitted, match=r"dev-jobs made dev.flights.delay version 1; someone else"):
         desk.delivery.approve(maker, MODEL, 1, "")
+
+
+def test_nobody_approves_what_a_job_made_that_they_started(desk: Desk, register: Callable[..., None]) -> None:
+    """The version was registered by the environment; who started that run, or the run that it is part of, is its maker."""
+    desk.declare(approval={"by": ["ml-engineers"], "separation_of_duties": True})
+    desk.platform.access.grant("root", ["bo"], ["USE CATALOG", "USE SCHEMA", "APPROVE"], "catalog", "dev")
+    asked = {"environment": "dev", "project": "p", "definition": {"tasks": []}, "source": ".", "principal": "dev-jobs",
+             "trigger": "manual", "parameters": {}}  # fmt: skip
+    above = desk.platform.runs.add({"id": "weekly", "job": "weekly", "submitted_by": "ada", **asked}, ["task"])
+    below = {"id": "training", "job": "training", "submitted_by": "dev-jobs", "parent_run": above, **asked}
+    desk.platform.runs.add(below, ["task"])
+    with desk.platform.database.writing() as connection:
+        made = "INSERT INTO experiments (experiment_id, name, workspace) VALUES (7, '/dev/e', 'default')"
+        connection.execute(sa.text(made))
+        connection.execute(sa.text("INSERT INTO runs (run_uuid, experiment_id) VALUES ('r1', 7)"))
+        connection.execute(sa.text("INSERT INTO tags (key, value, run_uuid) VALUES ('boathouse.job_run', 'training', 'r1')"))
+    desk.judge(1)
+    with pytest.raises(NotPermitted, match="ada started run training, which made dev.flights.delay version 1; someone else"):
+        desk.delivery.approve(ADA, MODEL, 1, "")
+    desk.delivery.approve(Identity("bo", frozenset({"ml-engineers"})), MODEL, 1, "")
+    assert desk.stages()[1] == PRODUCTION
+
+
+def test_a_version_is_tested_with_the_code_of_the_project_that_declares_it(desk: Desk) -> None:
+    desk.platform.delivery.test(MODEL, 1)
+    (run,) = desk.platform.runs.newest(job="deliver-flights.delay")
+    assert (run.project, run.source, run.dirty) == ("p", ".", True)
+    RunHooks(desk.platform).ended(replace(run, state="FAILED"))
+    assert "ended without evidence" in desk.registry.verdicts(MODEL, 1)[0].verdict["reasons"][0]
 
 
 @pytest.mark.parametrize("evidence", [replace(GOOD, rows=5), replace(GOOD, has_signature=False)])

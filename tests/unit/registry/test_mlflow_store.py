@@ -2,6 +2,7 @@
 
 import contextvars
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -189,6 +190,20 @@ def test_a_run_belongs_to_the_environment_that_made_it(tracking: Any, run: str) 
         refused(log, "RESOURCE_DOES_NOT_EXIST", "not found")
     claim = lambda: tracking.set_tag(run, RunTag("boathouse.environment", "prod"))  # noqa: E731
     refused(claim, "INVALID_PARAMETER_VALUE", "cannot be changed")
+
+
+def test_only_a_task_says_which_job_run_made_a_run(tracking: Any) -> None:
+    """Who started that run may not approve what it made, so nobody takes it away or names another."""
+    from mlflow.entities import RunTag
+
+    task = replace(actor({("EXECUTE", "dev"), ("RUN", "dev")}), run_id="r7")
+    with acting_as(task):
+        made = tracking.create_run("0", "", 0, [RunTag("boathouse.job_run", "r8")], "train").info.run_id
+        tracking.log_batch(made, [], [], [RunTag("boathouse.job_run", "r7")])
+    assert tracking.get_run(made).data.tags["boathouse.job_run"] == "r7"
+    tag = lambda: tracking.set_tag(made, RunTag("boathouse.job_run", "r8"))  # noqa: E731
+    refused(tag, "INVALID_PARAMETER_VALUE", "cannot be changed")
+    refused(lambda: tracking.delete_tag(made, "boathouse.job_run"), "INVALID_PARAMETER_VALUE", "cannot be changed")
 
 
 def test_a_batch_is_one_transaction(tracking: Any, run: str) -> None:
