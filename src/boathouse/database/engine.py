@@ -19,7 +19,7 @@ _WRITERS = 0x626F6174
 
 
 class Database:
-    """Readers get a snapshot; writers take the write lock first, so read-then-write never fails half-way.
+    """Readers wait for nobody; writers take the write lock first, so read-then-write never fails half-way.
 
     Blocks of `writing()` nest: the outermost commits, so several rooms can share one transaction.
     """
@@ -31,6 +31,8 @@ class Database:
         self.engine: Engine = create_engine(
             url, connect_args=arguments if self.is_sqlite else {}, pool_size=8, max_overflow=32
         )
+        # There a statement sees what was committed when it began, in a transaction or not: reads save its begin and its end.
+        self._reader = self.engine if self.is_sqlite else self.engine.execution_options(isolation_level="AUTOCOMMIT")
         self._open: ContextVar[Connection | None] = ContextVar(f"transaction-{id(self)}", default=None)
         self._glances: list[Glance] = []
         self._visit: ContextVar[set[Glance] | None] = ContextVar(f"visit-{id(self)}", default=None)
@@ -89,11 +91,14 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """A connection for reading; inside a `writing()` block it is that block's."""
+        """A connection for reading; inside a `writing()` block it is that block's.
+
+        On PostgreSQL each statement sees what is committed by then; on SQLite all of them see what the first one saw.
+        """
         if (current := self._open.get()) is not None:
             yield current
             return
-        with self.engine.connect() as connection:
+        with self._reader.connect() as connection:
             yield connection
 
     @contextmanager

@@ -200,10 +200,11 @@ class Runs:
         """Who started a run, or the run that it is part of; None where it is not known."""
         query = sa.select(runs.c.submitted_by, runs.c.parent_run)
         with self._database.reading() as connection:
-            found = connection.execute(query.where(runs.c.id == run_id)).first()
-            while found and found.parent_run and (above := connection.execute(query.where(runs.c.id == found.parent_run)).first()):
-                found = above
-        return str(found.submitted_by) if found else None
+            found = above = connection.execute(query.where(runs.c.id == run_id)).first()
+            while above and above.parent_run:
+                found, above = above, connection.execute(query.where(runs.c.id == above.parent_run)).first()
+        known = above or found
+        return str(known.submitted_by) if known else None
 
     def jobs_of(self, run_ids: Iterable[str]) -> dict[str, str]:
         """Run -> its job, `environment.job`; runs that are not known are left out."""

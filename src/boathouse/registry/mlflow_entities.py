@@ -5,7 +5,7 @@
 import base64
 import binascii
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -19,7 +19,7 @@ from mlflow.entities.model_registry import (
 from mlflow.utils.search_utils import SearchModelUtils, SearchModelVersionUtils, SearchUtils
 
 from boathouse.errors import InvalidInput
-from boathouse.registry import search
+from boathouse.registry import around
 from boathouse.registry.search import MODELS_ORDER, PROMPT, VERSIONS_ORDER, By, Condition, Key, Row
 
 _COLUMNS = {
@@ -88,10 +88,12 @@ def key_of(page_token: Any, by: Sequence[By]) -> Key | None:
     return tuple(found)
 
 
-def version_entities(connection: sa.Connection, rows: Sequence[Row], *, named: bool = False) -> list[Any]:
-    """Versions with their tags, and with their aliases if `named`."""
-    tags = search.tags_of_versions(connection, [(r["name"], r["version"]) for r in rows])
-    known = search.aliases_of_models(connection, {r["name"] for r in rows}) if named else {}
+def version_entities(
+    connection: sa.Connection, rows: Sequence[Row], aliases: Mapping[str, Mapping[str, int]] | None = None
+) -> list[Any]:
+    """Versions with their tags, and with those of their models' aliases that are given."""
+    tags = around.tags_of_versions(connection, [(r["name"], r["version"]) for r in rows])
+    known = aliases or {}
     return [
         ModelVersion(
             r["name"], r["version"], r["creation_time"], r["last_updated_time"], r["description"], r["user_id"],
@@ -107,9 +109,9 @@ def version_entities(connection: sa.Connection, rows: Sequence[Row], *, named: b
 def model_entities(connection: sa.Connection, rows: Sequence[Row]) -> list[Any]:
     """Models with the newest version of each stage, tags and aliases."""
     names = [r["name"] for r in rows]
-    tags, known = search.tags_of_models(connection, names), search.aliases_of_models(connection, names)
+    tags, known = around.tags_of_models(connection, names), around.aliases_of_models(connection, names)
     latest: dict[str, list[Any]] = {}
-    for version in version_entities(connection, search.newest(connection, names)):
+    for version in version_entities(connection, around.newest(connection, names)):
         latest.setdefault(version.name, []).append(version)
     return [
         RegisteredModel(

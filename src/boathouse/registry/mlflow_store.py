@@ -22,7 +22,7 @@ from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore
 
 from boathouse import clock
 from boathouse.errors import Conflict, InvalidInput, InvalidName, NotFound, NotPermitted
-from boathouse.registry import comments, search, store
+from boathouse.registry import around, comments, search, store
 from boathouse.registry.actor import MAY_EDIT, MAY_SEE, Actor, actor
 from boathouse.registry.alias import check_alias
 from boathouse.registry.copies import copied_files, named_version, put_copy
@@ -72,7 +72,8 @@ class ModelStore(SqlAlchemyStore):
         full, wanted = self._seen(name), [stage_named(stage) for stage in stages or STAGES]
         with self._registry.database.reading() as connection:
             self._model(connection, full)
-            return version_entities(connection, search.newest(connection, [full], wanted), named=True)
+            found = around.newest(connection, [full], wanted)
+            return version_entities(connection, found, around.aliases_of_models(connection, [full]))
 
     @speaks_mlflow
     def get_model_version(self, name: str, version: Any) -> Any:
@@ -89,11 +90,11 @@ class ModelStore(SqlAlchemyStore):
                 raise NotFound(f"Latest version not found for model {full}.")
             return max(found, key=lambda version: int(version.version))
         with self._registry.database.reading() as connection:
-            number = store.aliases_of(connection, full).get(alias)
-            if number is None:
+            aliases = store.aliases_of(connection, full)
+            if alias not in aliases:
                 self._model(connection, full)
                 raise InvalidInput(f"Registered model alias {alias} not found.")
-            return self._version(connection, full, number)
+            return self._version(connection, full, aliases[alias], aliases)
 
     @speaks_mlflow
     def get_model_version_download_uri(self, name: str, version: Any) -> Any:
@@ -329,11 +330,13 @@ class ModelStore(SqlAlchemyStore):
             raise NotFound(f"Registered Model with name={full} not found")
         return found[0]
 
-    def _version(self, connection: Any, full: str, number: int) -> Any:
-        found = search.rows_of(connection, [(full, number)])
+    def _version(self, connection: Any, full: str, number: int, aliases: dict[str, int] | None = None) -> Any:
+        """One version; `aliases` are those of its model, where they are known already."""
+        found = around.rows_of(connection, [(full, number)])
         if not found:
             raise NotFound(f"Model Version (name={full}, version={number}) not found")
-        return version_entities(connection, found, named=True)[0]
+        return version_entities(connection, found, around.aliases_of_models(connection, [full]) if aliases is None
+                                else {full: aliases})[0]  # fmt: skip
 
     def _visible(self, versions: bool, filter_string: Any, max_results: Any, order_by: Any, page_token: Any) -> Any:
         """A page of what the actor may see, filled from as much of what there is as it takes."""

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,6 @@ from boathouse.registry.store import (
     DELETED,
     START,
     WORKSPACE,
-    aliases,
     by_bytes,
     model_tags,
     models,
@@ -21,7 +20,6 @@ from boathouse.registry.store import (
     version_tags,
     versions,
 )
-from boathouse.registry.values import STAGES
 
 PROMPT = "mlflow.prompt.is_prompt"
 Row = sa.RowMapping
@@ -153,73 +151,6 @@ def _one_of(names: Sequence[str] | None) -> list[sa.ColumnElement[bool]]:
 def escaped(part: str) -> str:
     """Text as LIKE takes it literally, with a backslash before its signs."""
     return part.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-
-
-def newest(connection: sa.Connection, names: Collection[str], stages: Iterable[str] = STAGES) -> Sequence[Row]:
-    """The newest version of each model in each stage, one look at an index for each."""
-    if not names:
-        return []
-    each = sa.union_all(*(sa.select(sa.literal(stage).label("stage")) for stage in stages)).subquery()
-    top = (
-        sa.select(sa.func.max(versions.c.version))
-        .where(versions.c.workspace == WORKSPACE, versions.c.name == models.c.name, versions.c.current_stage == each.c.stage)
-        .scalar_subquery()
-    )
-    query = sa.select(models.c.name, top).select_from(models.join(each, sa.true()))
-    query = query.where(models.c.workspace == WORKSPACE, models.c.name.in_(names))
-    return rows_of(connection, [(name, version) for name, version in connection.execute(query) if version is not None])
-
-
-def rows_of(connection: sa.Connection, which: Collection[tuple[str, int]]) -> Sequence[Row]:
-    """The rows of versions by name and number; those deleted are left out."""
-    return [row for row in _among(connection, versions, which) if row["current_stage"] != DELETED]
-
-
-def tags_of_models(connection: sa.Connection, names: Collection[str]) -> dict[str, dict[str, str]]:
-    """Tags by model."""
-    name = by_bytes(connection, model_tags.c.name)
-    query = sa.select(model_tags).where(model_tags.c.workspace == WORKSPACE, name.in_(names))
-    found: dict[str, dict[str, str]] = {}
-    for row in connection.execute(query).mappings():
-        found.setdefault(row["name"], {})[row["key"]] = row["value"]
-    return found
-
-
-def aliases_of_models(connection: sa.Connection, names: Collection[str]) -> dict[str, dict[str, int]]:
-    """Aliases by model."""
-    query = sa.select(aliases).where(aliases.c.workspace == WORKSPACE, aliases.c.name.in_(names))
-    found: dict[str, dict[str, int]] = {}
-    for row in connection.execute(query.order_by(aliases.c.alias)).mappings():
-        found.setdefault(row["name"], {})[row["alias"]] = row["version"]
-    return found
-
-
-def tags_of_versions(connection: sa.Connection, which: Collection[tuple[str, int]]) -> dict[tuple[str, int], dict[str, str]]:
-    """Tags by version."""
-    found: dict[tuple[str, int], dict[str, str]] = {}
-    for row in _among(connection, version_tags, which):
-        found.setdefault((row["name"], row["version"]), {})[row["key"]] = row["value"]
-    return found
-
-
-_EACH = {
-    "sqlite": "json_each(:which) j CROSS JOIN {table} t ON t.name = json_extract(j.value, '$.name') "
-    "AND t.version = json_extract(j.value, '$.version')",
-    "postgresql": "json_to_recordset(CAST(:which AS json)) AS j(name text, version int) "
-    "JOIN {table} t ON t.name{collated} = j.name{collated} AND t.version = j.version",
-}
-"""SQLite looks `(a, b) IN …` up in no index, and takes tables in the order of a CROSS JOIN."""
-
-
-def _among(connection: sa.Connection, table: sa.Table, which: Collection[tuple[str, int]]) -> Sequence[Row]:
-    """The rows of a table for these versions."""
-    if not which:
-        return []
-    told = json.dumps([{"name": name, "version": version} for name, version in which])
-    collated = ' COLLATE "C"' if table is versions else ""  # see `indexes`
-    each = _EACH[connection.dialect.name].format(table=table.name, collated=collated)
-    query = sa.text(f"SELECT t.* FROM {each} WHERE t.workspace = '{WORKSPACE}'")
-    return connection.execute(query, {"which": told}).mappings().all()
 
 
 def _page(

@@ -54,13 +54,15 @@ def predict_raw(raw: Any, rows: "pd.DataFrame", params: Mapping[str, Any] | None
     """Predictions, with probabilities where the library gives them: n rows of k columns that sum to one are those.
 
     A model's `classes_` name the columns, as scikit-learn's do; without them they are 0 to k - 1. Raises InvalidInput for
-    `params` that the model's signature does not declare, and for a frame of several columns of which none is named
-    `prediction` and not all are numbers.
+    `params` that the model's signature does not declare, for columns that are no numbers where a network is asked, and for
+    a frame of several columns of which none is named `prediction` and not all are numbers.
     """
     import numpy as np
 
     _check(raw, params)
     told = _classes(raw)
+    if _takes_a_matrix(raw):
+        rows = as_matrix(rows)
     if hasattr(raw, "predict_proba"):
         each = raw.predict_proba(rows)
         if not isinstance(each, list):  # scikit-learn's answer for several outputs at once
@@ -79,6 +81,31 @@ def predict_raw(raw: Any, rows: "pd.DataFrame", params: Mapping[str, Any] | None
     if told is not None and len(told) == 2 and _is_chance(values, told):
         return _of_two(values, told)
     return Prediction(values, None)
+
+
+def as_matrix(rows: "pd.DataFrame") -> "pd.DataFrame":
+    """The same columns, all of float32, as a network takes them: numbers and truth values, NaN where there is none.
+
+    Raises InvalidInput naming a column that holds something else.
+    """
+    import numpy as np
+    import pandas as pd
+
+    made = {}
+    for name in rows.columns:
+        column = rows[name]
+        try:
+            if pd.api.types.is_datetime64_any_dtype(column.dtype) or pd.api.types.is_timedelta64_dtype(column.dtype):
+                raise ValueError
+            if column.dtype.kind == "O" and column.map(lambda v: isinstance(v, str)).any():
+                raise ValueError  # "1" would become a number
+            made[name] = column.to_numpy(dtype=np.float32, na_value=np.nan)
+        except (TypeError, ValueError) as error:
+            known = column.dropna()
+            held = f"holds {known.iloc[0]!r}" if len(known) else f"is of type {column.dtype}"
+            raise InvalidInput(f"the column {name!r} {held}, and a network takes numbers: turn it into some before, or wrap the "
+                               "network and what turns it in a mlflow.pyfunc.PythonModel") from error  # fmt: skip
+    return pd.DataFrame(made, index=rows.index)
 
 
 def plain(answer: Any) -> "np.ndarray[Any, Any]":
@@ -124,6 +151,16 @@ def _check(raw: Any, params: Mapping[str, Any] | None) -> None:
         have = f"its parameters are {', '.join(known)}" if known else "it declares none"
         raise InvalidInput(f"the model's predict takes no parameter {unknown[0]!r}: {have}. Log it with flavor=mlflow.pyfunc and "
                            "signature=infer_signature(X, y, params={…}), which declares them")  # fmt: skip
+
+
+_NETWORKS = frozenset({"pytorch", "keras"})
+
+
+def _takes_a_matrix(raw: Any) -> bool:
+    """Whether MLflow made the model of a network, and no signature of its own says which types its columns have."""
+    about = getattr(raw, "metadata", None)
+    own = getattr(getattr(about, "signature", None), "inputs", None)
+    return own is None and not _NETWORKS.isdisjoint(getattr(about, "flavors", None) or ())
 
 
 def _classes(raw: Any) -> "np.ndarray[Any, Any] | None":
@@ -175,31 +212,53 @@ def _of_columns(values: "np.ndarray[Any, Any]", told: "np.ndarray[Any, Any] | No
     if _shares(values):
         exact = values.astype(float)  # a network's are of single precision and sum to one within that
         return _chosen(classes, exact / exact.sum(axis=1, keepdims=True))
-    return Prediction(values, None) if own is None else Prediction(own[values.argmax(axis=1)], None, own)
+    return Prediction(values, None) if own is None else Prediction(_likeliest(own, values), None, own)
 
 
 def _chosen(classes: "np.ndarray[Any, Any]", each: "np.ndarray[Any, Any]") -> Prediction:
-    return Prediction(classes[each.argmax(axis=1)], each[:, 1] if each.shape[1] == 2 else None, classes, each)
+    return Prediction(_likeliest(classes, each), each[:, 1] if each.shape[1] == 2 else None, classes, each)
+
+
+def _likeliest(classes: "np.ndarray[Any, Any]", each: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
+    """The class of the highest column; none where a network answers that it does not know, as it does of rows with gaps."""
+    import numpy as np
+
+    return _without(classes[each.argmax(axis=1)], np.isnan(each).any(axis=1))
+
+
+def _without(best: "np.ndarray[Any, Any]", lost: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
+    import numpy as np
+
+    if lost.any():
+        best = best.astype(float if best.dtype.kind in "iuf" else object)
+        best[lost] = np.nan if best.dtype.kind == "f" else None
+    return best
 
 
 def _of_two(chance: "np.ndarray[Any, Any]", classes: "np.ndarray[Any, Any]") -> Prediction:
     import numpy as np
 
-    return Prediction(classes[(chance >= 0.5).astype(int)], chance, classes, np.column_stack([1 - chance, chance]))
+    said = _without(classes[(chance >= 0.5).astype(int)], np.isnan(chance))
+    return Prediction(said, chance, classes, np.column_stack([1 - chance, chance]))
 
 
 def _is_chance(values: "np.ndarray[Any, Any]", classes: "np.ndarray[Any, Any]") -> bool:
     """Whether one number a row is a probability, and not one of the two classes itself."""
-    if values.dtype.kind != "f" or not len(values) or set(values.tolist()) <= set(classes.tolist()):
+    import numpy as np
+
+    known = values[~np.isnan(values)] if values.dtype.kind == "f" else values[:0]
+    if not len(known) or set(known.tolist()) <= set(classes.tolist()):
         return False
-    return bool((values >= 0).all() and (values <= 1).all())
+    return bool((known >= 0).all() and (known <= 1).all())
 
 
 def _shares(values: "np.ndarray[Any, Any]") -> bool:
     import numpy as np
 
-    numeric = np.issubdtype(values.dtype, np.number)
-    return bool(numeric and len(values) and (values >= 0).all() and np.allclose(values.sum(axis=1), 1, atol=1e-3))
+    if not np.issubdtype(values.dtype, np.number):
+        return False
+    known = values[~np.isnan(values).any(axis=1)]
+    return bool(len(known) and (known >= 0).all() and np.allclose(known.sum(axis=1), 1, atol=1e-3))
 
 
 def _is_binary_booster(raw: Any) -> bool:

@@ -202,7 +202,7 @@ def test_nobody_approves_what_a_job_made_that_they_started(desk: Desk, register:
         connection.execute(sa.text("INSERT INTO runs (run_uuid, experiment_id) VALUES ('r1', 7)"))
         connection.execute(sa.text("INSERT INTO tags (key, value, run_uuid) VALUES ('boathouse.job_run', 'training', 'r1')"))
     desk.judge(1)
-    with pytest.raises(NotPermitted, match="ada started run training, which made dev.flights.delay version 1; someone else"):
+    with pytest.raises(NotPermitted, match=r"ada started run training, which made dev.flights.delay version 1; someone else"):
         desk.delivery.approve(ADA, MODEL, 1, "")
     desk.delivery.approve(Identity("bo", frozenset({"ml-engineers"})), MODEL, 1, "")
     assert desk.stages()[1] == PRODUCTION

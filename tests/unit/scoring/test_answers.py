@@ -1,5 +1,7 @@
 """Whatever a model answers with becomes numbers, texts, truth values or vectors, with probabilities where there are some."""
 
+from decimal import Decimal
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -106,3 +108,50 @@ def test_a_frame_says_by_name_which_column_is_the_answer() -> None:
 def test_parameters_that_no_signature_declares_are_refused() -> None:
     with pytest.raises(InvalidInput, match="takes no parameter 'threshold': it declares none"):
         predict_raw(Says([1, 2, 3]), ROWS, {"threshold": 0.5})
+
+
+class Network:
+    """As MLflow loads one: its flavors are told, no signature is; it answers with what it was given, summed to one."""
+
+    def __init__(self, flavor: str, signature: Any = None) -> None:
+        self.metadata = SimpleNamespace(flavors={flavor: {}, "python_function": {}}, signature=signature)
+        self.classes_ = ["early", "late"]
+
+    def predict(self, rows: pd.DataFrame) -> np.ndarray[Any, Any]:
+        self.given = rows
+        first = rows.to_numpy()[:, :1]
+        return np.hstack([first, 1 - first])
+
+
+@pytest.mark.parametrize("flavor", ["pytorch", "keras"])
+def test_a_network_is_asked_with_one_matrix_of_floats_in_the_columns_order(flavor: str) -> None:
+    whole = pd.array([1, None, 0], dtype="Int64")
+    rows = pd.DataFrame({"z": whole, "a": [True, False, None], "price": [Decimal("1.5"), None, Decimal(2)]})
+    asked = Network(flavor)
+    said = predict_raw(asked, rows)
+    assert list(asked.given.columns) == ["z", "a", "price"]
+    assert asked.given.to_numpy().dtype == np.float32
+    assert np.array_equal(asked.given.to_numpy(), [[1, 1, 1.5], [np.nan, 0, np.nan], [0, np.nan, 2]], equal_nan=True)
+    assert said.listed() == ["early", None, "late"]  # nothing is said of a row with a gap, and the others are as they were
+    assert said.probabilities is not None
+    assert np.array_equal(said.probabilities, [0, np.nan, 1], equal_nan=True)
+
+
+@pytest.mark.parametrize("held", [["1", "2"], pd.to_datetime(["2024-01-01", "2024-01-02"]), [[1.0], [2.0]]])
+def test_a_column_that_is_no_number_is_named(held: Any) -> None:
+    with pytest.raises(InvalidInput, match=r"the column 'port' holds .* and a network takes numbers"):
+        predict_raw(Network("pytorch"), pd.DataFrame({"x": [0.1, 0.2], "port": held}))
+
+
+def test_a_model_with_types_of_its_own_and_other_models_get_their_rows_as_they_are() -> None:
+    rows = pd.DataFrame({"x": [1, 0]})
+    for asked in (Network("pytorch", SimpleNamespace(inputs=["x"], params=None)), Network("sklearn")):
+        predict_raw(asked, rows)
+        assert asked.given is rows
+
+
+def test_a_chance_that_is_not_known_is_no_class() -> None:
+    asked = Network("pytorch")
+    asked.predict = lambda rows: np.array([[0.75], [np.nan], [0.5]])  # type: ignore[method-assign]
+    said = predict_raw(asked, pd.DataFrame({"x": [1.0, np.nan, 2.0]}))
+    assert (said.listed(), said.probabilities is not None) == (["late", None, "late"], True)

@@ -75,7 +75,7 @@ def move_database(settings: Settings, target_url: str, told: Told = lambda _done
         _empty(target)
         target.create_tables()
         prepare_mlflow(target_url, _artifacts(settings))
-        with source.reading() as reading, target.writing() as writing:
+        with source.engine.connect() as reading, target.writing() as writing:
             tables = _shared_tables(reading, writing)
             whole = sum(_count(reading, table) for table in tables)
             for table in reversed(tables):
