@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -90,6 +91,40 @@ assert lake.table("raw.scored").read().count() == len(spine)
 '''
 
 
+PROJECT = """
+bundle: {name: taxi}
+targets: {dev: {default: true, environment: dev}, staging: {environment: staging}}
+resources: {jobs: {fares: {tasks: [{task_key: say, spark_python_task: {python_file: jobs/say.py}}]}}}
+"""
+CODE = '''
+import os
+import subprocess
+
+from boathouse.cli.app import main
+
+def run(*words):
+    try:
+        main(list(words))
+    except SystemExit as end:
+        assert not end.code, (words, end.code)
+
+def git(*words):
+    who = ["-c", "user.name=Ann", "-c", "user.email=ann@example.org"]
+    return subprocess.run(["git", *who, *words], check=True, capture_output=True, text=True).stdout.strip()
+
+os.mkdir("clone")
+os.chdir("clone")
+run("sync", "--project", "taxi")
+assert (git("branch", "--show-current"), git("status", "--porcelain")) == ("main", "")
+os.chdir("ml/taxi")
+open("jobs/say.py", "w").write("import os\\nprint('lies in', os.path.exists('boathouse.yml'))\\n")
+run("run", "fares")
+git("switch", "-qc", "better")
+git("commit", "-qam", "Better")
+run("requests", "open", "--detach")
+'''
+
+
 @pytest.fixture(scope="module")
 def elsewhere(lake: Lake, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
     """Runs a script as on another machine; what it said on its way to an error."""
@@ -131,3 +166,27 @@ def _hides() -> bool:
     """Whether a process can be kept from seeing the home here, as on another machine."""
     tried = shutil.which("bwrap") and subprocess.run(["bwrap", "--dev-bind", "/", "/", "true"], check=False, capture_output=True)
     return bool(tried and tried.returncode == 0)
+
+
+def test_a_project_below_the_top_comes_into_an_empty_folder_runs_and_is_requested(
+    lake: Lake, elsewhere: Callable[[str], str], tmp_path: Path
+) -> None:
+    tests = {f"tests/{kind}/test_{kind}.py": "def test_it(): pass\n" for kind in ("unit", "integration")}
+    files = {"boathouse.yml": PROJECT, "jobs/say.py": "print('first')\n", **tests}
+    for name, text in files.items():
+        path = tmp_path / "ml" / "taxi" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    there = lake.call("PUT", "/api/v1/projects/taxi")["repository"]
+    git = ["git", "-c", "user.name=Ann", "-c", "user.email=ann@example.org"]
+    for words in (["init", "-q", "-b", "main"], ["add", "."], ["commit", "-qm", "first"], ["push", "-q", there, "main"]):
+        subprocess.run([*git, *words], cwd=tmp_path, check=True)
+    assert elsewhere(CODE) == ""
+    done = lake.call("GET", "/api/v1/runs?job=fares")[0]
+    assert "lies in True" in lake.jobs.log(done["id"], "say")
+    request = lake.call("GET", "/api/v1/requests")[0]
+    assert (request["project"], request["branch"].startswith("workspace/")) == ("taxi", True)
+    tested = lake.jobs.wait(next(c["run"] for c in request["checks"].values() if c.get("run")))
+    assert tested["state"] == "SUCCESS", "\n".join(lake.jobs.log(tested["id"], task["task_key"]) for task in tested["tasks"])
+    lake.call("POST", f"/api/v1/requests/{request['id']}/merge")
+    assert [d["project"] for d in lake.call("GET", "/api/v1/environments/staging")["deployments"]] == ["taxi"]

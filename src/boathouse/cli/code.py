@@ -316,24 +316,41 @@ def _branch() -> str:
 
 
 def _open(lake: "Connection", project: str, branch: str, title: str) -> Any:
-    _hand_over(lake, project, branch)
-    return lake.call("POST", "/api/v1/requests", {"project": project, "branch": branch, "title": title or branch})
+    there = _hand_over(lake, project, branch)
+    return lake.call("POST", "/api/v1/requests", {"project": project, "branch": there, "title": title or branch})
 
 
-def _hand_over(lake: "Connection", project: str, branch: str) -> None:
-    """Let the server's copy have a branch: from the project's origin, else by a push on this machine."""
+def _hand_over(lake: "Connection", project: str, branch: str) -> str:
+    """Let the server's copy have a branch, from the project's origin or by a push; what it is called there."""
     from boathouse.environments import push
 
     known = lake.call("PUT", f"/api/v1/projects/{project}")
     if known["origin"]:
         lake.call("POST", f"/api/v1/projects/{project}/fetch")
-        return
+        return branch
     repository = Path(known["repository"])
-    if not repository.is_dir():
-        raise InvalidInput(f"the server is on another machine and {project} has no origin there: an admin gives it one with "
-                           f"`boathouse projects remote {project} URL`")  # fmt: skip
+    if not (lake.same_machine and repository.is_dir()):
+        return _by_workspace(lake, project, branch)
     push(Path.cwd(), repository, f"refs/heads/{branch}:refs/heads/{branch}")
     _seed_main(repository)
+    return branch
+
+
+def _by_workspace(lake: "Connection", project: str, branch: str) -> str:
+    """From another machine, without an origin: the caller's workspace, which holds just what the branch does."""
+    from boathouse.client.sync import Sync, unsettled
+    from boathouse.environments import working_tree_facts
+
+    facts = working_tree_facts(Path.cwd())
+    if facts.dirty or facts.branch != branch:
+        raise InvalidInput(f"{project} has no origin on the server, so {branch} goes there by your workspace: check it out and "
+                           "commit what is changed, or let an admin run `boathouse projects remote`")  # fmt: skip
+    if (done := Sync(lake, Path.cwd(), project).once()).conflicts:
+        raise unsettled(done.conflicts)
+    if done.received:
+        raise InvalidInput(f"{len(done.received)} files came from your workspace, which {branch} lacks: commit them, and open "
+                           "the request again")  # fmt: skip
+    return done.branch
 
 
 def _seed_main(repository: Path) -> None:

@@ -60,13 +60,10 @@ def project_file() -> Path | None:
 
 def project_here() -> str | None:
     """The project whose folder this is: its resources are meant before others of the name."""
-    import yaml
+    from boathouse.environments import declared_project
 
     file = project_file()
-    try:
-        return str(yaml.safe_load(file.read_text())["bundle"]["name"]) if file else None
-    except (OSError, yaml.YAMLError, KeyError, TypeError):
-        return None
+    return declared_project(file) if file else None
 
 
 def end_on_sigterm() -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 from boathouse.client.connection import Connection
-from boathouse.environments import Merge, Moved, SyncedFolder, Workspace, known_commits, take_pack, write_pack
-from boathouse.errors import Conflict, Unavailable
+from boathouse.environments import Merge, Moved, SyncedFolder, Workspace, known_commits, ready, take_pack, write_pack
+from boathouse.errors import Conflict, InvalidInput, Unavailable
 
 _TRIES = 8
 _PIECE = 1 << 20
@@ -57,12 +57,13 @@ class Sync:
     """One folder and the caller's workspace of one project."""
 
     def __init__(self, lake: Connection, folder: Path, project: str) -> None:
-        """Raises InvalidInput where `folder` is in no Git repository."""
+        """Raises InvalidInput where `folder` holds something and is in no Git repository."""
         self._http = lake.http
         self._path = f"/api/v1/projects/{project}/workspace"
         self._project = project
         lake.call("PUT", f"/api/v1/projects/{project}")
         self._branch = self._workspace().branch
+        ready(folder)
         self.folder = SyncedFolder(folder, f"{project} {self._branch}", lake.principal)
 
     def once(self, dry_run: bool = False) -> Synced:
@@ -96,8 +97,25 @@ class Sync:
             except Unavailable:  # what is done next says so
                 yield True
 
+    def _begin(self, done: Synced, dry_run: bool) -> bool:
+        """The first that a bare folder gets: the workspace, or main where there is none."""
+        there = self._workspace()
+        now = there.head or there.main
+        if now is None:
+            raise InvalidInput(f"{self.folder.root} is empty, and so is {self._project} on the server: sync a clone of it first")
+        if dry_run:
+            raise InvalidInput(f"{self.folder.root} is empty: a sync without --dry-run brings {self._project} here")
+        own = there.main or now
+        for commit in dict.fromkeys((own, now)):
+            self._fetch(commit)
+        self.folder.begin(own, now)
+        done.head, done.received = there.head, self._changes(None, now)
+        return True
+
     def _try(self, done: Synced, dry_run: bool) -> bool:
         """One round; False when the workspace moved meanwhile."""
+        if self.folder.bare:
+            return self._begin(done, dry_run)
         ours = self.folder.snapshot()
         if not dry_run:
             self.folder.agree(ours)

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from boathouse.client.connection import Connection
-from boathouse.errors import InvalidInput
 
 
 def source_of(lake: Connection, folder: Path, project: str | None, *, sync: bool = False) -> dict[str, str]:
@@ -16,11 +15,7 @@ def source_of(lake: Connection, folder: Path, project: str | None, *, sync: bool
         return {"path": str(folder)}
     from boathouse.client.sync import Sync, unsettled
 
-    syncing = Sync(lake, folder, project)
-    if syncing.folder.root.resolve() != folder.resolve():
-        raise InvalidInput(f"the project file lies in {folder}, and only one at the top of its Git repository is run from a "
-                           f"workspace: {syncing.folder.root}")  # fmt: skip
-    done = syncing.once()
+    done = Sync(lake, folder, project).once()
     if done.conflicts:
         raise unsettled(done.conflicts)
     return {"project": project, "ref": str(done.head)}

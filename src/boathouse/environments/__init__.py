@@ -11,6 +11,7 @@ from boathouse.environments.origin import Origin, parse_origin
 from boathouse.environments.packs import known_commits, take_pack, write_pack
 from boathouse.environments.permissions import LEVELS, without_meaning
 from boathouse.environments.policy import RULES, EnvironmentKind, Rule, check, matches
+from boathouse.environments.project_folder import PROJECT_FILES, declared_project
 from boathouse.environments.projects import MAIN, RELEASE_PATTERN, MergeRequest, Project, Projects, Release
 from boathouse.environments.python_environments import PythonEnvironment, PythonEnvironments, Wanted
 from boathouse.environments.python_lock import Lock, asked_for, find_lock, installed_packages, requirements
@@ -21,7 +22,7 @@ from boathouse.environments.sandbox import ALONE, SCRATCH, Isolation, Sandbox, i
 from boathouse.environments.sealed import seal, unseal
 from boathouse.environments.served import ServedEntity, served_entities
 from boathouse.environments.setup import ENVIRONMENTS, GROUPS, service_identity, service_principal, set_up, share, share_project
-from boathouse.environments.synced_folder import Merge, Moved, SyncedFolder
+from boathouse.environments.synced_folder import Merge, Moved, SyncedFolder, ready
 from boathouse.environments.working_tree import GitFacts, apply_diff, push, working_tree_facts
 from boathouse.environments.workspaces import Workspace, Workspaces, workspace_branch
 
@@ -33,6 +34,7 @@ __all__ = [
     "GROUPS",
     "LEVELS",
     "MAIN",
+    "PROJECT_FILES",
     "RELEASE_PATTERN",
     "RULES",
     "SCRATCH",
@@ -72,6 +74,7 @@ __all__ = [
     "asked_for",
     "check",
     "check_delivery",
+    "declared_project",
     "find_lock",
     "installed_packages",
     "is_lent",
@@ -84,6 +87,7 @@ __all__ = [
     "principal_of",
     "push",
     "read_event",
+    "ready",
     "requirements",
     "runtime",
     "runtimes",

@@ -109,7 +109,7 @@ class Repository:
             git(self.path, "update-ref", kept, commit)
             return
         git(self.path, "fetch", "--quiet", "--no-write-fetch-head", "--no-tags", "--no-recurse-submodules",
-            "--end-of-options", str(directory.absolute()), f"HEAD:{kept}")  # fmt: skip
+            "--end-of-options", git(directory, "rev-parse", "--show-toplevel").text, f"HEAD:{kept}")  # fmt: skip
 
     def export(self, commit: str, directory: Path) -> Path:
         """Write the files of a commit to `directory`, all or nothing; where it exists it is left as it is.

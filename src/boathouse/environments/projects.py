@@ -13,6 +13,7 @@ from boathouse.catalog import Audit
 from boathouse.database import Database
 from boathouse.environments import policy
 from boathouse.environments.git import WORKSPACE, Repository
+from boathouse.environments.project_folder import project_folder
 from boathouse.environments.store import branch_heads, projects, releases, requests
 from boathouse.errors import AlreadyExists, Conflict, NotFound
 from boathouse.identity import Identity
@@ -115,14 +116,16 @@ class Projects:
         return Repository(self._code / f"{name}.git")
 
     def checkout(self, name: str, commit: str) -> Path:
-        """A folder with exactly that commit's files."""
+        """The project's folder among exactly that commit's files."""
         target = self._checkouts / name / commit
         self.repository(name).export(commit, target)
-        return target
+        return project_folder(target, name)
 
     def code_at(self, name: str, folder: str, commit: str | None) -> str:
         """Where deployed code lies now: a home that was moved has its checkouts beside it still."""
-        if commit and Path(folder).parts[-3:] == (self._checkouts.name, name, commit):
+        own = (self._checkouts.name, name, commit)
+        parts = Path(folder).parts
+        if commit and any(parts[start : start + 3] == own for start in range(len(parts) - 2)):
             return str(self.checkout(name, commit))
         return folder
 

@@ -40,6 +40,12 @@ class Merge:
     kept: tuple[str, ...] = ()
 
 
+def ready(folder: Path) -> None:
+    """Make an empty folder that is in no Git repository one, so that a project can come into it."""
+    if not any(folder.iterdir()) and git(folder, "rev-parse", "--git-dir", accepted=(0, 128)).code:
+        git(folder, "init", "--quiet", "--initial-branch=main", users_configuration=True)
+
+
 class SyncedFolder:
     """The working tree that holds `folder`, beside one workspace, which `place` tells from all others."""
 
@@ -123,6 +129,18 @@ class SyncedFolder:
     def holds(self, commit: str, other: str) -> bool:
         """Whether a commit is, or descends from, another."""
         return self._holds(commit, other)
+
+    @property
+    def bare(self) -> bool:
+        """Whether it holds nothing yet: no commit, and no file."""
+        return not (self.head or self.agreed or any(path.name != ".git" for path in self.root.iterdir()))
+
+    def begin(self, own: str, now: str) -> None:
+        """Fill a bare folder: the person's own branch stands on one commit, and the files are those of another."""
+        self._git("update-ref", "HEAD", own)
+        git(self.root, "read-tree", own, users_configuration=True)
+        self._git("read-tree", "-m", "-u", now)
+        self.agree(now)
 
     def merge(self, ours: str, theirs: str) -> Merge:
         """Both commits as one. Raises Conflict when they share no commit, InvalidInput for a git older than 2.38."""

@@ -5,15 +5,14 @@ from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 
+from boathouse.environments import PROJECT_FILES
 from boathouse.errors import InvalidBundle, NotFound
 from boathouse.project.located import Node, merge, read
-
-FILES = ("boathouse.yml", "boathouse.yaml", "databricks.yml", "databricks.yaml")
 
 
 def find(directory: Path) -> Path:
     """The project file of a folder. Raises NotFound."""
-    for name in FILES:
+    for name in PROJECT_FILES:
         if (directory / name).is_file():
             return directory / name
     raise NotFound(f"no boathouse.yml or databricks.yml in {directory}: `boathouse init DIR` makes a project")
