@@ -2,7 +2,14 @@
 
 from boathouse.features.as_of_frames import as_of_join_frame, check_duplicate_rows, newest_known_rows
 from boathouse.features.as_of_search import as_of_search
-from boathouse.features.completion import complete_frame, complete_sql, training_set_frame, training_set_search, training_set_sql
+from boathouse.features.completion import (
+    complete_frame,
+    complete_search,
+    complete_sql,
+    training_set_frame,
+    training_set_search,
+    training_set_sql,
+)
 from boathouse.features.functions import OnlineFunctions, with_functions_frame, with_functions_sql
 from boathouse.features.leaks import (
     COMMITTED,
@@ -95,6 +102,7 @@ __all__ = [
     "check_duplicate_rows",
     "check_duplicates",
     "complete_frame",
+    "complete_search",
     "complete_sql",
     "listed",
     "newest_known_rows",

@@ -1,113 +1,64 @@
-"""The as-of join by searching: feature rows sorted in memory, and the spine streamed past them in its own order.
+"""The as-of join in memory: what each lookup gives is found first, and the spine is completed in its own order.
 
-Key and time become one 64-bit integer: the key's number times the span of all times, plus the time since the first one.
-Sorted by it, the rows that a moment sees of its key end where that integer is found, and no row of the spine is moved. With
-a known time, rows are sorted by when they became visible; the newest event among those so far is a running maximum.
-Rows that lie sorted already are only looked through. Gives what `as_of_join_sql` gives, or nothing where it does not apply.
+A table that is no longer than the spine is sorted and searched (`as_of_sorted`); past a longer one the spine is sorted, and
+the table is streamed (`as_of_streamed`). What is found goes to disk, some columns at a time, where memory does not hold it.
+Gives what `as_of_join_sql` gives, or nothing where it does not apply.
 """
 
-import json
-import math
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Protocol
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from boathouse.features.point_in_time import AsOf, FeatureSide, micros, quote, wanted_joins
+from boathouse.features.arrays import integers
+from boathouse.features.as_of_expected import expected_bytes, expected_rows, is_scan, memory_limit, types_of
+from boathouse.features.as_of_sorted import arranged, key_types, loaded, probe_key, probe_time
+from boathouse.features.as_of_spooled import grouped, spool_folder, spooled
+from boathouse.features.as_of_streamed import Moments, moments_of, streamed
+from boathouse.features.point_in_time import AsOf, literal, quote, wanted_joins
 
 if TYPE_CHECKING:
     import duckdb
-    import numpy as np
-    from numpy.typing import NDArray
 
-    Integers = NDArray[np.int64]
-
-_INTEGERS = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER"}
-_TEXT = "VARCHAR"
-_SCANS = {"PARQUET_SCAN", "READ_PARQUET", "PYTHON_ARROW_SCAN", "ARROW_SCAN", "PANDAS_SCAN"}
-_MOST = 2**63
-# A table so many times as long as the spine is better cut down to the spine's keys first; sooner where it has to be sorted.
-_LONGER, _LONGER_UNSORTED = 20, 2
-_SAMPLE = 4_096
-# Bytes a value while a table is loaded, of numbers and of what has no fixed width; the share of memory for all tables.
-_BYTES, _WIDE_BYTES = 16, 96
+# The share of the engine's memory that all this may take; bytes for each moment of a spine, and for a key or time held.
 _SHARE = 4
-_MOST_ROWS = 2**31 - 1
+_MOMENT_BYTES, _HELD_BYTES = 100, 16
+# A spine that turns out so many times as long as was expected is left to the query.
+_SURPRISE = 4
+# A shorter spine is completed by the query before all this has been asked for.
+_FEWEST = 10_000
 _AHEAD = 2
+_MOST_THREADS = 8
 
 
-@dataclass(frozen=True)
-class _Key:
-    """One key column as numbers from 0 to size - 1: by its place among `values`, else by what it exceeds `low`."""
+class Found(Protocol):
+    """What was found for a lookup, or for some columns of it."""
 
-    low: int
-    size: int
-    values: pa.Array | None = None
-
-    def numbers(self, column: pa.Array) -> "Integers":
-        """-1 where the column is null, or holds what no feature row has."""
-        import numpy as np
-
-        if self.values is not None:
-            place = pc.index_in(column, value_set=self.values).cast(pa.int64())
-            return np.where(_held(place), _numpy(place), -1)
-        value = _numpy(column)
-        held = (value >= self.low) & (value <= self.low + self.size - 1) & _held(column)
-        return np.where(held, value - self.low, -1)
-
-    def own_numbers(self, column: pa.Array) -> "Integers":
-        """Those of the column that the key was made of."""
-        return self.numbers(column) if self.values is not None else _numpy(column) - self.low
-
-
-@dataclass(frozen=True)
-class _Sorted:
-    """A table's rows by key and time. `rows` says which row stands where; None: they lie in that order."""
-
-    join: AsOf
-    keys: tuple[_Key, ...]
-    packed: "Integers"
-    rows: "Integers | None"
-    events: "Integers"
-    columns: pa.Table
-    first: int
-    last: int
-    unit: int
-    span: int
-
-    def found(self, keys: Sequence[pa.Array], at: pa.Array) -> pa.Array:
-        """The row that each key sees at its time, null where it sees none."""
-        import numpy as np
-
-        if not len(self.packed):
-            return pa.nulls(len(at), pa.int64())
-        numbers = _numbered([key.numbers(column) for key, column in zip(self.keys, keys, strict=True)], self.keys)
-        moment = np.where(_held(at), _numpy(at), self.first - 1)
-        seen = (numbers >= 0) & (moment >= self.first)
-        begin = numbers * self.span
-        wanted = begin + (np.clip(moment, self.first, self.last) - self.first) // self.unit
-        order = np.argsort(wanted)  # neighbours are found near each other, and so in the cache
-        place = np.empty_like(wanted)
-        place[order] = np.searchsorted(self.packed, wanted[order], side="right") - 1
-        seen &= place >= 0
-        place[~seen] = 0
-        seen &= self.packed[place] >= begin
-        row = place if self.rows is None else self.rows[place]
-        if self.join.lookback is not None:
-            seen &= moment - self.events[row] <= micros(self.join.lookback)
-        held = pa.py_buffer(np.packbits(seen, bitorder="little"))
-        return pa.Array.from_buffers(pa.int64(), len(row), [held, pa.py_buffer(row)])
+    @property
+    def types(self) -> list[pa.DataType]:
+        """Of each column."""
 
     def completed(self, batch: pa.RecordBatch) -> list[pa.Array]:
-        """The looked-up columns of a batch of the spine."""
-        assert self.join.at
-        rows = self.found([batch[_on(name)] for name in self.join.on], batch[_at(self.join.at)])
-        return [_whole(self.columns[feature].take(rows)) for feature, _ in self.join.columns]
+        """The looked-up columns of a batch of the spine, with its `place` and what it asks by."""
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """How lookups are made: by which types each one's keys are sorted, by none where its table is streamed.
+
+    `rows` that the spine is expected to have, whether these may be held by key and time, and how many bytes of columns for
+    each may be held at once: None for all.
+    """
+
+    kinds: tuple[tuple[str, ...], ...]
+    rows: int
+    streams: bool
+    most: int | None
 
 
 def as_of_search(
@@ -115,49 +66,154 @@ def as_of_search(
 ) -> pa.RecordBatchReader | None:
     """The rows of `as_of_join_sql`, in batches of so many; None where that query is to be run.
 
-    That is: a table without a time, a lookup with defaults, keys that are neither whole numbers nor text on both sides,
-    tables that do not fit into a quarter of the engine's memory or are much longer than the spine, and keys and times that
-    do not fit into 63 bits together. The reader holds the connection: another query on it ends the stream.
+    That is: a table without a time, and a spine of few rows, of nobody knows how many, or of more than fit into a quarter of
+    the engine's memory by key and time. What is looked up waits on disk, beside what the engine spills, where it does not fit
+    there too. The reader holds the connection: another query on it ends the stream.
     """
     wanted = wanted_joins(joins, keep)
-    if not wanted or any(join.side.time is None or join.defaults for join in wanted) or not _worth(con, spine, wanted):
+    if not wanted or any(join.side.time is None for join in wanted):
         return None
-    asked = dict.fromkeys(name for join in wanted for name in join.on)
-    kinds = _kinds(con, spine, list(asked))
-    sides = [_key_types(kinds, join, _kinds(con, join.side.relation, join.side.keys)) for join in wanted]
-    if not all(sides):
+    plan = _planned(con, spine, wanted)
+    if plan is None:
         return None
-    casts = dict(pair for join, side in zip(wanted, sides, strict=True) for pair in zip(join.on, side, strict=True))
+    read = _Spine(con, spine, keep, wanted, plan)
+    found = _found(con, read, wanted, plan, rows)
+    if found is None:
+        return None
+    defaults = [default for join in wanted for default in _defaults(con, join)]
+    schema, batches = read.batches(rows)
+    fields = [schema.field(f"own_{i}").with_name(name) for i, name in enumerate(keep)]
+    outputs = [output for join in wanted for _, output in join.columns]
+    fields += map(pa.field, outputs, (kind for some in found for kind in some.types))
+    return pa.RecordBatchReader.from_batches(pa.schema(fields), _completed(batches, found, defaults, pa.schema(fields)))
+
+
+def _planned(con: "duckdb.DuckDBPyConnection", spine: str, joins: Sequence[AsOf]) -> _Plan | None:
+    """By sizes as DuckDB expects them. None where memory does not do, or nothing is expected."""
+    asking = expected_rows(con, spine)
+    if asking is None or asking < _FEWEST:
+        return None
+    budget, asked = memory_limit(con) // _SHARE, types_of(con, spine, list(dict.fromkeys(n for j in joins for n in j.on)))
+    moments, needed, kinds, widest = asking * _MOMENT_BYTES, 0, [], 0
+    for join in joins:
+        sizes = expected_bytes(con, join.side.relation, [feature for feature, _ in join.columns])
+        length = expected_rows(con, join.side.relation)
+        its: tuple[str, ...] = ()
+        if length is not None and length <= asking:
+            its = key_types(asked, join, types_of(con, join.side.relation, join.side.keys))
+        kinds.append(its)
+        # as many rows again as there are moments may be kept before the beaten ones are dropped
+        needed += (length or 0) * (sum(sizes) + _HELD_BYTES * (len(join.on) + 2)) if its else asking * sum(sizes)
+        widest = max(widest, *sizes)
+    streams = moments <= budget
+    if needed + (0 if all(kinds) else moments) <= budget:
+        return _Plan(tuple(kinds), asking, streams, None)
+    most = (budget - moments) // max(1, asking)
+    return _Plan(((),) * len(joins), asking, True, most) if most >= widest else None
+
+
+def _found(
+    con: "duckdb.DuckDBPyConnection", spine: "_Spine", joins: Sequence[AsOf], plan: _Plan, rows: int
+) -> list[Found] | None:
+    """What each lookup gives, in their order."""
     with ThreadPoolExecutor(thread_name_prefix="as-of") as pool:
-        loading = [pool.submit(_arranged, join, _loaded(con, join, side)) for join, side in zip(wanted, sides, strict=True)]
-        tables = [future.result() for future in loading]
-    ready = [table for table in tables if table is not None]
-    if len(ready) < len(tables):
-        return None
-    probes = [f"{quote(name)}::{casts[name]} AS {quote(_on(name))}" for name in asked]
-    times = dict.fromkeys(join.at for join in wanted if join.at)
-    probes += [f"epoch_us({quote(name)}) AS {quote(_at(name))}" for name in times]
-    own = [f"{quote(name)} AS {quote(f'own_{i}')}" for i, name in enumerate(keep)]
-    numbered = f"SELECT row_number() OVER () AS place, {', '.join([*probes, *own])} FROM {spine}"
-    # an engine that keeps no order gives numbered rows in any, but those of files and frames hardly ever
-    ordered = "" if _is_scan(con, spine) else " ORDER BY place"
-    read = con.sql(numbered + ordered).to_arrow_reader(rows)
-    fields = [read.schema.field(f"own_{i}").with_name(name) for i, name in enumerate(keep)]
-    fields += [t.columns.schema.field(feature).with_name(output) for t in ready for feature, output in t.join.columns]
-    return pa.RecordBatchReader.from_batches(pa.schema(fields), _completed(read, ready, len(keep), pa.schema(fields)))
+        sorting = {
+            i: pool.submit(arranged, join, loaded(con, join, kinds))
+            for i, (join, kinds) in enumerate(zip(joins, plan.kinds, strict=True)) if kinds
+        }  # fmt: skip
+    found: list[Found] = []
+    probes: dict[tuple[object, ...], Moments | None] = {}
+    for i, join in enumerate(joins):
+        if i in sorting and (table := sorting[i].result()):
+            found.append(table)
+            continue
+        asked = (join.on, join.at)
+        if asked not in probes:
+            probe = spine.probe() if plan.streams else None
+            probes = {asked: None if probe is None else moments_of(con, probe, *spine.asked(join))}
+        if (moments := probes[asked]) is None:
+            return None
+        found += _streamed(con, join, moments, spine.length, plan.most, rows)
+    return found
 
 
-def _completed(read: pa.RecordBatchReader, tables: Sequence[_Sorted], kept: int, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+def _streamed(
+    con: "duckdb.DuckDBPyConnection", join: AsOf, moments: Moments, length: int, most: int | None, rows: int
+) -> Iterator[Found]:
+    names = [feature for feature, _ in join.columns]
+    if most is None:
+        yield streamed(con, join, moments, names, length)
+        return
+    folder = spool_folder(con)
+    for group in grouped(names, expected_bytes(con, join.side.relation, names), most):
+        yield spooled(streamed(con, join, moments, group, length), rows, folder)
+
+
+class _Spine:
+    """A spine that is read for its keys and times, and again for its rows; held where it may be another the second time."""
+
+    def __init__(
+        self, con: "duckdb.DuckDBPyConnection", relation: str, keep: Sequence[str], joins: Sequence[AsOf], plan: _Plan
+    ) -> None:
+        self._con, self._relation, self._most = con, relation, plan.rows * _SURPRISE
+        casts = {name: f"::{kind}" for join, its in zip(joins, plan.kinds, strict=True)
+                 for name, kind in zip(join.on, its, strict=False)}  # fmt: skip
+        asked = dict.fromkeys(name for join in joins for name in join.on)
+        self._probes = [f"{quote(name)}{casts.get(name, '')} AS {quote(probe_key(name))}" for name in asked]
+        times = dict.fromkeys(join.at for join in joins if join.at)
+        self._probes += [f"epoch_us({quote(name)}) AS {quote(probe_time(name))}" for name in times]
+        self._own = [f"{quote(name)} AS {quote(f'own_{i}')}" for i, name in enumerate(keep)]
+        self._rows: pa.Table | None = None
+        self._probe: pa.Table | None = None
+
+    @property
+    def length(self) -> int:
+        """Rows of a spine that was probed."""
+        return self._probe.num_rows if self._probe else 0
+
+    def asked(self, join: AsOf) -> tuple[list[str], str]:
+        """The names of a lookup's keys and time in `probe`."""
+        assert join.at
+        return [probe_key(name) for name in join.on], probe_time(join.at)
+
+    def probe(self) -> pa.Table | None:
+        """Places, keys and times; None where there are far more than was expected."""
+        if self._probe is None:
+            again = is_scan(self._con, self._relation)
+            self._probe = self._numbered([] if again else self._own).to_arrow_table()
+            self._rows = None if again else self._probe
+        return self._probe if self._probe.num_rows <= self._most else None
+
+    def batches(self, rows: int) -> tuple[pa.Schema, Iterable[pa.RecordBatch]]:
+        """All rows with their places, in batches of so many."""
+        self._probe = None
+        if self._rows is not None:
+            return self._rows.schema, self._rows.to_batches(max_chunksize=rows)
+        # an engine that keeps no order gives numbered rows in any, but those of files and frames hardly ever
+        numbered = self._numbered(self._own)
+        read = (numbered if is_scan(self._con, self._relation) else numbered.order("place")).to_arrow_reader(rows)
+        return read.schema, read
+
+    def _numbered(self, own: Sequence[str]) -> "duckdb.DuckDBPyRelation":
+        columns = ["row_number() OVER () AS place", *self._probes, *own]
+        return self._con.sql(f"SELECT {', '.join(columns)} FROM {self._relation}")
+
+
+def _completed(
+    batches: Iterable[pa.RecordBatch], found: Sequence[Found], defaults: Sequence[pa.Scalar | None], schema: pa.Schema
+) -> Iterator[pa.RecordBatch]:
     ahead: deque[tuple[pa.RecordBatch, list[Future[list[pa.Array]]]]] = deque()
 
     def first() -> pa.RecordBatch:
         batch, looking = ahead.popleft()
-        looked_up = [column for future in looking for column in future.result()]
-        return pa.RecordBatch.from_arrays([*(batch[f"own_{i}"] for i in range(kept)), *looked_up], schema=schema)
+        columns = [column for future in looking for column in future.result()]
+        own = [batch[f"own_{i}"] for i in range(len(schema) - len(columns))]
+        filled = [c if d is None else pc.coalesce(c, d) for c, d in zip(columns, defaults, strict=True)]
+        return pa.RecordBatch.from_arrays([*own, *filled], schema=schema)
 
-    with ThreadPoolExecutor(len(tables), thread_name_prefix="as-of") as pool:
-        for batch in in_order(read):
-            ahead.append((batch, [pool.submit(table.completed, batch) for table in tables]))
+    with ThreadPoolExecutor(min(len(found), _MOST_THREADS), thread_name_prefix="as-of") as pool:
+        for batch in in_order(batches):
+            ahead.append((batch, [pool.submit(some.completed, batch) for some in found]))
             if len(ahead) > _AHEAD:  # these are looked up while the ones before are written
                 yield first()
         while ahead:
@@ -171,7 +227,7 @@ def in_order(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     waiting: dict[int, pa.RecordBatch] = {}
     place = 1
     for batch in batches:
-        places = _numpy(batch["place"])
+        places = integers(batch["place"])
         breaks = [0, *(np.flatnonzero(np.diff(places) != 1) + 1).tolist(), len(places)]
         for begin, end in pairwise(breaks):
             if end > begin:
@@ -181,185 +237,12 @@ def in_order(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
             yield run
 
 
-def _worth(con: "duckdb.DuckDBPyConnection", spine: str, joins: Sequence[AsOf]) -> bool:
-    """Whether the tables are held in memory with ease, and not much longer than the spine, as DuckDB expects."""
-    asking, needed = _expected(con, spine), 0
-    for join in joins:
-        rows = _expected(con, join.side.relation)
-        if rows is None or asking is None or rows > asking * _LONGER:
-            return False
-        if rows > asking * _LONGER_UNSORTED and not _begins_in_order(con, join.side):
-            return False
-        kinds = _kinds(con, join.side.relation, [feature for feature, _ in join.columns])
-        wide = sum(kind == _TEXT or not kind[-1:].isalpha() for kind in kinds.values())
-        needed += rows * (_BYTES * (len(kinds) - wide + len(join.on) + 2) + _WIDE_BYTES * wide)
-    [(memory,)] = con.sql("SELECT parse_formatted_bytes(current_setting('memory_limit'))").fetchall()
-    return needed * _SHARE <= int(memory)
-
-
-def _begins_in_order(con: "duckdb.DuckDBPyConnection", side: FeatureSide) -> bool:
-    """Whether the first rows lie in order of key and time: a hint that the rest do, and no more than that."""
-    ordered = ", ".join(map(quote, (*side.keys, *([side.time] if side.time else []))))
-    first = f"SELECT row({ordered}) AS here FROM {side.relation} LIMIT {_SAMPLE}"
-    pairs = f"SELECT here, lag(here) OVER () AS before FROM ({first})"
-    [(found,)] = con.sql(f"SELECT bool_and(here >= before) FROM ({pairs})").fetchall()
-    return found is not False
-
-
-def _expected(con: "duckdb.DuckDBPyConnection", relation: str) -> int | None:
-    """How many rows DuckDB expects of a relation; None where it does not say."""
-    for node in _plan(con, relation):
-        if said := node.get("extra_info", {}).get("Estimated Cardinality"):
-            return int(said)
-    return None
-
-
-def _is_scan(con: "duckdb.DuckDBPyConnection", relation: str) -> bool:
-    """Whether a relation is files or a frame, and nothing is done to its rows."""
-    names = {str(node["name"]).strip() for node in _plan(con, relation)} - {"PROJECTION"}
-    return len(names) == 1 and names <= _SCANS
-
-
-def _plan(con: "duckdb.DuckDBPyConnection", relation: str) -> list[dict[str, Any]]:
-    """The steps of a plan from its end on, as far as each follows from one."""
-    [(_, plan)] = con.sql(f"EXPLAIN (FORMAT json) SELECT * FROM {relation}").fetchall()
-    steps: list[dict[str, Any]] = json.loads(plan)
-    while len(steps[-1].get("children", [])) == 1:
-        steps += steps[-1]["children"]
-    return [*steps, *steps[-1].get("children", [])]
-
-
-def _kinds(con: "duckdb.DuckDBPyConnection", relation: str, names: Sequence[str]) -> dict[str, str]:
-    read = con.sql(f"SELECT {', '.join(map(quote, names))} FROM {relation}")
-    return dict(zip(names, map(str, read.types), strict=True))
-
-
-def _key_types(asked: Mapping[str, str], join: AsOf, stored: Mapping[str, str]) -> list[str]:
-    """The type in which either side's key is read; nothing where the two do not meet as numbers or as text."""
-    pairs = [{asked[name], stored[key]} for name, key in zip(join.on, join.side.keys, strict=True)]
-    if all(pair <= _INTEGERS or pair == {_TEXT} for pair in pairs):
-        return ["BIGINT" if pair <= _INTEGERS else _TEXT for pair in pairs]
-    return []
-
-
-def _loaded(con: "duckdb.DuckDBPyConnection", join: AsOf, kinds: Sequence[str]) -> pa.Table:
-    """Keys, times and looked-up columns of the rows that can be found at all."""
-    times = [name for name in (join.side.event_time, join.side.known_time) if name]
-    typed = [f"{quote(key)}::{kind}" for key, kind in zip(join.side.keys, kinds, strict=True)]
-    read = [f"{key} AS {quote(f'__key_{i}')}" for i, key in enumerate(typed)]
-    read += [f"epoch_us({quote(name)}) AS {quote(f'__time_{i}')}" for i, name in enumerate(times)]
-    read += [quote(name) for name in dict.fromkeys(feature for feature, _ in join.columns)]
-    present = [*map(quote, join.side.keys), *(f"epoch_us({quote(name)})" for name in times)]
-    found = " AND ".join(f"{value} IS NOT NULL" for value in present)
-    # in one piece: of columns in several, each taking of rows makes one anew
-    return con.sql(f"SELECT {', '.join(read)} FROM {join.side.relation} WHERE {found}").to_arrow_table(batch_size=_MOST_ROWS)
-
-
-def _arranged(join: AsOf, table: pa.Table) -> _Sorted | None:
-    """A loaded table, sorted; None where keys and times do not fit into one integer."""
-    import numpy as np
-
-    names = dict.fromkeys(feature for feature, _ in join.columns)
-    events = _numpy(table["__time_0"])
-    known = _numpy(table["__time_1"]) if join.side.bitemporal else None
-    visible = events if known is None else np.maximum(events, known)
-    first, last = (int(events.min()), int(visible.max())) if len(events) else (0, 0)
-    columns = [_whole(table[f"__key_{i}"]) for i in range(len(join.on))]
-    for coded in (_by_value, _by_place):
-        keys = tuple(coded(column) for column in columns)
-        if found := _span(keys, first, last, (events,) if known is None else (events, visible)):
-            break
-    else:
-        return None
-    unit, span = found
-    packed = _numbered([key.own_numbers(column) for key, column in zip(keys, columns, strict=True)], keys)
-    packed *= span
-    newest = None if known is None else packed + (events - first) // unit
-    moments = visible - first
-    packed += moments if unit == 1 else moments // unit
-    rows = None
-    if newest is not None and known is not None:
-        rows = _newest_so_far(packed, np.argsort(packed), known, newest)
-    elif not bool((packed[1:] >= packed[:-1]).all()):
-        rows = np.argsort(packed)
-    if rows is not None:
-        packed.sort()
-    return _Sorted(join, keys, packed, rows, events, table.select(list(names)), first, last, unit, span)
-
-
-def _newest_so_far(packed: "Integers", order: "Integers", known: "Integers", events: "Integers") -> "Integers":
-    """For each row in order of key and visibility, the newest of its key's so far: by event, then by known time."""
-    import numpy as np
-
-    tied = packed[order]
-    if bool((tied[1:] == tied[:-1]).any()):  # visible at once, by known time: of one event, the last is then the newest
-        order = np.lexsort((known, packed))
-    events = events[order]
-    newest = events == np.maximum.accumulate(events)
-    return order[np.maximum.accumulate(np.where(newest, np.arange(len(order)), 0))]
-
-
-def _span(keys: Sequence[_Key], first: int, last: int, times: Sequence["Integers"]) -> tuple[int, int] | None:
-    """The unit of all times, and how many of it lie between the first and the last; None where that is too much."""
-    import numpy as np
-
-    count = 1
-    for key in keys:
-        count *= max(1, key.size)
-    unit = 1
-    if count * (last - first + 1) >= _MOST:
-        unit = math.gcd(*(int(np.gcd.reduce(time - first)) for time in times)) or 1
-    span = (last - first) // unit + 1
-    return (unit, span) if count * span < _MOST else None
-
-
-def _by_value(column: pa.Array) -> _Key:
-    if not pa.types.is_integer(column.type) or not len(column):
-        return _by_place(column)
-    least = pc.min_max(column).as_py()
-    return _Key(least["min"], least["max"] - least["min"] + 1)
-
-
-def _by_place(column: pa.Array) -> _Key:
-    values = pc.unique(column)
-    return _Key(0, len(values), values)
-
-
-def _numbered(numbers: Sequence["Integers"], keys: Sequence[_Key]) -> "Integers":
-    """Several columns' numbers as one, -1 where any is."""
-    import numpy as np
-
-    whole = numbers[0]
-    for number, key in zip(numbers[1:], keys[1:], strict=True):
-        whole = np.where((whole >= 0) & (number >= 0), whole * key.size + number, -1)
-    return whole
-
-
-def _whole(column: pa.Array | pa.ChunkedArray) -> pa.Array:
-    """A column in one piece."""
-    if not isinstance(column, pa.ChunkedArray):
-        return column
-    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
-
-
-def _numpy(column: pa.Array | pa.ChunkedArray) -> "Integers":
-    """64-bit integers, not copied, and anything where they are null: Arrow's `to_numpy` and `fill_null` load pandas."""
-    import numpy as np
-
-    whole = _whole(column)
-    return np.frombuffer(whole.buffers()[1], np.int64, len(whole), whole.offset * 8) if len(whole) else np.empty(0, np.int64)
-
-
-def _held(column: pa.Array) -> "NDArray[np.bool_]":
-    """Where a column is not null."""
-    import numpy as np
-
-    return np.frombuffer(column.is_valid().cast(pa.uint8()).buffers()[1], np.bool_, len(column))
-
-
-def _on(name: str) -> str:
-    return f"on {name}"
-
-
-def _at(name: str) -> str:
-    return f"at {name}"
+def _defaults(con: "duckdb.DuckDBPyConnection", join: AsOf) -> list[pa.Scalar | None]:
+    """For each output what stands where it is null, in the output's type."""
+    kinds = types_of(con, join.side.relation, [feature for feature, _ in join.columns])
+    found: list[pa.Scalar | None] = []
+    for feature, output in join.columns:
+        value = join.defaults.get(output)
+        typed = None if value is None else con.sql(f"SELECT {literal(value)}::{kinds[feature]} AS value")
+        found.append(None if typed is None else typed.to_arrow_table()["value"][0])
+    return found

@@ -56,6 +56,14 @@ def complete_sql(
     return as_of_join_sql(rows_sql, _joins(_remaining(spec, columns), relations, ()), columns)
 
 
+def complete_search(
+    con: "duckdb.DuckDBPyConnection", spec: FeatureSpec, rows_sql: str, relations: Mapping[str, str], columns: Sequence[str],
+    rows: int,
+) -> pa.RecordBatchReader | None:  # fmt: skip
+    """The rows of `complete_sql`, in batches of so many, where `as_of_search` gives them; None where that query does."""
+    return as_of_search(con, rows_sql, _joins(_remaining(spec, columns), relations, ()), columns, rows)
+
+
 def complete_frame(spec: FeatureSpec, rows: "DataFrame", tables: Mapping[str, "DataFrame"]) -> "DataFrame":
     """What `complete_sql` gives, on a cluster: `tables` are Spark frames by the tables' names."""
     remaining = _remaining(spec, rows.columns)

@@ -6,6 +6,7 @@ from boathouse.context import Context
 from boathouse.features import (
     FeatureSpec,
     complete_frame,
+    complete_search,
     complete_sql,
     with_functions_frame,
     with_functions_sql,
@@ -34,7 +35,11 @@ def complete(context: Context, spec: FeatureSpec, df: Frame) -> tuple[Relation, 
     wanted = spec.without(frozenset(columns))
     relations, versions = relations_of(context, wanted)
     completed = complete_sql(spec, spine, relations, columns)
-    return context.engine.relation(with_functions_sql(context.engine, wanted, completed)), {**computed, **versions}
+    if wanted.functions:
+        return context.engine.relation(with_functions_sql(context.engine, wanted, completed)), {**computed, **versions}
+    engine = context.engine
+    rows = engine.relation(completed, lambda most: complete_search(engine.connection, spec, spine, relations, columns, most))
+    return rows, {**computed, **versions}
 
 
 def _on_cluster(context: Context, cluster: Cluster, spec: FeatureSpec, df: Frame) -> tuple[Relation, Mapping[str, int]]:

@@ -1,5 +1,6 @@
 """The as-of join, case by case."""
 
+import importlib
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -56,8 +57,9 @@ class Tables:
 
 
 @pytest.fixture(params=["duckdb", "search", "spark"])
-def con(request: pytest.FixtureRequest) -> Iterator[Tables]:
+def con(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Tables]:
     cluster = request.getfixturevalue("cluster") if request.param == "spark" else None
+    monkeypatch.setattr(importlib.import_module("boathouse.features.as_of_search"), "_FEWEST", 0)
     with duckdb.connect() as connection:
         connection.execute("SET TimeZone='Asia/Tokyo'")
         connection.execute(

@@ -24,10 +24,7 @@ def con() -> Iterator[duckdb.DuckDBPyConnection]:
         connection.execute("SET TimeZone='America/New_York'")
         # Else small data never meets the plan that large data gets.
         connection.execute("SET asof_loop_join_threshold=0")
-        with pytest.MonkeyPatch.context() as patch:
-            # However short the spine, it is searched: what is asked here is whether the rows are right.
-            patch.setattr(importlib.import_module("boathouse.features.as_of_search"), "_LONGER_UNSORTED", 99)
-            yield connection
+        yield connection
 
 
 class Stored(NamedTuple):
@@ -107,18 +104,32 @@ def joined(
     rows = con.sql(as_of_join_sql("spine", joins)).fetchall()
     # A spine whose columns are named takes another plan than one whose width is unknown.
     assert con.sql(as_of_join_sql("spine", joins, asking.column_names)).fetchall() == rows
-    if not any(join.defaults for join in joins):
-        assert searched(con, joins, asking.column_names) == rows
-        for name, table_rows in tables.items():  # rows that lie in order are not sorted
-            con.register(name, table_rows.sort_by([(n, "ascending") for n in (*KEYS, EVENT)]))
-        assert searched(con, joins, asking.column_names) == rows
+    names = asking.column_names
+    assert all(searched(con, joins, names, how) == rows for how in (SORTED, STREAMED if len(joins) == 1 else SPOOLED))
+    for name, table_rows in tables.items():  # rows that lie in order are not sorted
+        con.register(name, table_rows.sort_by([(n, "ascending") for n in (*KEYS, EVENT)]))
+    assert searched(con, joins, names, SORTED) == rows
     return rows
 
 
-def searched(con: duckdb.DuckDBPyConnection, joins: list[AsOf], keep: list[str]) -> list[tuple[Any, ...]]:
-    found = as_of_search(con, "spine", joins, keep, 2048)
-    assert found is not None
-    return con.from_arrow(found.read_all()).fetchall()
+class How(NamedTuple):
+    kinds: tuple[str, ...]
+    most: int | None
+
+
+SORTED, STREAMED, SPOOLED = How(("VARCHAR", "BIGINT"), None), How((), None), How((), 1)
+
+
+def searched(con: duckdb.DuckDBPyConnection, joins: list[AsOf], keep: list[str], how: How) -> list[tuple[Any, ...]]:
+    """Whatever the sizes: what is asked here is whether the rows are right."""
+    module = importlib.import_module("boathouse.features.as_of_search")
+    plan = module._Plan((how.kinds,) * len(joins), 1_000, True, how.most)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "_planned", lambda *_: plan)
+        patch.setattr("boathouse.features.as_of_streamed._BATCH_ROWS", 5)
+        found = as_of_search(con, "spine", joins, keep, 2048)
+        assert found is not None
+        return con.from_arrow(found.read_all()).fetchall()
 
 
 def spine_of(rows: list[tuple[Any, ...]]) -> list[Wanted]:
