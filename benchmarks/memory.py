@@ -18,14 +18,15 @@ import sys
 import tempfile
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import duckdb
 from point_in_time import COLUMNS, LOOKBACK, SPAN, SPINE, connect, make_data
 
-from boathouse.features import AsOf, FeatureSide, as_of_join_sql
-from boathouse.lake import Engine
+from boathouse.features import AsOf, FeatureSide, as_of_join_sql, as_of_search
+from boathouse.lake import Engine, Relation
 
 FEATURES = 500
 
@@ -42,17 +43,25 @@ def make_wide(folder: Path, rows: int) -> None:
                 f"FROM range({rows}) r(i)) TO '{folder}/wide.parquet' (ROW_GROUP_SIZE 20000)")  # fmt: skip
 
 
-def query(kind: str, folder: Path) -> str:
-    """The training set, with the place of each row in the spine beside it."""
+def training_set(engine: Engine, kind: str, folder: Path) -> Relation:
+    """As training sets are read: `as_of_search`, or `as_of_join_sql` where that does not apply."""
+    name, keep = ("wide_spine", ("k1", "t")) if kind == "wide" else ("spine", SPINE)
+    spine = f"(FROM '{folder}/{name}.parquet')"
+    joins = lookups(kind, folder)
+    query = as_of_join_sql(spine, joins, keep)
+    return engine.relation(query, lambda rows: as_of_search(engine.connection, spine, joins, keep, rows))
+
+
+def lookups(kind: str, folder: Path) -> list[AsOf]:
+    """What is looked up."""
     if kind == "wide":
         side = FeatureSide(f"(FROM '{folder}/wide.parquet')", ("k",), "e")
-        joins = [AsOf(side, ("k1",), "t", tuple((f"v{n}", f"v{n}") for n in range(FEATURES)), LOOKBACK)]
-        return as_of_join_sql(f"(FROM '{folder}/wide_spine.parquet')", joins, ("k1", "t"))
+        return [AsOf(side, ("k1",), "t", tuple((f"v{n}", f"v{n}") for n in range(FEATURES)), LOOKBACK)]
     joins = []
     for n in (1, 2, 3):
         side = FeatureSide(f"(FROM '{folder}/f{n}.parquet')", ("k",), "e", "known" if kind == "known" else None)
         joins.append(AsOf(side, (f"k{n}",), "t", tuple((name, f"{name}{n}") for name in COLUMNS), LOOKBACK))
-    return as_of_join_sql(f"(FROM '{folder}/spine.parquet')", joins, SPINE)
+    return joins
 
 
 def measure(kind: str, folder: Path, memory: str) -> dict[str, Any]:
@@ -61,17 +70,26 @@ def measure(kind: str, folder: Path, memory: str) -> dict[str, Any]:
 
     def watch() -> None:
         while not over.wait(0.25):
-            spilled[0] = max(spilled[0], sum(f.stat().st_blocks * 512 for f in (folder / "spill").glob("*")))
+            spilled[0] = max(spilled[0], sum(f.stat().st_blocks * 512 for f in (folder / "spill").glob("*")) + unnamed())
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
     started, cpu = time.perf_counter(), time.process_time()
-    rows = engine.relation(query(kind, folder)).to_parquet(folder / "out.parquet")
+    rows = training_set(engine, kind, folder).to_parquet(folder / "out.parquet")
     took = {"seconds": time.perf_counter() - started, "cpu": time.process_time() - cpu}
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     over.set()
     watcher.join()
     return {**took, "rows": rows, "peak": peak, "spilled": spilled[0] >> 20}
+
+
+def unnamed() -> int:
+    """Bytes of this process's files without a name."""
+    size = 0
+    for file in Path("/proc/self/fd").iterdir():
+        with suppress(FileNotFoundError):  # closed meanwhile
+            size += file.stat().st_blocks * 512 if "as-of-" in str(file.readlink()) else 0
+    return size
 
 
 def in_order(kind: str, folder: Path) -> bool:

@@ -66,12 +66,12 @@ def as_of_search(
 ) -> pa.RecordBatchReader | None:
     """The rows of `as_of_join_sql`, in batches of so many; None where that query is to be run.
 
-    That is: a table without a time, and a spine of few rows, of nobody knows how many, or of more than fit into a quarter of
-    the engine's memory by key and time. What is looked up waits on disk, beside what the engine spills, where it does not fit
-    there too. The reader holds the connection: another query on it ends the stream.
+    That is: tables without times alone, or one that has two rows of a key; a spine of few rows, of nobody knows how many, or of
+    more than fit into a quarter of the engine's memory by key and time. What is looked up waits on disk, beside what the
+    engine spills, where it does not fit there too. The reader holds the connection: another query on it ends the stream.
     """
     wanted = wanted_joins(joins, keep)
-    if not wanted or any(join.side.time is None for join in wanted):
+    if all(join.side.time is None for join in wanted):
         return None
     plan = _planned(con, spine, wanted)
     if plan is None:
@@ -99,7 +99,7 @@ def _planned(con: "duckdb.DuckDBPyConnection", spine: str, joins: Sequence[AsOf]
         sizes = expected_bytes(con, join.side.relation, [feature for feature, _ in join.columns])
         length = expected_rows(con, join.side.relation)
         its: tuple[str, ...] = ()
-        if length is not None and length <= asking:
+        if join.side.time and length is not None and length <= asking:
             its = key_types(asked, join, types_of(con, join.side.relation, join.side.keys))
         kinds.append(its)
         # as many rows again as there are moments may be kept before the beaten ones are dropped
@@ -122,31 +122,25 @@ def _found(
             for i, (join, kinds) in enumerate(zip(joins, plan.kinds, strict=True)) if kinds
         }  # fmt: skip
     found: list[Found] = []
-    probes: dict[tuple[object, ...], Moments | None] = {}
+    probes: dict[tuple[tuple[str, ...], str | None], Moments | None] = {}
     for i, join in enumerate(joins):
         if i in sorting and (table := sorting[i].result()):
             found.append(table)
             continue
-        asked = (join.on, join.at)
+        asked = spine.asked(join)
         if asked not in probes:
             probe = spine.probe() if plan.streams else None
-            probes = {asked: None if probe is None else moments_of(con, probe, *spine.asked(join))}
+            probes = {asked: None if probe is None else moments_of(con, probe, *asked)}
         if (moments := probes[asked]) is None:
             return None
-        found += _streamed(con, join, moments, spine.length, plan.most, rows)
+        names = [feature for feature, _ in join.columns]
+        groups = [names] if plan.most is None else grouped(names, expected_bytes(con, join.side.relation, names), plan.most)
+        for group in groups:
+            looked_up = streamed(con, join, moments, group, spine.length)
+            if looked_up is None:
+                return None
+            found.append(looked_up if plan.most is None else spooled(looked_up, rows, spool_folder(con)))
     return found
-
-
-def _streamed(
-    con: "duckdb.DuckDBPyConnection", join: AsOf, moments: Moments, length: int, most: int | None, rows: int
-) -> Iterator[Found]:
-    names = [feature for feature, _ in join.columns]
-    if most is None:
-        yield streamed(con, join, moments, names, length)
-        return
-    folder = spool_folder(con)
-    for group in grouped(names, expected_bytes(con, join.side.relation, names), most):
-        yield spooled(streamed(con, join, moments, group, length), rows, folder)
 
 
 class _Spine:
@@ -171,10 +165,9 @@ class _Spine:
         """Rows of a spine that was probed."""
         return self._probe.num_rows if self._probe else 0
 
-    def asked(self, join: AsOf) -> tuple[list[str], str]:
+    def asked(self, join: AsOf) -> tuple[tuple[str, ...], str | None]:
         """The names of a lookup's keys and time in `probe`."""
-        assert join.at
-        return [probe_key(name) for name in join.on], probe_time(join.at)
+        return tuple(map(probe_key, join.on)), probe_time(join.at) if join.at and join.side.time else None
 
     def probe(self) -> pa.Table | None:
         """Places, keys and times; None where there are far more than was expected."""

@@ -15,6 +15,7 @@ from uuid import uuid4
 import pyarrow as pa
 
 from boathouse.features.arrays import column_of, in_one, integers
+from boathouse.features.as_of_expected import types_of
 from boathouse.features.point_in_time import AsOf, micros, quote
 
 if TYPE_CHECKING:
@@ -91,18 +92,19 @@ class Moments:
         return first, shift, width, _from_zero(np.bincount(bucket, minlength=self.keys.num_rows * width))
 
 
-def moments_of(con: "duckdb.DuckDBPyConnection", spine: pa.Table, on: Sequence[str], at: str) -> Moments | None:
+def moments_of(con: "duckdb.DuckDBPyConnection", spine: pa.Table, on: Sequence[str], at: str | None) -> Moments | None:
     """The moments of a spine's rows, whose columns are `place` counted from 1, keys, and a time in microseconds.
 
-    None where times lie too far away to be reckoned with.
+    Without a time all are one moment of their key. None where times lie too far away to be reckoned with.
     """
     import numpy as np
 
     keys = ", ".join(f"{quote(name)} AS {quote(f'key_{i}')}" for i, name in enumerate(on))
     names = ", ".join(quote(f"key_{i}") for i in range(len(on)))
-    present = " AND ".join(f"{quote(name)} IS NOT NULL" for name in (*on, at))
+    present = " AND ".join(f"{quote(name)} IS NOT NULL" for name in (*on, *([at] if at else [])))
+    moment = quote(at) if at else "0::BIGINT"
     with named(con, spine) as rows:
-        some = f"(SELECT place - 1 AS place, {quote(at)} AS moment, {keys} FROM {rows} WHERE {present})"
+        some = f"(SELECT place - 1 AS place, {moment} AS moment, {keys} FROM {rows} WHERE {present})"
         numbers = con.sql(f"SELECT row_number() OVER () - 1 AS number, * FROM (SELECT DISTINCT {names} FROM {some})")
         distinct = numbers.to_arrow_table()
         with named(con, distinct) as numbered:
@@ -138,8 +140,11 @@ class Streamed:
 
 def streamed(
     con: "duckdb.DuckDBPyConnection", join: AsOf, moments: Moments, columns: Sequence[str], length: int
-) -> Streamed:
-    """Look these feature columns up for each of a spine's `length` rows, by reading the table once."""
+) -> Streamed | None:
+    """Look these feature columns up for each of a spine's `length` rows, by reading the table once.
+
+    None where two rows of a table without a time share a key that the spine asks for.
+    """
     import numpy as np
 
     kept = _Kept(join, moments)
@@ -149,6 +154,8 @@ def streamed(
         with named(con, moments.keys) as keys:
             for batch in con.sql(_visible_sql(con, join, moments, keys, columns)).to_arrow_reader(most):
                 kept.add(batch)
+        if kept.doubled:
+            return None
         rows[moments.place] = kept.seen()
     types = con.sql(f"SELECT {', '.join(map(quote, columns))} FROM {join.side.relation} LIMIT 0").to_arrow_table().schema.types
     return Streamed(kept.columns(types), rows)
@@ -172,18 +179,18 @@ def _visible_sql(
     side = join.side
     times = [name for name in (side.event_time, side.known_time) if name]
     read = ["k.number", *(f"epoch_us(r.{quote(name)}) AS {quote(f'time_{i}')}" for i, name in enumerate(times))]
+    read += [] if times else ["0::BIGINT AS time_0"]
     read += [f"r.{quote(name)} AS {quote(f'column_{i}')}" for i, name in enumerate(columns)]
     same = " AND ".join(f"r.{quote(key)} = k.{quote(f'key_{i}')}" for i, key in enumerate(side.keys))
     last, first = int(moments.at.max()), int(moments.at.min())
-    kinds = con.sql(f"SELECT {', '.join(map(quote, times))} FROM {side.relation}").types
     chosen = []
-    for name, kind in zip(times, map(str, kinds), strict=True):
+    for name, kind in types_of(con, side.relation, times).items() if times else ():
         # by the column itself, which files have the least and greatest of; other types are looked at row by row
         make = _TIMES.get(kind)
         chosen.append(f"r.{quote(name)} <= {make}({last})" if make else f"epoch_us(r.{quote(name)}) <= {last}")
         if (back := _lookback(join)) is not None and name == times[0] and make:
             chosen.append(f"r.{quote(name)} >= {make}({max(first - back, -_FAR)})")
-    return f"SELECT {', '.join(read)} FROM {side.relation} r JOIN {keys} k ON {same} WHERE {' AND '.join(chosen)}"
+    return f"SELECT {', '.join(read)} FROM {side.relation} r JOIN {keys} k ON {' AND '.join([same, *chosen])}"
 
 
 @dataclass
@@ -195,6 +202,7 @@ class _Kept:
     rows: "Integers" = field(init=False)
     events: "Integers" = field(init=False)
     knowns: "Integers | None" = field(init=False)
+    doubled: bool = False
     _held: list[pa.RecordBatch] = field(default_factory=list)
     _count: int = 0
 
@@ -219,6 +227,8 @@ class _Kept:
         chosen = np.flatnonzero(fits)
         events = events[chosen]
         moment = self.moments.seeing(number[chosen], visible[chosen])
+        if self.join.side.time is None:
+            self.doubled |= bool((self.rows[moment] >= 0).any()) or len(np.unique(moment)) < len(moment)
         won = self._won(moment, events, None if known is None else known[chosen])
         self.rows[moment[won]] = np.arange(self._count, self._count + len(won))
         self._count += len(won)

@@ -128,6 +128,16 @@ def test_what_it_is_not_for_is_left_to_the_query(con: duckdb.DuckDBPyConnection,
     assert searched(con, join) is None
 
 
+def test_a_table_without_a_time_is_streamed_with_the_others(con: duckdb.DuckDBPyConnection) -> None:
+    once = "(SELECT v AS k, 'name ' || v AS name FROM stored WHERE v < 40)"
+    joins = [STORED, AsOf(FeatureSide(once, ("k",)), ("k",), None, (("name", "name"),), defaults={"name": "none"})]
+    found = as_of_search(con, "spine", joins, KEEP, 4_096)
+    assert found is not None
+    assert found.read_all().equals(con.sql(as_of_join_sql("spine", joins, KEEP)).to_arrow_table())
+    twice = replace(joins[1], side=FeatureSide(f"(FROM {once} UNION ALL FROM {once})", ("k",)))
+    assert as_of_search(con, "spine", [STORED, twice], KEEP, 4_096) is None  # the query says which
+
+
 def test_a_short_spine_is_left_to_the_query(con: duckdb.DuckDBPyConnection) -> None:
     assert searched(con, spine="(FROM spine LIMIT 100)") is None
 

@@ -1,5 +1,6 @@
 """A spec at work: training sets, and rows completed for scoring."""
 
+import importlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,6 +15,7 @@ from boathouse.features import (
     FeatureSpec,
     TableFacts,
     complete_frame,
+    complete_search,
     complete_sql,
     resolve,
     training_set_frame,
@@ -72,20 +74,24 @@ def told(rows: pa.Table) -> tuple[list[str], list[tuple[Any, ...]]]:
     return rows.column_names, [tuple(row.values()) for row in rows.to_pylist()]
 
 
+def filled(connection: duckdb.DuckDBPyConnection) -> None:
+    connection.execute("SET TimeZone='UTC'")
+    connection.execute(
+        "CREATE TABLE weather AS SELECT 'JFK' AS origin, timestamptz '2013-07-01 09:00Z' AS hour, "
+        "timestamptz '2013-07-01 09:10Z' AS received, 18.0 AS temp, 3.0 AS wind"
+    )
+    connection.execute("CREATE TABLE planes AS SELECT 'N1' AS tail, 100 AS seats")
+    connection.execute(
+        "CREATE TABLE spine AS SELECT 'JFK' AS origin, true AS late, "
+        "timestamptz '2013-07-01 09:05Z' + to_minutes(10 * i) AS \"at\", 'N' || i AS tail FROM range(2) t(i)"
+    )
+
+
 @pytest.fixture(params=["duckdb", "spark"])
 def con(request: pytest.FixtureRequest) -> Iterator[Rows]:
     cluster = request.getfixturevalue("cluster") if request.param == "spark" else None
     with duckdb.connect() as connection:
-        connection.execute("SET TimeZone='UTC'")
-        connection.execute(
-            "CREATE TABLE weather AS SELECT 'JFK' AS origin, timestamptz '2013-07-01 09:00Z' AS hour, "
-            "timestamptz '2013-07-01 09:10Z' AS received, 18.0 AS temp, 3.0 AS wind"
-        )
-        connection.execute("CREATE TABLE planes AS SELECT 'N1' AS tail, 100 AS seats")
-        connection.execute(
-            "CREATE TABLE spine AS SELECT 'JFK' AS origin, true AS late, "
-            "timestamptz '2013-07-01 09:05Z' + to_minutes(10 * i) AS \"at\", 'N' || i AS tail FROM range(2) t(i)"
-        )
+        filled(connection)
         yield Rows(connection, cluster)
 
 
@@ -136,6 +142,20 @@ def test_rows_that_bring_a_feature_keep_it_and_need_no_key_for_it(con: Rows) -> 
         spec, '(SELECT origin, "at", 400 AS seats FROM spine)', ["origin", "at", "seats"]
     )
     assert (columns, rows[1][2:]) == (["origin", "at", "seats", "temp", "wind"], (400, 18.0, 3.0))
+
+
+def test_the_search_gives_what_the_query_gives(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.import_module("boathouse.features.as_of_search"), "_FEWEST", 0)
+    spec = resolve(SPINE, LOOKUPS, FACTS, "late", ["at", "tail", "origin"])
+    with duckdb.connect() as connection:
+        filled(connection)
+        columns = ["tail", "origin", "at"]
+        rows = '(SELECT tail, origin, "at" FROM spine)'
+        found = complete_search(connection, spec, rows, RELATIONS, columns, 2_048)
+        assert found is not None
+        given = told(found.read_all())
+        assert given == told(connection.sql(complete_sql(spec, rows, RELATIONS, columns)).to_arrow_table())
+        assert [row[3:] for row in given[1]] == [(None, None, 50), (18.0, 3.0, 100)]
 
 
 def test_rows_that_lack_an_input_are_refused_by_name() -> None:
