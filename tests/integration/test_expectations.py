@@ -59,6 +59,16 @@ def test_fail_writes_nothing_and_says_where_the_batch_is(fe: FeatureEngineeringC
     assert [c["outcome"] for c in lake.table_info("features.refused").checks] == ["refused", "refused"]
 
 
+def test_of_columns_that_a_merge_lacks_the_tables_own_values_are_asked(fe: FeatureEngineeringClient, lake: Lake) -> None:
+    make(fe, "features.partly", "drop")
+    fe.write_table(name="features.partly", df=[{"id": 2, "temp": 20.0}, {"id": 1, "temp": 10.0}])
+    fe.write_table(name="features.partly", df=[{"id": 3, "wind": 3.0}, {"id": 1, "wind": 1.0}])
+    rows = sorted(lake.table("features.partly").read().to_dicts(), key=lambda r: r["id"])
+    assert rows == [{"id": 1, "temp": 10.0, "wind": 1.0}, {"id": 2, "temp": 20.0, "wind": None}]
+    [aside] = lake.table("features.partly_quarantine").read().to_dicts()
+    assert (aside["id"], aside["temp"], aside["_failed"]) == (3, None, ["warm"])
+
+
 def test_appends_overwrites_and_sql_are_asked_too(lake: Lake) -> None:
     lake.create_table("raw.asked", {"id": "bigint"}, expectations={"positive": {"expr": "id > 0", "action": "drop"}})
     lake.table("raw.asked").append([{"id": 1}, {"id": -1}])

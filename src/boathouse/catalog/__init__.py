@@ -52,7 +52,7 @@ from boathouse.catalog.shares import Recipient, SharedTable, Shares, ShareToken
 from boathouse.catalog.spec import TableSpec
 from boathouse.catalog.sql import Query, QueryResult, RowStream, SqlDesk, check_rowwise, tables_of
 from boathouse.catalog.system_tables import AUDIT, LINEAGE, Exported, SystemTables
-from boathouse.catalog.table import Table, TablePort
+from boathouse.catalog.table import Table, TablePort, check_keys
 from boathouse.catalog.table_stream import COMMITTED, TableStream
 from boathouse.catalog.values import (
     AuditEntry,
@@ -141,6 +141,7 @@ __all__ = [
     "Volumes",
     "Walk",
     "chain",
+    "check_keys",
     "check_rowwise",
     "creates_function",
     "declared",

@@ -25,6 +25,7 @@ from boathouse.lake import (
     Judge,
     Stream,
     batches,
+    completed,
     conform,
     merge,
     met,
@@ -108,12 +109,14 @@ class Gate:
     note: Callable[[Result], None]
 
     def write(self, df: Frame, act: Callable[[Frame], Commit], marks: Mapping[str, int] | None = None,
-              dropping: str | None = None, renewed: bool = False) -> Commit:  # fmt: skip
-        """Raises ExpectationsFailed, with nothing written, where a row fails what it may not fail."""
+              dropping: str | None = None, renewed: bool = False, keys: Sequence[str] = ()) -> Commit:  # fmt: skip
+        """With `keys` the rows are merged by them: of what they lack, the table's own values are asked.
+
+        Raises ExpectationsFailed, with nothing written, where a row fails what it may not fail."""
         if not self.info.expectations or self._was_written(marks or {}):
             return act(df)
         rows = batches(df).read_all()
-        found = judged(rows, self._whole(rows, dropping, renewed), self.info, _exempt(rows, dropping))
+        found = judged(rows, self._whole(rows, dropping, renewed, keys), self.info, _exempt(rows, dropping))
         batch, number = _key(rows, marks or {})
         if found.aside.num_rows:
             self.keep(found.aside, batch, number)
@@ -169,11 +172,17 @@ class Gate:
         standing = {a: self.folder.transaction_version(a) for a in marks}
         return bool(marks) and all(at is not None and at >= marks[a] for a, at in standing.items())
 
-    def _whole(self, rows: pa.Table, dropping: str | None, renewed: bool) -> pa.Table:
+    def _whole(self, rows: pa.Table, dropping: str | None, renewed: bool, keys: Sequence[str]) -> pa.Table:
         """The rows in the table's columns and types, and those that are new."""
         given = rows.drop_columns([dropping]) if dropping else rows
         known = pa.schema([]) if renewed else self.folder.schema()
         new = [field for field in normalised(given.schema) if field.name not in known.names]
+        if keys and isinstance(self.folder, DeltaFolder) and not set(known.names) <= set(given.column_names):
+            old = given.select([c for c in given.column_names if c in known.names])
+            held = completed(self.folder.table(), old, keys, self.info.name)
+            for field in new:
+                held = held.append_column(field.name, given.column(field.name))
+            given = held
         return conform(given, _nullable(pa.schema([*known, *new])), self.info.name).read_all()
 
 

@@ -98,7 +98,10 @@ class Table:
         Files that hold no row for `where` are not opened. Raises NotFound for a version that is not there.
         """
         self._need("SELECT")
-        timestamp = clock.parse_instant(timestamp) if timestamp else None
+        try:
+            timestamp = clock.parse_instant(timestamp) if timestamp else None
+        except ValueError as error:
+            raise InvalidInput(f"{timestamp!r} is no time of {self.name}: write it as 2025-03-30T12:00:00+02:00") from error
         selected = ", ".join(f'"{c}"' for c in columns) if columns else "*"
         condition = f" WHERE {where}" if where else ""
         if self._access.through == "server":
@@ -172,6 +175,7 @@ class Table:
               dropping: str | None = None) -> Commit:  # fmt: skip
         """Update rows with equal keys and insert the others; keys default to the table's own, `sources` as for `append`.
 
+        A column that `df` lacks keeps its values in rows that are there, and is null in those that are inserted.
         A table with a known-time column keeps every (keys, event time, known time): what was known
         before is never erased. `update=False` leaves rows that are there as they are. Where `dropping`, a Boolean column
         of `df` alone, is true, the row with its keys is removed. `marks` (application id -> number) go
@@ -185,9 +189,10 @@ class Table:
             keys.append(self.info.known_time)
         making = Making(origin_of(df), sources)
         rows = batches(df).read_all()
-        _check_keys(rows, keys, self.name)
+        check_keys(rows, keys, self.name)
         return self._write(lambda: self._gate().write(
             rows, lambda kept: self._folder.merge(kept, keys, evolve, update, marks, dropping), marks, dropping,
+            keys=keys if update else (),
         ), making)  # fmt: skip
 
     def fill(self, df: Frame, on: Sequence[str], columns: Sequence[str], sources: Sources | None = None) -> Commit:
@@ -310,7 +315,8 @@ class Table:
         return self._opened
 
 
-def _check_keys(rows: pa.Table, keys: Sequence[str], name: str) -> None:
+def check_keys(rows: pa.Table, keys: Sequence[str], name: str) -> None:
+    """Raises InvalidInput for a key that is absent or null, DuplicateKey where two rows share one."""
     if absent := [k for k in keys if k not in rows.column_names]:
         raise InvalidInput(f"{name} is merged on {', '.join(keys)}, but the rows have no column {absent[0]!r}")
     wanted = fitted(rows.select(list(keys)), name)  # Arrow groups by no string_view, which is what Polars has

@@ -90,6 +90,5 @@ def _checked(catalog: Catalog, identity: Identity, info: TableInfo, folder: Delt
     marks = {**dict([transaction] if transaction else []), **(given.get("marks") or {})}
     renewed = operation == "overwrite" and bool(given.get("evolve")) and not given.get("where")
     act = getattr(folder, operation)
-    return passing.write(
-        rows, lambda kept: act(kept, **given), marks, given.get("dropping"), renewed
-    )
+    keys = given.get("on", ()) if operation == "merge" and given.get("update", True) else ()
+    return passing.write(rows, lambda kept: act(kept, **given), marks, given.get("dropping"), renewed, keys)

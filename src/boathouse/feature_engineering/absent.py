@@ -10,7 +10,8 @@ UNSET: Final = object()
 _STREAMS = "rows come into a table by `boathouse tables ingest` or a job, and lake.table(…).stream() follows it"
 
 
-def _absent(name: str, instead: str) -> NoReturn:
+def absent(name: str, instead: str) -> NoReturn:
+    """Raises the InvalidInput that says so."""
     raise InvalidInput(f"{name} is not here: {instead}")
 
 
@@ -18,7 +19,7 @@ class UpgradeClient:
     """Moves workspace feature tables into a catalog: here all are in one from the start."""
 
     def __init__(self, *_given: Any, **_named: Any) -> None:
-        _absent("UpgradeClient", "tables and models are in a catalog from the start; `boathouse tables import` takes others in")
+        absent("UpgradeClient", "tables and models are in a catalog from the start; `boathouse tables import` takes others in")
 
 
 class AbsentServices:
@@ -26,32 +27,32 @@ class AbsentServices:
 
     def create_stream(self, **_named: Any) -> NoReturn:
         """Kafka and Kinesis: not here."""
-        _absent("create_stream", _STREAMS)
+        absent("create_stream", _STREAMS)
 
     def update_stream(self, **_named: Any) -> NoReturn:
         """Kafka and Kinesis: not here."""
-        _absent("update_stream", _STREAMS)
+        absent("update_stream", _STREAMS)
 
     def get_stream(self, **_named: Any) -> NoReturn:
         """Kafka and Kinesis: not here."""
-        _absent("get_stream", _STREAMS)
+        absent("get_stream", _STREAMS)
 
     def list_streams(self, **_named: Any) -> NoReturn:
         """Kafka and Kinesis: not here."""
-        _absent("list_streams", _STREAMS)
+        absent("list_streams", _STREAMS)
 
     def delete_stream(self, **_named: Any) -> NoReturn:
         """Kafka and Kinesis: not here."""
-        _absent("delete_stream", _STREAMS)
+        absent("delete_stream", _STREAMS)
 
     def build_model_env(self, **_named: Any) -> NoReturn:
         """Archives of a model's environment: not here."""
-        _absent("build_model_env", "a task runs in the environment of its project's lock, built once and kept")
+        absent("build_model_env", "a task runs in the environment of its project's lock, built once and kept")
 
     def purge_feature_entities(self, **_named: Any) -> NoReturn:
         """Erasing entities everywhere: not here."""
-        _absent("purge_feature_entities", "lake.table(name).delete(condition), then vacuum() and publish_table, erase rows")
+        absent("purge_feature_entities", "lake.table(name).delete(condition), then vacuum() and publish_table, erase rows")
 
     def grant_feature_serving_access(self, **_named: Any) -> NoReturn:
         """Granting all that a model reads at once: not here."""
-        _absent("grant_feature_serving_access", "`boathouse grants add EXECUTE --model NAME --to WHO`, and SELECT on its tables")
+        absent("grant_feature_serving_access", "`boathouse grants add EXECUTE --model NAME --to WHO`, and SELECT on its tables")

@@ -1,12 +1,12 @@
 """FeatureEngineeringClient: feature tables, training sets, feature-aware models, scoring, publishing."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from boathouse import context as contexts
-from boathouse.catalog import COMMITTED, TableInfo, TableStream
+from boathouse.catalog import COMMITTED, TableInfo, TableStream, check_keys
 from boathouse.context import Context
 from boathouse.errors import InvalidInput
 from boathouse.feature_engineering import materialized, packaging, publishing, serving, streaming
@@ -16,7 +16,7 @@ from boathouse.feature_engineering.entities import EndpointCoreConfig, FeatureSe
 from boathouse.feature_engineering.leaks import leaks_of_model
 from boathouse.feature_engineering.online_stores import NamedStores
 from boathouse.feature_engineering.publishing import CONTINUOUS, MODES, PublishedTable, PublishingQuery
-from boathouse.feature_engineering.scored import RESULTS, scored, typed
+from boathouse.feature_engineering.scored import result_of, scored, typed
 from boathouse.feature_engineering.skew import online_skew, served_skew
 from boathouse.feature_engineering.streaming import StreamingQuery
 from boathouse.features import FeatureFunction, FeatureLookup, FeatureSpecInfo, LeakReport, SkewReport, newest_known_rows
@@ -59,35 +59,46 @@ class FeatureEngineeringClient(DeclaredFeatures, NamedStores, AbsentServices):
         self._context = context or contexts.current()
 
     def create_table(self, *, name: str, primary_keys: str | Sequence[str], df: Frame | None = None,
-                     timeseries_column: str | None = None, partition_columns: str | Sequence[str] | None = None,
-                     schema: Any = None, description: str | None = None, tags: Mapping[str, str] | None = None,
+                     timeseries_column: str | Sequence[str] | None = None,
+                     partition_columns: str | Sequence[str] | None = None, schema: Any = None,
+                     description: str | None = None, tags: Mapping[str, str] | None = None,
                      known_time_column: str | None = None, feature_descriptions: Mapping[str, str] | None = None,
                      exists_ok: bool = False, expectations: Mapping[str, str | Mapping[str, str]] | None = None,
-                     freshness: timedelta | None = None) -> FeatureTable:  # fmt: skip
+                     freshness: timedelta | None = None, timeseries_columns: str | Sequence[str] | None = None,
+                     timestamp_keys: str | Sequence[str] | None = None) -> FeatureTable:  # fmt: skip
         """A feature table, with rows where `df` is given, else of `schema`.
 
-        `timeseries_column` is one of the primary keys. With `known_time_column` every version of a row is
-        kept and lookups see only what was known at their time. `expectations` are SQL on a row, asked of every batch:
+        `timeseries_column` is one of the primary keys; `timeseries_columns` and `timestamp_keys` are its former names.
+        With `known_time_column` every version of a row is kept and lookups see only what was known at their time.
+        `expectations` are SQL on a row, asked of every batch:
         `{"warm": {"expr": "temp > -90", "action": "fail"}}` writes nothing of a batch where one row fails, `drop` all but
         such rows, `warn` counts them. `freshness` is how far the newest event may lie back.
-        Raises AlreadyExists, InvalidInput, and ExpectationsFailed for the rows of `df`.
+        Raises AlreadyExists, InvalidInput, DuplicateKey, and ExpectationsFailed for the rows of `df`; but for the last,
+        no table is made then.
         """
         if df is None and schema is None:
             raise InvalidInput(f"{name}: give `df` or `schema`, so that the columns are known")
-        keys = _names(primary_keys)
+        keys, times = _names(primary_keys), _names(timeseries_column or timeseries_columns or timestamp_keys)
+        if not keys:
+            raise InvalidInput(f"{name}: a feature table has primary keys, by which its rows are looked up: name at least one")
+        if len(times) > 1:
+            raise InvalidInput(f"{name}: a feature table has one event time, not {', '.join(times)}: give one timeseries_column")
+        rows = None if df is None else contexts.arrow(df)
+        if rows is not None and set(keys) <= set(rows.column_names):  # others are named by the catalog
+            check_keys(rows, [*keys, *_names(known_time_column)], name)
         table = self._context.create_table(
-            name, schema if df is None else _empty_like(df), primary_keys=keys, event_time=timeseries_column,
+            name, schema if rows is None else rows.schema, primary_keys=keys, event_time=times[0] if times else None,
             known_time=known_time_column, partition_by=_names(partition_columns), description=description or "",
             tags=tags, column_comments=feature_descriptions, exists_ok=exists_ok,
             expectations=expectations, freshness=freshness,
         )  # fmt: skip
-        if df is not None:
-            table.merge(df)
+        if rows is not None:
+            table.merge(rows)
         return FeatureTable.of(self._context.table_info(name))
 
     def write_table(self, *, name: str, df: Frame | TableStream, mode: str = "merge", checkpoint_location: str | None = None,
                     trigger: Mapping[str, Any] | None = None) -> StreamingQuery | None:  # fmt: skip
-        """Upsert rows on the primary keys; columns new in `df` become new features.
+        """Upsert rows on the primary keys; columns new in `df` become new features, and those it lacks keep their values.
 
         A stream (`lake.table(…).stream()`) is followed, each row exactly once, by a query that goes on where it ended
         when it is started again with its `checkpoint_location`. `trigger` is `{"processingTime": "5 seconds"}`,
@@ -152,28 +163,30 @@ class FeatureEngineeringClient(DeclaredFeatures, NamedStores, AbsentServices):
     def create_training_set(self, *, df: Frame,
                             feature_lookups: Sequence[FeatureLookup | FeatureFunction | FeatureAggregations] | None = None,
                             feature_spec: str | None = None, features: Sequence[Feature | FeatureAggregations] | None = None,
-                            label: str | Sequence[str] | None, exclude_columns: Sequence[str] | None = None,
-                            **_options: Any) -> TrainingSet:  # fmt: skip
+                            label: str | Sequence[str] | None, exclude_columns: str | Sequence[str] | None = None,
+                            use_spark_native_join: bool = False, use_timeseries_filtering: bool = False
+                            ) -> TrainingSet:  # fmt: skip
         """Examples with the features that were known at each row's time.
 
         What to look up is given as lookups and functions, as the name of a registered feature spec, or as
-        declared `features` and aggregations, which are computed from their sources.
+        declared `features` and aggregations, which are computed from their sources. `use_spark_native_join` and
+        `use_timeseries_filtering` choose how another engine joins, and change nothing here.
         Raises InvalidInput for a lookup key that is no column, NotFound for an unknown table or feature,
         DuplicateKey when a feature table holds one key, event time and known time twice.
         """
         if sum(given is not None for given in (feature_lookups, feature_spec, features)) > 1:
             raise InvalidInput("give one of feature_lookups, feature_spec and features")
-        aggregated = [f for f in feature_lookups or () if isinstance(f, FeatureAggregations)]
-        looked_up = [f for f in feature_lookups or () if not isinstance(f, FeatureAggregations)]
+        excluded = _names(exclude_columns)
+        aggregated, looked_up = _apart(feature_lookups)
         if aggregated and looked_up:
             raise InvalidInput("FeatureAggregations stand beside no lookups: keep them with materialize_features, and look that "
                                "table up with a FeatureLookup")  # fmt: skip
         if features is not None or aggregated:
-            return materialized.training_set(self._context, df, expanded(features or aggregated), label, exclude_columns or ())
+            return materialized.training_set(self._context, df, expanded(features or aggregated), label, excluded)
         if feature_spec is None:
-            return make_training_set(self._context, df, looked_up, label, exclude_columns or ())
-        asked, excluded = serving.features_of(self._context, feature_spec)
-        return make_training_set(self._context, df, asked, label, [*excluded, *(exclude_columns or ())])
+            return make_training_set(self._context, df, looked_up, label, excluded)
+        asked, left_out = serving.features_of(self._context, feature_spec)
+        return make_training_set(self._context, df, asked, label, [*left_out, *excluded])
 
     def leaks(self, training_set: TrainingSet | None = None, *, df: Frame | None = None, feature_spec: str | None = None,
               model_uri: str | None = None, label: str | None = None, time: str | None = None, estimator: Any = None,
@@ -209,9 +222,12 @@ class FeatureEngineeringClient(DeclaredFeatures, NamedStores, AbsentServices):
 
     def create_feature_spec(self, *, name: str, features: Sequence[FeatureLookup | FeatureFunction],
                             exclude_columns: Sequence[str] | None = None,
-                            extra_pip_requirements: Sequence[str] | None = None, **_options: Any) -> FeatureSpecInfo:  # fmt: skip
-        """Register lookups and functions under a name. Raises AlreadyExists, InvalidInput, NotFound."""
-        return serving.create_spec(self._context, name, features, exclude_columns or ())
+                            extra_pip_requirements: Sequence[str] | None = None) -> FeatureSpecInfo:  # fmt: skip
+        """Register lookups and functions under a name; functions run in the environment of whoever computes them.
+
+        Raises AlreadyExists, InvalidInput, NotFound.
+        """
+        return serving.create_spec(self._context, name, features, _names(exclude_columns))
 
     def update_feature_spec(self, *, name: str, owner: str) -> FeatureSpecInfo:
         """Hand a feature spec to another owner."""
@@ -249,15 +265,17 @@ class FeatureEngineeringClient(DeclaredFeatures, NamedStores, AbsentServices):
         """
         if training_set is None:
             raise InvalidInput("log_model needs training_set, which says what features and inputs the model takes")
+        if not callable(getattr(flavor, "save_model", None)):
+            raise InvalidInput(f"flavor is MLflow's module for the library, such as mlflow.sklearn, not {flavor!r}")
         return packaging.log_model(
             self._context, model, artifact_path, flavor, training_set, registered_model_name,
             pip_requirements=pip_requirements, extra=extra_pip_requirements or (), options=flavor_options,
             output_schema=output_schema,
         )  # fmt: skip
 
-    def score_batch(self, *, model_uri: str, df: Frame, result_type: str = "double", env_manager: str = "local",
+    def score_batch(self, *, model_uri: str, df: Frame, result_type: Any = "double", env_manager: str = "local",
                     params: Mapping[str, Any] | None = None, log_to: str | None = None, mode: str = "batch",
-                    **_options: Any) -> "Relation | DataFrame":  # fmt: skip
+                    use_spark_native_join: bool = False) -> "Relation | DataFrame":  # fmt: skip
         """All columns of `df`, the features looked up point in time, and `prediction`.
 
         `result_type` is what numbers become; classes that are texts stay texts, and several numbers a row an array. `params`
@@ -268,13 +286,15 @@ class FeatureEngineeringClient(DeclaredFeatures, NamedStores, AbsentServices):
         Where the engine is a cluster, features are joined there, the model predicts here, and a Spark DataFrame returns.
         Raises InvalidInput for a result type that predictions are not of, and for a parameter that the model has not.
         """
-        if result_type not in RESULTS:
-            raise InvalidInput(f"result_type {result_type!r} is unknown; use one of {', '.join(RESULTS)}")
+        kind = result_of(result_type)
+        if env_manager != "local":
+            raise InvalidInput(f"env_manager {env_manager!r}: models predict in the environment of this process; leave it out, "
+                               "and score in a job, which runs in that of its project's lock")  # fmt: skip
         model = load(self._context, model_uri)
         frame, versions = scored(self._context, model, df, params)
         if log_to:
             log_predictions(self._context, self._context.complete(log_to), model.version, frame, mode, versions)
-        answers = typed(self._context, frame, result_type)
+        answers = typed(self._context, frame, kind)
         return self._context.cluster.frame(answers) if self._context.cluster else answers
 
     def score_stream(self, *, model_uri: str, df: TableStream, checkpoint_location: str, log_to: str | None = None,
@@ -286,8 +306,7 @@ class FeatureEngineeringClient(DeclaredFeatures, NamedStores, AbsentServices):
         version that `model_uri` names then. Checkpoint and trigger as for `write_table`.
         Raises InvalidInput, NotFound, NotPermitted.
         """
-        if result_type not in RESULTS:
-            raise InvalidInput(f"result_type {result_type!r} is unknown; use one of {', '.join(RESULTS)}")
+        kind = result_of(result_type)
         if not isinstance(df, TableStream):
             raise InvalidInput("score_stream follows a table: give lake.table(…).stream()")
         if (log_to is None) == (output_table is None):
@@ -300,7 +319,7 @@ class FeatureEngineeringClient(DeclaredFeatures, NamedStores, AbsentServices):
             if log_to:
                 log_predictions(context, context.complete(log_to), model.version, frame, "stream", versions, transaction)
                 return
-            answers = typed(context, frame, result_type).to_arrow()
+            answers = typed(context, frame, kind).to_arrow()
             context.create_table(target, answers.schema, exists_ok=True).append(answers, transaction, evolve=True)
 
         load(self._context, model_uri)  # the caller hears of a model that is not there
@@ -342,9 +361,15 @@ class FeatureEngineeringClient(DeclaredFeatures, NamedStores, AbsentServices):
         return publishing.one_published(self._context, name)
 
 
+def _apart(given: Any) -> tuple[list[FeatureAggregations], list[FeatureLookup | FeatureFunction]]:
+    """One or several things to look up: aggregations, and the others. Raises InvalidInput for what is neither."""
+    asked = list(given) if isinstance(given, Iterable) and not isinstance(given, str) else [] if given is None else [given]
+    for one in asked:
+        if not isinstance(one, FeatureLookup | FeatureFunction | FeatureAggregations):
+            raise InvalidInput(f"feature_lookups holds {one!r}: it takes FeatureLookup, FeatureFunction and FeatureAggregations")
+    return ([f for f in asked if isinstance(f, FeatureAggregations)],
+            [f for f in asked if not isinstance(f, FeatureAggregations)])  # fmt: skip
+
+
 def _names(given: str | Sequence[str] | None) -> list[str]:
     return [given] if isinstance(given, str) else list(given or ())
-
-
-def _empty_like(df: Frame) -> Any:
-    return contexts.arrow(df).schema

@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
@@ -83,7 +83,7 @@ class DeclaredFeatures(ABC):
                              offline_config: OfflineStoreConfig | None = None,
                              online_config: OnlineStoreConfig | None = None,
                              trigger: Trigger | None = None, tags: dict[str, str] | None = None,
-                             **_options: Any) -> list[MaterializedFeature]:  # fmt: skip
+                             budget_policy_id: str | None = None) -> list[MaterializedFeature]:  # fmt: skip
         """Keep features in tables, one for each source and entity, filled now; later calls bring what is new.
 
         With `online_config` the tables are published too. With a `trigger` each table has a job `refresh_<schema>_<table>`
@@ -128,7 +128,7 @@ class DeclaredFeatures(ABC):
         kept = [(i, inside) for i, inside in materialized.kept_tables(self._context) if wanted & {f.name for f in inside}]
         if not kept:
             raise NotFound(f"{', '.join(sorted(wanted))} is kept in no table; call materialize_features first")
-        start, end = (m if m.tzinfo else m.replace(tzinfo=UTC) for m in (start_time, end_time))
+        start, end = _moment(start_time, "start_time"), _moment(end_time, "end_time")
         rows = sum(backfill(self._context, info.name, inside, start, end).rows for info, inside in kept)
         made = Backfill(uuid4().hex[:12], [info.name for info, _ in kept], start, end, rows)
         for info, _ in kept:
@@ -186,3 +186,10 @@ class DeclaredFeatures(ABC):
     @abstractmethod
     def publish_table(self, *, source_table_name: str) -> Any:
         """Copy a table's newest rows into the online store."""
+
+
+def _moment(given: datetime | str, name: str) -> datetime:
+    try:
+        return clock.parse_instant(given)
+    except (ValueError, TypeError) as error:
+        raise InvalidInput(f"{name} is {given!r}: give a datetime, or text such as 2025-03-30T12:00:00+02:00") from error

@@ -1,18 +1,23 @@
 """FeatureStoreClient: the published client's older class, whose arguments may be positional and whose times are no keys."""
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, NoReturn
 
+from boathouse import context as contexts
 from boathouse.catalog import TableStream
 from boathouse.context import Context
 from boathouse.errors import InvalidInput
+from boathouse.feature_engineering.absent import absent
 from boathouse.feature_engineering.client import FeatureEngineeringClient, FeatureTable
+from boathouse.feature_engineering.entities import EndpointCoreConfig, FeatureServingEndpoint
 from boathouse.feature_engineering.publishing import PublishedTable, PublishingQuery
 from boathouse.feature_engineering.streaming import StreamingQuery
-from boathouse.features import FeatureFunction, FeatureLookup
+from boathouse.features import FeatureFunction, FeatureLookup, FeatureSpecInfo
 from boathouse.lake import Frame, Relation
 from boathouse.training import TrainingSet
+
+_SOURCES = "lineage is recorded at each write; name what it cannot see in lake.table(name).merge(df, sources=[…])"
 
 
 class FeatureStoreClient:
@@ -20,12 +25,13 @@ class FeatureStoreClient:
 
     def __init__(self, feature_store_uri: str | None = None, model_registry_uri: str | None = None, *,
                  context: Context | None = None) -> None:  # fmt: skip
-        self._client = FeatureEngineeringClient(model_registry_uri=model_registry_uri, context=context)
+        self._context = context or contexts.current()
+        self._client = FeatureEngineeringClient(model_registry_uri=model_registry_uri, context=self._context)
 
     def create_table(self, name: str, primary_keys: str | Sequence[str], df: Frame | None = None, *,
                      timestamp_keys: str | Sequence[str] | None = None, partition_columns: str | Sequence[str] | None = None,
-                     schema: Any = None, description: str | None = None, tags: Mapping[str, str] | None = None,
-                     **_options: Any) -> FeatureTable:  # fmt: skip
+                     schema: Any = None, description: str | None = None, tags: Mapping[str, str] | None = None
+                     ) -> FeatureTable:  # fmt: skip
         """A feature table; the one column of `timestamp_keys` is the event time, and need not stand among the keys.
 
         Raises AlreadyExists, and InvalidInput for two of them.
@@ -49,8 +55,10 @@ class FeatureStoreClient:
         """Upsert rows on the keys (`merge`), or put them in place of all rows (`overwrite`)."""
         return self._client.write_table(name=name, df=df, mode=mode, checkpoint_location=checkpoint_location, trigger=trigger)
 
-    def read_table(self, name: str, **_options: Any) -> Relation:
-        """The rows of a feature table."""
+    def read_table(self, name: str, *, as_of_delta_timestamp: datetime | str | None = None) -> Relation:
+        """The rows of a feature table, or those it held at a time."""
+        if as_of_delta_timestamp is not None:
+            return self._context.table(name).read(timestamp=as_of_delta_timestamp)
         return self._client.read_table(name=name)
 
     def get_table(self, name: str) -> FeatureTable:
@@ -72,8 +80,8 @@ class FeatureStoreClient:
         self._client.delete_feature_table_tag(name=table_name, key=key)
 
     def create_training_set(self, df: Frame, feature_lookups: Sequence[FeatureLookup | FeatureFunction],
-                            label: str | Sequence[str] | None, exclude_columns: Sequence[str] | None = None,
-                            **_options: Any) -> TrainingSet:  # fmt: skip
+                            label: str | Sequence[str] | None, exclude_columns: str | Sequence[str] | None = None
+                            ) -> TrainingSet:  # fmt: skip
         """Examples with the features that were known at each row's time."""
         return self._client.create_training_set(
             df=df, feature_lookups=feature_lookups, label=label, exclude_columns=exclude_columns
@@ -99,6 +107,47 @@ class FeatureStoreClient:
             filter_condition=filter_condition, mode=mode, streaming=streaming, checkpoint_location=checkpoint_location,
             trigger=trigger, features=features, ttl=ttl,
         )  # fmt: skip
+
+    def create_feature_spec(self, *, name: str, features: Sequence[FeatureLookup | FeatureFunction],
+                            exclude_columns: str | Sequence[str] | None = None,
+                            extra_pip_requirements: Sequence[str] | None = None) -> FeatureSpecInfo:  # fmt: skip
+        """Register lookups and functions under a name."""
+        return self._client.create_feature_spec(
+            name=name, features=features, exclude_columns=exclude_columns, extra_pip_requirements=extra_pip_requirements
+        )
+
+    def update_feature_spec(self, *, name: str, owner: str) -> FeatureSpecInfo:
+        """Hand a feature spec to another owner."""
+        return self._client.update_feature_spec(name=name, owner=owner)
+
+    def delete_feature_spec(self, *, name: str) -> None:
+        """Forget a feature spec. Raises Conflict while an endpoint serves it."""
+        self._client.delete_feature_spec(name=name)
+
+    def create_feature_serving_endpoint(self, *, name: str, config: EndpointCoreConfig) -> FeatureServingEndpoint:
+        """An endpoint that answers with the features of a spec, without a model."""
+        return self._client.create_feature_serving_endpoint(name=name, config=config)
+
+    def get_feature_serving_endpoint(self, *, name: str) -> FeatureServingEndpoint:
+        """An endpoint as it is. Raises NotFound."""
+        return self._client.get_feature_serving_endpoint(name=name)
+
+    def delete_feature_serving_endpoint(self, *, name: str) -> None:
+        """End an endpoint and forget it."""
+        self._client.delete_feature_serving_endpoint(name=name)
+
+    def register_table(self, **_named: Any) -> NoReturn:
+        """Keys for a Delta table that is there already: not here."""
+        absent("register_table", "keys are declared when a table comes into the catalog: lake.register_table(name, location, "
+               "primary_keys=[…], event_time=…), or create_table(…, df=lake.table(name).read())")  # fmt: skip
+
+    def add_data_sources(self, **_named: Any) -> NoReturn:
+        """Sources by hand: not here."""
+        absent("add_data_sources", _SOURCES)
+
+    def delete_data_sources(self, **_named: Any) -> NoReturn:
+        """Sources by hand: not here."""
+        absent("delete_data_sources", _SOURCES)
 
     def drop_online_table(self, name: str, online_store: Any = None) -> None:
         """End serving a table."""

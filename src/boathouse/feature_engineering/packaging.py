@@ -22,6 +22,12 @@ _LIBRARIES = {"sklearn": ["scikit-learn", "pandas", "numpy", "skops"],
               "lightgbm": ["lightgbm", "scikit-learn", "pandas", "numpy"]}  # fmt: skip
 _HARMLESS_TYPES = ("numpy.dtype",)
 """What scikit-learn's own imputers and encoders are made of, and skops does not trust by itself."""
+_MLFLOW_TYPES = {
+    "byte": "integer", "short": "integer", "int": "integer", "long": "long", "float": "float", "double": "double",
+    "string": "string", "boolean": "boolean", "binary": "binary", "date": "datetime", "timestamp": "datetime",
+    "timestamp_ntz": "datetime",
+}  # fmt: skip
+"""Features' types by their published names, as signatures call them."""
 _KNOWN = frozenset({"sklearn", "numpy", "scipy", "lightgbm", "xgboost"})
 
 
@@ -138,11 +144,14 @@ def _trusting(flavor: Any, options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _signature(raw: Any, spec: FeatureSpec, sample: Any, output_schema: Any) -> Any:
-    """Inputs: what a request must carry, and the features that it may carry instead of the stored ones."""
+    """Inputs: what a request must carry, though the training set left it out, and what it may: features instead of the
+    stored ones, and the times of lookups.
+    """
     import pandas as pd
     from mlflow.models import ModelSignature
     from mlflow.models.signature import infer_signature
     from mlflow.types import ColSpec, Schema
+    from mlflow.types.schema import AnyType
 
     offered = sample[list(dict.fromkeys(c for c in (*spec.required_inputs, *spec.model_columns) if c in sample))]
     outputs = output_schema
@@ -151,7 +160,12 @@ def _signature(raw: Any, spec: FeatureSpec, sample: Any, output_schema: Any) -> 
         answer = made.values if made.probabilities is None else made.probabilities
         # of numbers MLflow knows arrays, of texts columns only
         outputs = infer_signature(offered, pd.Series(answer) if answer.dtype.kind == "O" else answer).outputs
-    required = set(spec.required_inputs)
-    columns = [ColSpec(c.type, c.name, required=c.name in required) for c in infer_signature(offered).inputs.inputs]
+    required = spec.required_inputs
+    given = {c.name: c.type for c in infer_signature(offered).inputs.inputs} if len(offered.columns) else {}
+    types = {c.name: _MLFLOW_TYPES.get(c.data_type) for c in spec.input_columns}
+    columns = []
+    for name in dict.fromkeys((*required, *given, *spec.spine_inputs)):
+        kind = given.get(name) or types.get(name) or AnyType()
+        columns.append(ColSpec(kind, name, required=name in required and not isinstance(kind, AnyType)))
     declared = getattr(getattr(raw, "metadata", None), "signature", None)
     return ModelSignature(inputs=Schema(columns), outputs=outputs, params=getattr(declared, "params", None))

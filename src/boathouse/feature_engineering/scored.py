@@ -11,8 +11,23 @@ from boathouse.errors import InvalidInput
 from boathouse.lake import Frame, Origin, Relation, origin_of, tagged
 from boathouse.scoring import CLASS_PROBABILITIES, Model, complete
 
-RESULTS = {"double": "DOUBLE", "float": "FLOAT", "int": "INTEGER", "long": "BIGINT", "string": "VARCHAR", "boolean": "BOOLEAN"}
+_RESULTS = {"double": "DOUBLE", "float": "FLOAT", "int": "INTEGER", "long": "BIGINT", "string": "VARCHAR", "boolean": "BOOLEAN"}
 """SQL types by the published names of result types. `double`, the default, is for numbers: what is none stays as it is."""
+
+_ALSO = {"integer": "int", "bigint": "long", "real": "float", "bool": "boolean"}
+
+
+def result_of(given: Any) -> str:
+    """The result type that a name in any case, or a type of Spark's, stands for; of arrays, that of what they hold.
+
+    Raises InvalidInput.
+    """
+    name = (given if isinstance(given, str) else getattr(given, "simpleString", lambda: repr(given))()).strip().lower()
+    name = name.removeprefix("array<").removesuffix(">")
+    name = _ALSO.get(name, name)
+    if name not in _RESULTS:
+        raise InvalidInput(f"result_type {given!r} is unknown; use one of {', '.join(_RESULTS)}")
+    return name
 
 
 def scored(
@@ -25,6 +40,8 @@ def scored(
         rows, origin = completed.to_pandas(), completed.origin
     else:
         rows, origin = contexts.arrow(df).to_pandas(), origin_of(df)
+    if not len(rows):
+        return tagged(_unanswered(contexts.arrow(rows)), origin), versions
     answer = model.predict(rows, params)
     rows["prediction"] = answer.values if answer.values.ndim == 1 else list(answer.values)
     if answer.probabilities is not None:
@@ -35,6 +52,11 @@ def scored(
     return tagged(frame, _made(origin, model, bool(names))), versions
 
 
+def _unanswered(frame: pa.Table) -> pa.Table:
+    """No rows, and so no predictions: many libraries refuse to make none."""
+    return frame.append_column("prediction", pa.array([], pa.float64()))
+
+
 def typed(context: Context, frame: pa.Table, kind: str) -> Relation:
     """Scored rows with the prediction in the type of a result. Raises InvalidInput for predictions that are not of it."""
     found, source = frame.schema.field("prediction").type, context.engine.register(frame)
@@ -43,7 +65,7 @@ def typed(context: Context, frame: pa.Table, kind: str) -> Relation:
         return context.engine.relation(f"SELECT * FROM {source}")
     if not number and kind != "string":
         raise InvalidInput(f"the model predicts {found}, which is no {kind}: leave result_type out, or ask for 'string'")
-    return context.engine.relation(f"SELECT * REPLACE (prediction::{RESULTS[kind]} AS prediction) FROM {source}")
+    return context.engine.relation(f"SELECT * REPLACE (prediction::{_RESULTS[kind]} AS prediction) FROM {source}")
 
 
 def _by_class(names: tuple[str, ...], each: Any) -> pa.MapArray:

@@ -42,6 +42,7 @@ class FeatureLookup:
         feature_name: str | None = None,
         output_name: str | None = None,
     ) -> None:
+        _check_kinds(table_name, lookup_key, lookback_window, rename_outputs, default_values)
         names = None if feature_names is None else _names(feature_names)
         renames = dict(rename_outputs or {})
         if feature_name is not None or output_name is not None:
@@ -91,6 +92,23 @@ class FeatureFunction:
 
 def _names(given: str | Sequence[str]) -> tuple[str, ...]:
     return (given,) if isinstance(given, str) else tuple(given)
+
+
+def _check_kinds(
+    table: object, keys: object, lookback: object, renames: object, defaults: object
+) -> None:
+    if not isinstance(table, str):
+        raise InvalidInput(f"a lookup's table_name is the name of a table, not {table!r}")
+    named = isinstance(keys, str) or (isinstance(keys, Sequence) and all(isinstance(k, str) for k in keys))
+    if not named:
+        raise InvalidInput(f"the lookup_key of {table} is a column's name or a list of them, not {keys!r}")
+    if lookback is not None and not isinstance(lookback, timedelta):
+        raise InvalidInput(
+            f"the lookback_window of {table} is {lookback!r}: give a datetime.timedelta, for example timedelta(days=7)"
+        )
+    for argument, given in (("rename_outputs", renames), ("default_values", defaults)):
+        if given is not None and not isinstance(given, Mapping):
+            raise InvalidInput(f"{argument} of {table} is a dict by name, not {given!r}")
 
 
 def _check_old_names(

@@ -179,6 +179,7 @@ def _on(
         if name not in types:
             raise InvalidInput(
                 f"the lookup key {name!r} of {table} is no column of the spine, which has {_list(types)}"
+                f"{_nearest(name, types)}"
             )
         if name in labels:
             raise InvalidInput(
@@ -210,9 +211,10 @@ def _at(lookup: FeatureLookup, facts: TableFacts, types: Mapping[str, str]) -> s
     if at not in types:
         raise InvalidInput(
             f"the timestamp_lookup_key {at!r} of {table} is no column of the spine, which has {_list(types)}"
+            f"{_nearest(at, types)}"
         )
     if family(types[at]) not in ("", "time"):
-        raise InvalidInput(f"the timestamp_lookup_key {at!r} of {table} is {types[at]}, not a timestamp")
+        raise InvalidInput(f"the timestamp_lookup_key {at!r} of {table} is {types[at]}, not a timestamp: cast it")
     return at
 
 
@@ -251,7 +253,9 @@ def _check_outputs(
 ) -> None:
     for name in labels:
         if name not in types:
-            raise InvalidInput(f"the label {name!r} is no column of the spine, which has {_list(types)}")
+            raise InvalidInput(
+                f"the label {name!r} is no column of the spine, which has {_list(types)}{_nearest(name, types)}"
+            )
     seen: dict[str, str] = {}
     for name in (*(column.name for column in looked_up), *(function.output_name for function in functions)):
         if name.casefold() in seen:
@@ -327,7 +331,8 @@ def _table(name: str, facts: TableFacts) -> InputTable:
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:
-    found = get_close_matches(name, list(known), n=1)
+    lower = {one.lower(): one for one in known}  # what differs in case alone is nearest
+    found = [lower[near] for near in get_close_matches(name.lower(), list(lower), n=1)]
     return f"; did you mean {found[0]!r}?" if found else ""
 
 

@@ -9,7 +9,7 @@ from boathouse.lake.engine import Engine
 from boathouse.lake.exchange import packed, unpacked
 from boathouse.lake.file_folder import PART, FileContent, FileFolder, FileInfo, FilePage, check_path
 from boathouse.lake.files import InputFile, ReadOptions, Staging, Typing, find_files, is_input, local_file
-from boathouse.lake.foreseen import Judge
+from boathouse.lake.foreseen import Judge, completed
 from boathouse.lake.frames import (
     Frame,
     Stream,
@@ -84,6 +84,7 @@ __all__ = [
     "check_path",
     "cluster_at",
     "column_types",
+    "completed",
     "conform",
     "duckdb_type",
     "find_files",

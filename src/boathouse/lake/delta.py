@@ -13,7 +13,7 @@ from boathouse.errors import AlreadyExists, InvalidInput, NotFound, Unavailable
 from boathouse.lake.commits import Commit, Marked, committed, retried, told
 from boathouse.lake.compaction import compact_if_due
 from boathouse.lake.confined import confine
-from boathouse.lake.fitting import fitting, renewing
+from boathouse.lake.fitting import fitting, renewing, repeatable
 from boathouse.lake.frames import Fitting, Stream, batches, conform, normalised
 from boathouse.lake.log import commits
 from boathouse.lake.schemas import column_types
@@ -217,13 +217,16 @@ class DeltaFolder:
               marks: Mapping[str, int] | None = None, dropping: str | None = None) -> Commit:  # fmt: skip
         """Update rows with equal keys, insert the others; `update=False` leaves existing rows alone.
 
+        A column that the frame lacks keeps its values in rows that are there, and is null in those that are inserted.
         `dropping` names a Boolean column of the frame, not of the table: where it is true, the row with its keys goes, and
         has to be there (delta-rs would write nulls for a row of the source that no clause takes).
         With `marks` (application id -> number) nothing is written when all stand at their numbers already, or beyond,
         and else they stand there with the rows.
         """
         whole = batches(frame).read_all() if dropping else None
-        rows = fitting(frame, self.schema(), self.name, evolve) if whole is None else whole
+        source, known = repeatable(frame) if whole is None else whole, self.schema()
+        absent = [c for c in known.names if c not in source.schema.names]
+        rows = fitting(source, known, self.name, evolve) if whole is None else whole
         predicate = " AND ".join(f"target.`{key}` = source.`{key}`" for key in on)
         if isinstance(rows, pa.Table) and (close := near(rows, on, "target")):
             predicate += f" AND {close}"
@@ -241,7 +244,7 @@ class DeltaFolder:
                 merger = merger.when_not_matched_insert(taken, f"NOT source.`{dropping}`")
             else:
                 merger = merger.when_not_matched_insert_all()
-                merger = merger.when_matched_update_all() if update else merger
+                merger = merger.when_matched_update_all(except_cols=absent) if update else merger
             merger.execute()
             return True
 
@@ -329,6 +332,8 @@ class DeltaFolder:
 
         They stream: nothing is held. Raises InvalidInput for a table that keeps no changes, or no longer these.
         """
+        if since < -1:
+            raise InvalidInput(f"{self.name} has no version {since}: changes are those after a version, -1 for all")
         newest = self.version()
         last = newest if until is None else min(until, newest)
         first = since + 1

@@ -14,6 +14,7 @@ from deltalake import DeltaTable
 from duckdb.func import ARROW, SPECIAL
 
 from boathouse.lake.frames import Stream
+from boathouse.lake.limits import limited
 from boathouse.lake.literals import quoted
 from boathouse.lake.origin import UNKNOWN, Origin, origin_of
 from boathouse.lake.relation import Relation
@@ -105,8 +106,9 @@ class Engine:
         return quoted(name)
 
     def relation(self, sql: str, quick: Callable[[int], pa.RecordBatchReader | None] = lambda _rows: None) -> Relation:
-        """A lazy relation over a query; `quick` is another way to its rows, as Relation takes it."""
-        return Relation(self.connection.sql(sql), lambda: self._origin(sql), quick)
+        """A lazy relation over a query; `quick` is another way to its rows, as Relation takes it. Raises InvalidInput."""
+        with limited():
+            return Relation(self.connection.sql(sql), lambda: self._origin(sql), quick)
 
     def remember(self, scan: str, origin: Origin) -> str:
         """Say where the rows of a scan come from, so that relations over it know; the scan's SQL to use from now on."""

@@ -14,11 +14,10 @@ def fitting(frame: Any, kept: pa.Schema, name: str, evolve: bool = False) -> pa.
 
     Raises SchemaMismatch.
     """
-    frame = _again(frame)
+    frame = repeatable(frame)
     known = [field.with_nullable(kept.field(field.name).nullable) for field in normalised(kept)]
     if not evolve:
         return _repeatable(frame, pa.schema(known), name)
-    frame = frame if isinstance(frame, Stream) else batches(frame)
     new = [field for field in normalised(frame.schema) if field.name not in kept.names]
     if twice := [f.name for f in new if f.name.lower() in {n.lower() for n in kept.names}]:
         raise SchemaMismatch(f"{name} has a column of the name {twice[0]!r} already, written otherwise")
@@ -27,17 +26,16 @@ def fitting(frame: Any, kept: pa.Schema, name: str, evolve: bool = False) -> pa.
 
 def renewing(frame: Any, kept: pa.Schema, name: str) -> pa.Table | Fitting:
     """The rows in columns of their own; those that may not be null in the table stay so."""
-    frame = _again(frame)
-    frame = frame if isinstance(frame, Stream) else batches(frame)
+    frame = repeatable(frame)
     required = {field.name for field in kept if not field.nullable}
     fields = [field.with_nullable(field.name not in required) for field in normalised(frame.schema)]
     return _repeatable(frame, pa.schema(fields), name)
 
 
-def _again(frame: Any) -> Any:
-    """A query's rows are read anew at each try, and never held all at once."""
+def repeatable(frame: Any) -> Stream | pa.RecordBatchReader:
+    """The rows behind their schema; a query's are read anew at each try, and never held all at once."""
     if not isinstance(frame, Relation):
-        return frame
+        return frame if isinstance(frame, Stream) else batches(frame)
     relation = frame.duckdb()
     return Stream(relation.limit(0).to_arrow_table().schema, lambda: relation.to_arrow_reader(100_000))
 

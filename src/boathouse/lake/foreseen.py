@@ -4,6 +4,7 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import DeltaTable, QueryBuilder, write_deltalake
@@ -58,6 +59,18 @@ def allowed(table: DeltaTable, source: pa.Table, predicate: str, clauses: Sequen
     return source, [
         replace(c, condition=f"({c.condition}) AND {only}" if c.condition else only) if c.on == "matched" else c for c in clauses
     ]
+
+
+def completed(table: DeltaTable, rows: pa.Table, keys: Sequence[str], name: str) -> pa.Table:
+    """The rows with the columns they lack, as the table's rows of the same keys hold them; null where it has no such row."""
+    schema = _schema(table)
+    given = conform(rows, pa.schema([f for f in schema if f.name in rows.column_names]), name).read_all()
+    predicate = " AND ".join(f"{TARGET}.{quoted(key)} = {SOURCE}.{quoted(key)}" for key in keys)
+    values = {c: f"{SOURCE}.{quoted(c)}" for c in given.column_names}
+    clauses = [Clause("matched", "update", values=values), Clause("not_matched", "insert", values=values)]
+    found, whole = _merged(table, given, predicate, clauses, name)
+    _, first = np.unique(found.column(_ROW).to_numpy(), return_index=True)  # in the order of the rows, each once
+    return whole.take(first)
 
 
 def _merged(table: DeltaTable, source: pa.Table, predicate: str, clauses: Sequence[Clause], name: str

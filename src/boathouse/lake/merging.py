@@ -46,15 +46,15 @@ def update(folder: DeltaFolder, values: Mapping[str, str], where: str | None, ke
            judge: Judge | None = None) -> Commit:  # fmt: skip
     """Set columns to SQL expressions where a predicate holds; rows that a judge leaves out stay as they are.
 
-    Raises InvalidInput where some are left out and no keys tell the rows apart, or a column is not there.
+    Raises InvalidInput where a column is not there, or some are left out and no keys tell the rows apart.
     """
-    if judge is None:
-        return folder.update(values, where)
     names = {name.lower(): name for name in folder.schema().names}
     given = {column.strip('`"').lower(): made for column, made in values.items()}
     if absent := set(given) - set(names):
         raise InvalidInput(f"{folder.name} has no column {sorted(absent)[0]!r} (it has {', '.join(names.values())})")
     made = {names[column]: expression for column, expression in given.items()}
+    if judge is None:
+        return folder.update({quoted(column): expression for column, expression in made.items()}, where)
 
     def write(table: DeltaTable, marked: Marked) -> bool:
         known, rows = updated(table, made, where, keys, folder.name)

@@ -122,12 +122,14 @@ class Relation:
 
     def filter(self, condition: str) -> "Relation":
         """Rows that meet an SQL condition."""
-        return Relation(self._relation.filter(condition), self._through(f"SELECT * FROM rows WHERE {condition}"))
+        with limited():
+            return Relation(self._relation.filter(condition), self._through(f"SELECT * FROM rows WHERE {condition}"))
 
     def select(self, *columns: str) -> "Relation":
         """These SQL expressions only."""
         chosen = ", ".join(columns)
-        return Relation(self._relation.project(chosen), self._through(f"SELECT {chosen} FROM rows"))
+        with limited():
+            return Relation(self._relation.project(chosen), self._through(f"SELECT {chosen} FROM rows"))
 
     def _through(self, query: str) -> Callable[[], Origin]:
         return lambda: self._origin().through(query)

@@ -24,6 +24,7 @@ import pyarrow as pa
 from deltalake import DeltaTable
 
 from boathouse.lake.engine import Engine
+from boathouse.lake.limits import said
 from boathouse.lake.origin import TAG, Origin, tag_of
 from boathouse.lake.rows_out import write_rows
 from boathouse.lake.wire import ROWS_BYTES, Failed, Finished, Message, NamedScan, Parse, Parsed, Run, Started, Stop, Wire
@@ -104,7 +105,7 @@ class Worker:
             [(tree,)] = self._parser.execute("SELECT json_serialize_sql(?)", [query]).fetchall()
             return Parsed(kinds, str(tree).encode(), self._condition(json.loads(tree)))
         except duckdb.Error as error:
-            return Failed(_line(error))
+            return Failed(said(error))
 
     def _condition(self, tree: dict[str, Any]) -> str:
         """What the rows of the query's one table must meet, in the words of the parser."""
@@ -215,7 +216,7 @@ def _scan(engine: Engine, named: NamedScan) -> str:
 
 
 def _failure(error: Exception, stopped: bool) -> Failed:
-    text = _line(error)
+    text = said(error)
     if stopped:
         return Failed(text, "stopped")
     if isinstance(error, duckdb.FatalException | duckdb.InternalException) or text.startswith(("INTERNAL", "FATAL")):
@@ -223,11 +224,6 @@ def _failure(error: Exception, stopped: bool) -> Failed:
     if isinstance(error, duckdb.OutOfMemoryException) or "Out of Memory" in text:
         return Failed(text, "memory")
     return Failed(text)
-
-
-def _line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
 
 
 class _WithoutPandas:

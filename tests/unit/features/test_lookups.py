@@ -1,6 +1,7 @@
 """FeatureLookup and FeatureFunction as the published client writes them."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -37,3 +38,18 @@ def test_a_negative_lookback_is_refused() -> None:
 def test_a_function_is_named_after_itself_unless_told_otherwise() -> None:
     assert FeatureFunction(udf_name="features.speed").output_name == "features.speed"
     assert FeatureFunction(udf_name="features.speed", output_name="speed").output_name == "speed"
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"lookback_window": 7}, r"lookback_window of shop.t is 7: give a datetime.timedelta"),
+        ({"rename_outputs": "x"}, "rename_outputs of shop.t is a dict"),
+        ({"default_values": [1]}, "default_values of shop.t is a dict"),
+        ({"lookup_key": 3}, "lookup_key of shop.t is a column's name or a list"),
+        ({"table_name": None}, "table_name is the name of a table, not None"),
+    ],
+)
+def test_arguments_of_another_kind_are_named(given: dict[str, Any], said: str) -> None:
+    with pytest.raises(InvalidInput, match=said):
+        FeatureLookup(**{"table_name": "shop.t", "lookup_key": "id", **given})

@@ -103,6 +103,14 @@ def test_a_merge_updates_equal_keys_and_inserts_the_others(folder: DeltaFolder) 
     assert [row["name"] for row in read(folder)] == ["old", "new", "new", "late"]
 
 
+def test_a_merge_keeps_the_values_of_columns_that_the_rows_lack(folder: DeltaFolder) -> None:
+    folder.append(events(1, 2, name="old"))
+    folder.merge({"id": [2, 3], "late column": [True, False]}, ["id"], evolve=True)
+    assert [(row["name"], row["late column"]) for row in read(folder)] == [("old", None), ("old", True), (None, False)]
+    folder.merge({"id": [1], "name": [None]}, ["id"])
+    assert [row["name"] for row in read(folder)] == [None, "old", None]
+
+
 def test_fill_sets_columns_of_rows_that_are_there(folder: DeltaFolder) -> None:
     folder.append(events(1, 2, name=None))
     folder.fill({"id": [2, 9], "name": ["b", "z"]}, ["id"], ["name"])

@@ -112,7 +112,13 @@ class Feature:
 
 def _named(function: AggregationFunction | ColumnSelection) -> str:
     if isinstance(function, ColumnSelection):
-        return str(function.input)
+        return _plain(str(function.input))
     window = function.time_window.text() if function.time_window else "all"
     parts = (function.operator.input, function.operator.kind, window)
-    return "_".join(part for part in parts if part)
+    return _plain("_".join(part for part in parts if part))
+
+
+def _plain(text: str) -> str:
+    """A name of a column as a feature's: what is no letter, digit or _ is left out."""
+    found = re.sub(r"[^A-Za-z0-9_]+", "_", text).strip("_")
+    return found if _NAME.match(found) else f"f_{found}"

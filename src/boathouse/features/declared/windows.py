@@ -78,6 +78,9 @@ class TimeWindow:
     kind: ClassVar[str] = ""
 
     def __post_init__(self) -> None:
+        for name, given in vars(self).items():
+            if name != "start_time" and given is not None and not isinstance(given, timedelta):
+                raise InvalidInput(f"{name} of a {self.kind} window is {given!r}: give a timedelta, such as timedelta(days=7)")
         if self.window_duration is not None and self.window_duration <= timedelta(0):
             raise InvalidInput(f"a window's duration must be positive, not {self.window_duration}")
         if self.delay is not None and self.delay < timedelta(0):

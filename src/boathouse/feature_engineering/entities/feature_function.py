@@ -1,0 +1,5 @@
+"""The published client's other place of FeatureFunction."""
+
+from boathouse.features import FeatureFunction
+
+__all__ = ["FeatureFunction"]

@@ -1,0 +1,175 @@
+"""What scripts for the published client hand over: each argument acts, or the error names it."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import mlflow
+import pandas as pd
+import pytest
+from sklearn.linear_model import LinearRegression
+
+from boathouse.client import Lake
+from boathouse.errors import DuplicateKey, InvalidInput
+from boathouse.feature_engineering import (
+    AggregationFunction,
+    DeltaTableSource,
+    Feature,
+    FeatureEngineeringClient,
+    FeatureFunction,
+    FeatureLookup,
+    FeatureStoreClient,
+    RollingWindow,
+    Sum,
+)
+from boathouse.feature_engineering.entities.feature_function import FeatureFunction as OtherFunction
+from boathouse.feature_engineering.entities.feature_lookup import FeatureLookup as OtherLookup
+
+AT = datetime(2025, 3, 30, tzinfo=UTC)
+SPINE = pd.DataFrame({"who": ["ann", "bob"], "at": [AT, AT], "rate": [2.0, 3.0], "bought": [0, 1]})
+SPENT = [{"customer": "ann", "at": AT, "spent": 5.0}, {"customer": "bob", "at": AT, "spent": 1.0}]
+
+
+@pytest.fixture(scope="module")
+def fe(lake: Lake) -> FeatureEngineeringClient:
+    made = FeatureEngineeringClient(context=lake)
+    made.create_table(name="shop.customers", primary_keys=["customer", "at"], timeseries_columns=["at"], df=SPENT)
+
+    def times(spent: float | None, rate: float) -> float:
+        return (spent or 0.0) * rate
+
+    lake.functions.create("shop.times", times)
+    return made
+
+
+@pytest.fixture(scope="module")
+def asked() -> list[FeatureLookup | FeatureFunction]:
+    return [FeatureLookup("shop.customers", "who", timestamp_lookup_key="at"),
+            FeatureFunction(udf_name="shop.times", output_name="total")]  # fmt: skip
+
+
+def test_former_names_of_the_event_time_are_taken(fe: FeatureEngineeringClient) -> None:
+    assert fe.get_table(name="shop.customers").timestamp_keys == ["at"]
+    with pytest.raises(InvalidInput, match="one event time, not at, until"):
+        fe.create_table(name="shop.two", primary_keys=["at", "until"], timestamp_keys=["at", "until"], df=SPENT)
+
+
+@pytest.mark.parametrize(
+    ("rows", "keys", "error"),
+    [
+        ([{"id": 1}, {"id": 1}], ["id"], DuplicateKey),
+        ([{"id": 1}, {"id": None}], ["id"], InvalidInput),
+        ([{"id": 1}], [], InvalidInput),
+    ],
+)
+def test_rows_that_cannot_be_written_leave_no_table(
+    fe: FeatureEngineeringClient, lake: Lake, rows: Any, keys: list[str], error: type[Exception]
+) -> None:
+    with pytest.raises(error, match=r"shop\.never"):
+        fe.create_table(name="shop.never", primary_keys=keys, df=rows)
+    assert not lake.table_exists("shop.never")
+
+
+def test_rows_that_can_be_read_once_only_become_a_table(fe: FeatureEngineeringClient, lake: Lake) -> None:
+    fe.create_table(name="shop.once", primary_keys="customer", df=lake.sql("select 'ann' customer, 1 n").to_reader())
+    assert fe.read_table(name="shop.once").to_dicts() == [{"customer": "ann", "n": 1}]
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"feature_lookups": ["shop.customers"]}, "feature_lookups holds 'shop.customers'"),
+        ({"label": "bougt"}, "did you mean 'bought'"),
+        ({"feature_lookups": OtherLookup("shop.customers", "Who", timestamp_lookup_key="at")}, "did you mean 'who'"),
+        ({"feature_lookups": OtherLookup("shop.customers", "who", timestamp_lookup_key="ats")}, "did you mean 'at'"),
+    ],
+)
+def test_what_cannot_be_looked_up_is_named(fe: FeatureEngineeringClient, given: dict[str, Any], said: str) -> None:
+    with pytest.raises(InvalidInput, match=said):
+        fe.create_training_set(**{"df": SPINE, "label": "bought", "feature_lookups": [], **given})
+
+
+def test_a_misspelt_argument_is_refused(fe: FeatureEngineeringClient) -> None:
+    with pytest.raises(TypeError, match="exclude_column"):
+        fe.create_training_set(df=SPINE, feature_lookups=[], label="bought", exclude_column=["at"])  # type: ignore[call-arg]
+
+
+def test_what_a_function_raises_names_it(fe: FeatureEngineeringClient, lake: Lake) -> None:
+    def broken(rate: float) -> float:
+        return rate / 0
+
+    lake.functions.create("shop.broken", broken)
+    asked = OtherFunction(udf_name="shop.broken", output_name="x")
+    made = fe.create_training_set(df=SPINE, feature_lookups=[asked], label="bought")
+    with pytest.raises(InvalidInput, match=r"^the function shop\.broken failed: ZeroDivisionError"):
+        made.load_df().toPandas()
+
+
+def test_a_model_predicts_by_keys_that_its_training_set_left_out(
+    fe: FeatureEngineeringClient, lake: Lake, asked: list[FeatureLookup | FeatureFunction]
+) -> None:
+    made = fe.create_training_set(df=SPINE, feature_lookups=asked, label="bought", exclude_columns=["who", "at", "rate", "spent"])
+    doubled = LinearRegression().fit(pd.DataFrame({"total": [1.0, 2.0]}), [2.0, 4.0])
+    info = fe.log_model(model=doubled, artifact_path="model", flavor=mlflow.sklearn, training_set=made,
+                        registered_model_name="shop.doubled")  # fmt: skip
+    inputs = {column.name: (str(column.type), column.required) for column in info.signature.inputs.inputs}
+    assert inputs == {"who": ("DataType.string", True), "rate": ("DataType.double", True), "total": ("DataType.double", False),
+                      "at": ("DataType.datetime", False)}  # fmt: skip
+    rows = SPINE.drop(columns="bought").assign(at=SPINE["at"].dt.tz_localize(None))
+    assert list(mlflow.pyfunc.load_model("models:/dev.shop.doubled/1").predict(rows)) == pytest.approx([20.0, 6.0])
+    uri = "models:/shop.doubled/1"
+    assert fe.score_batch(model_uri=uri, df=SPINE, result_type="BIGINT").to_pandas()["prediction"].tolist() == [20, 6]
+    nothing = fe.score_batch(model_uri=uri, df=SPINE.head(0)).to_pandas()
+    assert (len(nothing), str(nothing["prediction"].dtype)) == (0, "float64")
+    with pytest.raises(InvalidInput, match="env_manager 'conda'"):
+        fe.score_batch(model_uri=uri, df=SPINE, env_manager="conda")
+    with pytest.raises(InvalidInput, match="'lightgbm'"):
+        fe.log_model(model=doubled, artifact_path="model", flavor="lightgbm", training_set=made)
+
+
+def test_the_older_client_registers_specs_and_says_what_is_elsewhere(
+    fe: FeatureEngineeringClient, lake: Lake, asked: list[FeatureLookup | FeatureFunction]
+) -> None:
+    older = FeatureStoreClient(context=lake)
+    assert older.create_feature_spec(name="shop.older", features=asked, exclude_columns="spent").name == "dev.shop.older"
+    older.delete_feature_spec(name="shop.older")
+    with pytest.raises(InvalidInput, match="register_table is not here: keys are declared"):
+        older.register_table(delta_table="shop.customers", primary_keys="customer")
+    with pytest.raises(InvalidInput, match="add_data_sources is not here: lineage"):
+        older.add_data_sources(feature_table_name="shop.customers", source_names="raw")
+    before = lake.table("shop.customers").history()[0]["timestamp"]
+    older.write_table("shop.customers", [{"customer": "cat", "at": AT, "spent": 9.0}])
+    assert older.read_table("shop.customers", as_of_delta_timestamp=datetime.fromtimestamp(before / 1000, UTC)).count() == 2
+
+
+@pytest.mark.parametrize(
+    ("ask", "said"),
+    [
+        (lambda t: t.read(where="spnt > 1"), 'column "spnt" not found.* Candidate bindings: "spent"'),
+        (lambda t: t.read().select("spnt"), 'Candidate bindings: "spent"'),
+        (lambda t: t.read(timestamp="yesterday"), "'yesterday' is no time of dev.shop.customers"),
+        (lambda t: t.update({"spnt": "1"}, "true"), "has no column 'spnt'"),
+        (lambda t: t.changes(since=-5), "no version -5"),
+    ],
+)
+def test_wrong_names_and_times_are_told_by_name(fe: FeatureEngineeringClient, lake: Lake, ask: Any, said: str) -> None:
+    table = lake.table("shop.customers")
+    before = table.version
+    with pytest.raises(InvalidInput, match=said):
+        ask(table)
+    assert table.version == before
+
+
+def test_columns_of_any_name_are_updated(lake: Lake) -> None:
+    table = lake.create_table("shop.odd", [{"Group By": "a", "n": 1}, {"Group By": "b", "n": 2}])
+    table.update({"group by": "'c'"}, "n = 2")
+    assert sorted(row["Group By"] for row in table.read().to_dicts()) == ["a", "c"]
+
+
+def test_a_declared_feature_without_a_name_is_called_after_its_column() -> None:
+    window = RollingWindow(window_duration=timedelta(days=1))
+    source = DeltaTableSource(schema_name="shop", table_name="orders")
+    summed = AggregationFunction(Sum(input="Amount €"), window)
+    made = Feature(source=source, function=summed, entity="who", timeseries_column="at")
+    assert made.name == "Amount__sum_rolling_1d"
+    with pytest.raises(InvalidInput, match="window_duration of a rolling window is 7"):
+        RollingWindow(window_duration=7)  # type: ignore[arg-type]
