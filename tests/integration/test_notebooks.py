@@ -58,7 +58,9 @@ def kept(lake: Lake, run: str, form: str) -> httpx.Response:
 
 def test_a_notebook_runs_with_its_parameters_and_is_kept_with_its_outputs(dev: Lake) -> None:
     run = dev.jobs.run("book")
-    assert "days 15 dev-jobs" in dev.jobs.log(run["id"], "nb")
+    log = dev.jobs.log(run["id"], "nb")
+    assert "days 15 dev-jobs" in log
+    assert "IPKernelApp" not in log
     cells: list[Any] = kept(dev, run["id"], "ipynb").json()["cells"]
     assert ["".join(c["source"]) for c in cells][:2] == ["days = 7", "days = 14"]
     assert cells[2]["outputs"][0]["text"] == ["days 15 dev-jobs\n"]

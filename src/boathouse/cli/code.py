@@ -79,8 +79,9 @@ def deploy(
     """Deploy the bundle, all of it or nothing. dev takes the working tree; staging and prod take commits."""
     with connected() as lake:
         done = lake.call("POST", "/api/v1/deployments", _source(lake, target, ref, var))
-        commit = (done["commit_id"] or "no commit")[:12] + (" with uncommitted changes" if done["dirty"] else "")
-        say(f"deployed {done['project']} to {done['environment']} at {commit}")
+        commit, changed = (done["commit_id"] or "")[:12], " with uncommitted changes" if done["dirty"] else ""
+        at = f"at {commit}{changed}" if commit else "from files that are in no commit yet"
+        say(f"deployed {done['project']} to {done['environment']} {at}")
         for note in done["notes"]:
             say(note)
 

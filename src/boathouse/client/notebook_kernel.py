@@ -14,7 +14,7 @@ def main() -> None:
     from ipykernel.kernelapp import IPKernelApp
 
     app = IPKernelApp.instance()
-    app.initialize(["-f", connection])
+    app.initialize(["-f", connection, "--IPKernelApp.log_level=ERROR"])  # its warnings are not about the notebook
     sys.argv = words
     sys.path.insert(0, str(Path.cwd()))
     app.shell.push({"dbutils": use(DbUtils(lake, words[1:], words[0]))})

@@ -74,10 +74,9 @@ class Repository:
             )  # fmt: skip
             if found.code == 0:
                 return found.text
-        branches = ", ".join(self.branches()) or "none yet"
-        raise NotFound(
-            f"no branch, tag or commit {ref!r} in {self.path}; the branches are: {branches}", ref=ref
-        )
+        branches = ", ".join(self.branches())
+        hint = f"the branches are: {branches}" if branches else "it is empty: `boathouse requests open` on a branch fills it"
+        raise NotFound(f"no branch, tag or commit {ref!r} in the server's copy of {self.path.stem}; {hint}", ref=ref)
 
     def branches(self) -> dict[str, str]:
         """Every branch and the commit at its head, in order of name."""

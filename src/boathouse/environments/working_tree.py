@@ -72,6 +72,10 @@ def push(directory: Path, repository_path: Path, refspec: str) -> None:
     )  # fmt: skip
     if pushed.code == 0:
         return
+    if "shallow update not allowed" in pushed.error:
+        raise InvalidInput(f"{directory} is a shallow clone, which cannot be pushed from: run `git fetch --unshallow` first")
+    if "src refspec" in pushed.error:
+        raise InvalidInput(f"{directory} has no branch {branch} with a commit to push: commit there first")
     if "[rejected]" in pushed.error or "[remote rejected]" in pushed.error:
         raise Conflict(
             f"branch {branch} moved on: fetch it, merge or rebase, and push again ({pushed.error})"

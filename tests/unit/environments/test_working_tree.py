@@ -107,7 +107,7 @@ def test_a_push_never_overwrites(tree: Path, tmp_path: Path) -> None:
 
 def test_a_push_of_an_unknown_branch_says_so(tree: Path, tmp_path: Path) -> None:
     there = Repository(tmp_path / "project.git").create()
-    with pytest.raises(InvalidInput, match="mian was not pushed"):
+    with pytest.raises(InvalidInput, match="has no branch mian with a commit to push"):
         push(tree, there.path, "mian")
 
 
@@ -126,3 +126,19 @@ def test_a_commit_of_a_tree_is_kept_and_its_changes_apply_to_it(tree: Path, tmp_
     assert (folder / "new.py").exists()
     with pytest.raises(InvalidInput, match="apply"):
         apply_diff(folder, facts.diff.encode())
+
+
+def test_a_push_of_a_branch_without_a_commit_says_to_commit(tmp_path: Path) -> None:
+    run(tmp_path, "init", "--quiet", "--initial-branch=main")
+    there = Repository(tmp_path / "there.git").create()
+    with pytest.raises(InvalidInput, match="has no branch main with a commit to push: commit there first"):
+        push(tmp_path, there.path, "refs/heads/main:refs/heads/main")
+
+
+def test_a_push_from_a_shallow_clone_says_how_to_complete_it(tree: Path, tmp_path: Path) -> None:
+    (tree / "train.py").write_text("depth = 4\n")
+    run(tree, "commit", "--quiet", "-am", "Deeper")
+    run(tmp_path, "clone", "--quiet", "--depth=1", tree.as_uri(), "shallow")
+    there = Repository(tmp_path / "there.git").create()
+    with pytest.raises(InvalidInput, match="git fetch --unshallow"):
+        push(tmp_path / "shallow", there.path, "main")

@@ -18,7 +18,7 @@ _LABELS = {
     "calibration_error": "calibration error", "mean_absolute_percentage_error": "MAPE",
 }  # fmt: skip
 _RATES = {"mean_prediction": "predicted", "mean_label": "realised", "early": "predicted, labels to come"}
-_VOLUMES = {"count": "predictions", "num_labels": "with a label"}
+_VOLUMES = {"count": "rows", "num_labels": "with a label"}
 _QUALITY_CHARTS = 4
 
 Data = dict[str, list[dict[str, Any]]]

@@ -174,12 +174,13 @@ def _state(found: Run, task: str) -> dict[str, Any]:
 
 
 def _telling(found: Run) -> str:
-    """The task whose words matter most: one that failed, one that runs, else the last."""
+    """The task whose words matter most: one that failed, one that runs, else the last that started."""
     for wanted in ("FAILED", "RUNNING"):
         for task in found.tasks:
             if task.state == wanted:
                 return task.task_key
-    return found.tasks[-1].task_key if found.tasks else ""
+    started = [task for task in found.tasks if task.started_at] or found.tasks
+    return started[-1].task_key if started else ""
 
 
 def _tail(platform: Platform, run: Run, task: str) -> dict[str, Any]:
