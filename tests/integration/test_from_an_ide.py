@@ -168,6 +168,7 @@ def _hides() -> bool:
     return bool(tried and tried.returncode == 0)
 
 
+@pytest.mark.long
 def test_a_project_below_the_top_comes_into_an_empty_folder_runs_and_is_requested(
     lake: Lake, elsewhere: Callable[[str], str], tmp_path: Path
 ) -> None:

@@ -135,3 +135,18 @@ def test_a_run_from_another_machine_is_of_a_commit_that_holds_what_is_uncommitte
     assert (run["commit_id"], run["dirty"]) == (head, False)
     assert git(folders[0], "show", f"{head}:say.py") == "print('not committed')"
     assert git(folders[0], "status", "--porcelain").splitlines()[0] == "M say.py"
+
+
+def test_an_empty_folder_gets_the_workspace_and_goes_on_from_there(
+    lake: Lake, folders: tuple[Path, Path], tmp_path: Path, synced: Callable[..., tuple[int, str]]
+) -> None:
+    synced(folders[0])
+    code, said = synced(tmp_path, "--project", "unheard")
+    assert (code, "so is unheard on the server" in said) == (1, True), said
+    assert (synced(tmp_path, "--project", "shop", "--dry-run")[0], (tmp_path / "say.py").exists()) == (1, False)
+    code, said = synced(tmp_path, "--project", "shop")
+    assert (code, "files came from the workspace" in said) == (0, True), said
+    assert (tmp_path / "say.py").read_text() == (folders[0] / "say.py").read_text()
+    assert "are alike at" in synced(tmp_path)[1]
+    (tmp_path / "new.py").write_text("new\n")
+    assert "1 file went to the workspace" in synced(tmp_path)[1]
