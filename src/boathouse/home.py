@@ -127,12 +127,17 @@ class Home:
         path.touch(mode=0o600)
         path.write_text(token)
 
-    def executor(self) -> str:
-        """The name under which this seat's server runs jobs, the same after each start."""
+    @property
+    def id(self) -> str:
+        """What this home is known by among those that share a database."""
         path = self.path / "executor"
         if not path.exists():
             path.write_text(secrets.token_hex(8))
-        return self.place(path.read_text()).name
+        return path.read_text()
+
+    def executor(self) -> str:
+        """The name under which this seat's server runs jobs, the same after each start."""
+        return self.place(self.id).name
 
     def once(self, what: str, work: Callable[[], object]) -> None:
         """Do what a home that was made before lacks; where it was done, nothing."""

@@ -56,6 +56,7 @@ class Settings:
     inference_log_sync: str = "off"
     parallel_tasks: str = "8"
     address: str | None = None
+    artifacts: str | None = None
     python_environments_kept: str = "30d"
     python_runtime: str = ""
     isolation: str = "none"
@@ -78,6 +79,12 @@ class Settings:
     def path(self, *parts: str) -> Path:
         """A path inside the home."""
         return self.home.joinpath(*parts)
+
+    @property
+    def artifact_root(self) -> str:
+        """Where the files of runs and models lie, as a URL."""
+        given = self.artifacts or str(self.path("mlflow-artifacts"))
+        return given.rstrip("/") if "://" in given else Path(given).expanduser().absolute().as_uri()
 
     @property
     def spill(self) -> Path:

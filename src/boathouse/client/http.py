@@ -1,7 +1,8 @@
 """Requests to a Boathouse server; an error it answers is raised here as the class it was there."""
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -21,9 +22,10 @@ _AGAIN_SECONDS = 0.5
 class Http:
     """A connection that carries one token."""
 
-    def __init__(self, url: str, token: str | None, wait: float = 0) -> None:
-        """`wait`: for so many seconds a server that does not answer is asked again, as it may be starting."""
+    def __init__(self, url: str, token: str | None, wait: float = 0, others: Sequence[str] = ()) -> None:
+        """`wait`: for so many seconds a server that does not answer is asked again, as it may be starting, or one of `others`."""
         self._wait = wait
+        self._others = deque(others)
         self.url = url.rstrip("/")
         self.token = token
         headers = {"Authorization": f"Bearer {token}"} if token else {}
@@ -120,12 +122,20 @@ class Http:
                 except httpx.ConnectError:  # nothing was sent, so that it can be sent again
                     if time.monotonic() >= limit:
                         raise
+                    self._turn()
                     time.sleep(_AGAIN_SECONDS)
         except httpx.TransportError as error:
             raise errors.Unavailable(f"no answer from {self.url} ({error}); is `boathouse up` running?") from error
         if response.is_success:
             return response
         raise _error(response)
+
+    def _turn(self) -> None:
+        """Ask the next server from now on, where there are several."""
+        if self._others:
+            self._others.append(self.url)
+            self.url = self._others.popleft().rstrip("/")
+            self._client.base_url = httpx.URL(self.url)
 
 
 def _error(response: httpx.Response) -> errors.BoathouseError:

@@ -33,7 +33,8 @@ def connect(kind: str = "file") -> Lake:
         autolog=os.environ.get("BOATHOUSE_AUTOLOG", "off"),
     )  # fmt: skip
     lake = Lake(
-        Http(os.environ["BOATHOUSE_URL"], token, wait=_SERVER_AWAY), os.environ["BOATHOUSE_ENV"], facts,
+        Http(os.environ["BOATHOUSE_URL"], token, _SERVER_AWAY, os.environ.get("BOATHOUSE_OTHER_URLS", "").split()),
+        os.environ["BOATHOUSE_ENV"], facts,
         engine=settings.load().engine,
     )  # fmt: skip
     context.use(lake)

@@ -22,6 +22,7 @@ from boathouse.environments.sandbox import ALONE, SCRATCH, Isolation, Sandbox, i
 from boathouse.environments.sealed import seal, unseal
 from boathouse.environments.served import ServedEntity, served_entities
 from boathouse.environments.setup import ENVIRONMENTS, GROUPS, service_identity, service_principal, set_up, share, share_project
+from boathouse.environments.shared_code import SharedCode
 from boathouse.environments.synced_folder import Merge, Moved, SyncedFolder, ready
 from boathouse.environments.working_tree import GitFacts, apply_diff, push, working_tree_facts
 from boathouse.environments.workspaces import Workspace, Workspaces, workspace_branch
@@ -64,6 +65,7 @@ __all__ = [
     "Runtime",
     "Sandbox",
     "ServedEntity",
+    "SharedCode",
     "StatusCall",
     "SyncedFolder",
     "Wanted",

@@ -35,6 +35,8 @@ class Deployment:
     deployed_by: str
     deployed_at: datetime
     notes: tuple[str, ...] = ()
+    place: str | None = None
+    """The home whose server saw its working tree, where it is one."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,9 @@ class Resource:
 class Deployments:
     """Deploys all of a bundle or nothing."""
 
-    def __init__(self, database: Database, catalog: Catalog) -> None:
+    def __init__(self, database: Database, catalog: Catalog, place: str | None = None) -> None:
+        """`place` is the home whose machine this is."""
+        self._place = place
         self._database = database
         self._catalog = catalog
         self._audit = catalog.audit
@@ -87,6 +91,7 @@ class Deployments:
                     commit_id=commit,
                     dirty=dirty,
                     source=source,
+                    place=self._place,
                     deployed_by=identity.principal,
                     deployed_at=clock.now(),
                 )

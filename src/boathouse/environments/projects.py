@@ -14,6 +14,7 @@ from boathouse.database import Database
 from boathouse.environments import policy
 from boathouse.environments.git import WORKSPACE, Repository
 from boathouse.environments.project_folder import project_folder
+from boathouse.environments.shared_code import SharedCode
 from boathouse.environments.store import branch_heads, projects, releases, requests
 from boathouse.errors import AlreadyExists, Conflict, NotFound
 from boathouse.identity import Identity
@@ -71,7 +72,9 @@ class MergeRequest:
 class Projects:
     """Repositories, merge requests and releases."""
 
-    def __init__(self, database: Database, audit: Audit, code: Path, checkouts: Path) -> None:
+    def __init__(self, database: Database, audit: Audit, code: Path, checkouts: Path, shared: SharedCode | None = None) -> None:
+        """`shared` keeps the repositories of several homes alike."""
+        self._shared = shared
         self._database = database
         self._audit = audit
         self._code = code
@@ -91,6 +94,7 @@ class Projects:
                 connection.execute(projects.insert().values(**values))
                 self._audit.write(connection, identity.principal, "create project", name)
         self.repository(name).create()
+        self.settle(name)
         return self.get(name)
 
     def get(self, name: str) -> Project:
@@ -113,7 +117,13 @@ class Projects:
 
     def repository(self, name: str) -> Repository:
         """The server's own copy; what may run is judged by this one alone."""
+        self.settle(name)
         return Repository(self._code / f"{name}.git")
+
+    def settle(self, name: str) -> None:
+        """After a change of the server's own copy: have that of each home alike, in the caller's transaction if there is one."""
+        if self._shared:
+            self._shared.settle(Repository(self._code / f"{name}.git"))
 
     def checkout(self, name: str, commit: str) -> Path:
         """The project's folder among exactly that commit's files."""
@@ -123,11 +133,12 @@ class Projects:
 
     def code_at(self, name: str, folder: str, commit: str | None) -> str:
         """Where deployed code lies now: a home that was moved has its checkouts beside it still."""
-        own = (self._checkouts.name, name, commit)
-        parts = Path(folder).parts
-        if commit and any(parts[start : start + 3] == own for start in range(len(parts) - 2)):
-            return str(self.checkout(name, commit))
-        return folder
+        return str(self.checkout(name, str(commit))) if self.is_checkout(name, folder, commit) else folder
+
+    def is_checkout(self, name: str, folder: str, commit: str | None) -> bool:
+        """Whether a folder lies in a commit's checkout, in this home or another: it can be made again anywhere."""
+        own, parts = (self._checkouts.name, name, commit), Path(folder).parts
+        return bool(commit) and any(parts[start : start + 3] == own for start in range(len(parts) - 2))
 
     def check_policy(self, name: str, environment: str, commit: str, *, dirty: bool,
                      release_pattern: str = RELEASE_PATTERN, scratch: str = "") -> None:  # fmt: skip
@@ -157,6 +168,8 @@ class Projects:
         head = repository.head(branch)
         base = repository.head(MAIN)
         merge = repository.merge_commit(MAIN, branch, f"Merge {branch}: {title}", identity.principal)
+        repository.keep(merge, repository.path)
+        self.settle(name)
         with self._database.writing() as connection:
             inserted = connection.execute(
                 requests.insert().values(
@@ -229,8 +242,10 @@ class Projects:
             )  # fmt: skip
             self._audit.write(connection, identity.principal, "merge", f"{request.project}/{number}",
                               {"commit": request.merge_commit})  # fmt: skip
+            self.settle(request.project)
             if repository.branches().get(MAIN) != request.merge_commit:  # where it is, a merge before this one was cut off
                 repository.update_ref(MAIN, request.merge_commit, request.base)
+                self.settle(request.project)
         return self.request(number)
 
     def cut_release(self, identity: Identity, name: str, version: str) -> Release:
@@ -244,8 +259,10 @@ class Projects:
                    "cut_by": identity.principal, "cut_at": clock.now()}  # fmt: skip
             connection.execute(releases.insert().values(row))
             self._audit.write(connection, identity.principal, "cut release", f"{name}/{version}", {"commit": commit})
+            self.settle(name)
             if repository.branches().get(branch) != commit:  # where it is, a cut before this one was cut off
                 repository.create_branch(branch, commit)
+                self.settle(name)
         return next(r for r in self.releases(name) if r.version == version)
 
     def releases(self, name: str | None = None) -> list[Release]:

@@ -82,6 +82,7 @@ class Remotes:
         before = repository.branches()
         extra = origin.headers(self._unsealed(project, "token"))
         repository.fetch(origin.url, transports=(origin.transport,), extra=extra)
+        self._projects.settle(project)
         now = repository.branches()
         moved = {branch: head for branch, head in now.items() if before.get(branch) != head}
         with self._database.writing() as connection:

@@ -56,6 +56,16 @@ requests = sa.Table(
     sa.Column("merged_at", sa.DateTime(timezone=True)),
 )  # fmt: skip
 
+code_changes = sa.Table(
+    "bh_code_changes", metadata,
+    sa.Column("project", sa.String(255), primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True),
+    sa.Column("id", sa.String(32), nullable=False),
+    sa.Column("refs", Json, nullable=False),
+    sa.Column("pack", sa.LargeBinary, nullable=False),
+)  # fmt: skip
+"""What happened to a project's repository: the objects that were new, and where all its references stood then."""
+
 deployments = sa.Table(
     "bh_deployments", metadata,
     sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
@@ -67,6 +77,7 @@ deployments = sa.Table(
     sa.Column("source", sa.Text, nullable=False),
     sa.Column("deployed_by", sa.String(255), nullable=False),
     sa.Column("deployed_at", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("place", sa.String(64)),
 )  # fmt: skip
 
 resources = sa.Table(

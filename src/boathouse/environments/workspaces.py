@@ -87,6 +87,7 @@ class Workspaces:
         if now.head and not repository.contains(head, now.head):
             raise Conflict(f"{head[:12]} does not hold what {now.branch} of {project} has; sync again")
         repository.update_ref(now.branch, head, now.head)
+        self._projects.settle(project)
         self._audit.record(identity.principal, "sync workspace", f"{project}/{now.branch}", {"head": head, "before": now.head})
         return self.of(identity, project)
 

@@ -133,6 +133,13 @@ class Identities(Principals):
             if connection.execute(tokens.delete().where(tokens.c.run_id == run_id)).rowcount:
                 note_change(connection)
 
+    def revoke_task(self, run_id: str, comment: str) -> None:
+        """Make the tokens of one task of a run worthless, by the comment that they were issued under."""
+        of_task = (tokens.c.run_id == run_id) & (tokens.c.comment == comment[:255])
+        with self._database.writing() as connection:
+            if connection.execute(tokens.delete().where(of_task)).rowcount:
+                note_change(connection)
+
     def close(self) -> None:
         """Write what is still in memory."""
         self._used.flush()

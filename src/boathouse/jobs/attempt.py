@@ -215,6 +215,13 @@ def marked(under: str) -> Iterator[tuple[int, str]]:
             continue
 
 
+def end_marked(under: str) -> None:
+    """Kill every process that is marked by a folder under this one."""
+    for pid, _ in list(marked(under)):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, signal.SIGKILL)
+
+
 def _outcome(left: Mapping[str, Any], told: Mapping[str, Any]) -> Outcome:
     code, why = int(left["code"]), left.get("why")
     if why == "timeout":

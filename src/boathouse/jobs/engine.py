@@ -36,6 +36,8 @@ class Engine:
         self._wanted: set[str] = set()
         self._stepping: set[str] = set()
         self._launching: set[str] = set()
+        self._claimed: set[str] = set()
+        """Runs that were begun here and have no process yet: each is about to take a slot."""
         self._short_of_slots: set[str] = set()
         self._timers: list[tuple[float, str]] = []
         self._pool: ThreadPoolExecutor | None = None
@@ -153,10 +155,11 @@ class Engine:
         self._claim = True
 
     def _begin_queued(self) -> None:
-        free = self._slots - len(self._ends)
+        free = self._slots - len(self._ends) - len(self._claimed)
         for run_id in self._queue.claim(self._executors.own, free) if free > 0 else ():
             with self._lock:
                 self._launching.add(run_id)
+                self._claimed.add(run_id)
                 self._wanted.add(run_id)
 
     def _take_steps(self) -> None:
@@ -181,4 +184,5 @@ class Engine:
         finally:
             with self._lock:
                 self._stepping.discard(run_id)
+                self._claimed.discard(run_id)
             self._ends.wake()

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from boathouse.errors import Unavailable
 from boathouse.jobs import task_process
 from boathouse.jobs.attempt import Attempt, Outcome
 from boathouse.jobs.clusters import RayCluster, followed, program, submission
@@ -55,6 +56,7 @@ class Processes:
         if not here and cluster and task.executor:
             attempt = self._adopt(run, task)
         elif not here or task.executor is None:
+            self._hooks.lost(run, task.task_key)
             return Outcome("LOST", f"its server {task.executor} on another machine is gone", None)
         watched = self._watch.watches(run.id, task)
         if attempt.begun:
@@ -90,8 +92,9 @@ class Processes:
         for task in run.tasks:
             if task.state == "RUNNING":
                 attempt, here = self._folder(run, task)
-                if here:
-                    attempt.hide(texts)
+                if not here:
+                    raise Unavailable(f"the log of {task.task_key} is written on another machine: secrets are told there alone")
+                attempt.hide(texts)
 
     def kept(self, run: Run, task_key: str, ending: str) -> Path:
         """Where a file of a task is kept: what it said (`log`), its notebook (`ipynb`, `html`)."""
@@ -117,6 +120,7 @@ class Processes:
     # one try
 
     def _begin(self, run: Run, task: TaskRun, definition: TaskDefinition, attempt: Attempt, what: str = "follow") -> None:
+        run = self._hooks.located(run)
         body, variables = self.completed(run, task, [definition.body, definition.variables], secrets=True)
         identity = self._hooks.identify(run, task.task_key)
         if cluster := definition.limits.cluster:

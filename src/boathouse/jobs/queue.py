@@ -19,16 +19,20 @@ class Queue:
         self._database = database
 
     def claim(self, executor: str, limit: int) -> Sequence[str]:
-        """Begin queued runs, oldest first, as far as their jobs' limits of concurrent runs allow; their ids."""
+        """Begin queued runs, oldest first, as far as their jobs' limits of concurrent runs allow; their ids.
+
+        A run whose code lies in one home's reach begins at a server of that home.
+        """
+        mine = runs.c.place.is_(None) | (runs.c.place == executor.partition("-")[0])
         order = (runs.c.submitted_at, runs.c.id)
         place = sa.func.row_number().over(partition_by=_JOB, order_by=order).label("place")
         queued = sa.select(*order, runs.c.concurrency, *_JOB, place).where(
-            runs.c.state == "QUEUED", runs.c.ending_state.is_(None)
+            runs.c.state == "QUEUED", runs.c.ending_state.is_(None), mine
         ).subquery()  # fmt: skip
         first = sa.select(queued).where(queued.c.place <= sa.func.coalesce(queued.c.concurrency, 1))
         busy = sa.select(*_JOB, sa.func.count().label("n")).where(runs.c.state == "RUNNING").group_by(*_JOB)
         with self._database.reading() as connection:  # most often nobody waits, and no lock is needed to see that
-            if connection.execute(sa.select(runs.c.id).where(runs.c.state == "QUEUED").limit(1)).first() is None:
+            if connection.execute(sa.select(runs.c.id).where(runs.c.state == "QUEUED", mine).limit(1)).first() is None:
                 return []
         with self._database.writing() as connection:
             going = {(r.environment, r.project, r.job, r.scratch): int(r.n) for r in connection.execute(busy)}

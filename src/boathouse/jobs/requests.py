@@ -33,6 +33,8 @@ class RunRequest:
     only_task: str | None = None
     start_key: str | None = None
     parent_run: str | None = None
+    place: str | None = None
+    """The home whose servers alone have its code; any server's where it is None."""
 
 
 def _no_secret(_run: Run, name: str) -> str:
@@ -61,3 +63,7 @@ class Hooks:
     """What the logs of a run must not show: the secrets that it has read."""
     sandbox: Callable[[Run, TaskDefinition], Sandbox | None] = lambda _run, _task: None
     """The walls around a task's process; None where there are none."""
+    lost: Callable[[Run, str], None] = lambda _run, _task: None
+    """Told of a task whose try cannot be ended from here: what it may still be doing is to be refused."""
+    located: Callable[[Run], Run] = lambda run: run
+    """A run with its source where it lies on this machine. Raises InvalidInput where it lies on another one alone."""

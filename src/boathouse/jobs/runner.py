@@ -12,7 +12,7 @@ from boathouse.database import Database
 from boathouse.errors import NotFound
 from boathouse.jobs.definition import JobDefinition
 from boathouse.jobs.engine import Engine
-from boathouse.jobs.executors import Executors
+from boathouse.jobs.executors import SESSION, Executors
 from boathouse.jobs.queue import Queue
 from boathouse.jobs.requests import Hooks, RunRequest
 from boathouse.jobs.runs import Run, Runs
@@ -20,8 +20,6 @@ from boathouse.jobs.runs import Run, Runs
 _POLL_SECONDS = 0.02
 _END_SECONDS = 15.0
 _SLOTS = 8
-_SESSION = "-session"
-"""Marks the runs of processes that own a home for as long as a command takes."""
 
 
 class Runner:
@@ -32,7 +30,7 @@ class Runner:
         self.runs = Runs(database)
         self.queue = Queue(database)
         self._server, self._session = executor, session
-        self._executor = executor + _SESSION if session else executor
+        self._executor = executor + SESSION if session else executor
         self._stopped = False
         self.executors = Executors(database, self._executor, folder)
         self._engine = Engine(self.runs, self.queue, self.executors, hooks, slots)
@@ -53,7 +51,7 @@ class Runner:
             "source": request.source, "definition": dict(request.definition), "parameters": parameters,
             "trigger": request.trigger, "principal": request.principal, "submitted_by": request.submitted_by,
             "owner": self._executor, "concurrency": job.max_concurrent_runs, "start_key": request.start_key,
-            "parent_run": request.parent_run,
+            "parent_run": request.parent_run, "place": request.place,
         }  # fmt: skip
         with self.runs.transaction():
             going = 0 if job.queued else self.queue.open_runs(request.environment, request.project, request.job, request.scratch)
@@ -97,7 +95,7 @@ class Runner:
                 words = f"what ran it ended before it did; `boathouse runs repair {run_id}` runs the rest"
                 self.runs.request_end(run_id, "LOST", words)
         self._engine.start()
-        found = self._engine.take_up([self._executor] if self._session else [self._server, self._server + _SESSION])
+        found = self._engine.take_up([self._executor] if self._session else [self._server, self._server + SESSION])
         if not self._session:
             self._engine.end_strays()
         return found
@@ -124,6 +122,11 @@ class Runner:
         """From now on the logs of a run show none of these texts; asked before its code gets to know them."""
         with contextlib.suppress(NotFound):  # model servers have a run's identity too
             self._engine.progress.processes.hide(self.runs.get(run_id), texts)
+
+    def elsewhere(self, run: Run, task_key: str) -> str | None:
+        """Where the server answers that has what a task said; None where this one has. Raises Unavailable where none does."""
+        executor = next((t.executor for t in run.tasks if t.task_key == task_key), None)
+        return None if self.executors.sees(executor) else self.executors.reached(executor)
 
     def log(self, run: Run, task_key: str) -> Path:
         """Where a task's words are kept. Raises NotFound for a task that the run has not."""

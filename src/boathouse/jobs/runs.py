@@ -75,6 +75,7 @@ class Run:
     ending_state: str | None = None
     ending_reason: str | None = None
     told: bool | None = None
+    place: str | None = None
     tasks: tuple[TaskRun, ...] = field(default=())
 
     @property

@@ -31,6 +31,7 @@ runs = sa.Table(
     sa.Column("ending_state", sa.String(16)),
     sa.Column("ending_reason", sa.Text),
     sa.Column("told", sa.Boolean),
+    sa.Column("place", sa.String(64)),
     sa.Index("bh_runs_by_state", "state", "submitted_at"),
     sa.Index("bh_runs_by_time", "submitted_at", "id"),
     sa.Index("bh_runs_by_environment", "environment", "submitted_at", "id"),

@@ -25,6 +25,8 @@ class TaskIdentity:
     token: str
     environment: str
     facts: Mapping[str, str]
+    others: Sequence[str] = ()
+    """Where other servers answer, should that one end."""
     python: str = sys.executable
     """The interpreter of the Python environment that it runs in."""
     prepare: Sequence[str] = ()
@@ -58,7 +60,8 @@ def environment(identity: TaskIdentity) -> dict[str, str]:
 def told(identity: TaskIdentity) -> dict[str, str]:
     """What a task knows of itself, wherever it runs."""
     return {
-        "BOATHOUSE_URL": identity.url, "BOATHOUSE_ENV": identity.environment, "PYTHONUNBUFFERED": "1",
+        "BOATHOUSE_URL": identity.url, "BOATHOUSE_OTHER_URLS": " ".join(identity.others),
+        "BOATHOUSE_ENV": identity.environment, "PYTHONUNBUFFERED": "1",
         "PYTHONHASHSEED": identity.facts.get("seed", "random"),
     } | {f"BOATHOUSE_{k.upper()}": v for k, v in identity.facts.items()}  # fmt: skip
 

@@ -266,6 +266,7 @@ class CodeDelivery:
         if code.commit and not scratch:
             with suppress(InvalidInput):  # a shallow clone: then a model cannot be made again once the clone is gone
                 self._projects.repository(bundle.name).keep(code.commit, code.folder)
+                self._projects.settle(bundle.name)
         if absent := bundle.missing_files():
             raise InvalidBundle("\n".join(absent), problems=absent)
         with self._declared.together():

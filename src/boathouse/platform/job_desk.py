@@ -1,13 +1,14 @@
 """Jobs as people and rooms ask for them: who may start which, with whose rights and which code it runs."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 from boathouse.catalog import AccessControl, Audit, SecurableKind, Volumes
 from boathouse.database import Database
 from boathouse.environments import Deployment, Deployments, Projects, Resource, is_lent, service_identity, service_principal
-from boathouse.errors import Conflict, NotFound
+from boathouse.errors import Conflict, InvalidInput, NotFound
 from boathouse.identity import Identities, Identity
 from boathouse.jobs import Run, Runner, RunRequest, Startable, Starts, Submit
 from boathouse.platform.code import CodeDelivery
@@ -49,10 +50,10 @@ class JobDesk:
             self._access.authorize(identity, "RUN", "catalog", environment)
         resource = self._deployed(identity, environment, job, project, scratch)
         deployment = self._deployments.deployment(resource.deployment)
-        source = str(self._nowhere())
+        source, place = str(self._nowhere()), None
         if resource.project not in OURS:
             self.check_code(resource.project, environment, deployment.commit_id, deployment.dirty, scratch)
-            source = self._code_of(deployment)
+            source, place = self._code_of(deployment), self._place_of(deployment)
         principal, definition = identity.principal, dict(resource.definition)
         if not scratch:
             principal, definition = self._code.run_as.definition(deployment.deployed_by, environment, resource.name, definition)
@@ -64,6 +65,7 @@ class JobDesk:
                 source=source, submitted_by=identity.principal, principal=principal,
                 commit=deployment.commit_id, dirty=deployment.dirty, scratch=scratch, parameters=parameters,
                 trigger=trigger, only_task=task, start_key=start_key, parent_run=parent_run,
+                place=place,
             )
         )  # fmt: skip
         if not scratch and is_lent(environment, principal):
@@ -144,7 +146,7 @@ class JobDesk:
                 definition=definition, source=self._code_of(deployment) if deployment else str(self._nowhere()),
                 principal=service_principal(environment), submitted_by=service_principal(environment), trigger=trigger,
                 start_key=start_key, commit=deployment.commit_id if deployment else None,
-                dirty=deployment is not None and deployment.dirty,
+                dirty=deployment is not None and deployment.dirty, place=self._place_of(deployment) if deployment else None,
             )
         )  # fmt: skip
 
@@ -166,6 +168,20 @@ class JobDesk:
 
     def _code_of(self, deployment: Deployment) -> str:
         return self._projects.code_at(deployment.project, deployment.source, deployment.commit_id)
+
+    def _place_of(self, deployment: Deployment) -> str | None:
+        """The home that has a deployment's working tree; None where its code is a commit, which any has."""
+        commit = self._projects.is_checkout(deployment.project, deployment.source, deployment.commit_id)
+        return None if commit else deployment.place
+
+    def located(self, run: Run) -> Run:
+        """A run with its code where it lies on this machine. Raises InvalidInput for a working tree of another one."""
+        if run.project in OURS:
+            return replace(run, source=str(self._nowhere()))
+        found = self._projects.code_at(run.project, run.source, run.commit_id)
+        if not Path(found).is_dir():
+            raise InvalidInput(f"the code in {found} is not on this machine: deploy a commit, which any server can check out")
+        return replace(run, source=found)
 
     def _nowhere(self) -> Path:
         """Where tasks run that bring no code."""

@@ -80,12 +80,17 @@ class Leading:
     def _look(self, executors: Executors, url: str, clear: Callable[[], None], lead: Callable[[], None]) -> None:
         if not self._home.owned and self._home.own():
             self._home.publish(url)
+            clear()
         held = self._held.take()
         if held and not self.leads:
             _log.warning("the server that led is gone: this one leads now")
             executors.lead()
-            clear()
             self.leads = True
+            try:
+                clear()
+            except BaseException:
+                self.leads = False  # for the next try
+                raise
             lead()
         elif self.leads and not held:
             _log.error("another server leads by now, since the database did not hear of this one: it ends")

@@ -42,6 +42,7 @@ from boathouse.environments import (
     Deployments,
     Projects,
     Remotes,
+    SharedCode,
     Workspaces,
     service_identity,
     service_principal,
@@ -52,7 +53,7 @@ from boathouse.events import Channel, Chat, Mail, Notifications, Outbox, Post, W
 from boathouse.features import FeatureSpecs, OnlineStores, RegisteredFeatures
 from boathouse.home import Home
 from boathouse.identity import Identities, Identity
-from boathouse.jobs import JOB_RUNS, Runner, Runs
+from boathouse.jobs import JOB_RUNS, Runner, Runs, end_marked
 from boathouse.lake import WorkerPool, cluster_at, storages
 from boathouse.platform.code import CodeDelivery
 from boathouse.platform.computing import Computing
@@ -66,6 +67,7 @@ from boathouse.platform.housekeeping import Housekeeping
 from boathouse.platform.inference import InferenceFlush
 from boathouse.platform.interpreters import Interpreters
 from boathouse.platform.job_desk import JobDesk
+from boathouse.platform.joining import Joining
 from boathouse.platform.leading import Leading
 from boathouse.platform.lineage import ServedLineage
 from boathouse.platform.model_pins import ModelPins
@@ -105,7 +107,7 @@ class Platform:
 
     def __init__(self, settings: Settings, session: bool = False, join: bool = False) -> None:
         self.settings = settings
-        self._session = session
+        self._session, self._join = session, join
         cluster_at(settings.engine)  # a setting that names no engine is refused before anything is made
         if join and settings.database_url.startswith("sqlite"):
             raise InvalidInput("several servers share a PostgreSQL database: set BOATHOUSE_DATABASE_URL")
@@ -131,12 +133,15 @@ class Platform:
     def _build_data(self) -> None:
         settings = self.settings
         self.database.create_tables()
-        self.identities = Identities(self.database)
-        self.audit = Audit(self.database, settings.path("secrets", "audit.key"), settings.path("audit.head"))
-        self.access = AccessControl(self.database, self.audit)
-        self.lineage = Lineage(self.database)
         self.storages = storages(settings.storage, settings.storages, os.environ, settings.storage_role_arn,
                                  settings.storage_roles)  # fmt: skip
+        joining = Joining(settings, self.home, self.database, self.storages)
+        joining.check(self._join)
+        self.identities = Identities(self.database)
+        self.audit = Audit(self.database, settings.path("secrets", "audit.key"), settings.path("audit.head"))
+        joining.tell(self._join)
+        self.access = AccessControl(self.database, self.audit)
+        self.lineage = Lineage(self.database)
         self.storages.check(settings.span("storage_credential_lifetime"))
         self.outbox, self.webhooks = self._make_events()
         self.walls, self.catalog = self._make_catalog()
@@ -164,8 +169,9 @@ class Platform:
 
     def _build_work(self) -> None:
         settings = self.settings
-        self.deployments = Deployments(self.database, self.catalog)
-        self.projects = Projects(self.database, self.audit, settings.path("code"), settings.path("checkouts"))
+        self.deployments = Deployments(self.database, self.catalog, self.home.id)
+        shared = SharedCode(self.database) if self._join else None
+        self.projects = Projects(self.database, self.audit, settings.path("code"), settings.path("checkouts"), shared)
         self.workspaces = Workspaces(self.projects, self.audit)
         self.remotes = Remotes(self.database, self.audit, self.projects, self.outbox.emit, self.home.secret("secrets.key"))
         self.secrets, self.secrecy, self.notifications = self._make_secrets()
@@ -210,7 +216,7 @@ class Platform:
 
     def _tidy_hourly(self) -> None:
         self.interpreters.prune(self.runs)
-        self.registry.sweep(self.settings.path("mlflow-artifacts"))
+        self.registry.sweep(self.settings.artifact_root)
 
     def _make_catalog(self) -> tuple[Walls, Catalog]:
         lifetime, walls = self.settings.span("storage_credential_lifetime"), Walls(self.settings, self.storages)
@@ -278,7 +284,7 @@ class Platform:
         self.inference.start()
         if self.leading.leads:
             self._lead(lazily)
-        self.leading.start(self.runner.executors, url, self.endpoints.end_orphans, lambda: self._lead(lazily=False))
+        self.leading.start(self.runner.executors, url, self._end_orphans, lambda: self._lead(lazily=False))
 
     def _lead(self, lazily: bool) -> None:
         """Do what one server does for all: events, what starts by itself, endpoints."""
@@ -297,8 +303,17 @@ class Platform:
         """Go on with the runs that an earlier owner of this home left when it ended, and end what else it left running."""
         for run_id in self.runner.recover():
             _log.warning("run %s was cut off: %s", run_id, "it ends" if self._session else "it goes on")
+        self._end_orphans()
+
+    def _end_orphans(self) -> None:
+        """End model servers that an earlier process left behind, here, and forget what it served."""
+        if self.home.owned:
+            end_marked(f"{self._endpoint_mark('')}")
         if self.leading.leads:
-            self.endpoints.end_orphans()
+            self.endpoints.forget(here=self.database.is_sqlite)
+
+    def _endpoint_mark(self, name: str) -> str:
+        return str(self.settings.path("endpoints")) + f"/{name}"
 
     def close(self) -> None:
         """End all work and give the home back."""
@@ -397,4 +412,5 @@ class Platform:
         spool, scratch = self.settings.path("spool", name), self.settings.path("scratch", name)
         walls = self.walls.of_endpoint(environment, spool, scratch, self.online_folder(environment))
         durable = self.settings.switch("inference_log_sync")
-        return Launch(self.url, token, environment, spool, self.settings.path("logs", f"{name}.log"), scratch, walls, durable)
+        return Launch(self.url, token, environment, spool, self.settings.path("logs", f"{name}.log"), scratch, walls, durable,
+                      self._endpoint_mark(name))  # fmt: skip

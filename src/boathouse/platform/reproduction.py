@@ -6,6 +6,7 @@ they differ, a third and a fourth do the same again, which tells chance from cha
 
 import json
 import shutil
+import tempfile
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from boathouse.errors import BoathouseError, InvalidInput, NotFound
 from boathouse.identity import Identity
 from boathouse.jobs import Run, RunRequest, recorded_task
 from boathouse.names import parse, scratch_schema
-from boathouse.registry import local_artifacts
+from boathouse.registry import fetch_artifacts
 from boathouse.training import DIFF, FOLDER, TOLERANCE, Comparison
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ class Reproduction:
             definition={**definition, "again": {**told, "missing": cause}}, source=source, principal=_PRINCIPAL, submitted_by=by,
             commit=record.facts.get("git_commit"), dirty=record.facts.get("git_dirty") == "true", scratch=scratch,
             parameters=original.parameters, trigger=f"reproduce {record.model} version {record.version}", parent_run=first,
-            start_key=f"again {first}" if first else None,
+            start_key=f"again {first}" if first else None, place=platform.home.id,
         ))  # fmt: skip
 
     def _compare(self, run: Run, told: dict[str, Any]) -> None:
@@ -225,11 +226,14 @@ class Reproduction:
 
     def _file(self, record: Record, name: str) -> bytes:
         location = self._platform.registry.run_location(record.mlflow_run) or "/nowhere"
-        place = local_artifacts(location, str(self._platform.settings.path("mlflow-artifacts")))
-        path = Path(place) / FOLDER / name
-        if not path.is_file():
-            raise Missing(f"code missing: the run kept no {name}, and it was trained with uncommitted changes")
-        return path.read_bytes()
+        with tempfile.TemporaryDirectory(prefix="boathouse-record-") as folder:
+            path = Path(folder, name)
+            try:
+                fetch_artifacts(f"{location}/{FOLDER}/{name}", self._platform.settings.artifact_root, path)
+            except NotFound as error:
+                words = f"code missing: the run kept no {name}, and it was trained with uncommitted changes"
+                raise Missing(words) from error
+            return path.read_bytes()
 
     def _tables(self, record: Record, environment: str, scratch: str) -> None:
         """Clones of the recorded versions, under the names that the code will look for in its throw-away place."""

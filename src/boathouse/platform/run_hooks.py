@@ -26,21 +26,30 @@ class RunHooks:
         """What the runner is given."""
         secrecy = self._platform.secrecy
         return Hooks(self.identify, self.check_launch, self.submit_child, self.ended, self.task_moved, self.slow,
-                     secrecy.of_run, secrecy.hidden, self.sandbox)  # fmt: skip
+                     secrecy.of_run, secrecy.hidden, self.sandbox, self.lost, self.located)  # fmt: skip
 
     def identify(self, run: Run, task_key: str) -> TaskIdentity:
         token = self._platform.identities.issue(
-            run.principal, comment=f"run {run.id}", lifetime=_RUN_TOKEN_LIFETIME, environment=run.environment,
+            run.principal, comment=_comment(run, task_key), lifetime=_RUN_TOKEN_LIFETIME, environment=run.environment,
             run_id=run.id, commit=run.commit_id, scratch=run.scratch or None,
             origin=LENT if is_lent(run.environment, run.principal) and not run.scratch else "",
         )  # fmt: skip
         facts = {"run_id": run.id, "task": task_key, "commit": run.commit_id or "", "dirty": str(run.dirty).lower(),
                  "project": run.project, "job": run.job, "seed": str(seed_of(run, task_key)),
                  "autolog": self._platform.settings.choice("autolog", ("light", "full", "off"))}  # fmt: skip
-        return self._platform.interpreters.equip(TaskIdentity(self._platform.url, token, run.environment, facts), run, task_key)
+        others = self._platform.runner.executors.urls()
+        identity = TaskIdentity(self._platform.url, token, run.environment, facts, others)
+        return self._platform.interpreters.equip(identity, run, task_key)
 
     def sandbox(self, run: Run, task: TaskDefinition) -> Sandbox | None:
         return self._platform.walls.of_task(run, task, self._platform.online_folder(run.environment))
+
+    def lost(self, run: Run, task_key: str) -> None:
+        """A try on a machine that is out of reach may go on there: none of its requests is answered any more."""
+        self._platform.identities.revoke_task(run.id, _comment(run, task_key))
+
+    def located(self, run: Run) -> Run:
+        return self._platform.jobs.located(run)
 
     def ended(self, run: Run) -> None:
         self._platform.identities.revoke_run(run.id)
@@ -81,3 +90,8 @@ class RunHooks:
     def _tell(self, run: Run, kind: str, facts: Mapping[str, Any]) -> None:
         with self._platform.database.writing() as connection:
             self._platform.outbox.emit(connection, kind, f"{run.environment}.{run.job}", {"run_id": run.id, **facts})
+
+
+def _comment(run: Run, task_key: str) -> str:
+    """What the tokens of a task are known by."""
+    return f"run {run.id} {task_key}"

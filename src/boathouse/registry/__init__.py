@@ -2,7 +2,7 @@
 
 from boathouse.registry.actor import MAY_EDIT, MAY_LOG, MAY_READ, Actor, Denied, acting_as, unheard
 from boathouse.registry.alias import check_alias
-from boathouse.registry.artifacts import local_artifacts
+from boathouse.registry.artifacts import fetch_artifacts, local_artifacts
 from boathouse.registry.comments import Comment
 from boathouse.registry.declared_experiments import declare_experiment, declared_name, declared_tags
 from boathouse.registry.embedding import mlflow_stores, prepare_mlflow, quietly
@@ -54,6 +54,7 @@ __all__ = [
     "declare_experiment",
     "declared_name",
     "declared_tags",
+    "fetch_artifacts",
     "local_artifacts",
     "mlflow_stores",
     "prepare_mlflow",

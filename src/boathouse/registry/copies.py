@@ -3,6 +3,7 @@
 import hashlib
 import re
 import shutil
+import tempfile
 import uuid
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -11,8 +12,14 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from boathouse import clock
-from boathouse.errors import NotFound
-from boathouse.registry.artifacts import ARTIFACTS_ROOT, local_artifacts
+from boathouse.registry.artifacts import (
+    ARTIFACTS_ROOT,
+    drop_artifacts,
+    fetch_artifacts,
+    keep_artifacts,
+    local_artifacts,
+    local_folder,
+)
 from boathouse.registry.store import DELETED, WORKSPACE, instant, origins, versions
 from boathouse.registry.values import Origin
 
@@ -33,18 +40,19 @@ def copied_files(location: str, artifact_root: str, environment: str) -> Iterato
 
     Raises NotFound when the files are gone.
     """
-    root = artifact_root.removeprefix("file://")
-    source = Path(local_artifacts(location, root).removeprefix("file://"))
-    if not source.is_dir():
-        raise NotFound(f"the files of the version are gone from {location}; register it anew where it was trained")
-    own = Path(root, FOLDER, environment, uuid.uuid4().hex)
-    target = own / "artifacts"
-    try:
-        shutil.copytree(source, target)
-        yield f"{ARTIFACTS_ROOT}{FOLDER}/{environment}/{own.name}/artifacts", digest(target)
-    except BaseException:
-        shutil.rmtree(own, ignore_errors=True)
-        raise
+    own = f"{ARTIFACTS_ROOT}{FOLDER}/{environment}/{uuid.uuid4().hex}"
+    place = f"{own}/artifacts"
+    target = local_folder(local_artifacts(place, artifact_root))
+    with tempfile.TemporaryDirectory(prefix="boathouse-copy-") as scratch:
+        whole = target or Path(scratch, "artifacts")
+        try:
+            fetch_artifacts(location, artifact_root, whole)
+            if target is None:
+                keep_artifacts(whole, place, artifact_root)
+            yield place, digest(whole)
+        except BaseException:
+            drop_artifacts(own, artifact_root)
+            raise
 
 
 def digest(folder: Path) -> str:
@@ -92,10 +100,10 @@ def copies_of(connection: sa.Connection, name: str, version: int | None = None) 
     return [(row[0], row[1], row[2]) for row in connection.execute(query.order_by(origins.c.at))]
 
 
-def sweep(artifact_root: Path, kept: Collection[str]) -> int:
-    """Remove the files of copies that no version has, a day after they came; how many folders went."""
-    gone = 0
-    for own in Path(artifact_root, FOLDER).glob("*/*"):
+def sweep(artifact_root: str, kept: Collection[str]) -> int:
+    """Remove the files of copies in a folder that no version has, a day after they came; how many folders went."""
+    gone, root = 0, local_folder(artifact_root)
+    for own in () if root is None else Path(root, FOLDER).glob("*/*"):
         old = clock.now().timestamp() - own.stat().st_mtime > _HALF_MADE
         if old and f"{ARTIFACTS_ROOT}{FOLDER}/{own.parent.name}/{own.name}/artifacts" not in kept:
             shutil.rmtree(own, ignore_errors=True)

@@ -1,7 +1,6 @@
 """The registry: what is registered, and the one way in which its pointers move."""
 
 from collections.abc import Callable, Collection, Iterable, Sequence
-from pathlib import Path
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -248,7 +247,7 @@ class Registry:
         with self.database.reading() as connection:
             return copies.copies_of(connection, name, version)
 
-    def sweep(self, artifact_root: Path) -> int:
+    def sweep(self, artifact_root: str) -> int:
         """Remove files of copies whose versions are gone, or never came to be; how many folders."""
         with self.database.reading() as connection:
             kept = copies.places(connection) if store.has_mlflow(connection) else set()

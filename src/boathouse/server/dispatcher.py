@@ -36,7 +36,7 @@ class Dispatcher:
             platform.audit.record(principal, f"denied {privilege}", name, {"through": "MLflow"}, "denied")
 
         self._mlflow = create_mlflow_app(
-            platform.registry, platform.settings.path("mlflow-artifacts").as_uri(),
+            platform.registry, platform.settings.artifact_root,
             lambda token: known(platform.identities.authenticate(token)), partial(allows, platform),
             session=lambda cookie: known(platform.logins.identify(cookie)), cookie=COOKIE, login_url="/login", denied=denied,
         )  # fmt: skip

@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx
 import msgspec
+from starlette.responses import Response
 
 from boathouse.errors import Unavailable
 
@@ -25,6 +26,22 @@ def leaders(path: str) -> bool:
     return _LEADERS.match(path) is not None
 
 
+class PassedOn(Response):
+    """An answer that another server gives."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__()
+        self._url = url
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, and its answer back."""
+        forwarding = Forwarding()
+        try:
+            await forwarding(self._url, scope, receive, send)
+        finally:
+            await forwarding.close()
+
+
 class Forwarding:
     """Passes requests on, in the loop of one server."""
 
@@ -34,7 +51,7 @@ class Forwarding:
     async def __call__(self, url: str, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request with what the server at `url` answers."""
         if any(name == PASSED_ON for name, _ in scope["headers"]) or not url.startswith("http"):
-            await _refuse(send, "no server leads at the moment: try again in a few seconds")
+            await _refuse(send, "no server of this lakehouse answers that at the moment: try again in a few seconds")
             return
         self._client = self._client or httpx.AsyncClient(headers=_PLAIN, timeout=_PATIENCE, trust_env=False)
         kept = [(k, v) for k, v in scope["headers"] if k not in _OF_THE_CONNECTION]

@@ -81,9 +81,9 @@ class Endpoints:
         if not lazily:
             self._attend()
 
-    def end_orphans(self) -> None:
-        """End model servers that an earlier owner of the home left behind."""
-        for state in self.states():
+    def forget(self, here: bool) -> None:
+        """What an earlier process served is served no more; where it was `here`, its model servers are ended by their ids."""
+        for state in self.states() if here else ():
             for version in state.served:
                 if version.pid:
                     end_process(version.pid, version.pid_started)

@@ -13,7 +13,7 @@ import httpx
 
 from boathouse.environments import Sandbox
 from boathouse.errors import Unavailable
-from boathouse.jobs import end_process, inherited
+from boathouse.jobs import PROCESS_MARK, end_process, inherited
 from boathouse.processes import process_started
 
 SERVER_MODULE = "boathouse.client.serve_model"
@@ -36,6 +36,8 @@ class Launch:
     sandbox: Sandbox | None = None
     durable: bool = False
     """Whether its log outlives a power cut."""
+    mark: str = ""
+    """What its processes are known by, should the server end before them."""
 
 
 class ModelProcess:
@@ -54,7 +56,7 @@ class ModelProcess:
         words = ["--endpoint", endpoint, "--slot", slot, "--model", model, "--environment", launch.environment,
                  "--url", launch.url, "--spool", str(launch.spool), "--socket", str(listener.fileno()),
                  "--secrets", str(read_end), *switches]  # fmt: skip
-        argv, environ = [sys.executable, "-P", "-m", SERVER_MODULE, *words], inherited()
+        argv, environ = [sys.executable, "-P", "-m", SERVER_MODULE, *words], inherited() | {PROCESS_MARK: launch.mark}
         if walls := launch.sandbox:
             argv = walls.around(argv, cwd=str(launch.scratch), scratch=str(launch.scratch))
             environ |= walls.environ

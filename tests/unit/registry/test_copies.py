@@ -107,8 +107,8 @@ def test_files_go_a_day_after_their_version(registry: Registry, models: Any, roo
         models.copy_version(MODEL, "1", COPY)
         models.copy_version(MODEL, "1", COPY)
     registry.delete(COPY, 1, principal="ada")
-    assert registry.sweep(root) == 0
+    assert registry.sweep(str(root)) == 0
     for folder in (root / "copies" / "prod").iterdir():
         os.utime(folder, (0, 0))
-    assert registry.sweep(root) == 1
+    assert registry.sweep(str(root)) == 1
     assert Path(local_artifacts(registry.version(COPY, 2).location, str(root)), "MLmodel").exists()

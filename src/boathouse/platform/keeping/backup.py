@@ -181,7 +181,7 @@ def _sizes(folder: Path) -> dict[str, int]:
 
 
 def _outside(settings: Settings) -> tuple[str, ...]:
-    """Places of tables that lie beyond the home: whoever keeps them keeps them by their own means."""
-    places = (settings.storage, *settings.storages.values())
+    """Places of tables and models that lie beyond the home: whoever keeps them keeps them by their own means."""
+    places = (settings.storage, *settings.storages.values(), settings.artifact_root)
     found = ((place, local_path(place)) for place in places)
     return tuple(dict.fromkeys(place for place, path in found if path is None or settings.home not in path.parents))

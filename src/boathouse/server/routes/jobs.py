@@ -18,6 +18,7 @@ from boathouse.identity import Identity
 from boathouse.jobs import Run, Sieve, next_due
 from boathouse.platform import Platform
 from boathouse.server.auth import Caller, Served
+from boathouse.server.forwarding import PassedOn
 from boathouse.server.paging import gathered, lead_on
 from boathouse.server.upload import taken_in
 
@@ -147,7 +148,10 @@ def run(run_id: str, who: Caller, platform: Served) -> dict[str, Any]:
 @router.get("/runs/{run_id}/logs")
 def logs(run_id: str, task: str, who: Caller, platform: Served, offset: Annotated[int, Query(ge=0, lt=2**63)] = 0) -> Response:
     """What a task has written from `offset` (bytes) on, while it runs and after."""
-    path = platform.runner.log(_seen(who, platform, run_id), task)
+    found = _seen(who, platform, run_id)
+    path = platform.runner.log(found, task)
+    if there := platform.runner.elsewhere(found, task):
+        return PassedOn(there)
     if not path.exists():
         return Response(b"", media_type="text/plain; charset=utf-8")
     with path.open("rb") as log:
@@ -158,7 +162,10 @@ def logs(run_id: str, task: str, who: Caller, platform: Served, offset: Annotate
 @router.get("/runs/{run_id}/notebooks/{task}")
 def notebook(run_id: str, task: str, who: Caller, platform: Served, format: Form = "ipynb") -> Response:
     """A task's notebook as it ran, with what its cells gave out."""
-    path = platform.runner.notebook(_seen(who, platform, run_id), task, format)
+    found = _seen(who, platform, run_id)
+    path = platform.runner.notebook(found, task, format)
+    if there := platform.runner.elsewhere(found, task):
+        return PassedOn(there)
     if not path.exists():
         raise NotFound(f"task {task!r} of run {run_id} kept no notebook")
     return FileResponse(path, headers=_AS_FOREIGN, media_type="text/html" if format == "html" else "application/x-ipynb+json")
@@ -166,12 +173,14 @@ def notebook(run_id: str, task: str, who: Caller, platform: Served, format: Form
 
 @router.put("/runs/{run_id}/notebooks/{task}")
 async def keep_notebook(run_id: str, task: str, request: Request, who: Caller, platform: Served,
-                        format: Form = "ipynb") -> dict[str, int]:  # fmt: skip
+                        format: Form = "ipynb") -> Any:  # fmt: skip
     """Keep a task's notebook; only the run itself may."""
     if who.run_id != run_id:
         raise NotFound(f"only run {run_id} itself keeps its notebooks")
     found = platform.runs.get(run_id)
     path, hidden = platform.runner.notebook(found, task, format), platform.secrecy.hidden(found)
+    if there := platform.runner.elsewhere(found, task):
+        return PassedOn(there)
     return {"size": await taken_in(request.stream(), lambda pieces: _written(path, _without(pieces, hidden)))}
 
 
@@ -229,7 +238,7 @@ def _sees(who: Identity, platform: Platform, job: Resource) -> bool:
 
 def _run(found: Run) -> dict[str, Any]:
     body = {**found.__dict__, "tasks": [{**t.__dict__, "seconds": t.seconds} for t in found.tasks], "seconds": found.seconds}
-    for internal in ("definition", "owner", "concurrency", "start_key", "told", "ending_state", "ending_reason"):
+    for internal in ("definition", "owner", "concurrency", "start_key", "told", "ending_state", "ending_reason", "place"):
         body.pop(internal)
     return body
 

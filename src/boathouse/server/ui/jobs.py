@@ -1,6 +1,7 @@
 """Jobs and runs: what is due, what ran, how it went, and its words while they come."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -9,11 +10,12 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 
 from boathouse.environments import Resource
-from boathouse.errors import BoathouseError, InvalidInput
+from boathouse.errors import BoathouseError, InvalidInput, Unavailable
 from boathouse.identity import Identity
 from boathouse.jobs import JobDefinition, Run, TaskDefinition, next_due
 from boathouse.platform import Platform
 from boathouse.server.auth import Caller, Served
+from boathouse.server.forwarding import PassedOn
 from boathouse.server.ui import sight
 from boathouse.server.ui.form import Fields
 from boathouse.server.ui.graph import Node, Picture, layered
@@ -96,11 +98,14 @@ def runs(
 
 
 @router.get("/runs/{run_id}")
-def run(run_id: str, request: Request, who: Caller, platform: Served, task: str = "") -> HTMLResponse:
+def run(run_id: str, request: Request, who: Caller, platform: Served, task: str = "") -> Response:
     """One run, its tasks and the words of one of them."""
     found = sight.run(who, platform, run_id)
     asked = task in {t.task_key for t in found.tasks}
     shown = task if asked else _telling(found)
+    with suppress(Unavailable):
+        if there := platform.runner.elsewhere(found, shown):
+            return PassedOn(there)
     return page(
         request, who, "run.html", log=_tail(platform, found, shown), follow=not asked,
         notebook=bool(shown) and platform.runner.notebook(found, shown, "html").exists(),
@@ -185,6 +190,10 @@ def _telling(found: Run) -> str:
 
 def _tail(platform: Platform, run: Run, task: str) -> dict[str, Any]:
     """The end of a task's log: its text, from which byte on, and where it ends."""
+    try:
+        platform.runner.elsewhere(run, task)
+    except Unavailable as error:
+        return {"text": str(error), "start": 0, "end": 0}
     if not task or not (path := platform.runner.log(run, task)).exists():
         return {"text": "", "start": 0, "end": 0}
     size = path.stat().st_size

@@ -61,7 +61,7 @@ def version_info(found: VersionInfo, who: Identity, platform: Platform) -> dict[
 
 
 def _location(found: VersionInfo, platform: Platform) -> str:
-    return local_artifacts(found.location, platform.settings.path("mlflow-artifacts").as_uri())
+    return local_artifacts(found.location, platform.settings.artifact_root)
 
 
 def _found(who: Identity, platform: Platform, full_name: str, version: int) -> VersionInfo:
