@@ -59,7 +59,7 @@ class Settings:
     artifacts: str | None = None
     python_environments_kept: str = "30d"
     python_runtime: str = ""
-    isolation: str = "none"
+    isolation: str = "auto"
     isolation_folders: str = ""
     autolog: str = "light"
     openlineage_url: str | None = None

@@ -154,6 +154,11 @@ lake = boathouse.connect()
 lake.create_table("own.numbers", {"n": "bigint"}).append({"n": [1, 2, 3]})
 seen = list(Path(HOME).glob("lake/*/*"))
 print("read", lake.table("own.numbers").read().to_arrow().num_rows, "seen", seen)
+try:
+    lake.call("POST", "/api/v1/deployments", {"target": "dev", "path": "/"})
+except boathouse.errors.NotPermitted as error:
+    print(error)
+open("/data/landing/rows.csv")
 """,
     "link.py": """
 import os, sys
@@ -252,7 +257,11 @@ def test_whatever_a_task_of_dev_tries_to_take_is_out_of_its_reach(
 @pytest.mark.usefixtures("project")
 def test_a_task_with_another_principals_rights_sees_no_table_but_through_the_server(lake: Lake) -> None:
     run = lake.jobs.wait(lake.jobs.submit("lent"), 90)
-    assert "read 3 seen []" in lake.jobs.log(run["id"], "work")
+    said = lake.jobs.log(run["id"], "work")
+    assert "read 3 seen []" in said
+    assert "by no task" in said  # a folder of the server's machine is not for it to deploy
+    assert "/data/landing/rows.csv is not in sight of this task" in said
+    assert "isolation_folders" in said
 
 
 @pytest.mark.usefixtures("prod_works")

@@ -79,7 +79,8 @@ class Site:
 
     def up(self) -> None:
         words = [sys.executable, "-c", UP, "--home", str(self.folder / "home"), "up", "--port", "0"]
-        self.process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+        environ = {**os.environ, "BOATHOUSE_ISOLATION_FOLDERS": str(self.folder)}  # a file there lets a model go on
+        self.process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=environ)
         assert self.process.stdout is not None
         self.url = next(line for line in self.process.stdout if "Boathouse is at" in line).split()[3]
         token = (self.folder / "home" / "secrets" / "operator.token").read_text().strip()

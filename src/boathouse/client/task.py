@@ -11,6 +11,7 @@ from boathouse.client import recording
 from boathouse.client.dbutils import DbUtils, NotebookExit, use
 from boathouse.client.http import Http
 from boathouse.client.lake import Lake
+from boathouse.client.walled import explain
 from boathouse.context import RunFacts
 from boathouse.errors import BoathouseError, NotFound
 
@@ -55,6 +56,9 @@ def main(arguments: list[str]) -> int:
     except BoathouseError as error:
         print(f"{error.error_code}: {error}", file=sys.stderr)
         return 1
+    except Exception as error:
+        explain(error)
+        raise
     finally:
         lake.close()
     return 0

@@ -18,7 +18,7 @@ from boathouse.environments.python_lock import Lock, asked_for, find_lock, insta
 from boathouse.environments.remotes import Remotes
 from boathouse.environments.run_as import is_lent, named_principal, principal_of
 from boathouse.environments.runtimes import Runtime, runtime, runtimes
-from boathouse.environments.sandbox import ALONE, SCRATCH, Isolation, Sandbox, isolation
+from boathouse.environments.sandbox import ALONE, SCRATCH, WALLED, Isolation, Sandbox, isolation
 from boathouse.environments.sealed import seal, unseal
 from boathouse.environments.served import ServedEntity, served_entities
 from boathouse.environments.setup import ENVIRONMENTS, GROUPS, service_identity, service_principal, set_up, share, share_project
@@ -39,6 +39,7 @@ __all__ = [
     "RELEASE_PATTERN",
     "RULES",
     "SCRATCH",
+    "WALLED",
     "Commit",
     "Declared",
     "Deployment",

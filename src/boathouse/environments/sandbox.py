@@ -22,6 +22,8 @@ SCRATCH = "/tmp"
 """Where a process finds the folder that is its alone, and HOME."""
 ALONE = "BOATHOUSE_ALONE"
 """The environment variable of a process whose network is its own: nobody but itself answers there."""
+WALLED = "BOATHOUSE_WALLED"
+"""The environment variable of a process behind walls."""
 _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/nix/store", "/gnu/store", "/sys/devices/system",
            "/sys/fs/cgroup")  # fmt: skip
 _ETC = (  # not all of it: run by root, a task could read shadow and the machine's private keys
@@ -69,7 +71,7 @@ class Sandbox:
     @property
     def environ(self) -> dict[str, str]:
         """Environment variables that are otherwise inside."""
-        return {"HOME": SCRATCH, "TMPDIR": SCRATCH} | ({} if self.network else {ALONE: "1"})
+        return {"HOME": SCRATCH, "TMPDIR": SCRATCH, WALLED: "1"} | ({} if self.network else {ALONE: "1"})
 
     def around(self, argv: Sequence[str], *, cwd: str, scratch: str, copy: str = "") -> list[str]:
         """A command line inside the walls; `scratch` and the `copy` are folders made for this process."""
@@ -100,7 +102,7 @@ def isolation(wanted: str) -> Isolation:
     if wanted not in ("auto", "bubblewrap", "none"):
         raise InvalidInput(f"the setting isolation is {wanted!r}; it is auto, bubblewrap or none")
     if wanted == "none":
-        return Isolation(None, "none: BOATHOUSE_ISOLATION=auto switches it on")
+        return Isolation(None, "none: the setting isolation switches it off")
     program, words = _works()
     if program is None and wanted == "bubblewrap":
         raise InvalidInput(f"the setting isolation is bubblewrap, and {words}")

@@ -410,7 +410,8 @@ class Platform:
             service_principal(environment), comment=f"endpoint {endpoint}", environment=environment, run_id=f"endpoint:{name}"
         )
         spool, scratch = self.settings.path("spool", name), self.settings.path("scratch", name)
-        walls = self.walls.of_endpoint(environment, spool, scratch, self.online_folder(environment))
+        online, sockets = self.online_folder(environment), self.online_stores.sockets(environment)
+        walls = self.walls.of_endpoint(environment, spool, scratch, online, sockets)
         durable = self.settings.switch("inference_log_sync")
         return Launch(self.url, token, environment, spool, self.settings.path("logs", f"{name}.log"), scratch, walls, durable,
                       self._endpoint_mark(name))  # fmt: skip

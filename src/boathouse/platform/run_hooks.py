@@ -42,7 +42,8 @@ class RunHooks:
         return self._platform.interpreters.equip(identity, run, task_key)
 
     def sandbox(self, run: Run, task: TaskDefinition) -> Sandbox | None:
-        return self._platform.walls.of_task(run, task, self._platform.online_folder(run.environment))
+        online, sockets = self._platform.online_folder(run.environment), self._platform.online_stores.sockets(run.environment)
+        return self._platform.walls.of_task(run, task, online, sockets)
 
     def lost(self, run: Run, task_key: str) -> None:
         """A try on a machine that is out of reach may go on there: none of its requests is answered any more."""

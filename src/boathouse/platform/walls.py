@@ -13,6 +13,7 @@ from boathouse.platform.refreshing import OURS
 from boathouse.settings import Settings
 
 _UNIT_TESTS = "unit-tests"
+_SERVICES = Path("/run")
 
 
 class Walls:
@@ -30,8 +31,8 @@ class Walls:
         roots = [str(root.local) for root in storages.roots() if root.local]
         self._hidden = (str(self._home), *roots, *_database_files(settings.database_url))
 
-    def of_task(self, run: Run, task: TaskDefinition, online: Path) -> Sandbox | None:
-        """Around one task of a run; `online` is the folder of the online stores that it may use.
+    def of_task(self, run: Run, task: TaskDefinition, online: Path, sockets: Sequence[str] = ()) -> Sandbox | None:
+        """Around one task of a run; `online` is the folder of the online stores that it may use, `sockets` are others'.
 
         A working tree it may change. Of a commit it gets a copy, so that the next run finds the commit as it is.
         Raises InvalidInput for a working tree inside the home.
@@ -42,13 +43,14 @@ class Walls:
         network = not alone or "--network" in task.body.get("parameters", ())
         by_server = bool(run.scratch) or is_lent(run.environment, run.principal)
         data = () if alone else self._data(run.environment, online, by_server)
+        seen = () if alone else _places(sockets)
         if run.project in OURS:
-            return self._sandbox(data, cwd=SCRATCH)
+            return self._sandbox(data, cwd=SCRATCH, readable=seen)
         if any(place in source.parents for place in self._kept):
-            return self._sandbox(data, copied=str(source), network=network)
+            return self._sandbox(data, copied=str(source), network=network, readable=seen)
         if self._home.resolve() in (real := source.resolve()).parents or real == self._home.resolve():
             raise InvalidInput(f"the code in {source} lies inside the home {self._home}: keep your project elsewhere")
-        return self._sandbox((*data, str(source)), network=network)
+        return self._sandbox((*data, str(source)), network=network, readable=seen)
 
     def of_building(self, source: str) -> dict[str, Any] | None:
         """Around the building of packages for the code in `source`, as a note tells it; None where there are no walls."""
@@ -56,23 +58,25 @@ class Walls:
             return None
         return {"program": self.isolation.program, "hidden": list(self._hidden), "readable": [*self._readable, source]}
 
-    def of_endpoint(self, environment: str, spool: Path, scratch: Path, online: Path) -> Sandbox | None:
-        """Around a model server."""
+    def of_endpoint(self, environment: str, spool: Path, scratch: Path, online: Path,
+                    sockets: Sequence[str] = ()) -> Sandbox | None:  # fmt: skip
+        """Around a model server, which looks online rows up and publishes none."""
         if self.isolation.program is None:
             return None
         for folder in (spool, scratch):
             folder.mkdir(parents=True, exist_ok=True)
-        return self._sandbox((*self._data(environment, online), str(spool)), cwd=SCRATCH)
+        *storage, store = self._data(environment, online)
+        return self._sandbox((*storage, str(spool)), readable=(store, *_places(sockets)), cwd=SCRATCH)
 
-    def _sandbox(self, writable: Sequence[str], copied: str | None = None, cwd: str | None = None,
-                 network: bool = True) -> Sandbox:  # fmt: skip
+    def _sandbox(self, writable: Sequence[str], copied: str | None = None, cwd: str | None = None, network: bool = True,
+                 readable: Sequence[str] = ()) -> Sandbox:  # fmt: skip
         assert self.isolation.program is not None
         self._environments.mkdir(parents=True, exist_ok=True)
-        readable = (*self._readable, str(self._environments))
-        return Sandbox(self.isolation.program, tuple(writable), readable, self._hidden, copied, network, cwd)
+        seen = (*self._readable, *readable, str(self._environments))
+        return Sandbox(self.isolation.program, tuple(writable), seen, self._hidden, copied, network, cwd)
 
     def _data(self, environment: str, online: Path, by_server: bool = False) -> tuple[str, ...]:
-        """Its environment's storage where that is on this disk, unless it asks the server for every table.
+        """Its environment's storage where that is on this disk, unless it asks the server for every table; then `online`.
 
         Code under test does, and runs as a principal that may have fewer rights there than the environment's own jobs.
         """
@@ -81,6 +85,12 @@ class Walls:
         for place in places:
             place.mkdir(parents=True, exist_ok=True, mode=0o700)
         return tuple(map(str, places))
+
+
+def _places(sockets: Sequence[str]) -> tuple[str, ...]:
+    """What to show of sockets: in a folder of /run that folder, where a server that is started again makes another; else each."""
+    places = (str(Path(at).parent) if Path(at).parent.parent == _SERVICES else at for at in sockets)
+    return tuple(place for place in places if Path(place).exists())
 
 
 def _folder(word: str) -> str:

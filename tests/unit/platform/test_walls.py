@@ -33,6 +33,17 @@ def test_of_what_the_server_holds_it_gets_a_copy(walls: Walls, tmp_path: Path, p
     assert (sandbox.copied, str(source) in sandbox.writable) == (str(source), False)
 
 
+def test_a_model_server_reads_the_online_stores_and_writes_none(walls: Walls, tmp_path: Path) -> None:
+    online, socket, gone = tmp_path / "online", tmp_path / "redis.sock", tmp_path / "gone.sock"
+    socket.touch()
+    sandbox = walls.of_endpoint("dev", tmp_path / "spool", tmp_path / "scratch", online, [str(socket), str(gone)])
+    assert sandbox is not None
+    assert {str(online), str(socket)} <= set(sandbox.readable)
+    assert str(gone) not in sandbox.readable
+    assert str(online) not in sandbox.writable
+    assert str(tmp_path / "spool") in sandbox.writable
+
+
 def test_a_working_tree_is_its_own_and_lies_outside_the_home(walls: Walls, tmp_path: Path) -> None:
     sandbox = walls.of_task(dataclasses.replace(RUN, source=str(tmp_path)), TASK, tmp_path / "online")
     assert sandbox is not None

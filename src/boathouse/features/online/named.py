@@ -127,6 +127,10 @@ class OnlineStores:
         named = {row["name"]: self._at(environment, row["name"], unseal(self._key, row["url"])) for row in rows}
         return {DEFAULT_STORE: self._default(environment), **named}
 
+    def sockets(self, environment: str) -> list[str]:
+        """Sockets on this machine of Redis servers that keep an environment's stores."""
+        return sorted({urlsplit(at).path for at in self.locations(environment).values() if at.startswith("unix://")})
+
     def open(self, environment: str, name: str) -> OnlineStore:
         """A store by its name. Raises NotFound."""
         found = self.locations(environment).get(name)
