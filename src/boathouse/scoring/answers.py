@@ -153,7 +153,7 @@ def _check(raw: Any, params: Mapping[str, Any] | None) -> None:
                            "signature=infer_signature(X, y, params={…}), which declares them")  # fmt: skip
 
 
-_NETWORKS = frozenset({"pytorch", "keras"})
+_NETWORKS = frozenset({"pytorch"})
 
 
 def _takes_a_matrix(raw: Any) -> bool:
