@@ -1,5 +1,6 @@
 """Jobs and runs."""
 
+import sys
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -51,8 +52,13 @@ def run(
 
 def _follow(lake: "Connection", run_id: str, offsets: dict[str, int] | None = None) -> None:
     """Print what a run writes, until it has ended. Raises RunFailed."""
-    for key, line in lake.jobs.follow(run_id, offsets):
-        print(f"{key} | {line}", flush=True)
+    try:
+        for key, line in lake.jobs.follow(run_id, offsets):
+            print(f"{key} | {line}", flush=True)
+    except KeyboardInterrupt:
+        if not lake.owns_home:
+            print(f"run {run_id} goes on; `boathouse runs cancel {run_id}` ends it", file=sys.stderr)
+        raise
     ended = lake.jobs.get(run_id)
     lake.settle()
     if ended["state"] != "SUCCESS":

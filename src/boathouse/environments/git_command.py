@@ -60,7 +60,7 @@ def git(
     except FileNotFoundError as error:
         if not directory.is_dir():
             raise InvalidInput(f"{directory} is not a directory") from error
-        raise Unavailable("git was not found: install git 2.39 or newer") from error
+        raise Unavailable("git was not found: install git 2.38 or newer") from error
     except subprocess.TimeoutExpired as error:
         raise Unavailable(
             f"`git {arguments[0]}` took longer than {timeout:.0f} seconds in {directory}"
