@@ -15,7 +15,8 @@ FOREVER = -1
 """`max_retries` of a task that is tried until it succeeds."""
 _LONGEST_WAIT = 600.0
 _SECRET = re.compile(r"\{\{\s*secrets/([^}\s]+)\s*\}\}")
-_REFERENCE = re.compile(r"\{\{\s*([^}]+?)\s*\}\}")
+REFERENCE = re.compile(r"\{\{\s*([^}]+?)\s*\}\}")
+_BRACKETED = re.compile(r"\.\[([^\]]+)\]")
 
 
 @dataclass(frozen=True)
@@ -160,6 +161,11 @@ def _compute(task: Mapping[str, Any]) -> str | None:
     return inner.get("compute") or task.get("compute")
 
 
+def fact_named(reference: str) -> str:
+    """The fact that a reference names: `job.parameters.[x]` is `job.parameters.x`."""
+    return _BRACKETED.sub(r".\1", reference)
+
+
 ReadSecret = Callable[[str], str]
 """`scope/key` -> its value."""
 
@@ -171,7 +177,7 @@ def completed(value: Any, facts: Mapping[str, str], secret: ReadSecret | None = 
     What came from elsewhere stays as it is, so that whoever may run a job cannot have it read a secret of their choice.
     """
     if isinstance(value, str):
-        return _REFERENCE.sub(lambda match: _fact(match.group(1), facts, secret, trusted), value)
+        return REFERENCE.sub(lambda match: _fact(fact_named(match.group(1)), facts, secret, trusted), value)
     if isinstance(value, Mapping):
         return {k: completed(v, facts, secret, trusted) for k, v in value.items()}
     if isinstance(value, list | tuple):

@@ -5,11 +5,10 @@ from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any
 
-from boathouse.jobs import FACTS_OF_A_RUN
+from boathouse.jobs import FACTS_OF_A_RUN, REFERENCE, fact_named
 from boathouse.project.job import KINDS, Job, Task
 from boathouse.project.located import Step
 
-_REFERENCE = re.compile(r"\{\{\s*([^}]+?)\s*\}\}")
 _OF_A_TASK = re.compile(r"tasks\.([^.]+)\.(?:values\..+|result_state)")
 
 Loose = tuple[tuple[Step, ...], str]
@@ -21,7 +20,7 @@ def unknown_references(job: Job) -> Iterator[Loose]:
     known = [*FACTS_OF_A_RUN, "job.parameters.as_of", *(f"job.parameters.{p.name}" for p in job.parameters)]
     for position, task in enumerate(job.tasks):
         for path, text in _texts(task):
-            for name in _REFERENCE.findall(text):
+            for name in map(fact_named, REFERENCE.findall(text)):
                 if sentence := _wrong(name, task, known, before):
                     yield ("tasks", position, *path), f"{{{{{name}}}}} {sentence}"
 

@@ -102,3 +102,7 @@ def test_equality_compares_texts_and_order_compares_numbers(
 def test_what_cannot_be_compared_is_refused(op: str, reason: str) -> None:
     with pytest.raises(InvalidInput, match=reason):
         holds({"left": "a", "op": op, "right": "b"})
+
+
+def test_a_reference_may_hold_its_name_in_brackets() -> None:
+    assert completed("{{job.parameters.[x]}}", {"job.parameters.x": "1"}) == "1"

@@ -241,3 +241,9 @@ def test_a_condition_over_an_unknown_metric_is_said_before_anything_is_deployed(
 def test_the_id_of_a_webhook_is_a_name_and_not_an_address(tmp_path: Path) -> None:
     text = "webhook_notifications: {on_failure: [{id: 'http://x'}]}\ntasks: [" + TASK + "]"
     assert "give an address as url" in problem(tmp_path, job(text))
+
+
+def test_a_reference_may_hold_its_name_in_brackets(tmp_path: Path) -> None:
+    query = "sql_task: {query: \"select '{{job.parameters.[x]}}'\"}"
+    (tmp_path / "boathouse.yml").write_text(job(f"parameters: [{{name: x}}]\ntasks:\n  - {{task_key: first, {query}}}"))
+    load(tmp_path, git=GitFacts())
