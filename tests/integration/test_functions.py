@@ -139,6 +139,12 @@ def test_a_registered_spec_makes_the_training_set_that_its_lookups_make(fe: Feat
     assert "wind" not in by_name.load_df().columns
 
 
+def test_an_endpoint_of_a_spec_that_is_not_there_is_refused(fe: FeatureEngineeringClient) -> None:
+    entity = ServedEntity(feature_spec_name="features.fligth")
+    with pytest.raises(NotFound, match=r"features\.fligth"):
+        fe.create_feature_serving_endpoint(name="misspelt", config=EndpointCoreConfig(served_entities=entity))
+
+
 def test_an_endpoint_answers_with_the_features_of_a_spec(lake: Lake, fe: FeatureEngineeringClient) -> None:
     entity = ServedEntity(feature_spec_name="features.flight")
     fe.create_feature_serving_endpoint(name="flight-features", config=EndpointCoreConfig(served_entities=entity))

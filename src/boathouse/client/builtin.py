@@ -120,10 +120,14 @@ def _pytest(path: str, junit: Path | None) -> None:
         import pytest
     except ModuleNotFoundError as error:
         raise RunFailed("tests need pytest: run `pip install pytest`") from error
+    if not Path(path).exists():
+        raise RunFailed(f"there is no {path}: put a test there, or name another folder under `tests` in boathouse.yml")
     sys.path.insert(0, os.getcwd())
     quiet = ["-W", "ignore::pytest.PytestAssertRewriteWarning"]  # plugins of what this process imported already
     report = [f"--junit-xml={junit}"] if junit else []
     code = pytest.main(["-q", "-p", "no:cacheprovider", *quiet, *report, "--rootdir", os.getcwd(), path])
+    if code == pytest.ExitCode.NO_TESTS_COLLECTED:
+        raise RunFailed(f"{path} holds no tests: put one there, or name another folder under `tests` in boathouse.yml")
     if code != 0:
         raise RunFailed(f"tests in {path} did not pass (pytest exit code {int(code)})")
 

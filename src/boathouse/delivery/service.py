@@ -23,6 +23,8 @@ Tell = Callable[[str, str, dict[str, Any]], None]
 """Tells of an event: (kind, subject, data)."""
 StartedBy = Callable[[str], str | None]
 """The principal who started a job's run; None for a run that is not known."""
+TestedBy = Callable[[str], tuple[str, int] | None]
+"""The model and version that a run was submitted to test; None for any other run."""
 _TESTED_BY_ITSELF = ("automatic", "partly_automatic")
 
 
@@ -30,13 +32,14 @@ class Delivery:
     """Decides by evidence, records every verdict on the version, and moves pointers through the registry alone."""
 
     def __init__(self, registry: Registry, deployments: Deployments, access: AccessControl, audit: Audit,
-                 submit_test: SubmitTest, tell: Tell = lambda _kind, _subject, _data: None,
+                 submit_test: SubmitTest, tested_by: TestedBy, tell: Tell = lambda _kind, _subject, _data: None,
                  started_by: StartedBy = lambda _run_id: None) -> None:  # fmt: skip
         self._registry = registry
         self._deployments = deployments
         self._access = access
         self._audit = audit
         self._submit_test = submit_test
+        self._tested_by = tested_by
         self._tell = tell
         self._started_by = started_by
         self.rollouts = Rollouts(registry, tell)
@@ -139,10 +142,11 @@ class Delivery:
         return next((m["labels"] for m in watching if m.get("labels")), None)
 
     def conclude(self, identity: Identity, model: str, version: int, evidence: Evidence) -> Verdict:
-        """Decide over evidence; in mode automatic a pass promotes at once. Only the environment's run may."""
+        """Decide over evidence; in mode automatic a pass promotes at once. Only the run that tests the version may."""
         environment = parse(model).catalog
-        if identity.environment != environment or not identity.run_id:
-            raise NotPermitted(f"evidence on {model} comes from a testing run in {environment}, not from {identity.principal}")
+        if not identity.run_id or self._tested_by(identity.run_id) != (model, version):
+            whose = f"run {identity.run_id}" if identity.run_id else identity.principal
+            raise NotPermitted(f"evidence on {model} version {version} comes from the run that tests it, not from {whose}")
         plan = self.plan(model)
         if plan is None:
             raise NotFound(f"no deployed bundle says how to judge {model}")

@@ -31,8 +31,9 @@ def features_of(context: Context, spec_name: str) -> tuple[list[FeatureLookup | 
 
 
 def create_endpoint(context: Context, name: str, config: EndpointCoreConfig) -> FeatureServingEndpoint:
-    """An endpoint that serves the features of a spec."""
+    """An endpoint that serves the features of a spec. Raises NotFound where there is no such spec."""
     entity = config.entity
+    find_spec(context, entity.feature_spec_name)
     served = {"name": entity.name or "features", "entity_name": context.complete(entity.feature_spec_name)}
     body = {"name": name, "config": {"served_entities": [served]}}
     context.call("PUT", _address(context, name), body)

@@ -4,6 +4,7 @@ import getpass
 import logging
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
@@ -48,7 +49,7 @@ from boathouse.environments import (
     service_principal,
     set_up,
 )
-from boathouse.errors import InvalidInput, Unauthenticated
+from boathouse.errors import InvalidInput, NotFound, Unauthenticated
 from boathouse.events import Channel, Chat, Mail, Notifications, Outbox, Post, Webhooks
 from boathouse.features import FeatureSpecs, OnlineStores, RegisteredFeatures
 from boathouse.home import Home
@@ -78,7 +79,7 @@ from boathouse.platform.publishing import PublishingDesk
 from boathouse.platform.refreshing import Refreshing
 from boathouse.platform.reproduction import Reproduction
 from boathouse.platform.rolling import Rolling
-from boathouse.platform.run_hooks import RunHooks
+from boathouse.platform.run_hooks import RunHooks, version_tested
 from boathouse.platform.secrecy import Secrecy
 from boathouse.platform.seen_lineage import SeenLineage
 from boathouse.platform.sharing import Sharing
@@ -257,8 +258,8 @@ class Platform:
         return made
 
     def _make_delivery(self) -> tuple[Delivery, HeldVersions]:
-        delivery = Delivery(self.registry, self.deployments, self.access, self.audit, self._submit_test, self._tell,
-                            self.runs.started_by)  # fmt: skip
+        delivery = Delivery(self.registry, self.deployments, self.access, self.audit, self._submit_test,
+                            self._tested_by, self._tell, self.runs.started_by)  # fmt: skip
         self.registry.check_entry = delivery.check_entry
         return delivery, HeldVersions(self.registry, delivery)
 
@@ -399,6 +400,11 @@ class Platform:
             self.inference.flush(environment, endpoint.name)  # what is replayed lies in tables
         return self.jobs.submit_builtin(environment, "deliver", [model, str(version)], label=f"deliver-{model.partition('.')[2]}",
                                         trigger=f"{model} version {version}", code=self.delivery.declared(model))  # fmt: skip
+
+    def _tested_by(self, run_id: str) -> tuple[str, int] | None:
+        with suppress(NotFound):  # model servers' tokens name no run
+            return version_tested(self.runs.get(run_id))
+        return None
 
     def _tell(self, kind: str, subject: str, data: dict[str, Any]) -> None:
         with self.database.writing() as connection:

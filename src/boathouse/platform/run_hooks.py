@@ -58,10 +58,9 @@ class RunHooks:
             self._platform.reproduction.ended(run)
         elif run.scratch and run.job.startswith("request-"):
             self._platform.code.tests_ended(run)
-        task = (run.definition["tasks"] or [{}])[0].get("builtin_task") or {}
-        if task.get("name") == "deliver" and run.state != "SUCCESS":
-            model, version = task["parameters"]
-            self._platform.delivery.run_failed(model, int(version), run.id, run.state)
+        if run.state != "SUCCESS" and (tested := version_tested(run)):
+            model, version = tested
+            self._platform.delivery.run_failed(model, version, run.id, run.state)
         self._tell(run, "run.ended", {"state": run.state, "project": run.project})
 
     def task_moved(self, run: Run, what: str, facts: Mapping[str, Any]) -> None:
@@ -91,6 +90,16 @@ class RunHooks:
     def _tell(self, run: Run, kind: str, facts: Mapping[str, Any]) -> None:
         with self._platform.database.writing() as connection:
             self._platform.outbox.emit(connection, kind, f"{run.environment}.{run.job}", {"run_id": run.id, **facts})
+
+
+def version_tested(run: Run) -> tuple[str, int] | None:
+    """The model and version that a run was submitted to test; a job's task among others is no such run."""
+    tasks = run.definition["tasks"]
+    only = (tasks[0].get("builtin_task") or {}) if len(tasks) == 1 else {}
+    if only.get("name") != "deliver":
+        return None
+    model, version = only["parameters"]
+    return model, int(version)
 
 
 def _comment(run: Run, task_key: str) -> str:

@@ -36,7 +36,7 @@ class Desk:
         p = self.platform
         self.told: list[tuple[str, str, dict[str, Any]]] = []
         self.delivery = Delivery(
-            p.registry, p.deployments, p.access, p.audit, self._submit, lambda *event: self.told.append(event),
+            p.registry, p.deployments, p.access, p.audit, self._submit, self._tested, lambda *event: self.told.append(event),
             p.runs.started_by,
         )
 
@@ -67,7 +67,10 @@ class Desk:
 
     def _submit(self, environment: str, model: str, version: int) -> str:
         self.asked.append((environment, model, version))
-        return "run"
+        return "r1"
+
+    def _tested(self, run_id: str) -> tuple[str, int] | None:
+        return next((asked[1:] for asked in reversed(self.asked) if run_id == "r1"), None)
 
 
 @pytest.fixture
@@ -137,15 +140,18 @@ def test_evidence_against_a_champion_that_was_replaced_holds(desk: Desk) -> None
 
 @pytest.mark.parametrize(
     "who",
-    [ADA, Identity("prod-jobs", environment="prod", run_id="r"), Identity("dev-jobs", environment="dev")],
+    [ADA, Identity("dev-jobs", environment="dev", run_id="the training"), Identity("dev-jobs", environment="dev")],
 )
-def test_evidence_comes_from_a_run_of_the_environment_only(desk: Desk, who: Identity) -> None:
-    with pytest.raises(NotPermitted, match="comes from a testing run in dev"):
+def test_evidence_comes_from_the_run_that_tests_the_version_only(desk: Desk, who: Identity) -> None:
+    with pytest.raises(NotPermitted, match="version 1 comes from the run that tests it"):
         desk.judge(1, who=who)
+    with pytest.raises(NotPermitted, match="version 2 comes from the run that tests it"):
+        desk.delivery.conclude(TESTER, MODEL, 2, GOOD)
     assert desk.stages()[1] == STAGING
 
 
 def test_what_is_not_under_test_is_not_judged(desk: Desk) -> None:
+    desk.asked.append(("dev", MODEL, 1))
     with pytest.raises(Conflict, match="version 1 is in None: only what is under test"):
         desk.delivery.conclude(TESTER, MODEL, 1, GOOD)
     desk.judge(1)
@@ -278,6 +284,7 @@ def test_every_move_is_in_the_audit_and_the_chain_is_whole(desk: Desk) -> None:
 def test_a_model_without_a_plan_cannot_be_judged(desk: Desk) -> None:
     desk.platform.deployments.destroy(ADA, "dev", "p")
     desk.registry.transition(MODEL, 1, STAGING, principal="ada")
+    desk.asked.append(("dev", MODEL, 1))
     for ask in (lambda: desk.delivery.task(MODEL, 1), lambda: desk.delivery.conclude(TESTER, MODEL, 1, GOOD)):
         with pytest.raises(NotFound, match="no deployed bundle says how to"):
             ask()
