@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 import boathouse
@@ -12,6 +13,10 @@ from boathouse import settings
 from boathouse.client import Lake
 from boathouse.database import Database
 from boathouse.platform import Platform
+
+# On a busy machine making an example may take seconds, which says nothing of the example.
+hypothesis.settings.register_profile("busy", suppress_health_check=[hypothesis.HealthCheck.too_slow], deadline=None)
+hypothesis.settings.load_profile("busy")
 
 pytest_plugins = ["chromium", "object_stores", "postgres_servers", "spark"]
 

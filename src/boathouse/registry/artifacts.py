@@ -18,8 +18,9 @@ def local_artifacts(location: str, artifact_root: str) -> str:
 
 
 def local_folder(place: str) -> Path | None:
-    """The folder that a place is, where it is one."""
-    return Path(place.removeprefix("file://")) if place.startswith(("/", "file://")) else None
+    """The folder that a place is, where it is one: whatever no other scheme is named of."""
+    path = place.removeprefix("file://")
+    return None if "://" in path else Path(path)
 
 
 def fetch_artifacts(location: str, artifact_root: str, into: Path) -> None:

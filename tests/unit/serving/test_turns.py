@@ -74,10 +74,11 @@ def test_one_that_fails_fails_alone() -> None:
 
 def test_one_sync_is_enough_for_all_that_wait_and_comes_before_their_answers() -> None:
     log, syncs = Log(), list[int]()
-    released = threading.Event()
+    syncing, released = threading.Event(), threading.Event()
 
     def sync() -> None:
         written = sum(map(len, log.writes))
+        syncing.set()
         if not syncs:
             released.wait(5)
         syncs.append(written)
@@ -85,7 +86,7 @@ def test_one_sync_is_enough_for_all_that_wait_and_comes_before_their_answers() -
     async def ask() -> list[int]:
         turns = Turns(lambda question: (question, b"line"), log.write, sync)
         first = asyncio.ensure_future(turns.ask(0))
-        while not log.writes:
+        while not syncing.is_set():
             await asyncio.sleep(0.001)
         others = [asyncio.ensure_future(turns.ask(n)) for n in range(1, 20)]
         while sum(map(len, log.writes)) < 20:
