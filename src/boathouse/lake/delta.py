@@ -83,10 +83,14 @@ class DeltaFolder:
         """The newest version that the history dates not after a moment; the moment where the log no longer tells.
 
         A log file is written a little after the time that its commit carries, and delta-rs goes by the file.
+        Raises NotFound for a moment before the first version.
         """
-        milliseconds = moment.timestamp() * 1000
-        dated = (c["version"] for c in self.history() if c.get("timestamp", float("inf")) <= milliseconds)
-        return next(dated, moment)
+        history, milliseconds = self.history(), moment.timestamp() * 1000
+        dated = (c["version"] for c in history if c.get("timestamp", float("inf")) <= milliseconds)
+        found = next(dated, None)
+        if found is None and history and history[-1]["version"] == 0 and "timestamp" in history[-1]:
+            raise NotFound(f"{self.name} was not there yet at {moment}; `boathouse tables history` says since when it is")
+        return moment if found is None else found
 
     def _why_not(self, wanted: int | datetime) -> str:
         newest = self.table().version()

@@ -56,6 +56,8 @@ def test_a_table_can_be_read_as_it_was_at_a_time(folder: DeltaFolder) -> None:
     between = datetime.now(UTC)
     folder.append(events(2))
     assert folder.table(timestamp=between).version() == 1
+    with pytest.raises(NotFound, match="was not there yet at 2001-01-01"):
+        folder.table(timestamp=datetime(2001, 1, 1, tzinfo=UTC))
 
 
 def test_a_folder_without_a_table_is_not_found(tmp_path: Path) -> None:
