@@ -143,7 +143,8 @@ def machines(new_database: Callable[[], str], seaweed: ObjectStore, tmp_path: Pa
         pytest.skip("only who may make namespaces can make machines of them")
     bucket, url = seaweed.bucket(), new_database()
     environ = {**seaweed.environ, "BOATHOUSE_STORAGE": f"s3://{bucket}/lake", "BOATHOUSE_ARTIFACTS": f"s3://{bucket}/models",
-               "BOATHOUSE_ONLINE_STORE": "redis://127.0.0.1:9"}  # fmt: skip
+               "BOATHOUSE_ONLINE_STORE": "redis://127.0.0.1:9",
+               "BOATHOUSE_ISOLATION": "none"}  # tasks write a file that the test reads  # fmt: skip
     made = Machines(tmp_path, url, environ, Database(url))
     try:
         yield made
