@@ -6,11 +6,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from waiting import wait_for
 
 from boathouse import settings
 from boathouse.client import Http, Lake
@@ -128,14 +128,6 @@ def dev(lake: Lake, project: Path) -> Lake:
 
 def states(run: Any) -> dict[str, str]:
     return {task["task_key"]: task["state"] for task in run["tasks"]}
-
-
-def wait_for(holds: Callable[[], Any], seconds: float = 30) -> Any:
-    limit = time.monotonic() + seconds
-    while not (found := holds()):
-        assert time.monotonic() < limit, "it never came true"
-        time.sleep(0.05)
-    return found
 
 
 def gone(pid: int) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from receivers import Desk, Mailbox, running
+from waiting import wait_for
 
 import boathouse
 from boathouse import settings
@@ -86,13 +87,6 @@ def lake(tmp_path_factory: pytest.TempPathFactory, mailbox: Mailbox, desk: Desk)
         yield connected
     os.environ.clear()
     os.environ.update(environ)
-
-
-def wait_for(holds: Callable[[], Any], seconds: float = 60) -> None:
-    limit = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < limit, "it never came true"
-        time.sleep(0.05)
 
 
 def rows(lake: Lake, **where: Any) -> list[Any]:

@@ -15,10 +15,10 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pytest
 from postgres_servers import PostgresServer
+from waiting import wait_for
 
 from boathouse.database import Database
 from boathouse.environments import isolation
@@ -119,14 +119,6 @@ def site(request: pytest.FixtureRequest, tmp_path: Path, walls: str) -> Iterator
     made = Site(tmp_path, url, walls)
     yield made
     made.close()
-
-
-def wait_for(holds: Callable[[], Any], seconds: float = 30) -> Any:
-    limit = time.monotonic() + seconds
-    while not (found := holds()):
-        assert time.monotonic() < limit, "it never came true"
-        time.sleep(0.02)
-    return found
 
 
 def kill(server: "subprocess.Popen[str]") -> None:

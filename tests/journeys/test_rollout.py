@@ -7,7 +7,7 @@ import sys
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import httpx
 import numpy as np
 import pandas as pd
 import pytest
+from waiting import wait_for
 
 from boathouse.client import Http, Lake
 from boathouse.errors import InvalidInput
@@ -60,14 +61,6 @@ set_model(Own())
 """
 UP = "from boathouse.cli import main; main()"
 X = pd.DataFrame({"x": [1.0, 2.0]})
-
-
-def eventually(holds: Callable[[], Any], seconds: float = 60) -> Any:
-    limit = time.monotonic() + seconds
-    while not (found := holds()):
-        assert time.monotonic() < limit, "it never came true"
-        time.sleep(0.1)
-    return found
 
 
 class Site:
@@ -122,7 +115,7 @@ class Site:
                 signature=infer_signature(X, np.zeros(2)),
             )  # fmt: skip
         version = int(made.registered_model_version)
-        eventually(lambda: self.lake.models.version(f"shop.{model}", str(version)))
+        wait_for(lambda: self.lake.models.version(f"shop.{model}", str(version)))
         return version
 
     def register(self, model: str, answer: float | None) -> int:
@@ -159,7 +152,7 @@ class Site:
             seen.update((a.status_code, a.headers["x-model-version"]) for a in answers)
             return False
 
-        eventually(asked)
+        wait_for(asked)
         return seen
 
     def payload(self, model: str) -> pd.DataFrame:
@@ -202,7 +195,7 @@ def test_a_version_that_fails_is_rolled_back_and_no_caller_is_hurt(site: Site) -
     [entry] = [h for h in found["history"] if h["version"] == bad and h["to_stage"] == "Archived"]
     assert "requests failed" in entry["reason"]
     assert "0.01 is the limit of error_rate" in entry["reason"]
-    eventually(lambda: set(site.served("price")) == {"served"})
+    wait_for(lambda: set(site.served("price")) == {"served"})
     logged = site.payload("price")
     assert set(logged[logged.model_version == str(bad)].status_code) == {400}
     lines = site.lake.call("GET", "/api/v1/endpoints/dev/price/logs")["lines"]
@@ -230,7 +223,7 @@ def test_a_good_version_takes_over_by_its_share(site: Site) -> None:
     assert found["production"] == good
     assert "rolled out: " in found["history"][-1]["reason"]
     site.lake.call("POST", f"/api/v1/endpoints/dev/price/await/{good}")
-    eventually(lambda: set(site.served("price")) == {"served"})
+    wait_for(lambda: set(site.served("price")) == {"served"})
     assert site.ask("price").headers["x-model-version"] == str(good)
     labels = f'environment="dev",endpoint="price",version="{good}",role="canary",status="200"'
     assert f"boathouse_endpoint_requests_total{{{labels}}} " in httpx.get(f"{site.url}/metrics").text
@@ -241,8 +234,8 @@ def test_a_good_version_takes_over_by_its_share(site: Site) -> None:
 def test_a_rollout_goes_on_where_the_server_was_killed(site: Site) -> None:
     site.deploy("price", SLOW)
     good = site.promote("price", 3.0)
-    eventually(lambda: site.ask("price", client_request_id=str(time.monotonic())).headers["x-model-version"] == str(good))
-    eventually(lambda: site.rollout("price")["health"]["requests"])
+    wait_for(lambda: site.ask("price", client_request_id=str(time.monotonic())).headers["x-model-version"] == str(good))
+    wait_for(lambda: site.rollout("price")["health"]["requests"])
     before = site.rollout("price")
     site.kill()
     site.up()
@@ -251,7 +244,7 @@ def test_a_rollout_goes_on_where_the_server_was_killed(site: Site) -> None:
     assert after["health"]["requests"] >= before["health"]["requests"]
     assert after["served_seconds"] >= before["served_seconds"]
     site.lake.call("POST", f"/api/v1/endpoints/dev/price/await/{before['champion']}")
-    eventually(lambda: {"served", "canary"} == {r for r, s in site.served("price").items() if s["state"] == "READY"})
+    wait_for(lambda: {"served", "canary"} == {r for r, s in site.served("price").items() if s["state"] == "READY"})
     site.until("price", "FINISHED")
     assert site.lake.models.get("shop.price")["production"] == good
 
@@ -285,7 +278,7 @@ def test_shares_by_hand_are_kept_and_keys_stick(site: Site) -> None:
     site.lake.call("PUT", "/api/v1/endpoints/dev/hand", body)
     site.lake.call("PUT", "/api/v1/endpoints/dev/hand/traffic", {"shares": {"champion": 50, "1": 50}})
     site.lake.call("POST", "/api/v1/endpoints/dev/hand/await/1")
-    eventually(lambda: {s["state"] for s in site.lake.call("GET", "/api/v1/endpoints/dev/hand")["served"]} == {"READY"})
+    wait_for(lambda: {s["state"] for s in site.lake.call("GET", "/api/v1/endpoints/dev/hand")["served"]} == {"READY"})
 
     def asked(key: str) -> str:
         return str(site.ask("hand", client_request_id=key).headers["x-model-version"])
@@ -299,7 +292,7 @@ def test_shares_by_hand_are_kept_and_keys_stick(site: Site) -> None:
         return found
 
     assert [(s["name"], s["percent"], s["state"]) for s in shares()] == [("champion", 50, "READY"), ("1", 50, "READY")]
-    eventually(lambda: sum(s["health"]["requests"] for s in shares()) == 30)
+    wait_for(lambda: sum(s["health"]["requests"] for s in shares()) == 30)
     site.lake.call("DELETE", "/api/v1/endpoints/dev/hand")
 
 
@@ -339,7 +332,7 @@ def test_one_that_loads_for_long_keeps_no_other_waiting(site: Site) -> None:
         entity = {"entity_name": model, "entity_version": "1"}
         site.lake.call("PUT", f"/api/v1/endpoints/dev/{name}", {"config": {"served_entities": [entity]}})
         if name == "slow":
-            eventually(lambda: site.lake.call("GET", "/api/v1/endpoints/dev/slow")["state"] == "LOADING")
+            wait_for(lambda: site.lake.call("GET", "/api/v1/endpoints/dev/slow")["state"] == "LOADING")
     site.lake.call("POST", "/api/v1/endpoints/dev/other/await/1")
     assert site.ask("other").json()["predictions"] == [1.0]
     assert site.lake.call("GET", "/api/v1/endpoints/dev/slow")["state"] == "LOADING"

@@ -2,19 +2,18 @@
 
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from browsers import Browser, browsers
 
-from boathouse.identity import form_token
 from boathouse.platform import Platform
 from boathouse.server import Server
 from boathouse.settings import load
 
-Browser = Callable[..., httpx.Client]
 PEOPLE = {"ada": "data-scientists", "grace": "ml-engineers", "anna": "business-analysts"}
 
 
@@ -37,23 +36,8 @@ def platform(server: Server) -> Platform:
 
 @pytest.fixture(scope="module")
 def browser(server: Server) -> Iterator[Browser]:
-    """A client as a browser would be, with somebody's session; without a name nobody's."""
-    opened: list[httpx.Client] = []
-    platform = server.platform
-
-    def open_as(name: str = "") -> httpx.Client:
-        client = httpx.Client(base_url=server.url, verify=False, trust_env=False, timeout=60)
-        client.headers["Origin"] = server.url
-        if name:
-            cookie = platform.logins.open(platform.operator if name == "operator" else name, "password", address="test")
-            client.cookies["boathouse_session"] = cookie
-            client.headers["X-CSRF-Token"] = form_token(cookie)
-        opened.append(client)
-        return client
-
-    yield open_as
-    for client in opened:
-        client.close()
+    with browsers(server) as open_as:
+        yield open_as
 
 
 @pytest.fixture(autouse=True)

@@ -1,16 +1,15 @@
 """Logging in by password, token and link; sessions and what protects them; the account page."""
 
 import re
-from collections.abc import Callable
 from html import unescape
 
 import httpx
 import pytest
+from browsers import Browser
 
 from boathouse.identity import form_token
 from boathouse.platform import Platform
 
-Browser = Callable[..., httpx.Client]
 PASSWORD = "correct horse battery"
 
 

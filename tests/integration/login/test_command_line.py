@@ -9,6 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
+from browsers import Browser
 from typer.testing import CliRunner, Result
 
 import boathouse
@@ -21,7 +22,6 @@ from boathouse.identity import challenge_of
 from boathouse.platform import Platform
 from boathouse.server import Server
 
-Browser = Callable[..., httpx.Client]
 PASSWORD = "correct horse battery"
 
 

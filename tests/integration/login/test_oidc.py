@@ -1,12 +1,13 @@
 """Logging in at an OpenID Connect provider, and what a provider or a browser may try."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from browsers import Browser
 
 from boathouse.errors import AlreadyExists, InvalidInput, NotPermitted, Unavailable
 from boathouse.identity import Identity, Issuers
@@ -14,7 +15,6 @@ from boathouse.platform import Platform
 from boathouse.server import Server
 from boathouse.settings import load
 
-Browser = Callable[..., httpx.Client]
 CALLBACK = "/login/oidc/callback"
 
 

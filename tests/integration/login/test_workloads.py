@@ -1,7 +1,6 @@
 """A CI system's identity token stands for a service principal: whose, for how long, and what is refused."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,6 @@ from boathouse.identity import Identity, Workload, fits
 from boathouse.platform import Platform
 from boathouse.server import Server
 
-Browser = Callable[..., httpx.Client]
 MAIN = "repo:example/shop:ref:refs/heads/main"
 EXCHANGE = "/api/v1/login/oidc-token"
 

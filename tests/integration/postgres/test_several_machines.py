@@ -7,22 +7,19 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pytest
-import sqlalchemy as sa
 from object_stores import ObjectStore
+from server_processes import ServerProcesses
+from waiting import wait_for
 
 import boathouse
 from boathouse.client import Lake
 from boathouse.database import Database
-from boathouse.server.serve import free_port
 
 pytestmark = [pytest.mark.long, pytest.mark.usefixtures("restored_environment")]
 BUNDLE = """
@@ -65,68 +62,29 @@ ALONE = 'mount -t tmpfs hidden "$0" && "$@" & exec sleep 3600'
 
 
 @dataclass
-class Machines:
-    """Machines by their names, and what their database and their tasks tell."""
+class Machines(ServerProcesses):
+    """Machines by their names."""
 
-    folder: Path
-    url: str
-    environ: dict[str, str]
-    database: Database
-    processes: dict[str, "subprocess.Popen[str]"] = field(default_factory=dict)
-    lakes: dict[str, Lake] = field(default_factory=dict)
-
-    def words(self, name: str, port: int) -> tuple[list[str], dict[str, str]]:
-        program = Path(sys.executable).with_name("boathouse")
-        environ = {**os.environ, **self.environ, "BOATHOUSE_DATABASE_URL": self.url, "BOATHOUSE_PARALLEL_TASKS": "2",
-                   "BOATHOUSE_ADDRESS": f"http://127.0.0.1:{port}"}  # fmt: skip
-        return [str(program), "--home", str(self.folder / name), "up", "--join", "--port", str(port)], environ
+    folder: Path = field(kw_only=True)
+    settings: dict[str, str] = field(kw_only=True)
 
     def up(self, name: str) -> Lake:
-        port = free_port()
-        words, environ = self.words(name, port)
         (other,) = {"one", "two"} - {name}
         (self.folder / other).mkdir(exist_ok=True)
         alone = (*NAMESPACES, "sh", "-c", ALONE, str(self.folder / other))
-        self.processes[name] = made = subprocess.Popen([*alone, *words], stdout=subprocess.PIPE, text=True, env=environ)
-        assert made.stdout
-        assert made.stdout.readline().startswith("Boathouse is at")
-        token = (self.folder / name / "secrets" / "operator.token").read_text()
-        self.lakes[name] = lake = Lake(boathouse.client.Http(f"http://127.0.0.1:{port}", token), "dev")
-        return lake
+        return self.start_server(name, self.folder / name, under=alone, settings=self.settings)
 
     def refused(self, name: str, **other: str) -> str:
-        words, environ = self.words(name, free_port())
-        environ |= other
+        words, environ = self.command(self.folder / name, **{**self.settings, **other})
         done = subprocess.run(words, capture_output=True, text=True, env=environ, timeout=120, check=False)
         assert done.returncode
         return done.stderr
 
-    def die(self, name: str) -> None:
-        """The server and all that it started, at once."""
-        process = self.processes.pop(name)
-        if lake := self.lakes.pop(name, None):
-            lake.close()
-        process.kill()
-        process.wait()
-        assert process.stdout
-        process.stdout.close()
-
     def end_server(self, name: str) -> None:
-        """The server alone; what it started lives on."""
+        """The server alone; what it started lives on. `kill` ends the machine with all that it started."""
         (machine,) = children(self.processes[name].pid)
         os.kill(children(machine)[0], signal.SIGKILL)
         self.lakes.pop(name).close()
-
-    def start(self, name: str, **parameters: str) -> str:
-        return str(self.lakes[name].call("POST", "/api/v1/jobs/dev/nap/runs", {"parameters": parameters})["run_id"])
-
-    def rows(self, query: str) -> list[Any]:
-        with self.database.reading() as connection:
-            return [tuple(row) for row in connection.execute(sa.text(query))]
-
-    def ledger(self) -> Counter[str]:
-        path = self.folder / "ledger"
-        return Counter(path.read_text().splitlines() if path.exists() else ())
 
     def tried_again(self) -> set[str]:
         return {run for (run,) in self.rows("SELECT run_id FROM bh_task_runs WHERE attempt = 1")}
@@ -141,29 +99,19 @@ class Machines:
 def machines(new_database: Callable[[], str], seaweed: ObjectStore, tmp_path: Path) -> Iterator[Machines]:
     if subprocess.run([*NAMESPACES, "true"], capture_output=True, check=False).returncode:
         pytest.skip("only who may make namespaces can make machines of them")
-    bucket, url = seaweed.bucket(), new_database()
-    environ = {**seaweed.environ, "BOATHOUSE_STORAGE": f"s3://{bucket}/lake", "BOATHOUSE_ARTIFACTS": f"s3://{bucket}/models",
-               "BOATHOUSE_ONLINE_STORE": "redis://127.0.0.1:9",
-               "BOATHOUSE_ISOLATION": "none"}  # tasks write a file that the test reads  # fmt: skip
-    made = Machines(tmp_path, url, environ, Database(url))
+    bucket = seaweed.bucket()
+    settings = {**seaweed.environ, "BOATHOUSE_STORAGE": f"s3://{bucket}/lake", "BOATHOUSE_ARTIFACTS": f"s3://{bucket}/models",
+                "BOATHOUSE_ONLINE_STORE": "redis://127.0.0.1:9", "BOATHOUSE_PARALLEL_TASKS": "2",
+                "BOATHOUSE_ISOLATION": "none"}  # tasks write a file that the test reads  # fmt: skip
+    made = Machines(Database(new_database()), tmp_path / "ledger", folder=tmp_path, settings=settings)
     try:
         yield made
     finally:
-        for name in list(made.processes):
-            made.die(name)
-        made.database.close()
+        made.close()
 
 
 def children(pid: int) -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
-def wait_for(holds: Callable[[], Any], seconds: float = 90) -> Any:
-    limit = time.monotonic() + seconds
-    while not (found := holds()):
-        assert time.monotonic() < limit, "it never came true"
-        time.sleep(0.1)
-    return found
 
 
 def test_machines_that_share_no_folder_share_the_work_and_one_takes_over_from_the_other(machines: Machines) -> None:
@@ -185,19 +133,19 @@ def test_machines_that_share_no_folder_share_the_work_and_one_takes_over_from_th
     second.call("POST", "/api/v1/deployments", {"target": "dev", "project": "shop", "ref": commit})
     shutil.rmtree(project)  # from now on the code comes from the servers
 
-    runs = [machines.start("one") for _ in range(6)]
+    runs = [machines.run("one") for _ in range(6)]
     wait_for(lambda: all(state == "SUCCESS" for (state,) in machines.rows("SELECT state FROM bh_runs")), 240)
     assert len(machines.rows("SELECT DISTINCT owner FROM bh_runs")) == 2
     assert machines.ledger() == Counter(f"{run} {word}" for run in runs for word in ("start", "end"))
     for lake in (first, second):
         assert [lake.jobs.log(run, "nap") for run in runs] == [f"said by {run}\n" for run in runs]
 
-    going = [machines.start("two", until=str(go)) for _ in range(4)]
-    wait_for(lambda: all(machines.ledger()[f"{run} start"] for run in going))
+    going = [machines.run("two", until=str(go)) for _ in range(4)]
+    wait_for(lambda: all(machines.ledger()[f"{run} start"] for run in going), 90)
     there = [run for run in going if machines.home_of(run) == "one"]
     assert 0 < len(there) < 4
-    machines.die("one")
-    wait_for(lambda: machines.tried_again() == set(there))
+    machines.kill("one")
+    wait_for(lambda: machines.tried_again() == set(there), 90)
     go.touch()
     assert [second.jobs.wait(run, 120)["state"] for run in going] == ["SUCCESS"] * 4
     assert {run for run in going if machines.ledger()[f"{run} start"] == 2} == set(there)
@@ -209,12 +157,12 @@ def test_machines_that_share_no_folder_share_the_work_and_one_takes_over_from_th
     assert [second.jobs.log(run, "nap") for run in runs] == [f"said by {run}\n" for run in runs]
 
     go.unlink()
-    going = [machines.start("two", until=str(go)) for _ in range(4)]
-    wait_for(lambda: all(machines.ledger()[f"{run} start"] for run in going))
+    going = [machines.run("two", until=str(go)) for _ in range(4)]
+    wait_for(lambda: all(machines.ledger()[f"{run} start"] for run in going), 90)
     there = [run for run in going if machines.home_of(run) == "one"]
     machines.end_server("one")
-    wait_for(lambda: machines.tried_again() >= set(there))
+    wait_for(lambda: machines.tried_again() >= set(there), 90)
     go.touch()  # the first try lives still, and may do nothing more
     assert [second.jobs.wait(run, 120)["state"] for run in going] == ["SUCCESS"] * 4
-    wait_for(lambda: all(machines.ledger()[f"{run} refused"] for run in there))
+    wait_for(lambda: all(machines.ledger()[f"{run} refused"] for run in there), 90)
     assert {machines.ledger()[f"{run} end"] for run in going} == {1}

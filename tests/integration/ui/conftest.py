@@ -1,18 +1,18 @@
 """A server over a home with a bit of everything, made once, and browsers of people with different grants."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import httpx
 import numpy as np
 import pyarrow as pa
 import pytest
 import sqlalchemy as sa
+from browsers import Browser, browsers
 
 from boathouse import clock
 from boathouse.catalog import TableSpec
-from boathouse.identity import Identity, form_token
+from boathouse.identity import Identity
 from boathouse.lake import DeltaFolder, Engine
 from boathouse.monitoring import MonitorSpec, bin_edges, drift, profile
 from boathouse.platform import Platform
@@ -36,7 +36,6 @@ JOB = {
     "schedule": {"quartz_cron_expression": "0 30 6 * * ?", "timezone_id": "UTC"},
 }
 
-Browser = Callable[..., httpx.Client]
 
 
 @pytest.fixture(scope="session")
@@ -63,24 +62,8 @@ def platform(server: Server) -> Platform:
 
 @pytest.fixture(scope="session")
 def browser(server: Server) -> Iterator[Browser]:
-    """A client with somebody's session, as a browser would send it; nobody's without a name."""
-    opened: list[httpx.Client] = []
-    platform = server.platform
-
-    def open_as(name: str = "") -> httpx.Client:
-        client = httpx.Client(base_url=server.url, verify=False, trust_env=False, timeout=60)
-        client.headers["Origin"] = server.url
-        if name:
-            who = platform.operator if name == "operator" else name
-            cookie = platform.logins.open(who, "password", address="test")
-            client.cookies["boathouse_session"] = cookie
-            client.headers["X-CSRF-Token"] = form_token(cookie)
-        opened.append(client)
-        return client
-
-    yield open_as
-    for client in opened:
-        client.close()
+    with browsers(server) as open_as:
+        yield open_as
 
 
 def make(platform: Platform, name: str, rows: pa.Table, **options: Any) -> None:

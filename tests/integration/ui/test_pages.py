@@ -3,11 +3,10 @@
 import gzip
 import re
 import uuid
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-import httpx
 import pytest
+from browsers import Browser
 
 from boathouse import clock
 from boathouse.delivery import Health, Reading, RolloutAsked, bin_of
@@ -16,7 +15,6 @@ from boathouse.platform import Platform
 from boathouse.server.ui.static import vega
 from boathouse.serving.states import States
 
-Browser = Callable[..., httpx.Client]
 MODEL, RUN = "prod.flights.delay", "0123456789abcdef"
 HERE = f"/models/{MODEL}"
 MONITOR = "/monitoring/prod/delay"

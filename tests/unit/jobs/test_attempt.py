@@ -4,11 +4,11 @@ import contextlib
 import os
 import signal
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from waiting import wait_for
 
 from boathouse.environments import Sandbox, isolation
 from boathouse.jobs.attempt import Attempt, Outcome, marked
@@ -43,13 +43,6 @@ def begin(attempt: Walled, script: str, timeout: float = 0, limits: Limits | Non
         ["/bin/sh", "-c", script], {"PATH": os.environ["PATH"]}, token="secret", cwd=Path("/tmp"), log=log, timeout=timeout,
         limits=limits or Limits(), sandbox=attempt.sandbox,
     )  # fmt: skip
-
-
-def wait_for(holds: Callable[[], object], seconds: float = 30) -> None:
-    limit = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < limit, "it never came true"
-        time.sleep(0.01)
 
 
 def ended(attempt: Attempt, shim: int) -> Outcome | None:

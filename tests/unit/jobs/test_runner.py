@@ -1,11 +1,11 @@
 """The order of a run's tasks, who runs when, and what is left after a crash. Conditions need no process."""
 
-import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+from waiting import wait_for
 
 from boathouse.database import Database
 from boathouse.errors import BoathouseError, Conflict, InvalidInput, NotFound, NotReleased
@@ -223,15 +223,6 @@ def test_an_unknown_parameter_or_task_is_refused_before_anything_is_kept(desk: D
                            parameters={"x": "1"} if "parameters" in wrong else {}, only_task=wrong.get("only_task"))
             )  # fmt: skip
     assert list(desk.runs.newest()) == []
-
-
-def wait_for(holds: Callable[[], bool], seconds: float = 10) -> None:
-    done = threading.Event()
-    for _ in range(int(seconds / 0.05)):
-        if holds():
-            return
-        done.wait(0.05)
-    raise AssertionError("it never came true")
 
 
 def test_a_task_runs_once_for_each_input(desk: Desk) -> None:
