@@ -5,12 +5,13 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-from sqlalchemy import Connection, create_engine, event, inspect
+from sqlalchemy import Connection, DateTime, create_engine, event, inspect
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.schema import CreateColumn
 
 from boathouse.database.glance import Glance
+from boathouse.database.instants import UtcOnSqlite
 from boathouse.database.schema import metadata
 
 _BUSY_MILLISECONDS = 30_000
@@ -37,6 +38,7 @@ class Database:
         self._glances: list[Glance] = []
         self._visit: ContextVar[set[Glance] | None] = ContextVar(f"visit-{id(self)}", default=None)
         if self.is_sqlite:
+            self.engine.dialect.colspecs = {**self.engine.dialect.colspecs, DateTime: UtcOnSqlite}
             event.listen(self.engine, "connect", _prepare_sqlite)
             event.listen(self.engine, "begin", _begin_sqlite)
 

@@ -1,6 +1,7 @@
 """The app: our API as FastAPI, and a dispatcher that gives every path one named owner."""
 
 import logging
+from functools import partial
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -14,7 +15,9 @@ from boathouse.platform import Platform
 from boathouse.server.api_docs import add_docs
 from boathouse.server.body_limit import BodyLimit
 from boathouse.server.dispatcher import Dispatcher
+from boathouse.server.heads import Heads
 from boathouse.server.metrics import router as metrics
+from boathouse.server.openapi import description
 from boathouse.server.routes import ROUTERS
 from boathouse.server.sharing import add_sharing
 from boathouse.server.ui import is_page, refusal
@@ -38,7 +41,10 @@ def create_app(platform: Platform) -> Dispatcher:
     api.add_exception_handler(HTTPException, _unrouted)
     api.add_exception_handler(RequestValidationError, _invalid)
     api.add_exception_handler(Exception, _failed)
+    api.add_exception_handler(OverflowError, _too_large)
     api.add_middleware(BodyLimit)
+    api.add_middleware(Heads, routes=api.routes)
+    api.openapi = partial(description, api)  # type: ignore[method-assign]
 
     @api.get("/health", include_in_schema=False)
     def health() -> PlainTextResponse:
@@ -54,6 +60,8 @@ def _refused(request: Request, error: Exception) -> Response:
     response = _answer(request, error.http_status, error.to_dict(), error)
     if "retry_after" in error.details:
         response.headers["Retry-After"] = str(error.details["retry_after"])
+    if error.http_status == 401:
+        response.headers["WWW-Authenticate"] = "Bearer"
     return response
 
 
@@ -62,7 +70,15 @@ def _unrouted(request: Request, error: Exception) -> Response:
     codes = {404: "RESOURCE_DOES_NOT_EXIST", 405: "METHOD_NOT_ALLOWED", 413: "REQUEST_TOO_LARGE"}
     code = codes.get(error.status_code, "BAD_REQUEST")
     message = f"{request.method} {request.url.path}: {error.detail}"
-    return _answer(request, error.status_code, {"error_code": code, "message": message, "details": {}})
+    response = _answer(request, error.status_code, {"error_code": code, "message": message, "details": {}})
+    response.headers.update(error.headers or {})  # what a 405 allows
+    return response
+
+
+def _too_large(request: Request, error: Exception) -> Response:
+    """A number that no database column and no table's log can hold."""
+    message = f"a number is out of bounds: {error}"
+    return _answer(request, 400, {"error_code": "INVALID_PARAMETER_VALUE", "message": message, "details": {}})
 
 
 def _invalid(request: Request, error: Exception) -> Response:

@@ -8,6 +8,7 @@ from fastapi import Query, Request, Response
 
 LONGEST = 10_000
 Limit = Annotated[int | None, Query(ge=1, le=LONGEST, description="at most so many; all without it")]
+Count = Annotated[int, Query(ge=1, le=LONGEST, description="at most so many")]
 After = Annotated[str | None, Query(description="only names that come after this one")]
 T = TypeVar("T")
 

@@ -55,3 +55,38 @@ def test_a_large_json_body_is_refused_before_anybody_is_asked_who_they_are(clien
 
     answer = client.post("/api/v1/login/password", content=pieces(), headers={"Authorization": ""})
     assert (answer.status_code, answer.json()["error_code"]) == (413, "REQUEST_TOO_LARGE")
+
+
+@pytest.mark.parametrize("path", ["events/99999999999999999999/redeliver", "incidents/99999999999999999999/acknowledge"])
+def test_a_number_that_no_column_holds_is_refused(client: TestClient, path: str) -> None:
+    answer = client.post(f"/api/v1/{path}")
+    assert (answer.status_code, answer.json()["error_code"]) == (400, "INVALID_PARAMETER_VALUE")
+
+
+def test_a_method_that_a_path_lacks_is_told_those_it_has(client: TestClient) -> None:
+    answer = client.patch("/api/v1/whoami")
+    assert (answer.status_code, answer.headers["Allow"]) == (405, "GET")
+
+
+def test_head_is_answered_wherever_get_is(client: TestClient) -> None:
+    for path in ("/health", "/api/v1/whoami", "/api/openapi.json"):
+        assert client.head(path).status_code == client.get(path).status_code == 200
+
+
+def test_who_brings_no_identity_is_told_how_to_bring_one(client: TestClient) -> None:
+    answer = client.get("/api/v1/whoami", headers={"Authorization": ""})
+    assert (answer.status_code, answer.headers["WWW-Authenticate"]) == (401, "Bearer")
+
+
+def test_the_description_says_how_a_route_refuses_and_what_it_wants_to_know_of_the_caller(client: TestClient) -> None:
+    document = client.get("/api/openapi.json").json()
+    assert document["components"]["securitySchemes"][next(iter(document["security"][0]))] == {"type": "http", "scheme": "bearer"}
+    assert document["paths"]["/api/v1/login/password"]["post"]["security"] == []
+    operations = [operation for path in document["paths"].values() for operation in path.values()]
+    assert all("default" in operation["responses"] and "422" not in operation["responses"] for operation in operations)
+
+
+def test_every_instant_says_its_zone(client: TestClient) -> None:
+    client.post("/api/v1/tokens", json={"comment": "zoned"})
+    for token in client.get("/api/v1/tokens").json():
+        assert token["created_at"].endswith("Z")

@@ -13,7 +13,7 @@ from boathouse import clock
 from boathouse.catalog import Source, TableSpec, declared
 from boathouse.lake import Origin, schema_of
 from boathouse.server.auth import Caller, Served, check_auditor
-from boathouse.server.paging import After, Limit, lead_on
+from boathouse.server.paging import After, Count, Limit, lead_on
 from boathouse.server.routes.lineage import Reading
 
 router = APIRouter(prefix="/api/v1", tags=["catalog"])
@@ -173,7 +173,7 @@ def note_write(name: str, body: Written, who: Caller, platform: Served) -> None:
 
 
 @router.get("/tables/{name}/history")
-def history(name: str, who: Caller, platform: Served, limit: int = 50) -> list[dict[str, Any]]:
+def history(name: str, who: Caller, platform: Served, limit: Count = 50) -> list[dict[str, Any]]:
     """Commits of a table, newest first, with the models that need a version."""
     access = platform.catalog.granted(who, name, ["SELECT"])
     commits, needed = platform.catalog.folder(access.info).history(limit), platform.catalog.pins.of(name)

@@ -5,16 +5,17 @@ from typing import Any, Literal
 from fastapi import APIRouter
 
 from boathouse.server.auth import Caller, Served
+from boathouse.server.paging import Count
 
 router = APIRouter(prefix="/api/v1/notifications", tags=["notifications"])
 
 
 @router.get("/{environment}")
 def notifications(environment: str, who: Caller, platform: Served, state: Literal["WAITING", "SENT", "FAILED"] | None = None,
-                  limit: int = 100) -> list[dict[str, Any]]:  # fmt: skip
+                  limit: Count = 100) -> list[dict[str, Any]]:  # fmt: skip
     """Notifications of an environment, newest first; needs MANAGE on it."""
     platform.access.authorize(who, "MANAGE", "catalog", environment)
-    return platform.notifications.all(environment, state, min(max(limit, 1), 1000))
+    return platform.notifications.all(environment, state, limit)
 
 
 @router.post("/{environment}/{number}")

@@ -7,6 +7,7 @@ from pydantic import BaseModel
 
 from boathouse.events import SetAside, Webhook
 from boathouse.server.auth import Caller, Served
+from boathouse.server.paging import Count
 
 router = APIRouter(prefix="/api/v1/webhooks", tags=["webhooks"])
 events = APIRouter(prefix="/api/v1/events", tags=["webhooks"])
@@ -44,10 +45,10 @@ def delete(environment: str, name: str, who: Caller, platform: Served) -> None:
 
 
 @router.get("/{environment}/{name}/deliveries")
-def deliveries(environment: str, name: str, who: Caller, platform: Served, limit: int = 100) -> list[dict[str, Any]]:
+def deliveries(environment: str, name: str, who: Caller, platform: Served, limit: Count = 100) -> list[dict[str, Any]]:
     """Tries at telling it, newest first; needs MANAGE."""
     platform.access.authorize(who, "MANAGE", "catalog", environment)
-    return platform.webhooks.deliveries(environment, name, min(max(limit, 1), 1000))
+    return platform.webhooks.deliveries(environment, name, limit)
 
 
 @router.post("/{environment}/{name}/deliveries/{delivery}")
