@@ -171,6 +171,13 @@ class RunFailed(BoathouseError):
     http_status = 424
 
 
+class TooLarge(BoathouseError):
+    """A request's body is larger than what is read at once."""
+
+    error_code = "REQUEST_TOO_LARGE"
+    http_status = 413
+
+
 class TooManyRequests(BoathouseError):
     """Too many tries; wait before the next."""
 

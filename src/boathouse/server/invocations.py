@@ -14,6 +14,7 @@ from boathouse.errors import BoathouseError, NotFound
 from boathouse.identity import Identity
 from boathouse.platform import Platform
 from boathouse.server.auth import token_of
+from boathouse.server.question_body import read
 from boathouse.serving import Asked, Router
 from boathouse.serving.traffic import Route
 
@@ -49,13 +50,15 @@ class Invocations:
         try:
             who, route = await self._admitted(token_of(headers), path[len(_BEFORE) : -len(_AFTER)])
             kind = headers.get("content-type", "application/json")
-            asked = Asked(await _body(receive), kind, who.principal, headers.get(ROUTING_KEY))
+            asked = Asked(await read(receive, headers.get("content-encoding")), kind, who.principal, headers.get(ROUTING_KEY))
             answer = await self.router.ask(route, asked)
             await _reply(send, answer.status, answer.body, [(k.encode(), v.encode("latin-1")) for k, v in answer.headers.items()])
         except BoathouseError as error:
             again = error.details.get("retry_after")
             more = [] if again is None else [(b"retry-after", str(again).encode())]
             await _reply(send, error.http_status, msgspec.json.encode(error.to_dict(), enc_hook=str), more)
+        except ConnectionResetError as error:
+            _log.info("%s: %s", path, error)
         except Exception as error:
             _log.exception("%s", path)
             message = f"the server failed at POST {path}: {type(error).__name__}: {error}"
@@ -87,17 +90,6 @@ def admit(platform: Platform, who: Identity, full_name: str) -> Route:
         raise NotFound(f"an endpoint's address is /serving-endpoints/ENVIRONMENT.NAME/invocations, not {full_name!r}")
     platform.access.authorize(who, "QUERY", "endpoint", full_name)
     return platform.endpoints.route(environment, name)
-
-
-async def _body(receive: Receive) -> bytes:
-    parts = []
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ConnectionResetError("the caller hung up before its request was whole")
-        parts.append(message.get("body", b""))
-        if not message.get("more_body"):
-            return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 async def _reply(send: Send, status: int, body: bytes, more: list[tuple[bytes, bytes]]) -> None:

@@ -118,8 +118,12 @@ class ModelServer:
         request_id = headers.get(b"x-request-id", b"").decode("latin-1") or uuid.uuid4().hex
         version = loaded.model.version if loaded else None
         began, start = clock.now(), time.perf_counter()
+        question: Question | None = None
         try:
-            answer, logged = self._predict(loaded, headers.get(b"content-type", b"").decode("latin-1"), body)
+            if loaded is None:
+                raise Unavailable("no version is loaded yet")
+            question = parse(headers.get(b"content-type", b"").decode("latin-1"), body, *loaded.namings)
+            answer, logged = _predict(loaded, question)
         except BoathouseError as error:
             _log.warning("request %s was refused: %s", request_id, error)
             answer, logged = _refusal(error), {}
@@ -131,24 +135,22 @@ class ModelServer:
             "request_id": request_id, "request_time": began.isoformat(), "endpoint": self._endpoint, "model_version": version,
             "requester": requester and requester.decode(errors="replace"), "request": body.decode(errors="replace"),
             "mode": ONLINE if shadow_of is None else SHADOW, "shadow_of": shadow_of and shadow_of.decode("latin-1"),
+            "client_request_id": question and question.client_request_id,
             "status_code": answer.status, "response": answer.body.decode(), **logged,
             "execution_duration_ms": round((time.perf_counter() - start) * 1000),
         }  # fmt: skip
         told = ((b"x-request-id", request_id.encode("latin-1")), (b"x-model-version", (version or "-").encode()))
         return Answer(answer.status, answer.body, told), msgspec.json.encode(record)
 
-    def _predict(self, loaded: _Loaded | None, content_type: str, body: bytes) -> tuple[Answer, dict[str, Any]]:
-        if loaded is None:
-            raise Unavailable("no version is loaded yet")
-        model = loaded.model
-        question = parse(content_type, body, *loaded.namings)
-        rows, versions = loaded.completion.complete(question.rows)
-        said = {"outputs": rows.records(loaded.outputs)} if model.raw is None else _prediction(model, rows, question)
-        logged = {"features": encode(rows.records()).decode(), "client_request_id": question.client_request_id,
-                  "feature_versions": encode(versions).decode()}  # fmt: skip
-        if question.request_time:
-            logged["request_time"] = question.request_time
-        return Answer(200, encode(said)), logged
+
+def _predict(loaded: _Loaded, question: Question) -> tuple[Answer, dict[str, Any]]:
+    model = loaded.model
+    rows, versions = loaded.completion.complete(question.rows)
+    said = {"outputs": rows.records(loaded.outputs)} if model.raw is None else _prediction(model, rows, question)
+    logged = {"features": encode(rows.records()).decode(), "feature_versions": encode(versions).decode()}
+    if question.request_time:
+        logged["request_time"] = question.request_time
+    return Answer(200, encode(said)), logged
 
 
 def _prediction(model: Model, rows: Rows, question: Question) -> dict[str, Any]:

@@ -82,8 +82,9 @@ def _moment(given: Any) -> str:
 def _rows(form: str, data: Any, inputs: Sequence[tuple[str, ...]]) -> Rows:
     if form == "dataframe_split":
         whole = isinstance(data, dict) and isinstance(data.get("data"), list) and isinstance(data.get("columns"), list | None)
-        if not whole:
-            raise InvalidInput('dataframe_split is an object such as {"columns": ["a", "b"], "data": [[1, 2], [3, 4]]}')
+        if not whole or not data["data"]:
+            raise InvalidInput('dataframe_split is an object such as {"columns": ["a", "b"], "data": [[1, 2], [3, 4]]}, '
+                               "of at least one row")  # fmt: skip
         return Rows.of_lists(data["data"], data.get("columns"))
     if isinstance(data, dict):
         return Rows.of_columns(data)

@@ -66,6 +66,7 @@ def test_csv_and_parquet_are_read_too() -> None:
         ({"instances": []}, "instances is a list of at least one row, or an object of columns, not \\[\\]"),
         ({"dataframe_records": "a"}, "dataframe_records is a list of at least one row, .* not 'a'"),
         ({"inputs": None}, "inputs is a list of at least one row, .* not None"),
+        ({"dataframe_split": {"columns": ["a"], "data": []}}, "dataframe_split is an object .* of at least one row"),
         ({"instances": [1, 2]}, "row 0 is 1, where rows are objects"),
         ({"instances": [{"a": 1}, None]}, "row 1 is None, where rows are objects"),
         ({"instances": [[1, 2], 3]}, "row 1 is 3, where rows are lists"),

@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 
 from boathouse.server.auth import Caller, Served, caller, platform_of
 from boathouse.server.invocations import ROUTING_KEY, admit
+from boathouse.server.question_body import read
 from boathouse.serving import Answered, Asked
 
 router = APIRouter(tags=["endpoints"])
@@ -91,12 +92,13 @@ def flush(environment: str, name: str, who: Caller, platform: Served) -> dict[st
 
 @router.post("/serving-endpoints/{full_name}/invocations")
 async def invocations(full_name: str, request: Request) -> Response:
-    """Ask an endpoint, `environment.name`; needs QUERY. JSON in MLflow's four forms, CSV or Parquet."""
+    """Ask an endpoint, `environment.name`; needs QUERY. JSON in MLflow's four forms, CSV or Parquet, gzip or not."""
     platform = platform_of(request)
     who = await run_in_threadpool(caller, request)
     found = await run_in_threadpool(admit, platform, who, full_name)
     kind = request.headers.get("content-type", "application/json")
-    asked = Asked(await request.body(), kind, who.principal, request.headers.get(ROUTING_KEY))
+    body = await read(request.receive, request.headers.get("content-encoding"))
+    asked = Asked(body, kind, who.principal, request.headers.get(ROUTING_KEY))
     answer = await request.app.state.invocations.router.ask(found, asked)
     return Response(answer.body, answer.status, dict(answer.headers), media_type="application/json")
 
