@@ -1,7 +1,9 @@
 """Names of securables: `environment.schema.object`, and how code that writes two levels is completed."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 from boathouse.errors import InvalidName
 
@@ -69,3 +71,18 @@ def parse(name: str, environment: str | None = None, scratch: str | None = None)
         schema = scratch_schema(scratch, levels[0]) if scratch else levels[0]
         return Name(environment, schema, levels[1])
     raise InvalidName(f"{name!r} needs two levels (schema.object) or three (environment.schema.object)")
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The known name that a misspelt one most likely means, None where none is near; what differs in case alone is nearest.
+
+    Of names with levels, either the last level is taken as misspelt, or what stands before it.
+    """
+    above, _, last = name.lower().rpartition(".")
+    levels = {one.lower().rpartition(".")[::2]: one for one in known}
+    lasts = {level: one for (before, level), one in levels.items() if before == above}
+    befores = {before: one for (before, level), one in levels.items() if level == last and before and above}
+    for wrong, right in ((last, lasts), (above, befores)):
+        if near := get_close_matches(wrong, list(right), n=1):
+            return right[near[0]]
+    return None

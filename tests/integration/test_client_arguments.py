@@ -1,19 +1,24 @@
 """What scripts for the published client hand over: each argument acts, or the error names it."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import mlflow
 import pandas as pd
+import pyarrow as pa
 import pytest
 from sklearn.linear_model import LinearRegression
 
 from boathouse.client import Lake
-from boathouse.errors import DuplicateKey, InvalidInput
+from boathouse.errors import DuplicateKey, InvalidInput, NotFound
 from boathouse.feature_engineering import (
+    Aggregation,
     AggregationFunction,
     DeltaTableSource,
     Feature,
+    FeatureAggregations,
     FeatureEngineeringClient,
     FeatureFunction,
     FeatureLookup,
@@ -59,14 +64,29 @@ def test_former_names_of_the_event_time_are_taken(fe: FeatureEngineeringClient) 
         ([{"id": 1}, {"id": 1}], ["id"], DuplicateKey),
         ([{"id": 1}, {"id": None}], ["id"], InvalidInput),
         ([{"id": 1}], [], InvalidInput),
+        ([{"id": 1}, {"id": 1}], ["id", "id"], InvalidInput),
+        (pd.DataFrame({"id": [1, 2], "of": [1, "two"]}), ["id"], InvalidInput),
     ],
 )
 def test_rows_that_cannot_be_written_leave_no_table(
     fe: FeatureEngineeringClient, lake: Lake, rows: Any, keys: list[str], error: type[Exception]
 ) -> None:
-    with pytest.raises(error, match=r"shop\.never"):
+    with pytest.raises(error, match=r"shop\.never|the frame cannot be read"):
         fe.create_table(name="shop.never", primary_keys=keys, df=rows)
     assert not lake.table_exists("shop.never")
+
+
+def test_what_is_declared_wrongly_is_told_before_what_the_rows_hold(fe: FeatureEngineeringClient) -> None:
+    with pytest.raises(InvalidInput, match="the event time 'at' must be one of the primary keys"):
+        fe.create_table(name="shop.never", primary_keys="customer", timeseries_column="at", df=SPENT * 2)
+
+
+def test_rows_are_written_in_the_types_of_a_schema_and_maps_from_dicts(fe: FeatureEngineeringClient) -> None:
+    rows = pd.DataFrame({"id": [1, 2], "owed": [1, 2], "by": [{"a": 1.5}, None]})
+    fe.create_table(name="shop.typed", primary_keys="id", schema="id bigint, owed decimal(9,2), by map<string,double>", df=rows)
+    fe.write_table(name="shop.typed", df=pd.DataFrame({"id": [2, 3], "by": [{"b": 2.5}, {"c": 1.0}]}))
+    found = {row["id"]: (row["owed"], row["by"]) for row in fe.read_table(name="shop.typed").to_dicts()}
+    assert found == {1: (Decimal(1), [("a", 1.5)]), 2: (Decimal(2), [("b", 2.5)]), 3: (None, [("c", 1.0)])}
 
 
 def test_rows_that_can_be_read_once_only_become_a_table(fe: FeatureEngineeringClient, lake: Lake) -> None:
@@ -126,6 +146,26 @@ def test_a_model_predicts_by_keys_that_its_training_set_left_out(
         fe.log_model(model=doubled, artifact_path="model", flavor="lightgbm", training_set=made)
 
 
+def test_scored_rows_keep_their_types_beside_nulls(
+    fe: FeatureEngineeringClient, asked: list[FeatureLookup | FeatureFunction]
+) -> None:
+    made = fe.create_training_set(df=SPINE, feature_lookups=asked, label="bought", exclude_columns=["who", "at", "rate", "spent"])
+    model = LinearRegression().fit(pd.DataFrame({"total": [1.0, 2.0]}), [2.0, 4.0])
+    info = fe.log_model(model=model, artifact_path="model", flavor=mlflow.sklearn, training_set=made)
+    rows = pa.table({"who": ["ann", "bob"], "at": [AT, AT], "rate": [2.0, 3.0]})
+    for name, values in (("visits", [2**60 + 1, None]), ("since", [AT.date(), None]), ("owed", [Decimal("1.25"), None])):
+        rows = rows.append_column(name, pa.array(values))
+    for uri in (info.model_uri, f"runs:/{info.run_id}/model"):  # as MLflow names what no version was made of
+        found = fe.score_batch(model_uri=uri, df=rows).to_arrow()
+        assert found.select(["visits", "since", "owed"]).equals(rows.select(["visits", "since", "owed"]))
+        assert found.column("prediction").to_pylist() == pytest.approx([20.0, 6.0])
+    assert fe.score_batch(model_uri=info.model_uri, df=found.slice(0, 0)).to_arrow().schema.field("owed") == rows.field("owed")
+    with pytest.raises(NotFound, match="there is no model at runs:/nothing/model"):
+        fe.score_batch(model_uri="runs:/nothing/model", df=SPINE)
+    with pytest.raises(InvalidInput, match="register the model first"):
+        fe.score_batch(model_uri=info.model_uri, df=SPINE, log_to="shop.unregistered")
+
+
 def test_the_older_client_registers_specs_and_says_what_is_elsewhere(
     fe: FeatureEngineeringClient, lake: Lake, asked: list[FeatureLookup | FeatureFunction]
 ) -> None:
@@ -173,3 +213,46 @@ def test_a_declared_feature_without_a_name_is_called_after_its_column() -> None:
     assert made.name == "Amount__sum_rolling_1d"
     with pytest.raises(InvalidInput, match="window_duration of a rolling window is 7"):
         RollingWindow(window_duration=7)  # type: ignore[arg-type]
+
+
+SUM = Aggregation(function="sum", column="spent", time_window=timedelta(days=1))
+DAILY: dict[str, Any] = {
+    "source_table": "shop.customers", "lookup_key": "customer", "timestamp_key": "at", "granularity": timedelta(days=1),
+    "start_time": AT, "aggregations": SUM,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("ask", "said"),
+    [
+        (lambda fe: FeatureAggregations(**{**DAILY, "granularity": 7}), "granularity .* is 7: give a timedelta"),
+        (lambda fe: FeatureAggregations(**{**DAILY, "start_time": "2025-01-01"}), "start_time .* give a datetime"),
+        (lambda fe: FeatureAggregations(**{**DAILY, "aggregations": ["sum"]}), "needs aggregations="),
+        (lambda fe: RollingWindow(start_time="2025-01-01"), "start_time of a rolling window"),
+        (lambda fe: fe.compute_features(feature("customer")), "customer_sum.*: sum takes numbers, and 'customer' is VARCHAR"),
+        (lambda fe: fe.compute_features(feature(filter_condition="spnt > 0")), "the source of spent_sum.*: .*spnt"),
+        (lambda fe: fe.create_training_set(df=SPINE, features=FeatureLookup("a.b", "c"), label=None), "given as feature_lookups"),
+        (lambda fe: fe.publish_table(source_table_name="shop.customers", features="spnt"), "'spnt'; did you mean 'spent'"),
+        (lambda fe: fe.publish_table(source_table_name="shop.customers", filter_condition="spnt > 0"), "the filter_condition of"),
+    ],
+)
+def test_what_declared_features_and_publishing_cannot_take_is_named(
+    fe: FeatureEngineeringClient, ask: Callable[[FeatureEngineeringClient], Any], said: str
+) -> None:
+    with pytest.raises(InvalidInput, match=said):
+        ask(fe)
+
+
+def test_one_feature_needs_no_list(fe: FeatureEngineeringClient) -> None:
+    assert fe.compute_features(feature()).count() > 0
+    spine = SPINE.rename(columns={"who": "customer"}).assign(at=AT + timedelta(hours=1))
+    for one in (feature(), FeatureAggregations(**{**DAILY, "granularity": timedelta(minutes=1)})):
+        found = fe.create_training_set(df=spine, features=one, label="bought").load_df().toPandas()
+        assert found.filter(like="spent_sum").iloc[:, 0].tolist() == [5.0, 1.0]
+
+
+def feature(column: str = "spent", **source: Any) -> Feature:
+    return Feature(
+        source=DeltaTableSource(schema_name="shop", table_name="customers", **source), entity="customer", timeseries_column="at",
+        function=AggregationFunction(Sum(input=column), RollingWindow(window_duration=timedelta(days=1))),
+    )  # fmt: skip

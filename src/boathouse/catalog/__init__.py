@@ -50,7 +50,7 @@ from boathouse.catalog.securables import Securables
 from boathouse.catalog.service import Catalog
 from boathouse.catalog.shares import Recipient, SharedTable, Shares, ShareToken
 from boathouse.catalog.spec import TableSpec
-from boathouse.catalog.sql import Query, QueryResult, RowStream, SqlDesk, check_rowwise, tables_of
+from boathouse.catalog.sql import Query, QueryResult, RowStream, SqlDesk, check_expression, check_rowwise, tables_of
 from boathouse.catalog.system_tables import AUDIT, LINEAGE, Exported, SystemTables
 from boathouse.catalog.table import Table, TablePort, check_keys
 from boathouse.catalog.table_stream import COMMITTED, TableStream
@@ -141,6 +141,7 @@ __all__ = [
     "Volumes",
     "Walk",
     "chain",
+    "check_expression",
     "check_keys",
     "check_rowwise",
     "creates_function",

@@ -70,7 +70,7 @@ class Functions:
         newest = self._newest(function.name)
         if newest:
             if not or_replace:
-                raise AlreadyExists(f"the function {function.name} exists already; replace it with --replace")
+                raise AlreadyExists(f"the function {function.name} exists already; replace=True (--replace) makes a new version")
             self._catalog.access.authorize(identity, "MANAGE", "function", function.name)
             if not _same(newest["definition"], function):
                 self._catalog.protection.check(identity, "replace function", "function", function.name, force=force)
@@ -92,7 +92,10 @@ class Functions:
         owner = self._catalog.require("function", name).owner
         row = self._newest(name, version)
         if row is None:
-            raise NotFound(f"{name} has no version {version}" if version else f"no function is named {name}")
+            if version:
+                raise NotFound(f"{name} has no version {version}")
+            told = f"no function is named {name}; `boathouse functions list` shows those there are"
+            raise NotFound(told, kind="function", name=name)
         return replace(FunctionInfo.from_dict(row["definition"]), owner=owner)
 
     def functions(self, identity: Identity, environment: str | None = None) -> list[FunctionInfo]:

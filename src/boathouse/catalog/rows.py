@@ -116,4 +116,4 @@ def securable_of(row: Any) -> Securable:
 
 def no_table(name: str) -> NotFound:
     """What to raise where no table has a name."""
-    return NotFound(f"no table is named {name}; `boathouse tables list` shows those there are", kind="table")
+    return NotFound(f"no table is named {name}; `boathouse tables list` shows those there are", kind="table", name=name)

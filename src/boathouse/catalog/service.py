@@ -358,7 +358,7 @@ class Catalog:
         """A securable that exists. Raises NotFound."""
         if found := self._rows.find(kind, name):
             return found
-        raise NotFound(f"no {kind} is named {name}; `boathouse {kind}s list` shows those there are", kind=kind)
+        raise NotFound(f"no {kind} is named {name}; `boathouse {kind}s list` shows those there are", kind=kind, name=name)
 
     def located(self, name: str, location: str) -> str:
         """A kept location as a URL: what the catalog placed is kept relative, so that storage and home can move."""

@@ -43,6 +43,8 @@ class TableSpec:
                     raise InvalidInput(
                         f"{self.name}: the {what} {column!r} is no column (it has {', '.join(self.schema.names)})"
                     )
+        if twice := [key for key in self.primary_keys if self.primary_keys.count(key) > 1]:
+            raise InvalidInput(f"{self.name}: the primary key {twice[0]!r} is named twice")
         for time in (self.event_time, self.known_time):
             if time and not str(self.schema.field(time).type).startswith("timestamp"):
                 raise InvalidInput(f"{self.name}.{time} must be a timestamp, not {self.schema.field(time).type}")

@@ -202,7 +202,7 @@ class Volumes:
     def _require(self, name: str) -> Any:
         if (row := self._row(name)) is not None:
             return row
-        raise NotFound(f"no volume is named {name}; `boathouse volumes list` shows those there are", kind="volume")
+        raise NotFound(f"no volume is named {name}; `boathouse volumes list` shows those there are", kind="volume", name=name)
 
     def _info(self, row: Any) -> VolumeInfo:
         kept = row["properties"]

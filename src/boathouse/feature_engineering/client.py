@@ -6,12 +6,12 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from boathouse import context as contexts
-from boathouse.catalog import COMMITTED, TableInfo, TableStream, check_keys
+from boathouse.catalog import COMMITTED, TableInfo, TableSpec, TableStream, check_keys
 from boathouse.context import Context
 from boathouse.errors import InvalidInput
 from boathouse.feature_engineering import materialized, packaging, publishing, serving, streaming
 from boathouse.feature_engineering.absent import AbsentServices
-from boathouse.feature_engineering.declared import DeclaredFeatures
+from boathouse.feature_engineering.declared import DeclaredFeatures, Several
 from boathouse.feature_engineering.entities import EndpointCoreConfig, FeatureServingEndpoint
 from boathouse.feature_engineering.leaks import leaks_of_model
 from boathouse.feature_engineering.online_stores import NamedStores
@@ -20,8 +20,8 @@ from boathouse.feature_engineering.scored import result_of, scored, typed
 from boathouse.feature_engineering.skew import online_skew, served_skew
 from boathouse.feature_engineering.streaming import StreamingQuery
 from boathouse.features import FeatureFunction, FeatureLookup, FeatureSpecInfo, LeakReport, SkewReport, newest_known_rows
-from boathouse.features.declared import Feature, FeatureAggregations, expanded
-from boathouse.lake import Frame, Relation
+from boathouse.features.declared import FeatureAggregations, expanded
+from boathouse.lake import Frame, Relation, conform, normalised, schema_of
 from boathouse.scoring import load
 from boathouse.serving import log_predictions
 from boathouse.serving import table_name as inference_table
@@ -66,7 +66,7 @@ class FeatureEngineeringClient(DeclaredFeatures, NamedStores, AbsentServices):
                      exists_ok: bool = False, expectations: Mapping[str, str | Mapping[str, str]] | None = None,
                      freshness: timedelta | None = None, timeseries_columns: str | Sequence[str] | None = None,
                      timestamp_keys: str | Sequence[str] | None = None) -> FeatureTable:  # fmt: skip
-        """A feature table, with rows where `df` is given, else of `schema`.
+        """A feature table of the columns of `schema`, or of `df`, whose rows it then has.
 
         `timeseries_column` is one of the primary keys; `timeseries_columns` and `timestamp_keys` are its former names.
         With `known_time_column` every version of a row is kept and lookups see only what was known at their time.
@@ -84,7 +84,13 @@ class FeatureEngineeringClient(DeclaredFeatures, NamedStores, AbsentServices):
         if len(times) > 1:
             raise InvalidInput(f"{name}: a feature table has one event time, not {', '.join(times)}: give one timeseries_column")
         rows = None if df is None else contexts.arrow(df)
-        if rows is not None and set(keys) <= set(rows.column_names):  # others are named by the catalog
+        if rows is not None and schema is not None:
+            rows = conform(rows, normalised(schema_of(schema)), name).read_all()
+        if rows is not None:  # what is declared is told before what the rows hold
+            TableSpec(
+                self._context.complete(name), rows.schema, tuple(keys), times[0] if times else None, known_time_column,
+                tuple(_names(partition_columns)),
+            ).check()  # fmt: skip
             check_keys(rows, [*keys, *_names(known_time_column)], name)
         table = self._context.create_table(
             name, schema if rows is None else rows.schema, primary_keys=keys, event_time=times[0] if times else None,
@@ -162,7 +168,8 @@ class FeatureEngineeringClient(DeclaredFeatures, NamedStores, AbsentServices):
 
     def create_training_set(self, *, df: Frame,
                             feature_lookups: Sequence[FeatureLookup | FeatureFunction | FeatureAggregations] | None = None,
-                            feature_spec: str | None = None, features: Sequence[Feature | FeatureAggregations] | None = None,
+                            feature_spec: str | None = None,
+                            features: Several | None = None,
                             label: str | Sequence[str] | None, exclude_columns: str | Sequence[str] | None = None,
                             use_spark_native_join: bool = False, use_timeseries_filtering: bool = False
                             ) -> TrainingSet:  # fmt: skip

@@ -36,6 +36,9 @@ from boathouse.features.declared import (
 )
 from boathouse.lake import Relation
 
+Several = Sequence[Feature | FeatureAggregations] | Feature | FeatureAggregations
+"""One or several declared features."""
+
 
 class DeclaredFeatures(ABC):
     """Methods of the client; see FeatureEngineeringClient."""
@@ -72,14 +75,14 @@ class DeclaredFeatures(ABC):
         name = self._context.complete(full_name)
         self._context.call("DELETE", f"/api/v1/declared-features/{name}?force={str(force).lower()}")
 
-    def compute_features(self, features: Sequence[Feature | FeatureAggregations]) -> Relation:
+    def compute_features(self, features: Several) -> Relation:
         """The features of one source and entity, at every moment up to now at which one changes: to look at, nothing is kept."""
         groups = materialized.split(expanded(features))
         if len(groups) != 1:
             raise InvalidInput("compute_features takes features of one source, entity and time at a time")
         return computed(self._context, groups[0], clock.now())
 
-    def materialize_features(self, *, features: Sequence[Feature | FeatureAggregations],
+    def materialize_features(self, *, features: Several,
                              offline_config: OfflineStoreConfig | None = None,
                              online_config: OnlineStoreConfig | None = None,
                              trigger: Trigger | None = None, tags: dict[str, str] | None = None,
@@ -121,7 +124,7 @@ class DeclaredFeatures(ABC):
         if left:
             self._materialize(info.name, left, {k: v for k, v in info.tags.items() if k != materialized.TAG}, False)
 
-    def backfill_features(self, *, features: Sequence[Feature | FeatureAggregations], start_time: datetime,
+    def backfill_features(self, *, features: Several, start_time: datetime,
                           end_time: datetime) -> Backfill:  # fmt: skip
         """Compute the rows of [start_time, end_time) again, here and now. Raises NotFound when no table keeps them."""
         wanted = {f.name for f in expanded(features)}

@@ -12,6 +12,7 @@ from boathouse.context import Context
 from boathouse.errors import Conflict, InvalidInput, NotFound, Unavailable
 from boathouse.feature_engineering.streaming import Query, pause_of
 from boathouse.features import DEFAULT_STORE, OnlineStore, OnlineTable, Publication, listed, open_online_store, quote
+from boathouse.names import nearest
 
 SNAPSHOT, TRIGGERED, CONTINUOUS = MODES = ("SNAPSHOT", "TRIGGERED", "CONTINUOUS")
 _BATCH = 50_000
@@ -76,6 +77,7 @@ def publish(context: Context, wish: Wish, mode: str) -> PublishedTable:
     info = table.info
     if not info.keys:
         raise InvalidInput(f"{info.name} has no primary keys besides its event time, so nothing can look it up")
+    _check_columns(context, table, wish)
     location = context.online_location(info.name, True, wish.store)
     if _elsewhere(context, location):
         return _published_there(context, info.name, wish, mode)
@@ -91,6 +93,20 @@ def publish(context: Context, wish: Wish, mode: str) -> PublishedTable:
         rows = context.engine.relation(_rows(table, asked, wish)).duckdb().to_arrow_reader(_BATCH)
         done = store.publish(asked, rows)
     return PublishedTable(done.table, done.rows, done.version, SNAPSHOT if before is None else mode)
+
+
+def _check_columns(context: Context, table: Table, wish: Wish) -> None:
+    """Raises InvalidInput naming the feature or the condition that the table's rows cannot have."""
+    known = [column.name for column in table.info.columns]
+    if missing := [name for name in wish.features if name not in known]:
+        near = nearest(missing[0], known)
+        hint = f"did you mean {near!r}?" if near else f"it has {', '.join(known)}"
+        raise InvalidInput(f"{table.name} has no feature {missing[0]!r}; {hint}")
+    if wish.condition:
+        try:
+            context.engine.relation(f"SELECT 1 FROM {table.scan()} WHERE ({wish.condition}\n) LIMIT 0")
+        except InvalidInput as error:
+            raise InvalidInput(f"the filter_condition of {table.name} cannot be asked: {error}") from error
 
 
 def _published_there(context: Context, table: str, wish: Wish, mode: str) -> PublishedTable:

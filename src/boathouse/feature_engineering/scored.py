@@ -34,19 +34,21 @@ def scored(
     context: Context, model: Model, df: Frame, params: Mapping[str, Any] | None = None
 ) -> tuple[pa.Table, Mapping[str, int]]:
     """All columns, the features looked up point in time, and the prediction; the versions of the features' tables."""
+    import pandas as pd
+
     versions: Mapping[str, int] = {}
     if model.spec:
         completed, versions = complete(context, model.spec, df)
-        rows, origin = completed.to_pandas(), completed.origin
+        frame, origin = contexts.arrow(completed), completed.origin
     else:
-        rows, origin = contexts.arrow(df).to_pandas(), origin_of(df)
-    if not len(rows):
-        return tagged(_unanswered(contexts.arrow(rows)), origin), versions
-    answer = model.predict(rows, params)
-    rows["prediction"] = answer.values if answer.values.ndim == 1 else list(answer.values)
+        frame, origin = contexts.arrow(df), origin_of(df)
+    if not frame.num_rows:
+        return tagged(_unanswered(frame), origin), versions
+    answer = model.predict(frame.to_pandas(), params)
+    said: dict[str, Any] = {"prediction": answer.values if answer.values.ndim == 1 else list(answer.values)}
     if answer.probabilities is not None:
-        rows["prediction_probability"] = answer.probabilities
-    frame = contexts.arrow(rows)
+        said["prediction_probability"] = answer.probabilities
+    frame = _beside(frame, contexts.arrow(pd.DataFrame(said)))  # pandas keeps no whole numbers, dates and decimals beside nulls
     if names := answer.class_names:
         frame = frame.append_column(CLASS_PROBABILITIES, _by_class(names, answer.class_probabilities))
     return tagged(frame, _made(origin, model, bool(names))), versions
@@ -54,7 +56,15 @@ def scored(
 
 def _unanswered(frame: pa.Table) -> pa.Table:
     """No rows, and so no predictions: many libraries refuse to make none."""
-    return frame.append_column("prediction", pa.array([], pa.float64()))
+    return _beside(frame, pa.table({"prediction": pa.array([], pa.float64())}))
+
+
+def _beside(frame: pa.Table, said: pa.Table) -> pa.Table:
+    """The rows as they came, then what the model says of them in place of what another may have said."""
+    kept = frame.drop_columns([name for name in said.column_names if name in frame.column_names])
+    for name in said.column_names:
+        kept = kept.append_column(name, said.column(name))
+    return kept
 
 
 def typed(context: Context, frame: pa.Table, kind: str) -> Relation:

@@ -8,10 +8,10 @@ from uuid import uuid4
 
 import pyarrow as pa
 
-from boathouse.catalog import TableInfo
+from boathouse.catalog import TableInfo, check_expression
 from boathouse.context import Context
 from boathouse.errors import Conflict, InvalidInput, NotFound, NotPermitted
-from boathouse.feature_engineering.publishing import newest_sql, store_for
+from boathouse.feature_engineering.publishing import newest_sql, published, store_for
 from boathouse.features import (
     GIVEN,
     TIME,
@@ -29,6 +29,7 @@ from boathouse.features import (
     row_key,
     skews,
 )
+from boathouse.lake import parsed
 from boathouse.scoring import load
 from boathouse.serving import parse_request
 from boathouse.training import commits_of, function_facts
@@ -39,15 +40,18 @@ _BATCH = 20_000
 def online_skew(context: Context, name: str, sample: int | None) -> SkewReport:
     """A published table against a point-in-time read of now: every key, or a sample of them.
 
-    Raises NotFound for a table that is not published.
+    `name` is the table's, or one that it was published under. Raises NotFound for a table that is not published.
     """
-    table, engine = context.table(name), context.engine
+    as_published = next((t for t in published(context) if t["table"] == context.complete(name)), None)
+    table, engine = context.table(as_published["source"] if as_published else name), context.engine
     info = table.info
-    store = store_for(context, info.name, write=False)
+    store = store_for(context, info.name, write=False, store=as_published["store"] if as_published else None)
     described = store.describe(name)
     made = f"skew_{uuid4().hex}"
     some = f" ORDER BY hash({listed(info.keys)}) LIMIT {sample}" if sample is not None else ""
     present = " AND ".join(f"{quote(key)} IS NOT NULL" for key in info.keys)
+    if described.condition and _is_rowwise(described.condition):
+        present = f"({described.condition}\n) AND {present}"
     engine.connection.execute(
         f"CREATE TABLE {made}_now AS SELECT * FROM ({newest_sql(table.scan(), info)}) WHERE {present}{some}"
     )
@@ -63,6 +67,15 @@ def online_skew(context: Context, name: str, sample: int | None) -> SkewReport:
     gone = 0 if sample is not None else max(0, described.rows - found)
     return SkewReport(info.name, found + missing, skews(of_table, found, counts), gone, missing, described.version,
                       context.reads().get(info.name), _unpublished(types, described.columns, info))  # fmt: skip
+
+
+def _is_rowwise(condition: str) -> bool:
+    """Whether a condition, which somebody else may have given, reads its own row alone; another is not asked here."""
+    try:
+        check_expression(*parsed(condition))
+    except InvalidInput:
+        return False
+    return True
 
 
 def _unpublished(types: dict[str, str], published: Sequence[str], info: TableInfo) -> tuple[str, ...]:
@@ -85,9 +98,16 @@ def _fetch_online(context: Context, store: OnlineStore, described: OnlineTable, 
             raise Conflict(f"{described.table} was published meanwhile: measure again")
         values = [[None if row is None else row[i] for row in rows] for i in at]
         filled = [*batch.columns, *values, [row is not None for row in rows]]
-        arrays = [pa.array(c.to_pylist() if isinstance(c, pa.Array) else c, f.type) for c, f in zip(filled, schema, strict=True)]
+        arrays = [_array(column, field.type) for column, field in zip(filled, schema, strict=True)]
         name = context.engine.register(pa.table(arrays, schema=schema))
         connection.execute(f"INSERT INTO {into} SELECT * FROM {name}")
+
+
+def _array(column: pa.Array | list[Any], kind: pa.DataType) -> pa.Array:
+    values = column.to_pylist() if isinstance(column, pa.Array) else column
+    if pa.types.is_map(kind):  # the store gives a map's pairs as lists, and Arrow takes tuples
+        values = [None if value is None else list(map(tuple, value)) for value in values]
+    return pa.array(values, kind)
 
 
 def _batches(cursor: Any, query: str) -> Iterator[pa.RecordBatch]:
@@ -100,6 +120,9 @@ def served_skew(context: Context, model: str, requests: int) -> SkewReport:
     Raises NotFound where nothing was logged, InvalidInput for a model that looks nothing up.
     """
     name = context.complete(model)
+    if not context.table_exists(f"{name}_payload"):
+        context.call("GET", f"/api/v1/models/{name}")  # the caller hears of a model that there is not
+        raise NotFound(f"no endpoint has answered from {name} yet: its table {name}_payload is made with the first request")
     table = context.table(f"{name}_payload")
     unseen = "AND mode IS DISTINCT FROM 'shadow'" if any(c.name == "mode" for c in table.info.columns) else ""
     newest = f"SELECT * FROM {table.scan()} WHERE status_code = 200 {unseen} ORDER BY request_time DESC"

@@ -46,7 +46,8 @@ class RegisteredFeatures:
                 sa.select(declared_features.c.definition).where(declared_features.c.name == name)
             ).scalar()  # fmt: skip
         if found is None:
-            raise NotFound(f"no declared feature is named {name}; `boathouse features declared` shows those there are")
+            told = f"no declared feature is named {name}; `boathouse features declared` shows those there are"
+            raise NotFound(told, kind="declared_feature", name=name)
         return dict(json.loads(found))
 
     def features(self, identity: Identity, schema: str | None = None) -> list[dict[str, Any]]:

@@ -61,8 +61,13 @@ class FeatureSpecs:
     def spec(self, identity: Identity, name: str) -> FeatureSpecInfo:
         """A spec; needs EXECUTE. Raises NotFound."""
         self._catalog.access.authorize(identity, "EXECUTE", "function", name)
+        return self.known(name)
+
+    def known(self, name: str) -> FeatureSpecInfo:
+        """A spec for the platform's own use. Raises NotFound."""
         if (found := self.find(name)) is None:
-            raise NotFound(f"no feature spec is named {name}; `boathouse features specs` shows those there are")
+            told = f"no feature spec is named {name}; `boathouse features specs` shows those there are"
+            raise NotFound(told, kind="feature_spec", name=name)
         return found
 
     def find(self, name: str) -> FeatureSpecInfo | None:

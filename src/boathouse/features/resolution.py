@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from difflib import get_close_matches
 
 from boathouse.errors import InvalidInput, NotFound
 from boathouse.features.data_types import family, feature_type, fits
@@ -16,6 +15,7 @@ from boathouse.features.specs import (
     TableFacts,
     needed,
 )
+from boathouse.names import nearest
 
 
 def resolve(
@@ -331,9 +331,8 @@ def _table(name: str, facts: TableFacts) -> InputTable:
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:
-    lower = {one.lower(): one for one in known}  # what differs in case alone is nearest
-    found = [lower[near] for near in get_close_matches(name.lower(), list(lower), n=1)]
-    return f"; did you mean {found[0]!r}?" if found else ""
+    found = nearest(name, known)
+    return f"; did you mean {found!r}?" if found else ""
 
 
 def _list(names: Iterable[str]) -> str:

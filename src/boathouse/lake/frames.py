@@ -47,7 +47,15 @@ class Fitting:
 
 
 def batches(frame: Frame) -> pa.RecordBatchReader:
-    """A stream of the frame's rows. Raises InvalidInput for what is no frame."""
+    """A stream of the frame's rows. Raises InvalidInput for what is no frame, or has a column of several types."""
+    try:
+        return _batches(frame)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
+        told = "; ".join(map(str, error.args))
+        raise InvalidInput(f"the frame cannot be read: {told}; give each column one type, or pass an Arrow table") from error
+
+
+def _batches(frame: Frame) -> pa.RecordBatchReader:
     if isinstance(frame, pa.RecordBatchReader):
         return frame
     if is_spark(frame):
@@ -145,7 +153,12 @@ def _fitted(batch: pa.RecordBatch, schema: pa.Schema, name: str) -> pa.RecordBat
 def _cast(column: pa.Array, kind: pa.DataType) -> pa.Array:
     if column.type == kind:
         return column
+    if pa.types.is_map(kind) and pa.types.is_struct(column.type):  # what dicts in a frame of pandas become
+        pairs = ([(k, v) for k, v in row.items() if v is not None] if row is not None else None for row in column.to_pylist())
+        return pa.array(list(pairs), kind)
     if pa.types.is_timestamp(column.type) and column.type.tz is None and pa.types.is_timestamp(kind):
         return column.cast(pa.timestamp("us"), safe=False).cast(kind)
+    if pa.types.is_decimal(kind) and pa.types.is_integer(column.type):  # Arrow asks for room for any number of the type
+        column = column.cast(pa.decimal128(38, min(kind.scale, 19)))
     safe = not (pa.types.is_timestamp(column.type) or pa.types.is_floating(column.type))
     return column.cast(kind, safe=safe or pa.types.is_integer(kind))

@@ -25,6 +25,12 @@ Emit = Callable[[sa.Connection, str, str, dict[str, Any]], None]
 """Writes an event (kind, subject, data) inside the transaction of the connection."""
 
 
+def no_model(name: str) -> NotFound:
+    """What to raise where no model has a name."""
+    told = f"there is no model {name}; `boathouse models list` shows the models you may see"
+    return NotFound(told, kind="model", name=name)
+
+
 @dataclass(frozen=True)
 class Move:
     """Who moves a version, why, and in which kind of step."""
@@ -38,7 +44,7 @@ class Move:
 def locked(connection: sa.Connection, name: str, version: int) -> VersionInfo:
     """The version without tags and aliases, its model locked until the transaction ends. Raises NotFound."""
     if not store.has_mlflow(connection) or not store.lock(connection, name):
-        raise NotFound(f"there is no model {name}; `boathouse models list` shows the models you may see")
+        raise no_model(name)
     found = store.list_versions(connection, name, version, bare=True)
     if not found:
         raise NotFound(f"model {name} has no version {version}; `boathouse models show {name}` lists them")

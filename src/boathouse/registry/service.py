@@ -11,10 +11,11 @@ from boathouse.registry import comments, copies, search, store
 from boathouse.registry.alias import check_alias
 from boathouse.registry.comments import Comment
 from boathouse.registry.indexes import install
-from boathouse.registry.pointers import Emit, Move, locked, move, point, previous
+from boathouse.registry.pointers import Emit, Move, locked, move, no_model, point, previous
 from boathouse.registry.values import (
     ARCHIVED,
     CHAMPION,
+    NONE,
     PRODUCTION,
     STAGES,
     STAGING,
@@ -87,7 +88,7 @@ class Registry:
         with self.database.reading() as connection:
             found = store.list_models(connection, name=name) if store.has_mlflow(connection) else []
         if not found:
-            raise NotFound(f"there is no model {name}; `boathouse models list` shows the models you may see")
+            raise no_model(name)
         return found[0]
 
     def versions(self, name: str, limit: int | None = None, before: int | None = None) -> list[VersionInfo]:
@@ -101,7 +102,9 @@ class Registry:
         with self.database.reading() as connection:
             found = store.list_versions(connection, name, version) if store.has_mlflow(connection) else []
         if not found:
-            raise NotFound(f"model {name} has no version {version}; `boathouse models show {name}` lists them")
+            newest = self.model(name).latest_version
+            there = f"its newest is {newest}" if newest else "it has none yet"
+            raise NotFound(f"model {name} has no version {version}, {there}; `boathouse models show {name}` lists them")
         return found[0]
 
     def history(self, name: str) -> list[StageChange]:
@@ -125,9 +128,17 @@ class Registry:
         else:
             number = info.aliases.get(text)
         if number is None:
-            known = ", ".join([*(f"@{alias}" for alias in info.aliases), "latest"])
-            raise NotFound(f"no version of {name} is {text}; it has {known} and version numbers")
+            raise NotFound(f"no version of {name} is {text}; {self._told(info)}")
         return number
+
+    def _told(self, info: ModelInfo) -> str:
+        """By what names the versions of a model can be asked for, in words."""
+        if not info.latest_version:
+            return "it has no version yet"
+        with self.database.reading() as connection:
+            held = [s for s in STAGES if store.list_versions(connection, info.name, stage=s, limit=1, bare=True)]
+        known = [*(f"@{alias}" for alias in info.aliases), *(stage for stage in held if stage != NONE), "latest"]
+        return f"it has {', '.join(known)} and versions up to {info.latest_version}"
 
     def transition(
         self, name: str, version: int, stage: str, *, principal: str, reason: str = "",
@@ -173,7 +184,7 @@ class Registry:
         """Bring back the version that was Production before. Raises NotFound; Conflict without one."""
         with self.database.writing() as connection:
             if not store.has_mlflow(connection) or not store.lock(connection, name):
-                raise NotFound(f"there is no model {name}; `boathouse models list` shows the models you may see")
+                raise no_model(name)
             held = store.list_versions(connection, name, stage=PRODUCTION, bare=True)
             current = held[0].version if held else None
             changes = store.list_changes(connection, name, PRODUCTION)
@@ -326,7 +337,7 @@ class Registry:
             if version is not None:
                 locked(connection, name, version)
             elif not store.has_mlflow(connection) or not store.lock(connection, name):
-                raise NotFound(f"there is no model {name}; `boathouse models list` shows the models you may see")
+                raise no_model(name)
             forced = self.refuse_in_use(connection, name, version, "delete", force=force)
             details: dict[str, Any] = {"used_by": forced} if forced else {}
             if version is None:

@@ -1,6 +1,7 @@
 """A model version in memory: its features, its inputs, and predictions from complete rows."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -17,6 +18,8 @@ from boathouse.scoring.answers import Prediction, predict_raw
 if TYPE_CHECKING:
     import pandas as pd
 
+_LOGGED = re.compile(r"runs:/|models:/m-[0-9a-f]{32}$")
+"""How MLflow names a model by the run that logged it, or by itself."""
 SPEC_FILE = "feature_store/feature_spec.yaml"
 RAW_FOLDER = "raw_model"
 CLASSES_FILE = "boathouse_classes.json"
@@ -79,7 +82,10 @@ class Fetched:
 
 
 def load(context: Context, model_uri: str) -> Model:
-    """The version a URI names: `models:/schema.model@champion`, `/3` or `/Production`. Raises NotFound, NotPermitted."""
+    """The version a URI names: `models:/schema.model@champion`, `/3` or `/Production`; or what a run logged.
+
+    Raises NotFound, NotPermitted.
+    """
     return fetch(context, model_uri).load()
 
 
@@ -90,15 +96,30 @@ def fetch(context: Context, model_uri: str) -> Fetched:
     from mlflow.artifacts import download_artifacts
     from mlflow.exceptions import MlflowException
 
-    name, reference = parse_uri(context, model_uri)
-    facts = context.call("GET", f"/api/v1/models/{name}/versions/{reference}")
     mlflow.set_tracking_uri(context.tracking_uri)
     mlflow.set_registry_uri(context.tracking_uri)
+    if _LOGGED.match(model_uri):
+        return _logged(model_uri)
+    name, reference = parse_uri(context, model_uri)
+    facts = context.call("GET", f"/api/v1/models/{name}/versions/{reference}")
     try:
         folder = download_artifacts(artifact_uri=f"models:/{name}/{facts['version']}")
     except MlflowException as error:
         raise NotFound(f"{name} version {facts['version']} has no artifacts: {error.message}") from error
     return Fetched(Path(folder), name, str(facts["version"]), facts.get("run_id"))
+
+
+def _logged(model_uri: str) -> Fetched:
+    """A model that was logged, registered or not, as MLflow's guard lets the caller read it."""
+    from mlflow.artifacts import download_artifacts
+    from mlflow.exceptions import MlflowException
+    from mlflow.models import Model as Packaged
+
+    try:
+        folder = Path(download_artifacts(artifact_uri=model_uri))
+        return Fetched(folder, model_uri, "", Packaged.load(str(folder)).run_id)
+    except (MlflowException, OSError) as error:
+        raise NotFound(f"there is no model at {model_uri} that you may read: {error}") from error
 
 
 def load_folder(folder: Path, name: str, version: str, run_id: str | None = None) -> Model:

@@ -20,6 +20,7 @@ from boathouse.server.metrics import router as metrics
 from boathouse.server.openapi import description
 from boathouse.server.routes import ROUTERS
 from boathouse.server.sharing import add_sharing
+from boathouse.server.suggestions import with_suggestion
 from boathouse.server.ui import is_page, refusal
 from boathouse.server.ui import router as pages
 from boathouse.server.unity import add_unity
@@ -57,7 +58,8 @@ def create_app(platform: Platform) -> Dispatcher:
 
 def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, BoathouseError)
-    response = _answer(request, error.http_status, error.to_dict(), error)
+    body = with_suggestion(request, error, request.app.state.platform)
+    response = _answer(request, error.http_status, body, error)
     if "retry_after" in error.details:
         response.headers["Retry-After"] = str(error.details["retry_after"])
     if error.http_status == 401:

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from boathouse.catalog import Table
 from boathouse.context import Context
-from boathouse.errors import Conflict
+from boathouse.errors import Conflict, InvalidInput
 from boathouse.lake import Commit, origin_of, tagged
 from boathouse.scoring import CLASS_PROBABILITIES
 
@@ -50,6 +50,8 @@ def log_predictions(context: Context, model: str, version: str, scored: pa.Table
     was logged before is logged once only, so a job that is run again doubles nothing. Nothing is logged under a
     `transaction` (application, number) that was committed before.
     """
+    if not version:
+        raise InvalidInput(f"the inference table of {model} keeps what registered versions predict: register the model first")
     if not scored.num_rows:
         return None
     named = REQUEST_ID in scored.column_names

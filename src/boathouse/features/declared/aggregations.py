@@ -1,6 +1,6 @@
 """Several aggregates of one table on one grid of time, as declared features."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
@@ -59,20 +59,29 @@ class FeatureAggregations:
     granularity: timedelta
     start_time: datetime
     end_time: datetime | None = None
-    aggregations: Sequence[Aggregation]
+    aggregations: Sequence[Aggregation] | Aggregation
 
     def __post_init__(self) -> None:
+        given = {"granularity": timedelta, "start_time": datetime} | ({"end_time": datetime} if self.end_time is not None else {})
+        for name, kind in given.items():
+            if not isinstance(getattr(self, name), kind):
+                what = "a timedelta, such as timedelta(days=1)" if kind is timedelta else "a datetime"
+                raise InvalidInput(f"{name} of FeatureAggregations is {getattr(self, name)!r}: give {what}")
         if self.granularity <= timedelta(0):
             raise InvalidInput(f"a granularity must be positive, not {self.granularity}")
         if self.end_time is not None and _aware(self.end_time) < _aware(self.start_time):
             raise InvalidInput(f"end_time {self.end_time} lies before start_time {self.start_time}")
-        if not self.aggregations:
+        if not self._all or not all(isinstance(a, Aggregation) for a in self._all):
             raise InvalidInput(f"FeatureAggregations of {self.source_table} needs aggregations=[Aggregation(…)]")
+
+    @property
+    def _all(self) -> tuple[Aggregation, ...]:
+        return (self.aggregations,) if isinstance(self.aggregations, Aggregation) else tuple(self.aggregations)
 
     def features(self) -> list[Feature]:
         """A declared feature for each aggregation, all of one source. Raises InvalidInput."""
         source = self._source()
-        return [self._feature(number, source) for number in range(len(self.aggregations))]
+        return [self._feature(number, source) for number in range(len(self._all))]
 
     def _source(self) -> DeltaTableSource:
         *catalog, schema, table = ["", *self.source_table.split(".")]
@@ -80,7 +89,7 @@ class FeatureAggregations:
             raise InvalidInput(f"source_table {self.source_table!r} is no name of a table: give `schema.table`")
         chosen = [
             f"CASE WHEN ({a.filter_condition}\n) THEN {quote(a.column) if a.column else 1} END AS {quote(_chosen(number))}"
-            for number, a in enumerate(self.aggregations) if a.filter_condition
+            for number, a in enumerate(self._all) if a.filter_condition
         ]  # fmt: skip
         end = f"{quote(self.timestamp_key)} < '{_aware(self.end_time).isoformat()}'::TIMESTAMPTZ" if self.end_time else None
         return DeltaTableSource(
@@ -89,7 +98,7 @@ class FeatureAggregations:
         )  # fmt: skip
 
     def _feature(self, number: int, source: DeltaTableSource) -> Feature:
-        one = self.aggregations[number]
+        one = self._all[number]
         column = _chosen(number) if one.filter_condition else one.column
         keys = [self.lookup_key] if isinstance(self.lookup_key, str) else list(self.lookup_key)
         if one.output_column is None and one.filter_condition:
@@ -100,9 +109,14 @@ class FeatureAggregations:
         )  # fmt: skip
 
 
-def expanded(features: Sequence[Feature | FeatureAggregations]) -> list[Feature]:
-    """Features, those of aggregations among them one by one."""
-    return [f for given in features for f in (given.features() if isinstance(given, FeatureAggregations) else [given])]
+def expanded(features: Sequence[Feature | FeatureAggregations] | Feature | FeatureAggregations) -> list[Feature]:
+    """One or several features, those of aggregations among them one by one. Raises InvalidInput for what is neither."""
+    asked = list(features) if isinstance(features, Iterable) else [features]
+    for one in asked:
+        if not isinstance(one, Feature | FeatureAggregations):
+            raise InvalidInput(f"features holds {one!r}: it takes declared features and FeatureAggregations; lookups and "
+                               "functions are given as feature_lookups")  # fmt: skip
+    return [f for given in asked for f in (given.features() if isinstance(given, FeatureAggregations) else [given])]
 
 
 def _chosen(number: int) -> str:

@@ -31,6 +31,7 @@ class Operator:
     kind: ClassVar[str] = ""
     function: ClassVar[str] = ""
     counts: ClassVar[bool] = False
+    numbers: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         if self.input is None and self.kind != "count":
@@ -47,7 +48,8 @@ class Operator:
 
 def _simple(kind: str, function: str, about: str) -> type[Operator]:
     name = "".join(part.capitalize() for part in kind.split("_"))
-    made: type[Operator] = dataclass(frozen=True)(type(name, (Operator,), {"kind": kind, "function": function, "__doc__": about}))
+    told = {"kind": kind, "function": function, "numbers": kind not in ("min", "max"), "__doc__": about}
+    made: type[Operator] = dataclass(frozen=True)(type(name, (Operator,), told))
     made.__module__ = __name__
     return made
 

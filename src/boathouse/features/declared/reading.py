@@ -14,6 +14,7 @@ from boathouse.features.point_in_time import quote
 from boathouse.lake import Engine, batches, normalised, origin_of, tagged
 
 _ROWS = "source_rows"
+_NO_NUMBERS = ("VARCHAR", "BLOB", "DATE", "TIMESTAMP", "TIMESTAMP WITH TIME ZONE")
 
 
 def grouped(features: Sequence[Feature]) -> list[list[Feature]]:
@@ -52,9 +53,15 @@ def shaped(engine: Engine, feature: Feature, relation: str) -> str:
 
 
 def check_columns(engine: Engine, features: Sequence[Feature], relation: str) -> None:
-    """Raises InvalidInput naming a column that the source has not."""
-    columns = engine.relation(f"SELECT * FROM {relation} LIMIT 0").columns
+    """Raises InvalidInput naming a column that the source has not, or whose type cannot be aggregated so."""
+    try:
+        columns = engine.relation(f"SELECT * FROM {relation} LIMIT 0").types
+    except InvalidInput as error:  # a condition or transformation names what is not there
+        raise InvalidInput(f"the source of {features[0].name} cannot be read: {error}") from error
     for feature in features:
+        kind = columns.get(feature.operator.input or "", "")
+        if feature.operator.numbers and (kind in _NO_NUMBERS or kind.endswith("]") or kind.startswith(("STRUCT", "MAP"))):
+            raise InvalidInput(f"{feature.name}: {feature.operator.kind} takes numbers, and {feature.operator.input!r} is {kind}")
         for name in (*feature.entity, feature.timeseries_column, feature.operator.input):
             if name is not None and name not in columns:
                 raise InvalidInput(f"{feature.name}: the source has no column {name!r}; it has {', '.join(columns)}")

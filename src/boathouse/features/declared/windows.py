@@ -81,6 +81,8 @@ class TimeWindow:
         for name, given in vars(self).items():
             if name != "start_time" and given is not None and not isinstance(given, timedelta):
                 raise InvalidInput(f"{name} of a {self.kind} window is {given!r}: give a timedelta, such as timedelta(days=7)")
+        if self.start_time is not None and not isinstance(self.start_time, datetime):
+            raise InvalidInput(f"start_time of a {self.kind} window is {self.start_time!r}: give a datetime")
         if self.window_duration is not None and self.window_duration <= timedelta(0):
             raise InvalidInput(f"a window's duration must be positive, not {self.window_duration}")
         if self.delay is not None and self.delay < timedelta(0):

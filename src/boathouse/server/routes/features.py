@@ -5,7 +5,6 @@ from typing import Any
 from fastapi import APIRouter
 from pydantic import BaseModel
 
-from boathouse.errors import NotFound
 from boathouse.server.auth import Caller, Served
 
 router = APIRouter(prefix="/api/v1", tags=["features"])
@@ -44,11 +43,10 @@ def create_feature_spec(name: str, body: NewSpec, who: Caller, platform: Served)
 @router.patch("/feature-specs/{name}")
 def give_feature_spec(name: str, body: NewOwner, who: Caller, platform: Served) -> dict[str, Any]:
     """Hand a feature spec to another owner; needs MANAGE."""
+    platform.access.authorize_grant(who, "function", name)
+    platform.feature_specs.known(name)
     platform.securables.alter(who, "function", name, owner=body.owner)
-    found = platform.feature_specs.find(name)
-    if found is None:
-        raise NotFound(f"no feature spec is named {name}")
-    return found.to_dict()
+    return platform.feature_specs.known(name).to_dict()
 
 
 @router.delete("/feature-specs/{name}")
