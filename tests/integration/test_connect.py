@@ -84,6 +84,12 @@ def test_a_table_is_written_and_read_at_each_version(lake: Lake) -> None:
         table.read(version=99)
 
 
+def test_a_table_whose_rows_are_refused_is_not_made(lake: Lake) -> None:
+    with pytest.raises(SchemaMismatch):
+        lake.create_table("hr.refused", polars.DataFrame({"id": [2**64 - 1]}, schema={"id": polars.UInt64}))
+    assert lake.create_table("hr.refused", {"id": [1]}).read().count() == 1
+
+
 def test_columns_are_added_only_when_asked_and_the_catalog_knows(lake: Lake) -> None:
     table = lake.create_table("raw.wider", {"id": [1]})
     with pytest.raises(SchemaMismatch, match=r"no column 'x' .*evolve=True"):

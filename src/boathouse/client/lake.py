@@ -135,7 +135,8 @@ class Lake(Connection, Loading):
         `location` is a place inside an external location; a Delta table that lies there already must have these columns.
         `expectations` (name -> `{"expr": "temp > -90", "action": "warn"}`, or `drop`, `fail`) are asked of every batch that
         is written; `freshness` is how far the newest event may lie back.
-        Raises AlreadyExists unless `exists_ok`, InvalidInput for keys or times that are no columns.
+        Raises AlreadyExists unless `exists_ok`, InvalidInput for keys or times that are no columns, and what an append raises;
+        no table is made then.
         """
         named = schema_named(schema)
         arrow = batches(schema).schema if named is None else named
@@ -151,7 +152,11 @@ class Lake(Connection, Loading):
         self.http.call("POST", "/api/v1/tables", body)
         table = self.table(name)
         if not existed and named is None:
-            table.append(schema)
+            try:
+                table.append(schema)
+            except BaseException:
+                self.drop_table(name, force=True)  # else the next try would meet an empty table
+                raise
         return table
 
     def register_table(self, name: str, location: str, *, primary_keys: Sequence[str] = (), event_time: str | None = None,

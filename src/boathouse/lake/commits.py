@@ -104,6 +104,8 @@ def told(commit: Mapping[str, Any]) -> dict[str, Any]:
 def _plain(error: BaseException, table: DeltaTable) -> str:
     """What Delta has against a write, without the layers it came through; it does not say which rule was broken."""
     said = re.sub(r"^([\w ]+ error: )+", "", _first_line(error))
+    if "missing file" in said and "restore" in said:
+        return "a vacuum has deleted files of that version; `boathouse tables history` tells when"
     broken = re.search(r"(\d+) rows failed validation check", said)
     if not broken:
         return said

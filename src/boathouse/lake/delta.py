@@ -10,11 +10,12 @@ from deltalake import DeltaTable, Transaction, write_deltalake
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from boathouse.errors import AlreadyExists, InvalidInput, NotFound, Unavailable
+from boathouse.lake.changed import changes_of
 from boathouse.lake.commits import Commit, Marked, committed, retried, told
 from boathouse.lake.compaction import compact_if_due
 from boathouse.lake.confined import confine
 from boathouse.lake.fitting import fitting, renewing, repeatable
-from boathouse.lake.frames import Fitting, Stream, batches, conform, normalised
+from boathouse.lake.frames import Fitting, Stream, batches, conform, normalised, refuse_unkept
 from boathouse.lake.log import commits
 from boathouse.lake.schemas import column_types
 from boathouse.lake.storage import Storage, local_path, store_trouble
@@ -121,6 +122,7 @@ class DeltaFolder:
         """
         if self.exists():
             raise AlreadyExists(f"{self.name} has data at {self.location} already")
+        refuse_unkept(schema, self.name)
         told = {name: {"comment": comment} for name, comment in (comments or {}).items() if comment}
         fields = [f.with_nullable(f.name not in required).with_metadata(told.get(f.name, {})) for f in normalised(schema)]
         self._ensure_folder()
@@ -342,16 +344,8 @@ class DeltaFolder:
         last = newest if until is None else min(until, newest)
         first = since + 1
 
-        def read(start: int, end: int) -> pa.RecordBatchReader:
-            try:
-                return pa.RecordBatchReader.from_stream(self.table().load_cdf(start, end))
-            except DeltaError as error:
-                raise InvalidInput(f"{self.name} has no changes of versions {start} to {end}: {_first_line(error)}") from error
-
-        schema = normalised(read(newest, newest).schema if first > last else read(first, last).schema)
-        if first > last:
-            return Stream(schema, lambda: pa.RecordBatchReader.from_batches(schema, []))
-        return Stream(schema, lambda: conform(read(first, last), schema, self.name))
+        schema, rows = changes_of(self.table(), Storage(self.location, self.options), self.name, first, last)
+        return Stream(schema, lambda: conform(rows(), schema, self.name))
 
     def transaction_version(self, application: str) -> int | None:
         """The newest number an application committed here."""

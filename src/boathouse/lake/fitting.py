@@ -5,7 +5,7 @@ from typing import Any
 import pyarrow as pa
 
 from boathouse.errors import SchemaMismatch
-from boathouse.lake.frames import Fitting, Stream, batches, conform, normalised
+from boathouse.lake.frames import Fitting, Stream, batches, conform, normalised, refuse_unkept
 from boathouse.lake.relation import Relation
 
 
@@ -19,6 +19,7 @@ def fitting(frame: Any, kept: pa.Schema, name: str, evolve: bool = False) -> pa.
     if not evolve:
         return _repeatable(frame, pa.schema(known), name)
     new = [field for field in normalised(frame.schema) if field.name not in kept.names]
+    refuse_unkept(pa.schema(new), name)
     if twice := [f.name for f in new if f.name.lower() in {n.lower() for n in kept.names}]:
         raise SchemaMismatch(f"{name} has a column of the name {twice[0]!r} already, written otherwise")
     return _repeatable(frame, pa.schema([*known, *new]), name)
@@ -27,6 +28,7 @@ def fitting(frame: Any, kept: pa.Schema, name: str, evolve: bool = False) -> pa.
 def renewing(frame: Any, kept: pa.Schema, name: str) -> pa.Table | Fitting:
     """The rows in columns of their own; those that may not be null in the table stay so."""
     frame = repeatable(frame)
+    refuse_unkept(frame.schema, name)
     required = {field.name for field in kept if not field.nullable}
     fields = [field.with_nullable(field.name not in required) for field in normalised(frame.schema)]
     return _repeatable(frame, pa.schema(fields), name)

@@ -97,6 +97,23 @@ def normalised(schema: pa.Schema) -> pa.Schema:
     return pa.schema([pa.field(f.name, _normal(f.type), nullable=True) for f in schema])
 
 
+def refuse_unkept(schema: pa.Schema, name: str) -> None:
+    """Raises InvalidInput for a column of a type that Delta has not, such as a time of day or a length of time."""
+    for field in schema:
+        if any(pa.types.is_time(k) or pa.types.is_duration(k) or pa.types.is_interval(k) or pa.types.is_union(k)
+               for k in _within(field.type)):  # fmt: skip
+            raise InvalidInput(
+                f"{name}: the column {field.name!r} is of the type {field.type}, which Delta tables have not; "
+                "cast it, for example to text, or to a number of seconds"
+            )
+
+
+def _within(kind: pa.DataType) -> Iterator[pa.DataType]:
+    yield kind
+    for place in range(kind.num_fields):
+        yield from _within(kind.field(place).type)
+
+
 def _normal(kind: pa.DataType) -> pa.DataType:  # noqa: PLR0911
     if pa.types.is_timestamp(kind):
         return TIMESTAMP
@@ -106,6 +123,10 @@ def _normal(kind: pa.DataType) -> pa.DataType:  # noqa: PLR0911
         return pa.string()
     if pa.types.is_large_binary(kind) or pa.types.is_binary_view(kind):
         return pa.binary()
+    if pa.types.is_float16(kind):
+        return pa.float32()
+    if pa.types.is_decimal(kind) and kind.precision <= 38:
+        return pa.decimal128(kind.precision, kind.scale)
     if pa.types.is_unsigned_integer(kind):
         return {8: pa.int16(), 16: pa.int32()}.get(kind.bit_width, pa.int64())
     if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):

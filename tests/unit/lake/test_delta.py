@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -138,6 +139,53 @@ def test_delete_update_and_restore(folder: DeltaFolder) -> None:
     assert ids(folder) == [1, 2, 3]
     with pytest.raises(InvalidInput, match="refused the DELETE"):
         folder.delete("nonsense = 1")
+
+
+def test_changes_are_told_of_partitions_whose_folders_have_escaped_names(tmp_path: Path) -> None:
+    cities = ["New York", "a/b", "100%", "Århus", None, "plain"]
+    folder = DeltaFolder((tmp_path / "a table").as_uri(), "dev.raw.orders")
+    when = pa.array([datetime(1950, 1, day, 12, tzinfo=UTC) for day in range(1, 7)], pa.timestamp("us", "UTC"))
+    rows = pa.table({"id": range(6), "city": cities, "at": when})
+    folder.create(rows.schema, partition_by=["city", "at"])
+    folder.append(rows)
+    folder.delete("id = 0")
+    folder.merge({"id": [1], "city": ["a/b"], "at": [when[1].as_py()], "more": ["x"]}, on=["id"], evolve=True)
+    told = batches(folder.changes(since=0)).read_all().sort_by([("_commit_version", "ascending"), ("id", "ascending")])
+    assert [tuple(row.values()) for row in told.select(["_commit_version", "_change_type", "id"]).to_pylist()] == [
+        *((1, "insert", n) for n in range(6)), (2, "delete", 0),
+        (3, "update_preimage", 1), (3, "update_postimage", 1),
+    ]  # fmt: skip
+    assert told["city"].to_pylist() == [*cities, "New York", "a/b", "a/b"]
+    assert told["at"].to_pylist()[:6] == when.to_pylist()
+    assert told["more"].to_pylist()[-1] == "x"
+
+
+@pytest.mark.parametrize("kind", [pa.time64("us"), pa.duration("s"), pa.list_(pa.struct([("t", pa.time32("s"))]))])
+def test_a_column_of_a_type_that_delta_has_not_is_named(folder: DeltaFolder, tmp_path: Path, kind: pa.DataType) -> None:
+    rows = pa.table({"id": [1], "took": pa.nulls(1, kind)})
+    with pytest.raises(InvalidInput, match="the column 'took' is of the type"):
+        DeltaFolder((tmp_path / "other").as_uri(), "dev.raw.other").create(rows.schema)
+    with pytest.raises(InvalidInput, match="the column 'took' is of the type"):
+        folder.append(rows, evolve=True)
+
+
+def test_half_floats_and_wide_decimals_are_kept_as_the_nearest_type_that_holds_them(tmp_path: Path) -> None:
+    rows = pa.table({"id": [1], "half": pa.array([1.5], pa.float16()), "wide": pa.array([Decimal("1.5")], pa.decimal256(30, 2))})
+    folder = DeltaFolder((tmp_path / "other").as_uri(), "dev.raw.other")
+    folder.create(rows.schema)
+    folder.append(rows)
+    assert read(folder) == [{"id": 1, "half": 1.5, "wide": Decimal("1.50")}]
+
+
+def test_what_a_vacuum_has_deleted_is_said_so(folder: DeltaFolder) -> None:
+    folder.append(events(1, 2))
+    folder.delete("id = 1")
+    folder.overwrite(events(3))
+    folder.vacuum(retention_hours=0)
+    with pytest.raises(InvalidInput, match=r"versions 1 to 1 of .* were deleted by a vacuum"):
+        folder.changes(since=0, until=1).open().read_all()
+    with pytest.raises(InvalidInput, match="a vacuum has deleted files of that version"):
+        folder.restore(1)
 
 
 def test_changes_tell_what_each_version_did(folder: DeltaFolder) -> None:

@@ -131,7 +131,8 @@ class Changes:
             schema = result.schema
         if len({n.lower() for n in schema.names}) < len(schema.names):
             raise InvalidInput(f"{name}: two columns have one name ({', '.join(schema.names)}); name them with AS")
-        needed = {f"{c.name}_is_needed": f"{quoted(c.name)} IS NOT NULL" for c in said.columns if c.required}
+        needed = {f"{c.name}_is_needed": f"{quoted(c.name)} IS NOT NULL" for c in said.columns
+                  if c.required and c.name not in said.primary_keys}  # fmt: skip
         spec = TableSpec(
             name, schema, primary_keys=said.primary_keys, partition_by=said.partition_by, description=said.comment,
             column_comments={c.name: c.comment for c in said.columns if c.comment}, constraints={**needed, **said.checks},
