@@ -121,7 +121,7 @@ class Guard:
                 await self._app(_passed(scope, path), receive, _fenced(send) if kind == "page" else _sandboxed(send))
 
     def _admit(self, kind: str, path: str, headers: dict[str, str], query: str) -> Actor:
-        token, asked = credentials(headers, self._cookie)
+        token, asked = credentials(headers, self._cookie, self._environments)
         known_by = self._authenticate if "authorization" in headers or not token else self._session
         identity = known_by(token)
         if identity.environment and asked not in (None, identity.environment):
@@ -194,8 +194,11 @@ def check_origin(method: str, headers: dict[str, str], *, by_cookie: bool) -> No
         raise NotPermitted(f"a page of {origin or 'unknown origin'} may not change anything here")
 
 
-def credentials(headers: dict[str, str], cookie: str | None) -> tuple[str | None, str | None]:
-    """(token, environment): a bearer token `TOKEN` or `TOKEN@ENV`, a password with the environment as user, or the session."""
+def credentials(headers: dict[str, str], cookie: str | None, environments: Sequence[str]) -> tuple[str | None, str | None]:
+    """(token, environment): a bearer token or a password, `TOKEN` or `TOKEN@ENV`, or the session.
+
+    The user beside a password is an environment, or any name: the token alone says who asks.
+    """
     scheme, _, value = headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer":
         token, _, asked = value.strip().partition("@")
@@ -206,7 +209,7 @@ def credentials(headers: dict[str, str], cookie: str | None) -> tuple[str | None
         except (binascii.Error, UnicodeDecodeError):
             return None, None
         token, _, asked = password.partition("@")
-        return token, asked or None if asked or user in ("", "token") else user
+        return token, asked or (user if user in environments else None)
     try:
         morsel = SimpleCookie(headers.get("cookie", "")).get(cookie) if cookie else None
     except CookieError:
