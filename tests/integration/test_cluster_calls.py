@@ -68,6 +68,18 @@ def test_columns_have_the_same_types_on_both_engines(both: tuple[Lake, Lake]) ->
     assert there.feature_spec.to_yaml() == here.feature_spec.to_yaml()
 
 
+def test_a_version_of_some_columns_is_whole_on_both_engines(both: tuple[Lake, Lake]) -> None:
+    here, there = (FeatureEngineeringClient(context=each) for each in both)
+    first = {"user": "ann", "at": START, "known": START, "balance": 1.0, "owed": 2.0}
+    keys: dict[str, Any] = {"primary_keys": ["user", "at"], "timeseries_column": "at", "known_time_column": "known"}
+    here.create_table(name="shop.dated", **keys, df=[first])
+    there.write_table(name="shop.dated", df=[{"user": "ann", "at": START, "known": START + 4 * HOUR, "balance": 3.0}])
+    lookup = FeatureLookup("shop.dated", "user", timestamp_lookup_key="at")
+    found = [rows(made(each, lookup).load_df()).select(["balance", "owed"]).to_pylist() for each in both]
+    assert found[0] == found[1]
+    assert [tuple(row.values()) for row in found[0]] == [(1.0, 2.0), (None, None), (None, None), (3.0, 2.0)]
+
+
 def test_functions_get_and_give_the_values_that_they_do_here(both: tuple[Lake, Lake], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TZ", "Asia/Tokyo")
 

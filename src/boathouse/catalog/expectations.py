@@ -25,6 +25,7 @@ from boathouse.lake import (
     Judge,
     Stream,
     batches,
+    carried,
     completed,
     conform,
     merge,
@@ -179,7 +180,8 @@ class Gate:
         new = [field for field in normalised(given.schema) if field.name not in known.names]
         if keys and isinstance(self.folder, DeltaFolder) and not set(known.names) <= set(given.column_names):
             old = given.select([c for c in given.column_names if c in known.names])
-            held = completed(self.folder.table(), old, keys, self.info.name)
+            table, name, time = self.folder.table(), self.info.name, self.info.known_time
+            held = carried(table, old, keys, time, name) if time and time in keys else completed(table, old, keys, name)
             for field in new:
                 held = held.append_column(field.name, given.column(field.name))
             given = held

@@ -41,9 +41,11 @@ class ServedFolder:
         return self._commit("overwrite", frame, where=where, evolve=evolve, marks=dict(marks or {}), force=force)
 
     def merge(self, frame: Frame, on: Sequence[str], evolve: bool = False, update: bool = True,
-              marks: Mapping[str, int] | None = None, dropping: str | None = None) -> Commit:  # fmt: skip
+              marks: Mapping[str, int] | None = None, dropping: str | None = None,
+              known_time: str | None = None) -> Commit:  # fmt: skip
         """Update rows with equal keys, insert the others; remove those that `dropping` tells."""
-        return self._commit("merge", frame, on=list(on), evolve=evolve, update=update, marks=dict(marks or {}), dropping=dropping)
+        return self._commit("merge", frame, on=list(on), evolve=evolve, update=update, marks=dict(marks or {}), dropping=dropping,
+                            known_time=known_time)  # fmt: skip
 
     def fill(self, frame: Frame, on: Sequence[str], columns: Sequence[str]) -> Commit:
         """Set some columns of rows that are there."""

@@ -177,10 +177,10 @@ class Table:
 
         A column that `df` lacks keeps its values in rows that are there, and is null in those that are inserted.
         A table with a known-time column keeps every (keys, event time, known time): what was known
-        before is never erased. `update=False` leaves rows that are there as they are. Where `dropping`, a Boolean column
-        of `df` alone, is true, the row with its keys is removed. `marks` (application id -> number) go
-        with the rows; where all stand at their numbers already, or beyond, nothing is done. Raises DuplicateKey when
-        two rows of `df` share a key.
+        before is never erased, and a new version has the columns that `df` lacks as they were known then.
+        `update=False` leaves rows that are there as they are. Where `dropping`, a Boolean column of `df` alone, is
+        true, the row with its keys is removed. `marks` (application id -> number) go with the rows; where all stand
+        at their numbers already, or beyond, nothing is done. Raises DuplicateKey when two rows of `df` share a key.
         """
         keys = list(on or self.info.primary_keys)
         if not keys:
@@ -191,8 +191,8 @@ class Table:
         rows = batches(df).read_all()
         check_keys(rows, keys, self.name)
         return self._write(lambda: self._gate().write(
-            rows, lambda kept: self._folder.merge(kept, keys, evolve, update, marks, dropping), marks, dropping,
-            keys=keys if update else (),
+            rows, lambda kept: self._folder.merge(kept, keys, evolve, update, marks, dropping, self.info.known_time), marks,
+            dropping, keys=keys if update else (),
         ), making)  # fmt: skip
 
     def fill(self, df: Frame, on: Sequence[str], columns: Sequence[str], sources: Sources | None = None) -> Commit:

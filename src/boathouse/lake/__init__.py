@@ -9,7 +9,7 @@ from boathouse.lake.engine import Engine
 from boathouse.lake.exchange import packed, unpacked
 from boathouse.lake.file_folder import PART, FileContent, FileFolder, FileInfo, FilePage, check_path
 from boathouse.lake.files import InputFile, ReadOptions, Staging, Typing, find_files, is_input, local_file
-from boathouse.lake.foreseen import Judge, completed
+from boathouse.lake.foreseen import Judge, carried, completed
 from boathouse.lake.frames import (
     Frame,
     Stream,
@@ -80,6 +80,7 @@ __all__ = [
     "assume",
     "batches",
     "canonical",
+    "carried",
     "change_chosen",
     "check_path",
     "cluster_at",

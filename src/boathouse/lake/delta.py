@@ -15,6 +15,7 @@ from boathouse.lake.commits import Commit, Marked, committed, retried, told
 from boathouse.lake.compaction import compact_if_due
 from boathouse.lake.confined import confine
 from boathouse.lake.fitting import fitting, renewing, repeatable
+from boathouse.lake.foreseen import carried
 from boathouse.lake.frames import Fitting, Stream, batches, conform, normalised, refuse_unkept
 from boathouse.lake.log import commits
 from boathouse.lake.schemas import column_types
@@ -220,10 +221,12 @@ class DeltaFolder:
         return self._retried(write, "OVERWRITE", rows)
 
     def merge(self, frame: Any, on: Sequence[str], evolve: bool = False, update: bool = True,
-              marks: Mapping[str, int] | None = None, dropping: str | None = None) -> Commit:  # fmt: skip
+              marks: Mapping[str, int] | None = None, dropping: str | None = None,
+              known_time: str | None = None) -> Commit:  # fmt: skip
         """Update rows with equal keys, insert the others; `update=False` leaves existing rows alone.
 
-        A column that the frame lacks keeps its values in rows that are there, and is null in those that are inserted.
+        A column that the frame lacks keeps its values in rows that are there, and is null in those that are inserted; or,
+        with `known_time`, one of the keys, as the newest row of the other keys had it that was known by then.
         `dropping` names a Boolean column of the frame, not of the table: where it is true, the row with its keys goes, and
         has to be there (delta-rs would write nulls for a row of the source that no clause takes).
         With `marks` (application id -> number) nothing is written when all stand at their numbers already, or beyond,
@@ -241,8 +244,11 @@ class DeltaFolder:
         def write(table: DeltaTable, marked: Marked) -> bool:
             if _passed(table, marks or {}):
                 return False
+            given = rows
+            if known_time and absent and not dropping:
+                given = carried(table, rows.to_reader().read_all().drop_columns(absent), on, known_time, self.name)
             merger = table.merge(
-                rows.to_reader(), predicate, source_alias="source", target_alias="target", merge_schema=evolve,
+                given.to_reader(), predicate, source_alias="source", target_alias="target", merge_schema=evolve,
                 commit_properties=marked.properties(**_marking(marks or {})),
             )  # fmt: skip
             if dropping:

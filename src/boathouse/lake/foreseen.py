@@ -1,7 +1,8 @@
 """What an UPDATE or a MERGE would write, known before it is committed: by the engine that commits, of the snapshot it changes."""
 
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
@@ -73,22 +74,50 @@ def completed(table: DeltaTable, rows: pa.Table, keys: Sequence[str], name: str)
     return whole.take(first)
 
 
+def carried(table: DeltaTable, rows: pa.Table, keys: Sequence[str], known: str, name: str) -> pa.Table:
+    """The rows with the columns they lack, as they were known then: as the newest row of the same keys holds them of those
+    whose known time is not after theirs; null where there is none. `known` is the column of that time, one of the keys.
+    """
+    schema, given = _schema(table), pa.schema([f for f in _schema(table) if f.name in rows.column_names])
+    fitting = conform(rows.select(given.names), given, name).read_all()
+    absent = [c for c in schema.names if c not in given.names]
+    same = [f"{TARGET}.{quoted(key)} = {SOURCE}.{quoted(key)}" for key in keys if key != known]
+    when = [f"{part}.{quoted(known)}" for part in (TARGET, SOURCE)]
+    columns = ", ".join(f"{TARGET}.{quoted(c)} AS {quoted(c)}" for c in absent)
+    rank = f"row_number() OVER (PARTITION BY {SOURCE}.{quoted(_ROW)} ORDER BY {when[0]} DESC) AS {quoted(_INDEX)}"
+    with _staged(table, fitting) as (asked, source):
+        query = (f"SELECT * FROM (SELECT {SOURCE}.{quoted(_ROW)}, {columns}, {rank} FROM {TARGET} JOIN {source} "
+                 f"ON {' AND '.join([*same, ' <= '.join(when)])}) AS found WHERE {quoted(_INDEX)} = 1")  # fmt: skip
+        found = batches(asked.execute(query)).read_all()
+    at = pc.index_in(pa.array(range(rows.num_rows), pa.int64()), found.column(_ROW).cast(pa.int64()).combine_chunks())
+    held = conform(found.select(absent), pa.schema([schema.field(c) for c in absent]), name).read_all().take(at)
+    whole = {c: (held if c in absent else fitting).column(c) for c in schema.names}
+    return pa.table({**whole, **{c: rows.column(c) for c in rows.column_names if c not in whole}})
+
+
+@contextmanager
+def _staged(table: DeltaTable, source: pa.Table) -> Iterator[tuple[QueryBuilder, str]]:
+    """What asks the table beside numbered rows, and SQL of those."""
+    given = [*source.column_names, _ROW]
+    numbered = source.append_column(_ROW, pa.array(range(source.num_rows), pa.int64()))
+    columns = ", ".join(f"c{i} AS {quoted(c)}" for i, c in enumerate(given))
+    with tempfile.TemporaryDirectory(prefix="boathouse-merge-") as place:
+        write_deltalake(place, numbered.rename_columns([f"c{i}" for i in range(len(given))]))
+        asked = QueryBuilder().register(TARGET, table).register(_STAGED, DeltaTable(place))
+        yield asked, f"(SELECT {columns} FROM {_STAGED}) AS {SOURCE}"
+
+
 def _merged(table: DeltaTable, source: pa.Table, predicate: str, clauses: Sequence[Clause], name: str
             ) -> tuple[pa.Table, pa.Table]:  # fmt: skip
     """What a MERGE writes, and for each row its index, its row of the source (null for none) and whether that is matched."""
     schema = _schema(table)
-    given = [*source.column_names, _ROW]
-    numbered = source.append_column(_ROW, pa.array(range(source.num_rows), pa.int64()))
-    columns = ", ".join(f"c{i} AS {quoted(c)}" for i, c in enumerate(given))
     parts: list[pa.Table] = []
     told: list[pa.Table] = []
-    with tempfile.TemporaryDirectory(prefix="boathouse-merge-") as place:
-        write_deltalake(place, numbered.rename_columns([f"c{i}" for i in range(len(given))]))
-        asked = QueryBuilder().register(TARGET, table).register(_STAGED, DeltaTable(place))
+    with _staged(table, source) as (asked, rows_sql):
         for i, clause in enumerate(clauses):
             if clause.action == "delete":
                 continue
-            query = _query(clause, clauses[:i], f"(SELECT {columns} FROM {_STAGED}) AS {SOURCE}", predicate, schema)
+            query = _query(clause, clauses[:i], rows_sql, predicate, schema)
             found = batches(asked.execute(query)).read_all()
             parts.append(conform(found.drop_columns([_ROW]), schema, name).read_all())
             matched = pa.array([clause.on == "matched"] * found.num_rows, pa.bool_())
