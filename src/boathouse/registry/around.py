@@ -1,11 +1,12 @@
-"""What a page tells of its models and versions besides their own rows: newest versions, tags, aliases.
+"""What is told of models and versions besides their own rows: newest versions, tags, aliases.
 
 Each is one statement whose text never changes, however many names there are: what a page costs is mostly the making of
-statements.
+statements, and on PostgreSQL the way to the server. Names go there as arrays, whose lengths its planner knows.
 """
 
 import json
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy as sa
@@ -13,89 +14,117 @@ import sqlalchemy as sa
 from boathouse.registry.store import DELETED, WORKSPACE, aliases, model_tags, version_tags, versions
 from boathouse.registry.values import STAGES
 
-Row = sa.RowMapping
+Row = Mapping[Any, Any]
 
-_NAMES = {"sqlite": "json_each(:names) j", "postgresql": "json_array_elements_text(CAST(:names AS json)) AS j(value)"}
-_STAGES = {"sqlite": "json_each(:stages) s", "postgresql": "json_array_elements_text(CAST(:stages AS json)) AS s(value)"}
+_NAMES = {"sqlite": "json_each(:names) j", "postgresql": "unnest(CAST(:names AS text[])) AS j(value)"}
+_STAGES = {"sqlite": "json_each(:stages) s", "postgresql": "unnest(CAST(:stages AS text[])) AS s(value)"}
 _PAIRS = {
-    "sqlite": "(SELECT json_extract(value, '$[0]') AS name, json_extract(value, '$[1]') AS version FROM json_each(:which)) p",
-    "postgresql": "(SELECT value ->> 0 AS name, CAST(value ->> 1 AS int) AS version "
-    "FROM json_array_elements(CAST(:which AS json))) p",
+    "sqlite": "(SELECT json_extract(value, '$[0]') AS name, json_extract(value, '$[1]') AS version FROM json_each(:pairs)) p",
+    "postgresql": "unnest(CAST(:names AS text[]), CAST(:numbers AS int[])) AS p(name, version)",
 }
 _THEN = {"sqlite": "CROSS JOIN", "postgresql": "JOIN"}
 """SQLite takes tables in the order of a CROSS JOIN, which here is the one in which indexes are entered."""
 _BYTES = {"sqlite": "", "postgresql": ' COLLATE "C"'}
+"""Names are compared by the collation of the index that is to be entered: see `indexes`."""
+_OBJECT = {"sqlite": "json_group_object", "postgresql": "json_object_agg"}
+_ARRAY = {"sqlite": "json_group_array", "postgresql": "json_agg"}
 
 
-def _same(left: str, right: str, dialect: str, *, by_bytes: bool = True) -> str:
-    """Compared by the collation of the index that is to be entered: see `indexes`."""
-    collation = _BYTES[dialect] if by_bytes else ""
-    return f"{left}{collation} = {right}{collation}"
+def _told(dialect: str) -> str:
+    """The columns of a version `v`, with its tags as an object and its aliases as an array."""
+    tags = (f"SELECT {_OBJECT[dialect]}(t.key, t.value) FROM {version_tags.name} t "
+            "WHERE t.workspace = v.workspace AND t.name = v.name AND t.version = v.version")  # fmt: skip
+    named = (f"SELECT {_ARRAY[dialect]}(a.alias) FROM {aliases.name} a WHERE a.workspace = v.workspace "
+             f"AND a.name{_BYTES[dialect]} = v.name AND a.version = v.version")  # fmt: skip
+    return f"v.*, ({tags}) AS tags, ({named}) AS aliases"
 
 
 def _newest(dialect: str) -> str:
-    top = (f"SELECT max(x.version) FROM {versions.name} x WHERE x.workspace = '{WORKSPACE}' AND x.name = j.value "
-           "AND x.current_stage = s.value")  # fmt: skip
-    return (f"SELECT v.* FROM {_NAMES[dialect]} CROSS JOIN {_STAGES[dialect]} {_THEN[dialect]} {versions.name} v "
-            f"ON v.workspace = '{WORKSPACE}' AND {_same('v.name', 'j.value', dialect)} AND v.version = ({top})")  # fmt: skip
+    which = f"x.workspace = '{WORKSPACE}' AND x.name = j.value AND x.current_stage = s.value"
+    if dialect == "postgresql":
+        top = f"SELECT * FROM {versions.name} x WHERE {which} ORDER BY x.version DESC LIMIT 1"
+        return f"SELECT {_told(dialect)} FROM {_NAMES[dialect]} CROSS JOIN {_STAGES[dialect]} CROSS JOIN LATERAL ({top}) v"
+    top = f"SELECT max(x.version) FROM {versions.name} x WHERE {which}"
+    return (f"SELECT {_told(dialect)} FROM {_NAMES[dialect]} CROSS JOIN {_STAGES[dialect]} CROSS JOIN {versions.name} v "
+            f"ON v.workspace = '{WORKSPACE}' AND v.name = j.value AND v.version = ({top})")  # fmt: skip
 
 
-def _of_models(table: sa.Table, dialect: str) -> str:
-    return (f"SELECT t.* FROM {_NAMES[dialect]} {_THEN[dialect]} {table.name} t "
-            f"ON t.workspace = '{WORKSPACE}' AND {_same('t.name', 'j.value', dialect)}")  # fmt: skip
+def _labels(dialect: str) -> str:
+    def of(table: sa.Table, columns: str) -> str:
+        return (f"SELECT t.name, {columns} FROM {_NAMES[dialect]} {_THEN[dialect]} {table.name} t "
+                f"ON t.workspace = '{WORKSPACE}' AND t.name{_BYTES[dialect]} = j.value")  # fmt: skip
+
+    named = of(aliases, "t.alias AS label, NULL AS value, t.version")
+    return f"{of(model_tags, 't.key AS label, t.value, NULL AS version')} UNION ALL {named} ORDER BY 2"
 
 
-def _of_versions(table: sa.Table, dialect: str) -> str:
-    same = _same("t.name", "p.name", dialect, by_bytes=table is versions)
-    return (f"SELECT t.* FROM {_PAIRS[dialect]} {_THEN[dialect]} {table.name} t "
-            f"ON t.workspace = '{WORKSPACE}' AND {same} AND t.version = p.version")  # fmt: skip
+def _version_tags(dialect: str) -> str:
+    return (f"SELECT t.* FROM {_PAIRS[dialect]} {_THEN[dialect]} {version_tags.name} t "
+            f"ON t.workspace = '{WORKSPACE}' AND t.name = p.name AND t.version = p.version")  # fmt: skip
 
 
-_STATEMENTS = {
-    (what, dialect): sa.text(made)
-    for dialect in _NAMES
-    for what, made in {
-        "newest": _newest(dialect), "tags": _of_models(model_tags, dialect),
-        "aliases": f"{_of_models(aliases, dialect)} ORDER BY t.alias",
-        "versions": _of_versions(versions, dialect), "version tags": _of_versions(version_tags, dialect),
-    }.items()
-}  # fmt: skip
+def _version(dialect: str) -> str:
+    return (f"SELECT {_told(dialect)} FROM {versions.name} v WHERE v.workspace = '{WORKSPACE}' "
+            f"AND v.name = :name AND v.version = :version AND v.current_stage <> '{DELETED}'")  # fmt: skip
 
 
-def _asked(connection: sa.Connection, what: str, **parameters: Any) -> Sequence[Row]:
-    told = {name: json.dumps(list(value)) for name, value in parameters.items()}
-    return connection.execute(_STATEMENTS[what, connection.dialect.name], told).mappings().all()
+_MADE = {"newest": _newest, "labels": _labels, "version": _version, "version tags": _version_tags}
+_STATEMENTS = {(what, dialect): sa.text(made(dialect)) for what, made in _MADE.items() for dialect in _NAMES}
+
+
+def _asked(connection: sa.Connection, what: str, **parameters: Any) -> list[dict[str, Any]]:
+    if connection.dialect.name == "sqlite":
+        parameters = {name: json.dumps(v) if isinstance(v, list) else v for name, v in parameters.items()}
+    found = connection.execute(_STATEMENTS[what, connection.dialect.name], parameters)
+    names = tuple(found.keys())
+    return [dict(zip(names, row, strict=True)) for row in found.all()]
+
+
+def _versions(rows: list[dict[str, Any]]) -> Sequence[Row]:
+    """Rows with their tags and aliases as values: PostgreSQL's driver reads JSON, SQLite's does not."""
+    for row in rows:
+        tags, named = (json.loads(v) if isinstance(v, str) else v for v in (row["tags"], row["aliases"]))
+        row["tags"], row["aliases"] = tags or {}, sorted(named or ())
+    return rows
 
 
 def newest(connection: sa.Connection, names: Collection[str], stages: Iterable[str] = STAGES) -> Sequence[Row]:
-    """The newest version of each model in each stage, one look at an index for each."""
-    return _asked(connection, "newest", names=names, stages=stages) if names else []
+    """The newest version of each model in each stage, one look at an index for each, with `tags` and `aliases`."""
+    return _versions(_asked(connection, "newest", names=list(names), stages=list(stages))) if names else []
 
 
-def rows_of(connection: sa.Connection, which: Collection[tuple[str, int]]) -> Sequence[Row]:
-    """The rows of versions by name and number; those deleted are left out."""
-    return [row for row in _asked(connection, "versions", which=which) if row["current_stage"] != DELETED]
+def version_row(connection: sa.Connection, name: str, version: int) -> Row | None:
+    """One version with its `tags` and `aliases`; None for one that was deleted."""
+    return next(iter(_versions(_asked(connection, "version", name=name, version=version))), None)
 
 
-def tags_of_models(connection: sa.Connection, names: Collection[str]) -> dict[str, dict[str, str]]:
-    """Tags by model."""
-    found: dict[str, dict[str, str]] = {}
-    for row in _asked(connection, "tags", names=names):
-        found.setdefault(row["name"], {})[row["key"]] = row["value"]
+@dataclass
+class Labels:
+    """A model's tags, and its aliases with their versions."""
+
+    tags: dict[str, str] = field(default_factory=dict)
+    aliases: dict[str, int] = field(default_factory=dict)
+
+
+def labels_of(connection: sa.Connection, names: Collection[str]) -> dict[str, Labels]:
+    """Tags and aliases of each model."""
+    found = {name: Labels() for name in names}
+    for row in _asked(connection, "labels", names=list(names)) if names else ():
+        if row["version"] is None:
+            found[row["name"]].tags[row["label"]] = row["value"]
+        else:
+            found[row["name"]].aliases[row["label"]] = row["version"]
     return found
 
 
-def aliases_of_models(connection: sa.Connection, names: Collection[str]) -> dict[str, dict[str, int]]:
-    """Aliases by model."""
-    found: dict[str, dict[str, int]] = {}
-    for row in _asked(connection, "aliases", names=names):
-        found.setdefault(row["name"], {})[row["alias"]] = row["version"]
-    return found
-
-
-def tags_of_versions(connection: sa.Connection, which: Collection[tuple[str, int]]) -> dict[tuple[str, int], dict[str, str]]:
-    """Tags by version."""
+def with_tags(connection: sa.Connection, rows: Sequence[Row]) -> Sequence[Row]:
+    """A page's rows of versions with their `tags`."""
     found: dict[tuple[str, int], dict[str, str]] = {}
-    for row in _asked(connection, "version tags", which=which) if which else ():
-        found.setdefault((row["name"], row["version"]), {})[row["key"]] = row["value"]
-    return found
+    pairs = [(row["name"], row["version"]) for row in rows]
+    if not pairs:
+        return []
+    parts = {"pairs": pairs} if connection.dialect.name == "sqlite" else {
+        "names": [name for name, _ in pairs], "numbers": [number for _, number in pairs]}  # fmt: skip
+    for tag in _asked(connection, "version tags", **parts):
+        found.setdefault((tag["name"], tag["version"]), {})[tag["key"]] = tag["value"]
+    return [dict(row, tags=found.get(pair, {})) for row, pair in zip(rows, pairs, strict=True)]

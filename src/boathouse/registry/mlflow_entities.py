@@ -4,8 +4,9 @@
 
 import base64
 import binascii
+import functools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -20,7 +21,8 @@ from mlflow.utils.search_utils import SearchModelUtils, SearchModelVersionUtils,
 
 from boathouse.errors import InvalidInput
 from boathouse.registry import around
-from boathouse.registry.search import MODELS_ORDER, PROMPT, VERSIONS_ORDER, By, Condition, Key, Row
+from boathouse.registry.around import Row
+from boathouse.registry.search import MODELS_ORDER, PROMPT, VERSIONS_ORDER, By, Condition, Key
 
 _COLUMNS = {
     "source_path": "source", "version_number": "version", "timestamp": "last_updated_time",
@@ -29,7 +31,8 @@ _COLUMNS = {
 _COMPARISONS = ("=", "!=", "LIKE", "ILIKE")
 
 
-def conditions(text: str | None, versions: bool) -> tuple[list[Condition], bool]:
+@functools.lru_cache(maxsize=256)  # whoever turns pages asks each time with the same filter
+def conditions(text: str | None, versions: bool) -> tuple[tuple[Condition, ...], bool]:
     """A filter's conditions, and whether it asks for prompts. Raises InvalidInput, and MLflow's errors of syntax."""
     parsed = (SearchModelVersionUtils if versions else SearchModelUtils).parse_search_filter(text)
     found: list[Condition] = []
@@ -49,7 +52,7 @@ def conditions(text: str | None, versions: bool) -> tuple[list[Condition], bool]
         if comparator in ("IN", "NOT IN"):
             value = list(value)
         found.append(Condition(key if is_tag else _COLUMNS.get(key, key), comparator, value, is_tag))
-    return found, prompts
+    return tuple(found), prompts
 
 
 def order(wanted: Sequence[str] | None, versions: bool) -> tuple[By, ...]:
@@ -88,18 +91,13 @@ def key_of(page_token: Any, by: Sequence[By]) -> Key | None:
     return tuple(found)
 
 
-def version_entities(
-    connection: sa.Connection, rows: Sequence[Row], aliases: Mapping[str, Mapping[str, int]] | None = None
-) -> list[Any]:
-    """Versions with their tags, and with those of their models' aliases that are given."""
-    tags = around.tags_of_versions(connection, [(r["name"], r["version"]) for r in rows])
-    known = aliases or {}
+def version_entities(rows: Iterable[Row]) -> list[Any]:
+    """Versions with their `tags`, and with their `aliases` where the rows have them."""
     return [
         ModelVersion(
             r["name"], r["version"], r["creation_time"], r["last_updated_time"], r["description"], r["user_id"],
             r["current_stage"], r["source"], r["run_id"], r["status"], r["status_message"],
-            [ModelVersionTag(k, v) for k, v in tags.get((r["name"], r["version"]), {}).items()], r["run_link"],
-            [alias for alias, version in known.get(r["name"], {}).items() if version == r["version"]],
+            [ModelVersionTag(k, v) for k, v in r["tags"].items()], r["run_link"], r.get("aliases", []),
             workspace=r["workspace"],
         )
         for r in rows
@@ -109,15 +107,16 @@ def version_entities(
 def model_entities(connection: sa.Connection, rows: Sequence[Row]) -> list[Any]:
     """Models with the newest version of each stage, tags and aliases."""
     names = [r["name"] for r in rows]
-    tags, known = around.tags_of_models(connection, names), around.aliases_of_models(connection, names)
+    labels = around.labels_of(connection, names)
     latest: dict[str, list[Any]] = {}
-    for version in version_entities(connection, around.newest(connection, names)):
-        latest.setdefault(version.name, []).append(version)
+    for row in around.newest(connection, names):
+        latest.setdefault(row["name"], []).append(row)
     return [
         RegisteredModel(
-            r["name"], r["creation_time"], r["last_updated_time"], r["description"], latest.get(r["name"], []),
-            [RegisteredModelTag(k, v) for k, v in tags.get(r["name"], {}).items()],
-            [RegisteredModelAlias(a, v) for a, v in known.get(r["name"], {}).items()], workspace=r["workspace"],
+            r["name"], r["creation_time"], r["last_updated_time"], r["description"],
+            version_entities(latest.get(r["name"], [])),
+            [RegisteredModelTag(k, v) for k, v in labels[r["name"]].tags.items()],
+            [RegisteredModelAlias(a, v) for a, v in labels[r["name"]].aliases.items()], workspace=r["workspace"],
         )
         for r in rows
     ]  # fmt: skip

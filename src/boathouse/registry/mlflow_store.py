@@ -19,6 +19,7 @@ from mlflow.store.model_registry import SEARCH_MODEL_VERSION_MAX_RESULTS_THRESHO
 from mlflow.store.model_registry import SEARCH_REGISTERED_MODEL_MAX_RESULTS_DEFAULT as MODELS_A_PAGE
 from mlflow.store.model_registry import SEARCH_REGISTERED_MODEL_MAX_RESULTS_THRESHOLD as MODELS_AT_MOST
 from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore
+from mlflow.utils.validation import _validate_model_version_tag
 
 from boathouse import clock
 from boathouse.errors import Conflict, InvalidInput, InvalidName, NotFound, NotPermitted
@@ -71,9 +72,10 @@ class ModelStore(SqlAlchemyStore):
     def get_latest_versions(self, name: str, stages: Any = None) -> Any:
         full, wanted = self._seen(name), [stage_named(stage) for stage in stages or STAGES]
         with self._registry.database.reading() as connection:
-            self._model(connection, full)
             found = around.newest(connection, [full], wanted)
-            return version_entities(connection, found, around.aliases_of_models(connection, [full]))
+            if not found:
+                self._model(connection, full)
+            return version_entities(found)
 
     @speaks_mlflow
     def get_model_version(self, name: str, version: Any) -> Any:
@@ -94,7 +96,7 @@ class ModelStore(SqlAlchemyStore):
             if alias not in aliases:
                 self._model(connection, full)
                 raise InvalidInput(f"Registered model alias {alias} not found.")
-            return self._version(connection, full, aliases[alias], aliases)
+            return self._version(connection, full, aliases[alias])
 
     @speaks_mlflow
     def get_model_version_download_uri(self, name: str, version: Any) -> Any:
@@ -133,16 +135,23 @@ class ModelStore(SqlAlchemyStore):
         if urlsplit(source).scheme not in SOURCES and "mlflow.prompt.is_prompt" not in tags_of(tags):
             raise InvalidInput(f"{source} was not logged here; log the model with MLflow first, then register it")
         with self._registry.database.writing() as connection:
-            found = store.logged_model(connection, model_id or _logged_model(source))
+            logged = model_id or _logged_model(source)
+            found = store.logged_model(connection, logged) if logged else None
             if found:  # asked here, since MLflow would ask through a client of its own
                 run_id = run_id or found.source_run_id
             location = found.artifact_location if found and _logged_model(source) else source
-            made = super().create_model_version(full, location, run_id, tags, run_link, description)
-            number = int(made.version)
-            store.put_origin(connection, full, number, self._actor.principal, source)
+            number = self._registered(connection, full, location, source, tags, run_id=run_id, run_link=run_link,
+                                      description=description)  # fmt: skip
             about = {"source": source, "run_id": run_id or None, "tags": tags_of(tags)}
             self._note(connection, "model_version.created", full, version=number, **about)
             return self._version(connection, full, number)
+
+    def _registered(self, connection: Any, full: str, location: str, source: str, tags: Any, **row: Any) -> int:
+        """The number of a new version: MLflow's own store would ask ten statements, and tell nobody who registered it."""
+        for tag in tags or ():
+            _validate_model_version_tag(tag.key, tag.value)
+        row |= {"user_id": self._actor.principal, "source": source, "storage_location": location}
+        return store.add_version(connection, full, tags_of(tags), **row)
 
     @speaks_mlflow
     def copy_version(self, name: str, reference: str, target: str) -> Any:
@@ -166,12 +175,12 @@ class ModelStore(SqlAlchemyStore):
             self._version(connection, source, found.version)  # it may have been deleted meanwhile
             if make and not store.lock(connection, full):
                 self.create_registered_model(full, None, self._registry.model(source).description)
-            made = super().create_model_version(full, place, found.run_id, tags, None, description or found.description)
-            number, uri = int(made.version), f"models:/{source}/{found.version}"
+            uri = f"models:/{source}/{found.version}"
+            number = self._registered(connection, full, place, uri, tags, run_id=found.run_id,
+                                      description=description or found.description)  # fmt: skip
             record = store.record_of(connection, found.run_id, "boathouse.") if found.run_id else {}
             who = self._actor.principal
             origin = Origin(source, found.version, found.run_id, found.creator, record, digest, who, clock.now())
-            store.put_origin(connection, full, number, who, uri)
             put_copy(connection, full, number, origin, place)
             about = {"source": uri, "run_id": found.run_id, "tags": tags_of(tags)}
             copied = {"model": source, "version": found.version}
@@ -250,10 +259,11 @@ class ModelStore(SqlAlchemyStore):
     def transition_model_version_stage(self, name: str, version: Any, stage: str, archive_existing_versions: bool) -> Any:
         full, number = self._seen(name), _number(version)
         with self._registry.database.writing() as connection:  # so that what is checked is what is moved
-            leaves = any(v.stage == PRODUCTION for v in store.list_versions(connection, full, number, bare=True))
-            promotes = leaves or stage_named(stage) == PRODUCTION
-            self._actor.change(("PROMOTE",) if promotes else MAY_EDIT, full)
-            if stage_named(stage) == PRODUCTION:
+            promotes = stage_named(stage) == PRODUCTION
+            leaves = not promotes and any(
+                v.stage == PRODUCTION for v in store.list_versions(connection, full, number, bare=True))
+            self._actor.change(("PROMOTE",) if promotes or leaves else MAY_EDIT, full)
+            if promotes:
                 self._registry.check_entry(full, number)
             self._registry.transition(
                 full, number, stage, principal=self._actor.principal, reason="through MLflow",
@@ -330,13 +340,12 @@ class ModelStore(SqlAlchemyStore):
             raise NotFound(f"Registered Model with name={full} not found")
         return found[0]
 
-    def _version(self, connection: Any, full: str, number: int, aliases: dict[str, int] | None = None) -> Any:
-        """One version; `aliases` are those of its model, where they are known already."""
-        found = around.rows_of(connection, [(full, number)])
-        if not found:
+    @staticmethod
+    def _version(connection: Any, full: str, number: int) -> Any:
+        found = around.version_row(connection, full, number)
+        if found is None:
             raise NotFound(f"Model Version (name={full}, version={number}) not found")
-        return version_entities(connection, found, around.aliases_of_models(connection, [full]) if aliases is None
-                                else {full: aliases})[0]  # fmt: skip
+        return version_entities([found])[0]
 
     def _visible(self, versions: bool, filter_string: Any, max_results: Any, order_by: Any, page_token: Any) -> Any:
         """A page of what the actor may see, filled from as much of what there is as it takes."""
@@ -345,16 +354,20 @@ class ModelStore(SqlAlchemyStore):
             raise InvalidInput(f"Invalid value for max_results: it must be between 1 and {most}, not {max_results!r}")
         where, prompts = conditions(self._completed(filter_string), versions)
         by = order(order_by, versions)
-        find, entities = (search.find_versions, version_entities) if versions else (search.find_models, model_entities)
+        find = search.find_versions if versions else search.find_models
         may = functools.cache(functools.partial(self._actor.may, MAY_SEE))
         kept: list[Any] = []
         after, size = key_of(page_token, by), max_results + 1
+
+        def entities(rows: Any) -> Any:
+            return version_entities(around.with_tags(connection, rows)) if versions else model_entities(connection, rows)
+
         with self._registry.database.reading() as connection:
             while True:
                 rows = find(connection, where, by, after, size, prompts)
                 kept += [row for row in rows if may(row["name"])]
                 if len(kept) > max_results:
-                    return PagedList(entities(connection, kept[:max_results]), token(kept[max_results - 1], by))
+                    return PagedList(entities(kept[:max_results]), token(kept[max_results - 1], by))
                 if len(rows) < size:
-                    return PagedList(entities(connection, kept), None)
+                    return PagedList(entities(kept), None)
                 after, size = tuple(rows[-1][b.column] for b in by), max(_CHUNK, size)

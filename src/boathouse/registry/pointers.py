@@ -3,7 +3,7 @@
 Production and the alias champion are two names of one pointer; Staging hands out challenger.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,10 +51,13 @@ def locked(connection: sa.Connection, name: str, version: int) -> VersionInfo:
     return found[0]
 
 
-def move(connection: sa.Connection, emit: Emit, version: VersionInfo, stage: str, step: Move) -> bool:
+def move(
+    connection: sa.Connection, emit: Emit, version: VersionInfo, stage: str, step: Move, held: VersionInfo | None = None
+) -> bool:
     """Bring a locked version to a stage, its aliases and the Production pointer with it; False if there.
 
-    Raises Conflict when a version that is not READY should enter Production.
+    `held` is the version in Production, which a new one supersedes. Raises Conflict when a version that is not READY
+    should enter Production.
     """
     name, number = version.model, version.version
     named = store.aliases_of(connection, name)
@@ -63,23 +66,25 @@ def move(connection: sa.Connection, emit: Emit, version: VersionInfo, stage: str
     if stage == PRODUCTION:
         if version.status != "READY":
             raise Conflict(f"version {number} of {name} is {version.status}, not READY: register it again")
-        for former in store.list_versions(connection, name, stage=PRODUCTION, bare=True):
-            if former.version != number:
-                by = Move("supersede", step.principal, f"version {number} took its place", step.evidence)
-                _write(connection, emit, former, ARCHIVED, by)
+        if held is not None and held.version != number:
+            by = Move("supersede", step.principal, f"version {number} took its place", step.evidence)
+            _write(connection, emit, held, ARCHIVED, by)
     _write(connection, emit, version, stage, step)
     if stage == PRODUCTION:
         store.put_production(connection, name, number)
     elif version.stage == PRODUCTION:
         store.put_production(connection, name, None)
     for alias, target in _aliases(named, number, stage, version.stage).items():
-        point(connection, emit, name, alias, target, by=step.principal)
+        point(connection, emit, name, alias, target, named, by=step.principal)
+    store.touch(connection, name)
     return True
 
 
-def point(connection: sa.Connection, emit: Emit, name: str, alias: str, version: int | None, *, by: str) -> None:
-    """Point an alias at a version, or at none, and tell of it."""
-    before = store.aliases_of(connection, name).get(alias)
+def point(
+    connection: sa.Connection, emit: Emit, name: str, alias: str, version: int | None, named: Mapping[str, int], *, by: str
+) -> None:  # fmt: skip
+    """Point an alias at a version, or at none, and tell of it; `named` are the model's aliases by now."""
+    before = named.get(alias)
     if before == version:
         return
     store.put_alias(connection, name, alias, version)

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from boathouse.database import Database
 from boathouse.errors import Conflict, NotFound, NotPermitted
-from boathouse.registry import comments, copies, search, store
+from boathouse.registry import around, comments, copies, search, store
 from boathouse.registry.alias import check_alias
 from boathouse.registry.comments import Comment
 from boathouse.registry.indexes import install
@@ -100,12 +100,12 @@ class Registry:
     def version(self, name: str, version: int) -> VersionInfo:
         """One version. Raises NotFound."""
         with self.database.reading() as connection:
-            found = store.list_versions(connection, name, version) if store.has_mlflow(connection) else []
-        if not found:
+            row = around.version_row(connection, name, version) if store.has_mlflow(connection) else None
+        if row is None:
             newest = self.model(name).latest_version
             there = f"its newest is {newest}" if newest else "it has none yet"
             raise NotFound(f"model {name} has no version {version}, {there}; `boathouse models show {name}` lists them")
-        return found[0]
+        return store.version_info(row, row["aliases"], row["tags"])
 
     def history(self, name: str) -> list[StageChange]:
         """Every step through the stages, oldest first. Raises NotFound."""
@@ -205,7 +205,7 @@ class Registry:
             return
         with self.database.writing() as connection:
             locked(connection, name, version)
-            point(connection, self._emit, name, alias, version, by=principal)
+            point(connection, self._emit, name, alias, version, store.aliases_of(connection, name), by=principal)
             details = {"alias": alias, "version": version, "reason": reason}
             self._audit(connection, principal, "model.set_alias", name, details)
 
@@ -223,7 +223,7 @@ class Registry:
             return
         with self.database.writing() as connection:
             locked(connection, name, version)
-            point(connection, self._emit, name, alias, None, by=principal)
+            point(connection, self._emit, name, alias, None, store.aliases_of(connection, name), by=principal)
             details = {"alias": alias, "version": version, "reason": reason}
             self._audit(connection, principal, "model.delete_alias", name, details)
 
@@ -345,9 +345,9 @@ class Registry:
                 comments.follow(connection, name, None)
                 self.note(connection, "registered_model.deleted", name, principal, details)
                 return
-            for alias, number in store.aliases_of(connection, name).items():
-                if number == version:
-                    point(connection, self._emit, name, alias, None, by=principal)
+            named = store.aliases_of(connection, name)
+            for alias in [alias for alias, number in named.items() if number == version]:
+                point(connection, self._emit, name, alias, None, named, by=principal)
             store.redact(connection, name, version)
             self.note(connection, "model_version.deleted", name, principal, {"version": version, **details})
 
@@ -371,11 +371,11 @@ class Registry:
         return used
 
     def _move(self, connection: sa.Connection, found: VersionInfo, stage: str, step: Move) -> None:
-        before = store.list_versions(connection, found.model, stage=PRODUCTION, bare=True)
-        if move(connection, self._emit, found, stage, step):
+        before = next(iter(store.list_versions(connection, found.model, stage=PRODUCTION, bare=True)), None)
+        if move(connection, self._emit, found, stage, step, before):
             details = {
                 "version": found.version, "from_stage": found.stage, "to_stage": stage, "reason": step.reason,
-                "former_production": before[0].version if before else None, "evidence": step.evidence,
+                "former_production": before.version if before else None, "evidence": step.evidence,
             }  # fmt: skip
             self._audit(connection, step.principal, f"model.{step.action}", found.model, details)
 

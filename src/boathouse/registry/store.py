@@ -9,7 +9,8 @@ import sqlalchemy as sa
 
 from boathouse import clock
 from boathouse.database import Json, metadata
-from boathouse.registry.values import PRODUCTION, STAGING, InUse, ModelInfo, StageChange, Verdict, VersionInfo
+from boathouse.errors import NotFound
+from boathouse.registry.values import NONE, PRODUCTION, STAGING, InUse, ModelInfo, StageChange, Verdict, VersionInfo
 
 WORKSPACE = "default"  # MLflow's one workspace while its workspaces are off
 DELETED = "Deleted_Internal"  # MLflow keeps the rows of deleted versions under this stage
@@ -206,14 +207,18 @@ def list_versions(
     tagged = _grouped(connection, version_tags.c.version, version_tags.c.key, version_tags.c.value, which) if kept else {}
     named = aliases_of(connection, name) if kept else {}
     return [
-        VersionInfo(
-            name, r["version"], r["current_stage"], r["status"], r["description"] or "", r["user_id"] or "",
-            r["source"] or "", r["storage_location"] or r["source"] or "", r["run_id"] or None,
-            instant(r["creation_time"]), instant(r["last_updated_time"] or r["creation_time"]),
-            tuple(sorted(a for a, v in named.items() if v == r["version"])), tagged.get(r["version"], {}),
-        )
+        version_info(r, sorted(a for a, v in named.items() if v == r["version"]), tagged.get(r["version"], {}))
         for r in rows
     ]  # fmt: skip
+
+
+def version_info(row: Mapping[Any, Any], named: Iterable[str], tags: Mapping[str, str]) -> VersionInfo:
+    """A version by its row, aliases and tags."""
+    return VersionInfo(
+        row["name"], row["version"], row["current_stage"], row["status"], row["description"] or "", row["user_id"] or "",
+        row["source"] or "", row["storage_location"] or row["source"] or "", row["run_id"] or None,
+        instant(row["creation_time"]), instant(row["last_updated_time"] or row["creation_time"]), tuple(named), tags,
+    )  # fmt: skip
 
 
 def existing(connection: sa.Connection, name: str, numbers: Collection[int]) -> set[int]:
@@ -254,31 +259,51 @@ def aliases_of(connection: sa.Connection, name: str) -> dict[str, int]:
 
 def put_alias(connection: sa.Connection, name: str, alias: str, version: int | None) -> None:
     """Point an alias at a version, or at none."""
-    connection.execute(aliases.delete().where(*_is(aliases, name), aliases.c.alias == alias))
-    if version is not None:
-        row = {"workspace": WORKSPACE, "name": name, "alias": alias, "version": version}
-        connection.execute(aliases.insert().values(**row))
+    row = {"workspace": WORKSPACE, "name": name, "alias": alias}
+    _put(connection, aliases, row, None if version is None else {"version": version})
 
 
 def put_stage(connection: sa.Connection, name: str, version: int, stage: str) -> None:
     """Write a version's stage."""
-    moment = clock.millis()
     which = (*_is(versions, name), versions.c.version == version)
-    connection.execute(versions.update().where(*which).values(current_stage=stage, last_updated_time=moment))
-    connection.execute(models.update().where(*_is(models, name)).values(last_updated_time=moment))
+    connection.execute(versions.update().where(*which).values(current_stage=stage, last_updated_time=clock.millis()))
+
+
+def touch(connection: sa.Connection, name: str) -> bool:
+    """Write that a model was changed now, and so hold its row until the transaction ends; False without a model."""
+    changed = connection.execute(models.update().where(*_is(models, name)).values(last_updated_time=clock.millis()))
+    return changed.rowcount > 0
 
 
 def put_production(connection: sa.Connection, name: str, version: int | None) -> None:
     """Point the model at its Production version, or at none."""
-    connection.execute(production.delete().where(production.c.model == name))
-    if version is not None:
-        connection.execute(production.insert().values(model=name, version=version))
+    _put(connection, production, {"model": name}, None if version is None else {"version": version})
 
 
-def put_origin(connection: sa.Connection, name: str, version: int, principal: str, source: str) -> None:
-    """Write who registered a version, which MLflow leaves empty, and what from."""
-    which = (*_is(versions, name), versions.c.version == version)
-    connection.execute(versions.update().where(*which).values(user_id=principal, source=source))
+def _put(connection: sa.Connection, table: sa.Table, key: dict[str, Any], values: dict[str, Any] | None) -> None:
+    """Write what a key's row has, or take the row away; the caller holds the write lock."""
+    which = [table.c[column] == value for column, value in key.items()]
+    if values is None:
+        connection.execute(table.delete().where(*which))
+    elif not connection.execute(table.update().where(*which).values(**values)).rowcount:
+        connection.execute(table.insert().values(**key, **values))
+
+
+def add_version(connection: sa.Connection, name: str, tags: Mapping[str, str], **row: Any) -> int:
+    """Register the next version of a model whose row is held: its number, as MLflow's store counts. Raises NotFound.
+
+    `row` has the columns of a version that are not the same for each new one.
+    """
+    last = sa.select(sa.func.max(versions.c.version)).where(*_is(versions, name))
+    if not touch(connection, name):
+        raise NotFound(f"Registered Model with name={name} not found")
+    number, moment = int(connection.execute(last).scalar() or 0) + 1, clock.millis()
+    key = {"workspace": WORKSPACE, "name": name, "version": number}
+    connection.execute(versions.insert().values(
+        **key, creation_time=moment, last_updated_time=moment, current_stage=NONE, status="READY", **row))  # fmt: skip
+    if tags:
+        connection.execute(version_tags.insert(), [{**key, "key": k, "value": v} for k, v in tags.items()])
+    return number
 
 
 def logged_model(connection: sa.Connection, model_id: str) -> Any:

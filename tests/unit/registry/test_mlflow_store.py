@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from boathouse.registry import Actor, Registry, acting_as, mlflow_stores
 
@@ -291,3 +292,28 @@ def test_what_is_in_use_is_deleted_only_by_force(models: Any, registry: Registry
     assert int(models.create_model_version(NAME, SOURCE).version) == 3  # a number is never given again
     registry.delete(FULL, principal="ada", force=True)
     assert registry.models() == []
+
+
+def test_pages_and_changes_ask_a_few_statements_however_many_models_and_tags_there_are(models: Any, registry: Registry) -> None:
+    for number in range(3):
+        models.create_registered_model(f"{NAME}{number}", [tag("owner", "ada"), tag("team", "air")])
+        models.create_model_version(f"{NAME}{number}", SOURCE, tags=[tag("data", "v3")])
+        models.set_registered_model_alias(f"{NAME}{number}", "best", 1)
+    asked: list[str] = []
+    sa.event.listen(registry.database.engine, "before_cursor_execute", lambda *given: asked.append(given[2]))
+
+    def cost(call: Callable[[], Any]) -> int:
+        asked.clear()
+        call()
+        return len([statement for statement in asked if not statement.startswith("BEGIN")])
+
+    assert cost(lambda: models.get_model_version(f"{NAME}0", 1)) == 1
+    assert cost(lambda: models.get_latest_versions(f"{NAME}0")) == 1
+    assert cost(lambda: models.search_model_versions()) == 2
+    assert cost(lambda: models.search_registered_models()) == 3
+    created = cost(lambda: models.create_model_version(f"{NAME}0", SOURCE, tags=[tag("a", "1"), tag("b", "2")]))
+    assert created <= 7  # the model, its last number, the version, its tags, event, audit, what is answered
+    found = models.search_registered_models()[0]
+    assert (found.tags, found.aliases) == ({"owner": "ada", "team": "air"}, {"best": 1})
+    assert [v.tags for v in found.latest_versions] == [{"a": "1", "b": "2"}]
+    assert models.get_latest_versions(f"{NAME}1")[0].aliases == ["best"]
