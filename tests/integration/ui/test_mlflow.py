@@ -61,12 +61,17 @@ def log_in(chromium: Chromium, server: Server, platform: Platform, name: str) ->
     tab = chromium.tab()
     tab.visit(f"{server.url}/mlflow/", "Password")
     assert "/login?next=/mlflow/" in tab.value("location.href")
-    fields = json.dumps({"username": name, "password": PASSWORD})
-    tab.value(f"for (const [name, value] of Object.entries({fields})) document.querySelector(`[name=${{name}}]`).value = value;"
-              "document.querySelector('[name=password]').form.requestSubmit()")  # fmt: skip
+    fill_in(tab, name)
     tab.settle("Recent Experiments")
     assert tab.value("location.pathname") == "/mlflow/"
     return tab
+
+
+def fill_in(tab: Tab, name: str) -> None:
+    """Send the login's form."""
+    fields = json.dumps({"username": name, "password": PASSWORD})
+    tab.value(f"for (const [name, value] of Object.entries({fields})) document.querySelector(`[name=${{name}}]`).value = value;"
+              "document.querySelector('[name=password]').form.requestSubmit()")  # fmt: skip
 
 
 def click(tab: Tab, text: str) -> None:
@@ -92,6 +97,23 @@ def test_every_page_shows_what_one_has_and_needs_nothing_that_is_refused(
     tab.settle("what the file says")
     assert [asked for _, asked in tab.failed if not any(shut in asked for shut in SHUT)] == []
     assert tab.errors == []
+
+
+def test_links_that_mlflows_client_prints_lead_to_its_pages_also_through_the_login(
+    chromium: Chromium, server: Server, platform: Platform, logged: dict[str, str]
+) -> None:
+    run = f"#/experiments/{logged['experiment']}/runs/{logged['run']}"
+    platform.logins.passwords.put("ada", PASSWORD)
+    tab = chromium.tab()
+    tab.visit(f"{server.url}/{run}", "Password")
+    fill_in(tab, "ada")
+    tab.settle(SECRET)
+    assert tab.value("location.pathname + location.hash") == f"/mlflow/{run}"
+    tab.visit(f"{server.url}/static/icon.svg")
+    tab.visit(f"{server.url}/#/models/{logged['model']}", "Version 1")
+    assert tab.value("location.pathname + location.hash") == f"/mlflow/#/models/{logged['model']}"
+    tab.visit(f"{server.url}/", "Environments")
+    assert tab.value("location.pathname") == "/"
 
 
 @pytest.fixture
