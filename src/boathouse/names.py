@@ -1,6 +1,7 @@
 """Names of securables: `environment.schema.object`, and how code that writes two levels is completed."""
 
 import re
+import reprlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -8,6 +9,7 @@ from difflib import get_close_matches
 from boathouse.errors import InvalidName
 
 _LEVEL = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_PROJECT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 _SCRATCH_MARK = "__"
 _SCRATCH_SCHEMA = re.compile(rf"(?:mr|rp)\d+{_SCRATCH_MARK}.+")
 
@@ -41,6 +43,14 @@ def check_level(level: str) -> str:
             f"{level!r} is not a name: use letters, digits and underscores, starting with a letter"
         )
     return level
+
+
+def check_project(name: str) -> str:
+    """A project's name, which also names its folders. Raises InvalidName."""
+    if not _PROJECT.fullmatch(name):
+        rule = "letters, digits, '_' and '-', 100 at most, a letter or digit first"
+        raise InvalidName(f"{reprlib.repr(name)} is no name of a project: {rule}")
+    return name
 
 
 def scratch_schema(scratch: str, schema: str) -> str:

@@ -18,6 +18,7 @@ from boathouse.environments.shared_code import SharedCode
 from boathouse.environments.store import branch_heads, projects, releases, requests
 from boathouse.errors import AlreadyExists, Conflict, NotFound
 from boathouse.identity import Identity
+from boathouse.names import check_project
 
 MAIN = "main"
 RELEASE_PATTERN = "release/*"
@@ -81,12 +82,12 @@ class Projects:
         self._checkouts = checkouts
 
     def ensure(self, identity: Identity, name: str, origin: str | None = None) -> Project:
-        """The project, with its bare repository, made if new."""
+        """The project, with its bare repository, made if new. Raises InvalidName."""
         with self._database.writing() as connection:
             known = connection.execute(sa.select(projects).where(projects.c.name == name)).mappings().first()
             if known is None:
                 values = {
-                    "name": name,
+                    "name": check_project(name),
                     "origin": origin,
                     "created_by": identity.principal,
                     "created_at": clock.now(),

@@ -1,11 +1,11 @@
 """The project file's own part: its name, variables and targets."""
 
-import re
-import reprlib
 from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
+from boathouse.errors import InvalidName
+from boathouse.names import check_project
 from boathouse.project.resources import Resources
 from boathouse.project.shape import PauseStatus, Permission, Principal, Shape, Tags, Text, Texts, Word, words
 
@@ -24,10 +24,10 @@ class BundleInfo(Shape):
     @field_validator("name")
     @classmethod
     def _plain(cls, name: str) -> str:
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}", name):
-            rule = "letters, digits, '_' and '-', 100 at most, a letter or digit first"
-            raise ValueError(f"{reprlib.repr(name)} is no name of a project: {rule}")
-        return name
+        try:
+            return check_project(name)
+        except InvalidName as error:
+            raise ValueError(str(error)) from error
 
 
 class TargetBundle(Shape):

@@ -25,6 +25,7 @@ _RULES: tuple[tuple[str, str, str], ...] = (
     (r"^(/api/2\.0/mlflow)?/(registered-models|model-versions)/", ".*", "registry"),
     (r"^/api/2\.0/mlflow-artifacts/(artifacts|presigned)", "GET", "files"),
     (r"^/api/2\.0/mlflow-artifacts/(artifacts|mpu)/", "PUT|POST|DELETE", "files-write"),
+    (r"^/graphql$", "GET", "refused"),  # it reads a body that a GET does not have, and fails
     (r"^/graphql$|/server-info$|^/get-artifact$", ".*", "read"),
     (r"/(search|search-datasets|batchGetInfos|metrics|calculate-filter-correlation)$", "POST", "read"),
     (rf"^{_TRACKING}/(experiments|runs|artifacts|metrics|logged-models|traces|datasets|get-trace-artifact)\b", "GET", "read"),

@@ -57,6 +57,12 @@ def test_a_large_json_body_is_refused_before_anybody_is_asked_who_they_are(clien
     assert (answer.status_code, answer.json()["error_code"]) == (413, "REQUEST_TOO_LARGE")
 
 
+@pytest.mark.parametrize("name", ["..", ".git", "-x", "x%0a", "a'b", "x" * 300])
+def test_a_project_whose_name_is_no_folder_of_its_own_is_refused(client: TestClient, name: str) -> None:
+    answer = client.put(f"/api/v1/projects/{name.replace('..', '%2e%2e')}")
+    assert (answer.status_code, answer.json()["error_code"]) == (400, "INVALID_NAME")
+
+
 @pytest.mark.parametrize("path", ["events/99999999999999999999/redeliver", "incidents/99999999999999999999/acknowledge"])
 def test_a_number_that_no_column_holds_is_refused(client: TestClient, path: str) -> None:
     answer = client.post(f"/api/v1/{path}")
