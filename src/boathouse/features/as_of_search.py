@@ -17,9 +17,10 @@ import pyarrow.compute as pc
 
 from boathouse.features.arrays import integers
 from boathouse.features.as_of_expected import expected_bytes, expected_rows, is_scan, memory_limit, types_of
-from boathouse.features.as_of_sorted import arranged, key_types, loaded, probe_key, probe_time
+from boathouse.features.as_of_moments import Moments, moments_of
+from boathouse.features.as_of_sorted import INTEGERS, arranged, key_types, loaded, probe_key, probe_time
 from boathouse.features.as_of_spooled import grouped, spool_folder, spooled
-from boathouse.features.as_of_streamed import Moments, moments_of, streamed
+from boathouse.features.as_of_streamed import streamed
 from boathouse.features.point_in_time import AsOf, literal, quote, wanted_joins
 
 if TYPE_CHECKING:
@@ -122,12 +123,12 @@ def _found(
             for i, (join, kinds) in enumerate(zip(joins, plan.kinds, strict=True)) if kinds
         }  # fmt: skip
     found: list[Found] = []
-    probes: dict[tuple[tuple[str, ...], str | None], Moments | None] = {}
+    probes: dict[tuple[tuple[str, ...], str | None, bool], Moments | None] = {}
     for i, join in enumerate(joins):
         if i in sorting and (table := sorting[i].result()):
             found.append(table)
             continue
-        asked = spine.asked(join)
+        asked = (*spine.asked(join), set(types_of(con, join.side.relation, join.side.keys).values()) <= INTEGERS)
         if asked not in probes:
             probe = spine.probe() if plan.streams else None
             probes = {asked: None if probe is None else moments_of(con, probe, *asked)}

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from boathouse.features.arrays import Integers
 
-_INTEGERS = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER"}
+INTEGERS = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER"}
 _TEXT = "VARCHAR"
 _MOST = 2**63
 
@@ -103,8 +103,8 @@ class Sorted:
 def key_types(asked: Mapping[str, str], join: AsOf, stored: Mapping[str, str]) -> tuple[str, ...]:
     """The type in which either side's key is read; nothing where the two do not meet as numbers or as text."""
     pairs = [{asked[name], stored[key]} for name, key in zip(join.on, join.side.keys, strict=True)]
-    if all(pair <= _INTEGERS or pair == {_TEXT} for pair in pairs):
-        return tuple("BIGINT" if pair <= _INTEGERS else _TEXT for pair in pairs)
+    if all(pair <= INTEGERS or pair == {_TEXT} for pair in pairs):
+        return tuple("BIGINT" if pair <= INTEGERS else _TEXT for pair in pairs)
     return ()
 
 

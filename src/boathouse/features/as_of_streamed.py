@@ -5,114 +5,27 @@ them a running maximum along each key says what every moment sees. No feature ro
 spine has moments. Keys are numbered by a join in DuckDB, so that they may be of any type.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
-from uuid import uuid4
 
 import pyarrow as pa
 
 from boathouse.features.arrays import column_of, in_one, integers
 from boathouse.features.as_of_expected import types_of
+from boathouse.features.as_of_moments import FAR, Moments
 from boathouse.features.point_in_time import AsOf, micros, quote
 
 if TYPE_CHECKING:
     import duckdb
 
-    from boathouse.features.arrays import Integers
+    from boathouse.features.arrays import Integers, Truths
 
-# Times beyond lie 146,000 years from now: what is added to and taken from those within does not overflow.
-_FAR = 2**62
 _LEAST = -(2**63)
-# Buckets of time for each moment of the spine: with more, fewer moments share one, and the table of them outgrows caches.
-_BUCKETS = 4
-_BATCH_ROWS = 245_760
+_BATCH_ROWS = 61_440
 _BATCH_VALUES = 4_000_000
 _TIMES = {"TIMESTAMP": "make_timestamp", "TIMESTAMP WITH TIME ZONE": "make_timestamptz"}
-
-
-@dataclass(frozen=True)
-class Moments:
-    """The rows of a spine that have a time and all keys, by the number of the key and time.
-
-    `keys` are the distinct keys in order of their numbers, `place` counts the spine's rows from 0 in its own order.
-    """
-
-    keys: pa.Table
-    number: "Integers"
-    at: "Integers"
-    place: "Integers"
-
-    @cached_property
-    def begin(self) -> "Integers":
-        """Where each key's moments begin, and where the last one's end."""
-        import numpy as np
-
-        return _from_zero(np.bincount(self.number, minlength=self.keys.num_rows))
-
-    @cached_property
-    def earliest(self) -> "Integers":
-        """The first moment of each key."""
-        return self.at[self.begin[:-1]]
-
-    @cached_property
-    def latest(self) -> "Integers":
-        """The last moment of each key."""
-        return self.at[self.begin[1:] - 1]
-
-    def seeing(self, number: "Integers", visible: "Integers") -> "Integers":
-        """The first moment of each key that is not before `visible`, which must not be after its last one."""
-        import numpy as np
-
-        first, shift, width, start = self._buckets
-        bucket = number * width + ((np.maximum(visible, first) - first) >> shift)
-        low, high = start[bucket], start[bucket + 1]
-        open_ones = np.flatnonzero(low < high)
-        while len(open_ones):
-            some_low, some_high = low[open_ones], high[open_ones]
-            middle = (some_low + some_high) >> 1
-            before = self.at[middle] < visible[open_ones]
-            low[open_ones] = some_low = np.where(before, middle + 1, some_low)
-            high[open_ones] = some_high = np.where(before, some_high, middle)
-            open_ones = open_ones[some_low < some_high]
-        return low
-
-    @cached_property
-    def _buckets(self) -> "tuple[int, int, int, Integers]":
-        """The first time, the power of two of a bucket's width, buckets of a key, and where each bucket begins."""
-        import numpy as np
-
-        first, last, shift = int(self.at.min()), int(self.at.max()), 0
-        while self.keys.num_rows * (((last - first) >> shift) + 1) > _BUCKETS * len(self.at):
-            shift += 1
-        width = ((last - first) >> shift) + 1
-        bucket = self.number * width + ((self.at - first) >> shift)
-        return first, shift, width, _from_zero(np.bincount(bucket, minlength=self.keys.num_rows * width))
-
-
-def moments_of(con: "duckdb.DuckDBPyConnection", spine: pa.Table, on: Sequence[str], at: str | None) -> Moments | None:
-    """The moments of a spine's rows, whose columns are `place` counted from 1, keys, and a time in microseconds.
-
-    Without a time all are one moment of their key. None where times lie too far away to be reckoned with.
-    """
-    import numpy as np
-
-    keys = ", ".join(f"{quote(name)} AS {quote(f'key_{i}')}" for i, name in enumerate(on))
-    names = ", ".join(quote(f"key_{i}") for i in range(len(on)))
-    present = " AND ".join(f"{quote(name)} IS NOT NULL" for name in (*on, *([at] if at else [])))
-    moment = quote(at) if at else "0::BIGINT"
-    with named(con, spine) as rows:
-        some = f"(SELECT place - 1 AS place, {moment} AS moment, {keys} FROM {rows} WHERE {present})"
-        numbers = con.sql(f"SELECT row_number() OVER () - 1 AS number, * FROM (SELECT DISTINCT {names} FROM {some})")
-        distinct = numbers.to_arrow_table()
-        with named(con, distinct) as numbered:
-            joined = f"SELECT number, moment, place FROM {some} JOIN {numbered} USING ({names}) ORDER BY number, moment"
-            found = con.sql(joined).to_arrow_table()
-    moments = Moments(distinct, *(integers(found[name]) for name in ("number", "moment", "place")))
-    far = len(moments.at) and int(np.abs(moments.at).max()) >= _FAR
-    return None if far else moments
 
 
 @dataclass(frozen=True)
@@ -151,8 +64,8 @@ def streamed(
     rows = np.full(length, -1)
     if len(moments.at):
         most = max(2_048, min(_BATCH_ROWS, _BATCH_VALUES // (len(columns) + 1)))
-        with named(con, moments.keys) as keys:
-            for batch in con.sql(_visible_sql(con, join, moments, keys, columns)).to_arrow_reader(most):
+        with moments.keys.rows(con, join.side.relation, join.side.keys) as (number, numbered):
+            for batch in con.sql(_visible_sql(con, join, moments, number, numbered, columns)).to_arrow_reader(most):
                 kept.add(batch)
         if kept.doubled:
             return None
@@ -161,36 +74,24 @@ def streamed(
     return Streamed(kept.columns(types), rows)
 
 
-@contextmanager
-def named(con: "duckdb.DuckDBPyConnection", table: pa.Table) -> Iterator[str]:
-    """A table under a name of its own, quoted, for as long as that lasts."""
-    name = f"as_of_{uuid4().hex}"
-    con.register(name, table)
-    try:
-        yield quote(name)
-    finally:
-        con.unregister(name)
-
-
 def _visible_sql(
-    con: "duckdb.DuckDBPyConnection", join: AsOf, moments: Moments, keys: str, columns: Sequence[str]
+    con: "duckdb.DuckDBPyConnection", join: AsOf, moments: Moments, number: str, rows: str, columns: Sequence[str]
 ) -> str:
     """The rows of keys that the spine asks for, but for those that none of its moments can see."""
     side = join.side
     times = [name for name in (side.event_time, side.known_time) if name]
-    read = ["k.number", *(f"epoch_us(r.{quote(name)}) AS {quote(f'time_{i}')}" for i, name in enumerate(times))]
+    read = [f"{number} AS number", *(f"epoch_us(r.{quote(name)}) AS {quote(f'time_{i}')}" for i, name in enumerate(times))]
     read += [] if times else ["0::BIGINT AS time_0"]
     read += [f"r.{quote(name)} AS {quote(f'column_{i}')}" for i, name in enumerate(columns)]
-    same = " AND ".join(f"r.{quote(key)} = k.{quote(f'key_{i}')}" for i, key in enumerate(side.keys))
     last, first = int(moments.at.max()), int(moments.at.min())
-    chosen = []
+    chosen = [rows]
     for name, kind in types_of(con, side.relation, times).items() if times else ():
         # by the column itself, which files have the least and greatest of; other types are looked at row by row
         make = _TIMES.get(kind)
         chosen.append(f"r.{quote(name)} <= {make}({last})" if make else f"epoch_us(r.{quote(name)}) <= {last}")
         if (back := _lookback(join)) is not None and name == times[0] and make:
-            chosen.append(f"r.{quote(name)} >= {make}({max(first - back, -_FAR)})")
-    return f"SELECT {', '.join(read)} FROM {side.relation} r JOIN {keys} k ON {' AND '.join([same, *chosen])}"
+            chosen.append(f"r.{quote(name)} >= {make}({max(first - back, -FAR)})")
+    return f"SELECT {', '.join(read)} FROM {' AND '.join(chosen)}"
 
 
 @dataclass
@@ -213,56 +114,53 @@ class _Kept:
         self.rows, self.events = np.full(count, -1), np.full(count, _LEAST)
         self.knowns = np.full(count, _LEAST) if self.join.side.bitemporal else None
 
+    @cached_property
+    def _useful(self) -> "Truths":
+        return self.moments.useful(_lookback(self.join))
+
     def add(self, batch: pa.RecordBatch) -> None:
         """Look at more rows."""
         import numpy as np
 
-        number, events, visible, known = integers(batch["number"]), integers(batch["time_0"]), integers(batch["time_0"]), None
+        events = visible = integers(batch["time_0"])
+        known = None
         if self.knowns is not None:
             known = integers(batch["time_1"])
             visible = np.maximum(events, known)
-        fits = visible <= self.moments.latest[number]
-        if (back := _lookback(self.join)) is not None:
-            fits &= events >= self.moments.earliest[number] - back
-        chosen = np.flatnonzero(fits)
-        events = events[chosen]
-        moment = self.moments.seeing(number[chosen], visible[chosen])
+        chosen, moment = self.moments.seeing(integers(batch["number"]), events, visible, self._useful, _lookback(self.join))
         if self.join.side.time is None:
             self.doubled |= bool((self.rows[moment] >= 0).any()) or len(np.unique(moment)) < len(moment)
-        won = self._won(moment, events, None if known is None else known[chosen])
-        self.rows[moment[won]] = np.arange(self._count, self._count + len(won))
+        won = self._won(moment, events[chosen], None if known is None else known[chosen])
+        moment = moment[won]
+        self.rows[moment] = np.arange(self._count, self._count + len(won))
         self._count += len(won)
         self._held.append(batch.select(range(2 if known is None else 3, batch.num_columns)).take(column_of(chosen[won])))
         if self._count > 2 * len(self.rows) + _BATCH_ROWS:
             self._drop_beaten()
 
     def _won(self, moment: "Integers", events: "Integers", known: "Integers | None") -> "Integers":
-        """Which of the rows are the newest now: by event, then by known time."""
+        """Which of the rows are newer than the one of their moment so far, by event, then by known time: the newest last."""
         import numpy as np
 
-        before = self.events[moment]
-        np.maximum.at(self.events, moment, events)
-        newest = self.events[moment]
-        won = np.flatnonzero(events == newest)
-        if known is None or self.knowns is None:
-            return won
-        self.knowns[moment[newest > before]] = _LEAST
-        moment, known = moment[won], known[won]
-        np.maximum.at(self.knowns, moment, known)
-        latest: Integers = won[known == self.knowns[moment]]
-        return latest
+        newer = events > self.events[moment]
+        if known is not None and self.knowns is not None:
+            newer |= (events == self.events[moment]) & (known > self.knowns[moment])
+        won = np.flatnonzero(newer)
+        if known is not None and self.knowns is not None:
+            won = won[np.lexsort((known[won], events[won]))]
+            self.knowns[moment[won]] = known[won]
+        elif bool((events[won[1:]] < events[won[:-1]]).any()):
+            won = won[np.argsort(events[won])]
+        self.events[moment[won]] = events[won]
+        return won
 
     def seen(self) -> "Integers":
         """For each moment where the row is kept that it sees, -1 where it sees none."""
         import numpy as np
 
-        number, have = self.moments.number, np.flatnonzero(self.rows >= 0)
-        events = self.events[have]
-        order = np.argsort(events) if self.knowns is None else np.lexsort((self.knowns[have], events))
-        rank = np.empty_like(order)
-        rank[order] = np.arange(len(order))
-        rank += number[have] * len(order)
-        newest = have[rank == np.maximum.accumulate(rank)]
+        number, newest = self.moments.number, np.flatnonzero(self.rows >= 0)
+        if self.knowns is not None:  # else rows that are seen later are newer
+            newest = self._newest(newest, self.knowns)
         source = np.zeros_like(number)
         source[newest] = newest
         source = np.maximum.accumulate(source)
@@ -271,6 +169,17 @@ class _Kept:
             there &= self.moments.at - self.events[source] <= back
         seen: Integers = np.where(there, self.rows[source], -1)
         return seen
+
+    def _newest(self, have: "Integers", knowns: "Integers") -> "Integers":
+        """Of moments that have a row, those where it is the newest of its key so far: by event, then by known time."""
+        import numpy as np
+
+        order = np.lexsort((knowns[have], self.events[have]))
+        rank = np.empty_like(order)
+        rank[order] = np.arange(len(order))
+        rank += self.moments.number[have] * len(order)
+        newest: Integers = have[rank == np.maximum.accumulate(rank)]
+        return newest
 
     def columns(self, types: Sequence[pa.DataType]) -> tuple[pa.Array, ...]:
         """The kept rows' columns; they are given away, each as soon as it is in one piece."""
@@ -295,13 +204,4 @@ class _Kept:
 def _lookback(join: AsOf) -> int | None:
     """In microseconds; None where none is so far."""
     back = None if join.lookback is None else micros(join.lookback)
-    return back if back is not None and back < _FAR else None
-
-
-def _from_zero(counts: "Integers") -> "Integers":
-    """Where each of so many begins, and where the last ends."""
-    import numpy as np
-
-    begin = np.zeros(len(counts) + 1, np.int64)
-    np.cumsum(counts, out=begin[1:])
-    return begin
+    return back if back is not None and back < FAR else None

@@ -138,17 +138,34 @@ def _narrow(
 def check_duplicates(con: duckdb.DuckDBPyConnection, side: FeatureSide, table: str = "") -> None:
     """Raises DuplicateKey, naming an example, when two rows share keys, event time and known time.
 
-    Rows with a null key or time match nothing and are not looked at. `table` is what the message calls it.
+    Rows with a null key or time match nothing and are not looked at. `table` is what the message calls it. Rows that lie in
+    order of time and keys, or of keys and time, are compared with their neighbours alone.
     """
-    names = [*side.keys, *(name for name in (side.event_time, side.known_time) if name)]
+    times = [name for name in (side.event_time, side.known_time) if name]
+    names = [*side.keys, *times]
     columns = ", ".join(map(quote, names))
     present = " AND ".join(f"{quote(name)} IS NOT NULL" for name in names)
+    rows = f"(SELECT {columns} FROM {side.relation} WHERE {present})"
+    if any(_ascending(con, rows, order) for order in ([*times, *side.keys], names)):
+        return
     found = con.sql(
-        f"SELECT {columns}, count(*) FROM {side.relation} WHERE {present} GROUP BY {columns} "
-        "HAVING count(*) > 1 LIMIT 1"
+        f"SELECT {columns}, count(*) FROM {rows} GROUP BY {columns} HAVING count(*) > 1 LIMIT 1"
     ).fetchall()
     for *values, count in found:
         raise doubled(table, names, values, count)
+
+
+def _ascending(con: duckdb.DuckDBPyConnection, rows: str, names: Sequence[str]) -> bool:
+    """Whether each row, as they come, is beyond the one before it by these columns. Stops at the first that is not."""
+    before = ", ".join(f"lag({quote(name)}) OVER () AS {quote(f'__before_{i}')}" for i, name in enumerate(names))
+    beyond = ""
+    for i, name in reversed(list(enumerate(names))):
+        last = quote(f"__before_{i}")
+        tied = f" OR ({quote(name)} = {last} AND {beyond})" if beyond else ""
+        beyond = f"({quote(name)} > {last}{tied})"
+    # the very first row has none before it
+    found = con.sql(f"SELECT 1 FROM (SELECT *, {before} FROM {rows}) WHERE {beyond} IS NOT TRUE LIMIT 2").fetchall()
+    return len(found) <= 1
 
 
 def doubled(table: str, names: Sequence[str], values: Sequence[object], count: int) -> DuplicateKey:

@@ -250,6 +250,18 @@ def test_two_rows_for_one_key_and_times_are_named(con: Tables) -> None:
         con.check_duplicates(REPORTS, "weather")
 
 
+@pytest.mark.parametrize("order", ["hour, origin", "origin, hour", "hash(origin, hour)"])
+def test_two_rows_for_one_key_and_time_are_found_in_rows_of_any_order(con: Tables, order: str) -> None:
+    con.execute(
+        "CREATE OR REPLACE TABLE weather AS SELECT (i % 50)::VARCHAR AS origin, "
+        f"make_timestamptz(3600_000_000 * (i // 50)) AS hour, i AS temp FROM range(5_000) r(i) ORDER BY {order}"
+    )
+    con.check_duplicates(WEATHER)
+    con.execute(f"CREATE OR REPLACE TABLE weather AS FROM weather UNION ALL FROM weather WHERE temp = 4_321 ORDER BY {order}")
+    with pytest.raises(DuplicateKey, match="holds 2 rows for origin=21, hour=1970-01-04"):
+        con.check_duplicates(WEATHER)
+
+
 def test_a_correction_is_no_duplicate_where_known_time_is_declared(con: Tables) -> None:
     con.execute("INSERT INTO weather SELECT * REPLACE (received + to_hours(1) AS received) FROM weather")
     con.check_duplicates(REPORTS)

@@ -2,6 +2,7 @@
 
 import importlib
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -106,6 +107,8 @@ def joined(
     assert con.sql(as_of_join_sql("spine", joins, asking.column_names)).fetchall() == rows
     names = asking.column_names
     assert all(searched(con, joins, names, how) == rows for how in (SORTED, STREAMED if len(joins) == 1 else SPOOLED))
+    whole = [replace(join, side=replace(join.side, relation=_in_whole_numbers(join.side.relation))) for join in joins]
+    assert [row[3:] for row in searched(con, whole, names, STREAMED, _in_whole_numbers("spine"))] == [row[3:] for row in rows]
     for name, table_rows in tables.items():  # rows that lie in order are not sorted
         con.register(name, table_rows.sort_by([(n, "ascending") for n in (*KEYS, EVENT)]))
     assert searched(con, joins, names, SORTED) == rows
@@ -120,14 +123,20 @@ class How(NamedTuple):
 SORTED, STREAMED, SPOOLED = How(("VARCHAR", "BIGINT"), None), How((), None), How((), 1)
 
 
-def searched(con: duckdb.DuckDBPyConnection, joins: list[AsOf], keep: list[str], how: How) -> list[tuple[Any, ...]]:
+def _in_whole_numbers(relation: str) -> str:
+    return f"(SELECT * REPLACE (CASE airport WHEN 'JFK' THEN 7 WHEN 'EWR' THEN -2 END AS airport) FROM {relation})"
+
+
+def searched(
+    con: duckdb.DuckDBPyConnection, joins: list[AsOf], keep: list[str], how: How, spine: str = "spine"
+) -> list[tuple[Any, ...]]:
     """Whatever the sizes: what is asked here is whether the rows are right."""
     module = importlib.import_module("boathouse.features.as_of_search")
     plan = module._Plan((how.kinds,) * len(joins), 1_000, True, how.most)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "_planned", lambda *_: plan)
         patch.setattr("boathouse.features.as_of_streamed._BATCH_ROWS", 5)
-        found = as_of_search(con, "spine", joins, keep, 2048)
+        found = as_of_search(con, spine, joins, keep, 2048)
         assert found is not None
         return con.from_arrow(found.read_all()).fetchall()
 
