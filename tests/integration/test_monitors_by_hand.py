@@ -5,11 +5,13 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from boathouse.client import Lake
 from boathouse.errors import InvalidInput, NotFound, NotPermitted
 from boathouse.identity import Identity
+from boathouse.monitoring import join_labels
 from boathouse.platform import Platform
 
 pytestmark = pytest.mark.xdist_group("jobs")
@@ -63,6 +65,41 @@ def test_an_alert_is_tried_window_by_window_and_nothing_happens(shop: Lake, comm
     assert found["would"] == f"do nothing: incident {found['open_incident']} is open already"
     assert "closes" in command("alerts", "test", "few")[1]
     assert before == (shop.call("GET", "/api/v1/incidents"), len(shop.call("GET", "/api/v1/runs")))
+
+
+def test_what_is_not_there_is_said_so_and_a_monitor_shows_its_own_windows(
+    shop: Lake, command: Callable[..., tuple[int, str]]
+) -> None:
+    assert [r["count"] for r in json.loads(command("monitors", "show", "sales", "--json")[1])] == [*COUNTS]
+    code, said = command("monitors", "show", "sales", "--granularity", "1 week")
+    assert (code, "it has 1 day" in said) == (1, True)
+    code, said = command("alerts", "show", "nobody", "--json")
+    assert (code, "dev has no alert 'nobody'" in said) == (1, True)
+    assert [i["alert"] for i in json.loads(command("alerts", "show", "few", "--json")[1])["incidents"]] == ["few"]
+
+
+def test_a_label_that_is_corrected_replaces_the_one_of_before(shop: Lake) -> None:
+    at = datetime(2024, 5, 1, tzinfo=UTC)
+    keys = {"request_id": ["a", "b", "c"], "row": [0, 0, 0], "tx": [1, 2, 3]}
+    empty = {"label": pa.nulls(3, pa.float64()), "label_time": pa.nulls(3, pa.timestamp("us", "UTC"))}
+    watched = shop.create_table("shop.asked", pa.table({**keys, **empty}), primary_keys=["request_id", "row"])
+    known = shop.create_table("shop.outcomes", {"tx": [1, 1, 2], "fraud": [1, 0, 0], "known": [at, at + timedelta(days=9), at]},
+                              primary_keys=["tx"], known_time="known")  # fmt: skip
+    labels = {"table": "shop.outcomes", "keys": ["tx"], "label": "fraud"}
+
+    def joined(when: datetime | None = None) -> tuple[int, list[float | None]]:
+        number = join_labels(shop, watched, labels, when)
+        return number, [row["label"] for row in sorted(watched.read().to_dicts(), key=lambda row: row["tx"])]
+
+    assert joined(at + timedelta(days=1)) == (2, [1.0, 0.0, None])
+    assert joined() == (1, [0.0, 0.0, None])
+    assert joined(at + timedelta(days=1)) == (0, [0.0, 0.0, None])
+    known.append({"tx": [2], "fraud": [1], "known": [at + timedelta(days=20)]})
+    assert joined() == (1, [0.0, 1.0, None])
+    shop.create_table("shop.plain", {"tx": [1, 3], "fraud": [1, 0]}, primary_keys=["tx"])
+    labels = {**labels, "table": "shop.plain"}
+    assert joined() == (2, [1.0, 1.0, 0.0])
+    assert joined() == (0, [1.0, 1.0, 0.0])
 
 
 def test_one_monitor_is_made_looked_at_and_deleted_by_commands(shop: Lake, command: Callable[..., tuple[int, str]]) -> None:

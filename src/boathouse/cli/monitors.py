@@ -9,11 +9,12 @@ import typer
 
 from boathouse.cli.output import JSON, dump, facts, say, show
 from boathouse.cli.session import connected, lakehouse
-from boathouse.errors import RunFailed
+from boathouse.errors import NotFound, RunFailed
 
 monitors = typer.Typer(help="Monitors: profiles, drift and quality by window.", no_args_is_help=True)
 alerts = typer.Typer(help="Alerts over what monitors found.", no_args_is_help=True)
-_QUALITY = ["num_labels", "roc_auc_score", "log_loss", "mean_prediction", "mean_label"]
+_QUALITY = ["num_labels", "roc_auc_score", "accuracy_score", "log_loss", "root_mean_squared_error", "mean_average_error",
+            "r2_score", "mean_prediction", "mean_label"]  # fmt: skip
 
 
 def register(app: typer.Typer) -> None:
@@ -40,20 +41,29 @@ def _when(schedule: dict[str, Any] | None) -> str:
 
 
 @monitors.command("show")
-def show_monitor(name: str, granularity: str = "1 week", as_json: bool = JSON) -> None:
+def show_monitor(
+    name: str,
+    granularity: str = typer.Option("", help="width of the windows; without it the monitor's last one"),
+    as_json: bool = JSON,
+) -> None:
     """What the watched table held, window by window; of predictions their quality."""
     with lakehouse() as lake:
         monitor = lake.monitor(name)["monitor"]
         log = monitor.get("inference_log") or {}
         columns = ["count", *_QUALITY] if log else ["count"]
         of_all = f"""AND "{log["model_id_col"]}" = '*'""" if log.get("model_id_col") else ""
-        text = granularity.replace("'", "''")
-        windows = "granularity IS NULL" if monitor.get("snapshot") is not None else f"granularity = '{text}'"
+        there = (log or monitor.get("time_series") or {}).get("granularities") or []
+        if granularity and granularity not in there:
+            raise NotFound(f"the monitor {name} has no windows of {granularity}: it has {', '.join(there) or 'snapshots'}")
+        windows = f"granularity = '{granularity or there[-1]}'" if there else "granularity IS NULL"
         rows = lake.sql(
             f"""SELECT "window".start AS window_start, {", ".join(columns)} FROM {monitor["profile_metrics_table_name"]}
             WHERE column_name = ':table' AND slice_key IS NULL AND log_type = 'INPUT' AND {windows} {of_all} ORDER BY 1"""
         ).to_dicts()
-        show(rows, ["window_start", *columns], as_json, empty="no windows yet; `boathouse monitors refresh` computes them")
+        shown = [c for c in columns if c == "count" or any(row[c] is not None for row in rows)]
+        if "roc_auc_score" in shown:
+            shown.remove("accuracy_score")  # it says less, and the line is long
+        show(rows, ["window_start", *shown], as_json, empty="no windows yet; `boathouse monitors refresh` computes them")
 
 
 @monitors.command("create")
@@ -135,13 +145,17 @@ def show_alert(name: str, as_json: bool = JSON) -> None:
         found = [
             a for a in lake.http.call("GET", "/api/v1/alerts", params={"environment": lake.environment}) if a["name"] == name
         ]
-        incidents = lake.http.call("GET", "/api/v1/incidents", params={"environment": lake.environment})
-        if found:
-            facts(found[0], as_json)
-        if not as_json:
-            columns = ["id", "opened_at", "closed_at", "acknowledged_by", "reason", "run_id"]
-            show([i for i in incidents if i["alert"] == name], columns, False,
-                 empty="no incidents")  # fmt: skip
+        if not found:
+            raise NotFound(f"{lake.environment} has no alert {name!r}; `boathouse alerts list` shows those there are")
+        incidents = [
+            i for i in lake.http.call("GET", "/api/v1/incidents", params={"environment": lake.environment}) if i["alert"] == name
+        ]
+        if as_json:
+            dump({**found[0], "incidents": incidents})
+            return
+        facts(found[0], False)
+        columns = ["id", "opened_at", "closed_at", "acknowledged_by", "reason", "run_id"]
+        show(incidents, columns, False, empty="no incidents")
 
 
 @alerts.command("ack")
@@ -164,6 +178,14 @@ def mute(name: str, span: str = typer.Option("1h", "--for", help="how long, such
             say(f"{name} opens no incident until {done['muted_until']}")
 
 
+def _windows(needed: int, granularity: str | None) -> str:
+    """How many windows, or snapshots, must meet a condition: `2 windows of 1 day`."""
+    noun = "window" if granularity else "snapshot"
+    return f"{needed} {noun}{'' if needed == 1 else 's'}" + (f" of {granularity}" if granularity else "") + (
+        " in a row" if needed > 1 else ""
+    )
+
+
 @alerts.command("test")
 def try_alert(name: str, as_json: bool = JSON) -> None:
     """What an alert would say and do now, and would have done window by window. Opens no incident and starts nothing.
@@ -178,6 +200,6 @@ def try_alert(name: str, as_json: bool = JSON) -> None:
         rows = [{**w, "window": w["start"], **w["values"], "holds": "yes" if w["violated"] else "no"} for w in found["windows"]]
         metrics = list(dict.fromkeys(m for w in found["windows"] for m in w["values"]))
         show(rows, ["window", *metrics, "holds", "state", "happens"], False, empty="no window has what the condition asks for")
-        say(f"{name}: {found['condition']} in {found['needed']} of {found['granularity'] or 'snapshots'}")
+        say(f"{name}: {found['condition']} in {_windows(found['needed'], found['granularity'])}")
         say(f"{name}: {found['state']}: {found['reason']}")
         say(f"a refresh that finds the same would {found['would']}")

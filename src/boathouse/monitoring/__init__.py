@@ -16,7 +16,7 @@ from boathouse.monitoring.measures import (
     regression_metrics,
 )
 from boathouse.monitoring.profile import profile
-from boathouse.monitoring.refresh import Refresh, refresh, spec_of
+from boathouse.monitoring.refresh import Refresh, join_labels, refresh, spec_of
 from boathouse.monitoring.spec import MonitorSpec
 from boathouse.monitoring.unpack import pending
 from boathouse.monitoring.windows import GRANULARITIES, Granularity, Window, parse_granularity, touched
@@ -37,6 +37,7 @@ __all__ = [
     "drift",
     "drift_schema",
     "gold_of",
+    "join_labels",
     "multiclass_metrics",
     "parse_granularity",
     "pending",

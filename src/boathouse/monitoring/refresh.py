@@ -70,7 +70,11 @@ def spec_of(definition: Mapping[str, Any]) -> MonitorSpec:
 def join_labels(
     context: Context, watched: Table, labels: Mapping[str, Any] | None, as_of: datetime | None
 ) -> int:
-    """Give predictions the outcome that has become known since: {table, keys, label, known_time}; how many got one."""
+    """Give predictions the outcome that has become known since: {table, keys, label, known_time}; how many got one.
+
+    Of several outcomes of one prediction the one that became known last counts; one that came after the prediction had
+    its label replaces it. Where no time says which is newer, that takes a table with one row a key.
+    """
     if not labels:
         return 0
     missing = [k for k in ("table", "keys", "label") if not labels.get(k)]
@@ -81,13 +85,17 @@ def join_labels(
     source = context.table(labels["table"])
     kept = _label_type(context, watched, source, str(labels["label"]))
     known = labels.get("known_time") or source.info.known_time
-    keys = " AND ".join(f's."{k}" = l."{k}"' for k in labels["keys"])
-    until = f" AND l.\"{known}\" <= TIMESTAMPTZ '{as_of.isoformat()}'" if known and as_of else ""
-    time = f'l."{known}"' if known else "now()"
+    keys = " AND ".join(f"s.{quoted(k)} = l.{quoted(k)}" for k in labels["keys"])
+    label = f"l.{quoted(labels['label'])}::{kept}"
+    newest, time = (f"arg_max({label}, l.{quoted(known)})", f"l.{quoted(known)}") if known else (f"any_value({label})", "now()")
+    until = f" AND {time} <= TIMESTAMPTZ '{as_of.isoformat()}'" if known and as_of else ""
+    one_a_key = bool(source.info.primary_keys) and set(source.info.primary_keys) <= set(labels["keys"])
+    corrected = f"{time} > s.label_time" if known else f"s.label_time IS NOT NULL AND {one_a_key}"
     query = f"""
-        SELECT s.request_id, s.row, any_value(l."{labels["label"]}")::{kept} AS label, max({time}) AS label_time
+        SELECT s.request_id, s.row, {newest} AS label, max({time}) AS label_time
         FROM {watched.scan()} s JOIN {source.scan()} l ON {keys}
-        WHERE s.label IS NULL AND l."{labels["label"]}" IS NOT NULL{until} GROUP BY ALL
+        WHERE (s.label IS NULL OR {corrected}) AND l.{quoted(labels["label"])} IS NOT NULL{until}
+        GROUP BY s.request_id, s.row HAVING any_value(s.label) IS DISTINCT FROM {newest}
     """
     found = context.engine.relation(query).to_arrow()
     if found.num_rows:
