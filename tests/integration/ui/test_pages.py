@@ -1,6 +1,7 @@
 """The web UI over a real server: what it shows, to whom, and what its forms do."""
 
 import gzip
+import html
 import re
 import uuid
 from concurrent.futures import ThreadPoolExecutor
@@ -43,6 +44,13 @@ def test_every_page_answers_an_admin(browser: Browser, path: str) -> None:
 @pytest.mark.parametrize("path", PAGES)
 def test_no_page_lets_names_and_comments_become_markup(browser: Browser, path: str) -> None:
     assert "<script>alert" not in browser("operator").get(path).text
+
+
+def test_no_page_links_to_what_is_not_there(browser: Browser) -> None:
+    client = browser("operator")
+    links = {link.partition("#")[0] for path in PAGES for link in re.findall(r'href="(/[^"]*)"', client.get(path).text)}
+    ours = sorted(html.unescape(link) for link in links if not link.startswith(("/mlflow", "/static")))
+    assert [(link, status) for link in ours if (status := client.get(link).status_code) >= 400] == []
 
 
 def test_what_people_wrote_is_shown_as_they_wrote_it(browser: Browser) -> None:

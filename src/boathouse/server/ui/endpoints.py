@@ -33,6 +33,8 @@ class Endpoint:
     model: str
     reference: str
     state: EndpointState | None
+    linked: bool
+    """Whether the model has a page for the caller: a bundle may name one that nobody has trained yet."""
 
     @property
     def full_name(self) -> str:
@@ -79,10 +81,11 @@ def _all(who: Identity, platform: Platform) -> list[Endpoint]:
         for r in platform.deployments.resources("model_serving_endpoint")
     }
     return [
-        Endpoint(*key, *wanted.get(key, (states[key].model if key in states else "", "")), states.get(key))
+        Endpoint(*key, *(served := wanted.get(key, (states[key].model if key in states else "", ""))), states.get(key),
+                 sight.knows_model(who, platform, served[0]))
         for key in sorted({*states, *wanted}, key=lambda key: sight.rank(".".join(key)))
         if platform.access.allows(who, "QUERY", "endpoint", ".".join(key))
-    ]
+    ]  # fmt: skip
 
 
 def _one(who: Identity, platform: Platform, environment: str, name: str) -> Endpoint:

@@ -2,7 +2,7 @@
 
 from boathouse.catalog import AuditEntry, TableInfo
 from boathouse.environments import ENVIRONMENTS
-from boathouse.errors import NotFound
+from boathouse.errors import BoathouseError, NotFound
 from boathouse.identity import Identity
 from boathouse.jobs import Run
 from boathouse.platform import Platform
@@ -49,6 +49,15 @@ def model(who: Identity, platform: Platform, name: str) -> str:
     if not platform.catalog.visible(who, "model", name):
         raise NotFound(f"there is no model {name!r} that you may see")
     return platform.registry.model(name).name
+
+
+def knows_model(who: Identity, platform: Platform, name: str) -> bool:
+    """Whether there is a model of the name that the caller may know of."""
+    try:
+        model(who, platform, name)
+    except BoathouseError:  # not there, not for the caller, or no name at all: an endpoint may serve features alone
+        return False
+    return True
 
 
 def run(who: Identity, platform: Platform, run_id: str) -> Run:
