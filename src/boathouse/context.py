@@ -117,6 +117,9 @@ class Context(Protocol):
     def point_mlflow_here(self) -> None:
         """Send this process's MLflow calls to the lakehouse's server, under the caller's token."""
 
+    def table_to_publish(self, name: str, store: str) -> tuple[Table, str]:
+        """A table, and where a named online store is, for whoever may publish it there. Raises NotFound, NotPermitted."""
+
     def monitor(self, name: str) -> dict[str, Any]:
         """A deployed monitor's definition."""
 

@@ -94,10 +94,17 @@ class Lake(Connection, Loading):
         except NotPermitted:
             access = self._open(full, ("MODIFY",))
 
-        def reopen(privilege: str) -> TableAccess:
-            return self._open(full, (privilege,))
+        return self._table(full, access)
 
-        return Table(access, self, self.engine, reopen)
+    def table_to_publish(self, name: str, store: str) -> tuple[Table, str]:
+        """A table and where a named online store is, in one question. Raises NotFound, NotPermitted."""
+        full = self.complete(name)
+        asked = {"write": True, "store": store, "open": True}
+        found = self.http.call("GET", f"/api/v1/online-tables/{full}/location", params=asked)
+        return self._table(full, self._here(TableAccess.from_dict(found["table"]))), str(found["location"])
+
+    def _table(self, name: str, access: TableAccess) -> Table:
+        return Table(access, self, self.engine, lambda privilege: self._open(name, (privilege,)))
 
     def table_info(self, name: str) -> TableInfo:
         """A table's description. Raises NotFound, NotPermitted."""
@@ -256,7 +263,10 @@ class Lake(Connection, Loading):
 
     def _open(self, name: str, privileges: Sequence[str]) -> TableAccess:
         body = {"privileges": list(privileges)}
-        access = TableAccess.from_dict(self.http.call("POST", f"/api/v1/tables/{name}/open", body))
+        return self._here(TableAccess.from_dict(self.http.call("POST", f"/api/v1/tables/{name}/open", body)))
+
+    def _here(self, access: TableAccess) -> TableAccess:
+        """As this machine can use it: another's files are reached through the server."""
         if access.through == "files" and local_path(access.info.location) and not self.same_machine:
             return replace(access, through="server")
         return access

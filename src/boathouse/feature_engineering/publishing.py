@@ -73,12 +73,11 @@ def publish(context: Context, wish: Wish, mode: str) -> PublishedTable:
 
     Raises InvalidInput, NotFound, NotPermitted, DuplicateKey, Unavailable, Conflict.
     """
-    table = context.table(wish.source)
+    table, location = context.table_to_publish(wish.source, wish.store)
     info = table.info
     if not info.keys:
         raise InvalidInput(f"{info.name} has no primary keys besides its event time, so nothing can look it up")
     _check_columns(context, table, wish)
-    location = context.online_location(info.name, True, wish.store)
     if _elsewhere(context, location):
         return _published_there(context, info.name, wish, mode)
     store = open_online_store(location, context.environment)

@@ -88,8 +88,12 @@ def online_tables(who: Caller, platform: Served, environment: str = "dev") -> li
 
 
 @router.get("/online-tables/{name}/location")
-def online_location(name: str, who: Caller, platform: Served, write: bool = False, store: str | None = None) -> dict[str, str]:
-    """Where a store, or the one that holds a table, is; needs MODIFY on the table, to read an embedded store SELECT."""
+def online_location(name: str, who: Caller, platform: Served, write: bool = False, store: str | None = None,
+                    open: bool = False) -> dict[str, Any]:  # fmt: skip
+    """Where a store, or the one that holds a table, is; needs MODIFY on the table, to read an embedded store SELECT.
+
+    With `open` also where the table's files are, as `/tables/{name}/open` tells whoever may SELECT.
+    """
     environment = parse(name).catalog
     platform.access.authorize(who, "MODIFY" if write else "SELECT", "table", name)
     holding = store or platform.online_stores.holding(environment, name)
@@ -98,7 +102,8 @@ def online_location(name: str, who: Caller, platform: Served, write: bool = Fals
         raise NotFound(f"the online store {holding} is gone")
     if "://" in found:  # a Redis server's address lets everyone write who has it
         platform.access.authorize(who, "MODIFY", "table", name)
-    return {"location": found}
+    table = {"table": platform.catalog.open_table(who, name, ["SELECT"]).to_dict()} if open else {}
+    return {"location": found, **table}
 
 
 @router.post("/online-tables/{name}/publish")
