@@ -21,7 +21,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from online import feast_python
+from feast_side import feast_python
 from point_in_time import COLUMNS, LOOKBACK, SPAN, connect
 
 FEAST = "feast[duckdb]==0.67.0"

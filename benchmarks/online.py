@@ -1,13 +1,15 @@
 """Online features: our two stores against Feast's on SQLite and Redis, the same rows and keys in one run.
 
-    python benchmarks/online.py [--keys 4000] [--rows 50000] [--feast-env DIR] [--no-feast]
+    python benchmarks/online.py [--keys 4000] [--rows 10000,100000,1000000] [--feast-rows 100000] [--feast-env DIR] [--no-feast]
 
 Three tables of ten doubles each, a row for every key. Printed for each store: rows a second of publishing (Feast:
 materialize) the three tables from their files, in a process that has published before, by the clock and by the
 processor's time (ours: client and server; that of Redis is in neither); microseconds at the median and the 99th
 percentile of warm lookups of 1 and of 100 random keys in all three tables; the machine's load; and the ratios to
 Feast's, which runs right after ours; for Redis also what one bare round trip with as many bytes takes, which is the limit
-of every store behind it. Then our publishing of a larger table, and what HTTP adds: an endpoint that serves
+of every store behind it. Then publishing of one table of each size of --rows, beside Feast's of those up to --feast-rows (a
+larger one is held against its rate of the largest), and beside what LMDB alone takes for as many sorted rows of as many bytes
+in one durable transaction. Then what HTTP adds: an endpoint that serves
 the features of a spec without a model, asked over one kept connection, against the same completion in process, and beside a
 bare ASGI function on uvicorn that is asked the same by the same client and answers the same bytes.
 
@@ -33,7 +35,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-FEAST = "feast[redis]==0.67.0"
+from feast_side import FEAST_SIDE, feast_python, told
+
 HELLO = """
 import sys, uvicorn
 answer = open(sys.argv[2], "rb").read()
@@ -54,62 +57,6 @@ READY_SECONDS = 120
 NAMES = [f"t{n}" for n in range(TABLES)]
 KINDS = {"default": "LMDB", "redis": "Redis"}  # by the names of our stores
 AT = datetime(2026, 1, 1, tzinfo=UTC)
-
-FEAST_SIDE = '''
-import json, random, sys, time, warnings
-from datetime import datetime, timedelta, timezone
-from pathlib import Path
-warnings.simplefilter("ignore")
-from feast import Entity, FeatureStore, FeatureView, Field, FileSource, RepoConfig, ValueType
-from feast.types import Float64
-
-given = json.loads(sys.argv[1])
-folder = Path(given["folder"])
-names = [f"f{i}" for i in range(given["features"])]
-store = FeatureStore(config=RepoConfig(
-    project="online", provider="local", registry=str(folder / "registry.db"), online_store=given["online"],
-    entity_key_serialization_version=3,
-))
-wanted = [f"t{n}:{name}" for n in range(given["tables"]) for name in names]
-entity = Entity(name="key", join_keys=["key"], value_type=ValueType.INT64)
-views = [FeatureView(
-    name=f"t{n}", entities=[entity], ttl=timedelta(days=36500), schema=[Field(name=name, dtype=Float64) for name in names],
-    source=FileSource(path=str(folder / f"t{n}.parquet"), timestamp_field="at"),
-) for n in range(given["tables"])]
-warm = FeatureView(
-    name="warm", entities=[entity], ttl=timedelta(days=36500), schema=[Field(name=name, dtype=Float64) for name in names],
-    source=FileSource(path=str(folder / "warm.parquet"), timestamp_field="at"),
-)
-store.apply([entity, *views, warm])
-span = datetime(2025, 1, 1, tzinfo=timezone.utc), datetime(2026, 6, 1, tzinfo=timezone.utc)
-store.materialize(*span, feature_views=["warm"])
-start, cpu = time.perf_counter(), time.process_time()
-store.materialize(*span, feature_views=[view.name for view in views])
-seconds = time.perf_counter() - start, time.process_time() - cpu
-found = {"seconds": seconds, "lookups": {}}
-chosen = random.Random(7)
-for size, times in given["sizes"].items():
-    spent = []
-    for _ in range(times):
-        rows = [{"key": chosen.randrange(given["keys"])} for _ in range(int(size))]
-        start = time.perf_counter()
-        answer = store.get_online_features(features=wanted, entity_rows=rows, full_feature_names=True).to_dict()
-        spent.append(time.perf_counter() - start)
-        assert answer["t0__f0"][0] is not None
-    found["lookups"][size] = spent
-print("FOUND " + json.dumps(found))
-'''
-
-
-def told(python: str, script: str, given: dict[str, Any]) -> dict[str, Any]:
-    """What a script says, run in a fresh process of an environment."""
-    environ = {**os.environ, "FEAST_USAGE": "False", "PYTHONWARNINGS": "ignore"}
-    done = subprocess.run([python, "-c", script, json.dumps(given)], capture_output=True, text=True, check=False, env=environ)
-    lines = [line for line in done.stdout.splitlines() if line.startswith("FOUND ")]
-    if done.returncode or not lines:
-        raise SystemExit(f"a side of the benchmark failed:\n{done.stderr[-3000:]}")
-    found: dict[str, Any] = json.loads(lines[-1].removeprefix("FOUND "))
-    return found
 
 
 def percentiles(spent: list[float]) -> tuple[float, float]:
@@ -283,18 +230,46 @@ def looked_up(store: Any, keys: int, size: int, times: int) -> list[float]:
     return spent
 
 
-def ours(lake: Any, fe: Any, server_pid: int, store: str, keys: int, rows: int) -> dict[str, float]:
+def ours(lake: Any, fe: Any, server_pid: int, store: str, keys: int) -> dict[str, float]:
     """Our side of one store."""
     from boathouse.features import open_online_store
 
     published(fe, ["warm"], store, server_pid)
-    small, (whole, cpu) = published(fe, NAMES, store, server_pid), published(fe, ["big"], store, server_pid)
+    small = published(fe, NAMES, store, server_pid)
     held = open_online_store(lake.online_location("features.t0", True, store), "dev")
     lookups = {str(size): looked_up(held, keys, size, times) for size, times in SIZES.items()}
-    figures = say(f"ours, {KINDS[store]}", TABLES * keys, small, lookups)
-    rates = f"{rows / whole:,.0f} rows/s, {rows / cpu:,.0f} by the processor"
-    print(f"  publish of {rows:,} rows: {whole:.2f} s, {rates}", flush=True)
-    return figures
+    return say(f"ours, {KINDS[store]}", TABLES * keys, small, lookups)
+
+
+def by_size(fe: Any, server_pid: int, store: str, sizes: list[int], theirs: dict[int, tuple[float, float]],
+            folder: Path) -> None:  # fmt: skip
+    """Publishing of one table of each size, beside Feast's seconds (clock, processor) for some, and beside LMDB alone."""
+    for rows in sizes:
+        seconds, cpu = published(fe, [f"p{rows}"], store, server_pid)
+        held = max((size for size in theirs if size <= rows), default=0)
+        ratio = ""
+        if held:
+            rate, by_cpu = (held / spent for spent in theirs[held])
+            ratio = (f", {rows / seconds / rate:,.1f}x Feast's {rate:,.0f} at {held:,} rows (goal 50; "
+                     f"{rows / cpu / by_cpu:,.1f}x its {by_cpu:,.0f} by the processor)")  # fmt: skip
+        bare = f", {seconds / bare_lmdb(folder, rows):,.1f} times what LMDB alone takes" if store == "default" else ""
+        print(f"  ours, {KINDS[store]}, publish of {rows:,} rows: {seconds:.2f} s, {rows / seconds:,.0f} rows/s, "
+              f"{rows / cpu:,.0f} by the processor{ratio}{bare} | load {os.getloadavg()[0]:.1f}", flush=True)  # fmt: skip
+
+
+def bare_lmdb(folder: Path, rows: int) -> float:
+    """Seconds of LMDB alone for so many sorted keys with values as long as ours, in one durable transaction."""
+    import lmdb
+
+    value = os.urandom(1 + 9 * FEATURES)
+    pairs = [(key.to_bytes(8, "big"), value) for key in range(rows)]
+    place = folder / f"bare{rows}.mdb"
+    start = time.perf_counter()
+    with lmdb.open(str(place), subdir=False, map_size=64 << 30) as environment, environment.begin(write=True) as transaction:
+        transaction.cursor().putmulti(pairs, append=True)
+    seconds = time.perf_counter() - start
+    place.unlink()
+    return seconds
 
 
 def timed(act: Callable[[list[int]], Any], keys: int, size: int, times: int) -> tuple[float, float]:
@@ -370,29 +345,17 @@ class Asking:
         return said
 
 
-def feast_python(folder: Path, wanted: str = FEAST) -> str | None:
-    """The interpreter of an environment that has Feast, made where it is not there; None where it cannot be made."""
-    python = folder / "bin" / "python"
-    if not (folder / "made").exists():
-        uv = str(Path(sys.executable).parent / "uv")
-        for words in (["venv", "--quiet", "--python", sys.executable, str(folder)],
-                      ["pip", "install", "--quiet", "--python", str(python), wanted]):  # fmt: skip
-            done = subprocess.run([uv, *words], capture_output=True, text=True, check=False)
-            if done.returncode:
-                print(f"Feast is left out: it cannot be installed:\n{done.stderr[-500:]}", flush=True)
-                return None
-        (folder / "made").touch()
-    return str(python)
-
-
-def feast(python: str, folder: Path, label: str, online: dict[str, Any], keys: int) -> dict[str, float]:
-    """Feast's side of one store: it materializes the files, then looks up."""
+def feast(python: str, folder: Path, label: str, online: dict[str, Any], keys: int, sizes: list[int]
+          ) -> tuple[dict[str, float], dict[int, tuple[float, float]]]:  # fmt: skip
+    """Feast's side of one store: it materializes the files, then looks up; and its seconds for a table of each size."""
     given = {"folder": str(folder), "online": online, "keys": keys, "tables": TABLES, "features": FEATURES}
-    found = told(python, FEAST_SIDE, {**given, "sizes": FEAST_SIZES})
-    return say(label, TABLES * keys, found["seconds"], found["lookups"])
+    found = told(python, FEAST_SIDE, {**given, "sizes": FEAST_SIZES, "publish": sizes})
+    of_sizes = {int(rows): (spent[0], spent[1]) for rows, spent in found["sizes"].items()}
+    return say(label, TABLES * keys, found["seconds"], found["lookups"]), of_sizes
 
 
-def compared(lake: Any, server_pid: int, tables: dict[str, Any], folder: Path, port: int | None, python: str | None) -> None:
+def compared(lake: Any, server_pid: int, tables: dict[str, Any], sizes: tuple[list[int], int], folder: Path, port: int | None,
+             python: str | None) -> None:  # fmt: skip
     """All stores, each beside Feast's, and the ratios; then HTTP."""
     import pyarrow.parquet as pq
 
@@ -407,15 +370,17 @@ def compared(lake: Any, server_pid: int, tables: dict[str, Any], folder: Path, p
         stores.append(("redis", "Redis", {"type": "redis", "connection_string": f"127.0.0.1:{port},db=1"}))
     settled(server_pid)
     for store, kind, online in stores:
-        mine = ours(lake, fe, server_pid, store, keys, len(tables["big"]))
+        mine = ours(lake, fe, server_pid, store, keys)
         least = round_trips(port) if store == "redis" and port is not None else {}
-        if python is None:
-            continue
-        there, label = folder / kind, f"Feast, {kind}"
-        there.mkdir()
-        for name in ("warm", *NAMES):
-            pq.write_table(tables[name], there / f"{name}.parquet")
-        compare(f"ours, {KINDS[store]}", mine, label, feast(python, there, label, online, keys), least)
+        theirs: dict[int, tuple[float, float]] = {}
+        if python is not None:
+            there, label, asked = folder / kind, f"Feast, {kind}", [rows for rows in sizes[0] if rows <= sizes[1]]
+            there.mkdir()
+            for name in ("warm", *NAMES, *(f"p{rows}" for rows in asked)):
+                pq.write_table(tables[name], there / f"{name}.parquet")
+            other, theirs = feast(python, there, label, online, keys, asked)
+            compare(f"ours, {KINDS[store]}", mine, label, other, least)
+        by_size(fe, server_pid, store, sizes[0], theirs, folder)
     published(fe, NAMES, "default", server_pid)  # the endpoint reads where a table was published last
     over_http(lake, fe, keys, folder)
 
@@ -424,7 +389,8 @@ def main() -> None:
     """The rows, the servers, and the comparison."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--keys", type=int, default=4_000)
-    parser.add_argument("--rows", type=int, default=50_000)
+    parser.add_argument("--rows", default="10000,100000,1000000")
+    parser.add_argument("--feast-rows", type=int, default=100_000)
     parser.add_argument("--feast-env", type=Path)
     parser.add_argument("--no-feast", action="store_true")
     given = parser.parse_args()
@@ -433,10 +399,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="bh-online-") as base, redis_server(Path(base)) as port:
         folder, home = Path(base), Path(base) / "home"
         python = None if given.no_feast else feast_python(given.feast_env or folder / "feast")
-        sizes = {"warm": WARM_KEYS, **dict.fromkeys(NAMES, given.keys), "big": given.rows}
+        rows = [int(size) for size in given.rows.split(",")]
+        sizes = {"warm": WARM_KEYS, **dict.fromkeys(NAMES, given.keys), **{f"p{size}": size for size in rows}}
         tables = {name: made(size, seed) for seed, (name, size) in enumerate(sizes.items())}
         with embedded_server(home) as server_pid, boathouse.connect(home=str(home)) as lake:
-            compared(lake, server_pid, tables, folder, port, python)
+            compared(lake, server_pid, tables, (rows, given.feast_rows), folder, port, python)
 
 
 if __name__ == "__main__":
