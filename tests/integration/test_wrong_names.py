@@ -65,6 +65,8 @@ def test_functions_are_told_apart_from_others(fe: FeatureEngineeringClient, lake
         lake.functions.get("market.something_else")
     with pytest.raises(AlreadyExists, match="replace=True"):
         lake.functions.create("market.doubled", doubled)
+    with pytest.raises(NotFound, match=r"no lineage is recorded of it; did you mean dev\.market\.orders"):
+        lake.lineage("market.ordrs")
 
 
 def test_nobody_hears_of_what_he_may_not_see(fe: FeatureEngineeringClient, lake: Lake) -> None:

@@ -53,7 +53,8 @@ class SeenLineage:
                 self._check(identity, node)
                 return dropped[-1], column
         self._check(identity, candidates[0][0])
-        raise NotFound(f"nothing is named {text}: no table, model, volume, endpoint or column, and no lineage is recorded of it")
+        told = f"nothing is named {text}: no table, model, volume, endpoint or column, and no lineage is recorded of it"
+        raise NotFound(told, kind="table", name=candidates[0][0])
 
     def graph(self, identity: Identity, node: str, ways: Ways = "up", *, version: str | None = None,
               depth: int | None = None, column: str | None = None, columns: bool = False) -> LineageGraph:  # fmt: skip
