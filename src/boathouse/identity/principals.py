@@ -25,8 +25,8 @@ class Principals:
         """A new principal. Raises AlreadyExists, InvalidInput."""
         if kind not in get_args(PrincipalKind):
             raise InvalidInput(f"{kind!r} is no kind of principal; they are {', '.join(get_args(PrincipalKind))}")
-        if not name.strip() or len(name) > 255 or not name.isprintable() or "/" in name:
-            raise InvalidInput("a principal needs a name of at most 255 printable characters, none of them a slash")
+        if not name.strip(" .") or len(name) > 255 or not name.isprintable() or "/" in name:
+            raise InvalidInput("a principal needs a name of at most 255 printable characters, no slash, not dots alone")
         with self._database.writing() as connection:
             if connection.execute(sa.select(principals).where(principals.c.name == name)).first():
                 raise AlreadyExists(f"the principal {name!r} exists already")

@@ -8,6 +8,7 @@ import binascii
 import json
 import re
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Sequence
+from html import escape
 from http.cookies import CookieError, SimpleCookie
 from typing import Any, Protocol
 from urllib.parse import parse_qs, quote
@@ -32,6 +33,11 @@ ROOTS = (
 FILES = "/api/2.0/mlflow-artifacts/"
 _SAFE = ("GET", "HEAD")
 _JSON = [(b"content-type", b"application/json")]
+_PAGE = [(b"content-type", b"text/html; charset=utf-8"), (b"x-content-type-options", b"nosniff"),
+         (b"content-security-policy", b"default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'")]  # fmt: skip
+_REFUSAL = """<!doctype html><html lang="en"><meta charset="utf-8"><title>MLflow · Boathouse</title>
+<style>body{{font:16px/1.5 system-ui;max-width:40rem;margin:4rem auto;padding:0 1rem;color-scheme:light dark}}</style>
+<h1>MLflow is not open to you</h1><p>{message}</p><p><a href="/">To the environments</a></p></html>"""
 _NOTHING = b'{"endpoints": [], "scorers": []}'
 """What MLflow's pages are told of the parts that are shut: that there are none."""
 _FENCE = {
@@ -115,7 +121,7 @@ class Guard:
             else:
                 await _refuse(send, error)
         except BoathouseError as error:
-            await _refuse(send, error)
+            await (_show if "text/html" in headers.get("accept", "") else _refuse)(send, error)
         else:
             with acting_as(actor):
                 await self._app(_passed(scope, path), receive, _fenced(send) if kind == "page" else _sandboxed(send))
@@ -266,6 +272,12 @@ def _sandboxed(send: Send) -> Send:
 async def _refuse(send: Send, error: BoathouseError) -> None:
     asks = [(b"www-authenticate", b'Bearer realm="Boathouse"')] if error.http_status == 401 else []
     await _answer(send, error.http_status, [*_JSON, *asks], json.dumps(error.to_dict()).encode())
+
+
+async def _show(send: Send, error: BoathouseError) -> None:
+    """A refusal for whoever looks at MLflow's pages in a browser."""
+    page = _REFUSAL.format(message=escape(str(error))).encode()
+    await _answer(send, error.http_status, _PAGE, page)
 
 
 async def _redirect(send: Send, location: str) -> None:

@@ -175,3 +175,12 @@ def test_who_may_not_see_an_environment_sees_nothing_of_it_and_no_page_breaks(
     assert not any(word in text for word in (SECRET, "looked-at", "depth") for text in shown)
     assert "looked_at" not in shown[1]
     assert {status for status, _ in tab.failed} == {404}
+
+
+def test_whoever_may_not_look_into_mlflow_is_told_so_on_a_page(server: Server) -> None:
+    server.platform.identities.ensure("stranger", "user")
+    header = {"Authorization": f"Bearer {server.platform.identities.issue('stranger')}"}
+    page = httpx.get(f"{server.url}/mlflow/", headers={**header, "Accept": "text/html"}, trust_env=False)
+    assert (page.status_code, page.headers["content-type"]) == (403, "text/html; charset=utf-8")
+    assert "stranger lacks USE CATALOG" in page.text
+    assert httpx.get(f"{server.url}/mlflow/", headers=header, trust_env=False).json()["error_code"] == "PERMISSION_DENIED"

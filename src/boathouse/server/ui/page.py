@@ -19,7 +19,7 @@ NAVIGATION = (
     ("", (("/", "Environments"),)),
     ("Data", (("/tables", "Tables"), ("/features", "Features"), ("/lineage", "Lineage"), ("/sql", "SQL"))),
     ("Models", (("/models", "Models"), ("/endpoints", "Endpoints"), ("/monitoring", "Monitoring"),
-                ("/trace", "Trace"), ("/mlflow/", "MLflow"))),
+                ("/trace", "Trace"), ("/mlflow/#/experiments", "MLflow"))),
     ("Work", (("/jobs", "Jobs"), ("/runs", "Runs"))),
     ("Code", (("/requests", "Requests"), ("/releases", "Releases"))),
     ("Governance", (("/access", "Access"), ("/audit", "Audit"))),
