@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from boathouse.errors import InvalidInput
+from boathouse.scoring.graphs import inputs_of, outputs_of, session_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -60,6 +61,8 @@ def predict_raw(raw: Any, rows: "pd.DataFrame", params: Mapping[str, Any] | None
     import numpy as np
 
     _check(raw, params)
+    if (session := session_of(raw)) is not None:
+        return _of_graph(session, rows)
     told = _classes(raw)
     if _takes_a_matrix(raw):
         rows = as_matrix(rows)
@@ -76,11 +79,22 @@ def predict_raw(raw: Any, rows: "pd.DataFrame", params: Mapping[str, Any] | None
     values = plain(answer)
     if values.ndim == 2:
         return _of_columns(values, told)
-    if _is_binary_booster(raw):
-        return _of_two(values, np.arange(2))
-    if told is not None and len(told) == 2 and _is_chance(values, told):
-        return _of_two(values, told)
-    return Prediction(values, None)
+    two = np.arange(2) if _is_binary_booster(raw) else None
+    if two is None and told is not None and len(told) == 2 and _is_chance(values, told):
+        two = told
+    return Prediction(values, None) if two is None else _of_two(values, two)
+
+
+def _of_graph(session: Any, rows: "pd.DataFrame") -> Prediction:
+    names = [output.name for output in session.get_outputs()]
+    said, chances, classes = outputs_of(dict(zip(names, session.run(None, inputs_of(session, rows, as_matrix)), strict=True)))
+    values = plain(said)
+    if chances is None:
+        return _of_columns(values, None) if values.ndim == 2 else Prediction(values, None)
+    known = None if classes is None else plain(classes)
+    exact = chances.astype(float)  # a graph's are of single precision
+    chances = exact / exact.sum(axis=1, keepdims=True)
+    return Prediction(values, chances[:, 1] if chances.shape[1] == 2 else None, known, None if known is None else chances)
 
 
 def as_matrix(rows: "pd.DataFrame") -> "pd.DataFrame":
