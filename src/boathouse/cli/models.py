@@ -54,16 +54,17 @@ def show_model(
     elif version:
         verdict = found["verdict"] or {}
         came = [f"{o['model']} version {o['version']}, by {o['principal']} at {o['at']}" for o in found["copied_from"]]
-        told = {"model": found["model"], "version": found["version"], "stage": found["stage"], "tests": verdict.get("outcome")}
+        told = {"model": found["model"], "version": found["version"], "stage": found["stage"], "tests": _tests(found)}
         told |= {key: found[key] for key in ("description", "tags") if found[key]} | {"made_by": found["creator"]}
+        told |= {"testing": f"run {found['testing']}"} if found["testing"] else {}
         by = {"by": verdict.get("by"), "report": verdict.get("url"), "run": verdict.get("run_id")}
         told |= {"copied_from": came} if came else {}
         facts(told | {k: v for k, v in by.items() if v}, False)
-        show(verdict.get("checks") or [], ["outcome", "name", "reason"], False, empty=f"{name} version {version} was not tested")
+        show(verdict.get("checks") or [], ["outcome", "name", "reason"], False, empty=_untested(name, found))
     else:
         for one in found["versions"]:
             verdict = one["verdict"] or {}
-            one["tests"] = verdict.get("outcome")
+            one["tests"] = _tests(one)
             one["why"] = _why(verdict) if verdict else ""
         told = {key: found[key] for key in ("description", "owner", "tags") if found[key]}
         told |= {"rollout": told_rollout(found["rollout"])} if found["rollout"] else {}
@@ -86,6 +87,16 @@ def history(name: str, as_json: bool = JSON) -> None:
     # Of one moment, the verdict comes before the move that it brought.
     rows = sorted([*verdicts, *found["history"]], key=lambda row: str(row["at"]))
     show(rows, ["at", "version", "from_stage", "to_stage", "action", "principal", "reason"], as_json)
+
+
+def _tests(version: Mapping[str, Any]) -> str | None:
+    return "running" if version.get("testing") else (version["verdict"] or {}).get("outcome")
+
+
+def _untested(name: str, version: Mapping[str, Any]) -> str:
+    if version.get("testing"):
+        return f"its tests run now; `boathouse runs logs {version['testing']} --follow` shows them"
+    return f"{name} version {version['version']} was not tested yet; `boathouse models test {name} {version['version']}` tests it here"
 
 
 def _why(verdict: Mapping[str, Any]) -> str:

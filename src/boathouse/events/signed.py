@@ -12,6 +12,15 @@ _MLFLOWS = {
     "model_version.tag_set": "model_version_tag.set", "model_version.tag_deleted": "model_version_tag.deleted",
     "model_version.alias_set": "model_version_alias.created", "model_version.alias_deleted": "model_version_alias.deleted",
 }  # fmt: skip
+KINDS = (
+    "registered_model.created", "registered_model.renamed", "registered_model.deleted", "registered_model.described",
+    "registered_model.tag_set", "registered_model.tag_deleted", "registered_model.commented",
+    "model_version.created", "model_version.deleted", "model_version.described", "model_version.commented",
+    "model_version.transitioned", "model_version.verdict", "model_version.delivery_requested",
+    "model_version.rollout_started", "model_version.rollout_finished", "model_version.rollout_rolled_back",
+    "model_version.rollout_ended", *_MLFLOWS, *_MLFLOWS.values(),
+)  # fmt: skip
+"""What webhooks hear of."""
 _FIELDS = {
     "registered_model.created": ("tags", "description"),
     "model_version.created": ("version", "source", "run_id", "tags", "description"),

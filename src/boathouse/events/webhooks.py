@@ -21,12 +21,15 @@ from boathouse.errors import AlreadyExists, InvalidInput, NotFound
 from boathouse.events.addresses import check_address
 from boathouse.events.outbox import Event, Outbox
 from boathouse.events.patience import next_try
-from boathouse.events.signed import body_of, headers_of, kind_of
+from boathouse.events.signed import KINDS, body_of, headers_of, kind_of
 from boathouse.events.store import deliveries, webhooks
+from boathouse.names import nearest
 
 _log = logging.getLogger(__name__)
 _CHUNK = 100
 _TIMEOUT = 15.0
+_EVENTS = (*KINDS, "*", "notification")
+"""The last is for a webhook that notifications alone are sent to."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,10 @@ class Webhooks:
         check_address(url, self._private)
         if not name or not events:
             raise InvalidInput("a webhook needs a name and at least one event, such as model_version.transitioned, or *")
+        for wrong in [event for event in events if event not in _EVENTS]:
+            near = nearest(wrong, KINDS)
+            meant = f": do you mean {near}?" if near else f": there are {', '.join(KINDS)}, and * for all of them"
+            raise InvalidInput(f"no event is called {wrong!r}{meant}")
         made = secrets.token_hex(8)
         row = {"id": made, "environment": environment, "name": name, "url": url, "events": list(events),
                "creator": creator, "created_at": clock.now(), "place": self._outbox.newest(), "attempts": 0}  # fmt: skip

@@ -3,6 +3,7 @@
 from boathouse.platform.federation import WORKLOAD_LIFETIME
 from boathouse.platform.lineage_text import to_dot, to_mermaid
 from boathouse.platform.platform import Platform
+from boathouse.platform.run_hooks import tests_going
 from boathouse.platform.seen_lineage import Ways
 
-__all__ = ["WORKLOAD_LIFETIME", "Platform", "Ways", "to_dot", "to_mermaid"]
+__all__ = ["WORKLOAD_LIFETIME", "Platform", "Ways", "tests_going", "to_dot", "to_mermaid"]

@@ -79,7 +79,7 @@ from boathouse.platform.publishing import PublishingDesk
 from boathouse.platform.refreshing import Refreshing
 from boathouse.platform.reproduction import Reproduction
 from boathouse.platform.rolling import Rolling
-from boathouse.platform.run_hooks import RunHooks, version_tested
+from boathouse.platform.run_hooks import RunHooks, test_label, version_tested
 from boathouse.platform.secrecy import Secrecy
 from boathouse.platform.seen_lineage import SeenLineage
 from boathouse.platform.sharing import Sharing
@@ -398,7 +398,7 @@ class Platform:
         plan = self.delivery.plan(model)
         for endpoint in self.deployments.resources("model_serving_endpoint", environment) if plan and plan.limits.replay else ():
             self.inference.flush(environment, endpoint.name)  # what is replayed lies in tables
-        return self.jobs.submit_builtin(environment, "deliver", [model, str(version)], label=f"deliver-{model.partition('.')[2]}",
+        return self.jobs.submit_builtin(environment, "deliver", [model, str(version)], label=test_label(model.partition(".")[2]),
                                         trigger=f"{model} version {version}", code=self.delivery.declared(model))  # fmt: skip
 
     def _tested_by(self, run_id: str) -> tuple[str, int] | None:

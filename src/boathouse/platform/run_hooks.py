@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from boathouse.environments import Sandbox, is_lent
 from boathouse.identity import LENT, Identity
-from boathouse.jobs import Hooks, Run, TaskDefinition, TaskIdentity, TaskRun
+from boathouse.jobs import Hooks, Run, Runs, TaskDefinition, TaskIdentity, TaskRun
 from boathouse.platform.interpreters import seed_of
 from boathouse.platform.refreshing import OURS
 
@@ -100,6 +100,18 @@ def version_tested(run: Run) -> tuple[str, int] | None:
         return None
     model, version = only["parameters"]
     return model, int(version)
+
+
+def tests_going(runs: Runs, model: str) -> dict[int, str]:
+    """Version -> run, of the model's versions whose tests have not ended."""
+    environment, _, name = model.partition(".")
+    newest = [run for run in runs.newest(environment, test_label(name)) if not run.done]
+    return {tested[1]: run.id for run in reversed(newest) if (tested := version_tested(run)) and tested[0] == model}
+
+
+def test_label(name: str) -> str:
+    """The job under whose name tests of a model run."""
+    return f"deliver-{name}"
 
 
 def _comment(run: Run, task_key: str) -> str:

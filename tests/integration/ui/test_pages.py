@@ -13,6 +13,7 @@ from boathouse import clock
 from boathouse.delivery import Health, Reading, RolloutAsked, bin_of
 from boathouse.identity import Identity
 from boathouse.platform import Platform
+from boathouse.platform.run_hooks import test_label as label_of_test
 from boathouse.server.ui.static import vega
 from boathouse.serving.states import States
 
@@ -181,6 +182,23 @@ def test_a_query_can_be_canceled_by_its_id(browser: Browser, platform: Platform)
         assert browser("anna").delete(f"/api/v1/sql/{query_id}").status_code == 404
         assert browser("operator").delete(f"/api/v1/sql/{query_id}").json()["id"] == query_id
         assert "canceled the query" in page.result(20).text
+
+
+def test_a_version_whose_tests_run_says_so_and_which_run_it_is(browser: Browser, platform: Platform) -> None:
+    row = {
+        "id": "7e57", "environment": "prod", "project": "flights", "job": label_of_test(MODEL.partition(".")[2]), "scratch": "",
+        "commit_id": None, "dirty": False, "source": "/nowhere", "parameters": {}, "trigger": "manual", "state": "RUNNING",
+        "principal": "prod-jobs", "submitted_by": "prod-jobs",
+        "definition": {"tasks": [{"builtin_task": {"name": "deliver", "parameters": [MODEL, "1"]}}]},
+    }  # fmt: skip
+    platform.runs.add(row, ["deliver"])
+    client = browser("operator")
+    assert client.get(f"/api/v1/models/{MODEL}/versions/1").json()["testing"] == "7e57"
+    assert [v["testing"] for v in client.get(f"/api/v1/models/{MODEL}").json()["versions"] if v["testing"]] == ["7e57"]
+    assert "tests it now" in client.get(f"{HERE}?version=1").text
+    platform.runs.update("7e57", state="SUCCESS")
+    assert client.get(f"/api/v1/models/{MODEL}/versions/1").json()["testing"] is None
+    assert "tests it now" not in client.get(f"{HERE}?version=1").text
 
 
 def test_a_version_that_waits_is_approved_by_who_may(browser: Browser, platform: Platform) -> None:

@@ -122,3 +122,11 @@ def test_a_delivery_is_sent_again_by_hand(hooks: Webhooks, receiver: Receiver, e
 def test_addresses_inside_are_refused_unless_allowed(database: Database, url: str) -> None:
     with pytest.raises(InvalidInput, match="webhook_private_addresses"):
         Webhooks(database, Outbox(database), "key").create("dev", "ci", url, ["*"], "ada")
+
+
+def test_an_event_that_there_is_not_is_refused_with_the_one_that_was_meant(hooks: Webhooks) -> None:
+    with pytest.raises(InvalidInput, match=r"'model_version.transitoned': do you mean model_version.transitioned\?"):
+        hooks.create("dev", "ci", "https://example.org/hook", ["model_version.transitoned"], "ada")
+    with pytest.raises(InvalidInput, match=r"no event is called 'moved': there are registered_model.created, .* and \* for all"):
+        hooks.create("dev", "ci", "https://example.org/hook", ["*", "moved"], "ada")
+    assert hooks.all("dev") == []

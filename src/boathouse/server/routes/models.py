@@ -10,7 +10,7 @@ from boathouse.delivery import Check, Evidence, Outcome
 from boathouse.errors import InvalidInput, NotFound
 from boathouse.identity import Identity
 from boathouse.names import parse
-from boathouse.platform import Platform
+from boathouse.platform import Platform, tests_going
 from boathouse.server.acting import changing
 from boathouse.server.auth import Caller, Served
 from boathouse.server.paging import After, Limit, gathered, lead_on
@@ -90,7 +90,9 @@ def model(name: str, who: Caller, platform: Served, limit: Versions = 1000, befo
         newest.setdefault(verdict.version, verdict.verdict)
         said = {key: verdict.verdict.get(key) for key in ("outcome", "reasons", "by", "run_id")}
         told.append({"at": verdict.at, "version": verdict.version, **said})
-    versions = [{**v.__dict__, "verdict": newest.get(v.version)} for v in platform.registry.versions(name, limit, before)]
+    going = tests_going(platform.runs, name)
+    versions = [{**v.__dict__, "verdict": newest.get(v.version), "testing": going.get(v.version)}
+                for v in platform.registry.versions(name, limit, before)]  # fmt: skip
     history = [h.__dict__ for h in platform.registry.history(name)]
     try:
         owner = platform.catalog.require("model", name).owner
@@ -164,13 +166,14 @@ def delete(name: str, who: Caller, platform: Served, version: int | None = None,
 
 @router.get("/models/{name}/versions/{reference}")
 def version(name: str, reference: str, who: Caller, platform: Served) -> dict[str, Any]:
-    """One version, by number, stage or `@alias`; needs EXECUTE."""
+    """One version, by number, stage or `@alias`, with its newest verdict and the run `testing` it now; needs EXECUTE."""
     platform.access.authorize(who, "EXECUTE", "model", name)
     number = platform.registry.resolve(name, reference)
     found = platform.registry.version(name, number)
     verdicts = platform.registry.verdicts(name, number)
     origins = [o.__dict__ for o in platform.registry.origins(name, number) if platform.catalog.visible(who, "model", o.model)]
-    return {**found.__dict__, "verdict": verdicts[0].verdict if verdicts else None, "copied_from": origins}
+    return {**found.__dict__, "verdict": verdicts[0].verdict if verdicts else None, "copied_from": origins,
+            "testing": tests_going(platform.runs, name).get(number)}  # fmt: skip
 
 
 @router.post("/models/{name}/versions/{reference}/copy", status_code=201)

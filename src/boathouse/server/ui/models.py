@@ -12,7 +12,7 @@ from fastapi.responses import HTMLResponse, Response
 from boathouse.delivery import direction_of
 from boathouse.errors import NotFound
 from boathouse.identity import Identity
-from boathouse.platform import Platform
+from boathouse.platform import Platform, tests_going
 from boathouse.registry import MAY_EDIT, PRODUCTION, STAGING, Verdict, VersionInfo
 from boathouse.server.acting import changing
 from boathouse.server.auth import Caller, Served
@@ -208,6 +208,7 @@ def _detail(who: Identity, platform: Platform, version: Version) -> dict[str, An
         "origins": [(o, sight.node(who, platform, f"model:{o.model}")) for o in origins],
         "copies": [c for c in platform.registry.copies(info.model, info.version)
                    if sight.node(who, platform, f"model:{c[0]}")],
+        "testing": tests_going(platform.runs, info.model).get(info.version),
         "test_run": next((v.verdict["run_id"] for v in verdicts if v.verdict.get("run_id")), None),
         "promotable": version.outcome == "pass" and info.stage in (STAGING, "Archived", "None"),
     }
