@@ -96,12 +96,14 @@ def _tests(version: Mapping[str, Any]) -> str | None:
 def _untested(name: str, version: Mapping[str, Any]) -> str:
     if version.get("testing"):
         return f"its tests run now; `boathouse runs logs {version['testing']} --follow` shows them"
-    return f"{name} version {version['version']} was not tested yet; `boathouse models test {name} {version['version']}` tests it here"
+    number = version["version"]
+    return f"{name} version {number} was not tested yet; `boathouse models test {name} {number}` tests it here"
 
 
 def _why(verdict: Mapping[str, Any]) -> str:
     reasons = verdict["reasons"] or ()
-    return f"passed {len(reasons)} checks" if verdict["outcome"] == "pass" else "; ".join(reasons)
+    counted = f"passed {len(reasons)} check{'' if len(reasons) == 1 else 's'}"
+    return counted if verdict["outcome"] == "pass" else "; ".join(reasons)
 
 
 @models.command("compare")

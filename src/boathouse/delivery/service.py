@@ -159,7 +159,7 @@ class Delivery:
         body = verdict.to_dict() | {"evidence": evidence.to_dict(), "run_id": identity.run_id}
         self._registry.record_verdict(model, version, environment, body)
         if verdict.outcome == "pass" and plan.mode == "automatic":
-            reason = f"passed {len(verdict.checks)} checks"
+            reason = f"passed {len(verdict.checks)} check{'' if len(verdict.checks) == 1 else 's'}"
             self._advance(plan, model, version, identity.principal, reason)
         elif verdict.outcome == "fail":
             reason = f"refused: {verdict.reasons[0]}"
@@ -328,7 +328,14 @@ class Delivery:
     def _newest(self, model: str, version: int) -> Verdict:
         found = self._registry.verdicts(model, version)
         if not found:
-            raise Conflict(f"{model} version {version} has no verdict yet; `boathouse models test {model} {version}` tests it")
+            plan, tests_run = self.plan(model), self._registry.version(model, version).stage == STAGING
+            if plan and plan.mode == "external":
+                what = f"the system outside posts it to /api/v1/models/{model}/versions/{version}/verdicts"
+            elif tests_run:
+                what = f"its tests run, and `boathouse models show {model} --version {version}` tells what they find"
+            else:
+                what = f"`boathouse models test {model} {version}` tests it"
+            raise Conflict(f"{model} version {version} has no verdict yet; {what}")
         return Verdict.from_dict(max(found, key=lambda v: v.id).verdict)
 
 
