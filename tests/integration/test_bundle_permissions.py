@@ -120,3 +120,15 @@ def test_grants_on_a_model_wait_for_its_first_version(platform: Platform, admin:
     deploy(platform, admin, tmp_path, model)
     platform.catalog.adopt("model", "dev.sales.m", "someone")
     assert {g.privilege for g in platform.access.grants("model", "dev.sales.m")} == {"EXECUTE"}
+
+
+def test_users_are_everybody_unless_a_group_has_that_name(platform: Platform, admin: Identity, tmp_path: Path) -> None:
+    job = JOB.replace("analysts", "users")
+    assert deploy(platform, admin, tmp_path, job) == ()
+    platform.identities.create("new", "user")
+    platform.access.grant("admin", ["new"], ["USE CATALOG"], "catalog", "dev")
+    new = Identity("new", platform.identities.groups_of("new"))
+    assert platform.access.allows(new, "RUN", "job", "dev.load")
+    platform.identities.create("users", "group")
+    deploy(platform, admin, tmp_path, job)
+    assert not platform.access.allows(new, "RUN", "job", "dev.load")

@@ -18,6 +18,8 @@ resources:
   jobs:
     book:
       tasks: [{task_key: nb, notebook_task: {notebook_path: book.ipynb, base_parameters: {days: "14"}}}]
+    other:
+      tasks: [{task_key: nb, notebook_task: {notebook_path: deep/other}}]
     text:
       tasks: [{task_key: nb, notebook_task: {notebook_path: text, base_parameters: {who: ann}}}]
 """
@@ -31,6 +33,17 @@ print("hello", dbutils.widgets.get("who"), sys.argv[1])
 # COMMAND ----------
 raise ValueError("no rows")
 """
+OTHER = """# Databricks notebook source
+# MAGIC %run ./setup
+# COMMAND ----------
+# MAGIC %pip install nothing-of-this-name
+# COMMAND ----------
+# MAGIC %sql
+# MAGIC select * from (values (1), (2)) t(n)
+# COMMAND ----------
+print("rows", len(_sqldf), "from", lowest)
+dbutils.notebook.exit("done")
+"""
 CELLS = [
     ("days = 7", ["parameters"]),
     ("import boathouse\nprint('days', days + 1, boathouse.connect().principal)", []),
@@ -43,6 +56,9 @@ def dev(lake: Lake, tmp_path_factory: pytest.TempPathFactory) -> Lake:
     folder = tmp_path_factory.mktemp("books")
     (folder / "boathouse.yml").write_text(BUNDLE)
     (folder / "text.py").write_text(TEXT)
+    (folder / "deep").mkdir()
+    (folder / "deep" / "other.py").write_text(OTHER)
+    (folder / "deep" / "setup.py").write_text("# Databricks notebook source\nlowest = 1\n# COMMAND ----------\ndbutils.widgets")
     cells = [{"cell_type": "code", "id": f"c{i}", "source": source, "metadata": {"tags": tags}, "outputs": [],
               "execution_count": None} for i, (source, tags) in enumerate(CELLS)]  # fmt: skip
     book = {"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
@@ -76,6 +92,15 @@ def test_a_notebook_of_text_fails_with_the_cell_and_is_kept_all_the_same(dev: La
     assert "hello ann --who=ann" in words
     assert "text.py: cell 3 raised ValueError: no rows" in words
     assert [c["cell_type"] for c in kept(dev, run["id"], "ipynb").json()["cells"]] == ["markdown", "code", "code"]
+
+
+def test_a_notebook_says_sql_runs_another_and_installs_nothing(dev: Lake) -> None:
+    run = dev.jobs.run("other")
+    words = dev.jobs.log(run["id"], "nb")
+    assert "rows 2 from 1\n" in words
+    assert "`%pip install nothing-of-this-name` is passed over" in words
+    assert "leaked" not in words
+    assert run["tasks"][0]["results"]["exit"] == "done"
 
 
 def test_cells_are_cut_at_percent_marks() -> None:

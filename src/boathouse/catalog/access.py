@@ -10,10 +10,10 @@ from boathouse.catalog.held import HeldSecurables, Key, note_change
 from boathouse.catalog.privileges import METASTORE, Line, Reason, Step
 from boathouse.catalog.quarantine import guarded_alike
 from boathouse.catalog.read_counts import COUNTED
-from boathouse.catalog.store import grants
+from boathouse.catalog.store import grants, securables
 from boathouse.catalog.values import Grant, SecurableKind
 from boathouse.database import Database
-from boathouse.errors import InvalidInput, NotPermitted
+from boathouse.errors import InvalidInput, NotFound, NotPermitted
 from boathouse.identity import Identity
 from boathouse.names import in_scratch
 
@@ -62,7 +62,12 @@ class AccessControl:
             self.refuse(identity, "MANAGE", kind, name, self.missing(identity, "MANAGE", kind, name) or ("MANAGE", name))
 
     def refuse(self, identity: Identity, privilege: str, kind: str, name: str, lacking: Missing) -> None:
-        """Record a denial and raise NotPermitted, which says what is lacking and who can mend it."""
+        """Record a denial and raise NotPermitted, which says what is lacking and who can mend it.
+
+        Raises NotFound where there is no such catalog.
+        """
+        if lacking[0] == "USE CATALOG":
+            self.check_catalog(identity, lacking[1])
         self._audit.deny(identity.principal, f"denied {privilege}", name, {"missing": list(lacking)})
         if _out_of_bounds(identity, kind, name):
             raise NotPermitted(
@@ -79,6 +84,15 @@ class AccessControl:
             f"`boathouse grants add '{lacking[0]}' {_option(kind, name, lacking[1])} --to {identity.principal}`",
             missing={"privilege": lacking[0], "securable": lacking[1]},
         )
+
+    def check_catalog(self, identity: Identity, name: str) -> None:
+        """Pass when there is an environment or a catalog of the name. Raises NotFound, naming those that the identity sees."""
+        if self._line("catalog", name)[0].owner is not None:
+            return
+        with self._database.reading() as connection:
+            there = sa.select(securables.c.name).where(securables.c.kind == "catalog").order_by(securables.c.name)
+            known = [c for c in connection.execute(there).scalars() if self.sees(identity, "catalog", c)]
+        raise NotFound(f"there is no environment or catalog {name!r}; you may see {', '.join(known) or 'none'}")
 
     def allows(self, identity: Identity, privilege: str, kind: SecurableKind, name: str) -> bool:
         """Whether the identity holds the privilege; records nothing."""

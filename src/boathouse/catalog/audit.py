@@ -115,13 +115,15 @@ class Audit:
 
     def entries(self, limit: int = 200, subject: str | None = None, *, principal: str | None = None,
                 action: str | None = None, outcome: str | None = None, since: datetime | None = None,
-                until: datetime | None = None) -> list[AuditEntry]:  # fmt: skip
-        """The newest entries, newest first; those that meet every condition given. `until` itself is left out."""
+                until: datetime | None = None, before: int | None = None) -> list[AuditEntry]:  # fmt: skip
+        """The newest entries, newest first; those that meet every condition given. `until` and entry `before` are left out."""
         query = sa.select(audit).order_by(audit.c.sequence.desc()).limit(limit)
         wanted = {"subject": subject, "principal": principal, "action": action, "outcome": outcome}
         for column, value in wanted.items():
             if value:
                 query = query.where(audit.c[column] == value)
+        if before is not None:
+            query = query.where(audit.c.sequence < before)
         if since:
             query = query.where(audit.c.at >= since.astimezone(UTC).isoformat())
         if until:

@@ -2,7 +2,7 @@
 
 import secrets as random
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -161,5 +161,4 @@ class Shares:
 
 def _token(row: Any) -> ShareToken:
     kept = {k: row[k] for k in ("id", "share", "principal", "prefix", "created_at", "created_by", "expires_at")}
-    moments = {k: v if v.tzinfo else v.replace(tzinfo=UTC) for k, v in kept.items() if isinstance(v, datetime)}
-    return ShareToken(**{**kept, **moments})
+    return ShareToken(**kept)

@@ -52,6 +52,8 @@ def validate(target: str = TARGET, var: list[str] = VAR, as_json: bool = JSON) -
     facts(about, as_json)
     for line in bundle.ignored:
         say(line)
+    for name, at in bundle.computes_elsewhere():
+        say(at(f"{name} is not declared here, so {bundle.environment} has to have it: `boathouse plan` looks"))
 
 
 def plan(

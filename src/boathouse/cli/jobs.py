@@ -9,6 +9,7 @@ import typer
 
 from boathouse.cli.output import JSON, facts, pairs, say, show
 from boathouse.cli.session import connected, options, project_file, project_here
+from boathouse.clock import parse_instant
 from boathouse.errors import RunFailed
 
 if TYPE_CHECKING:
@@ -180,7 +181,8 @@ def backfill(
     Each run has its time as {{job.as_of}}. As many run at once as the job's max_concurrent_runs allows.
     """
     with connected() as lake:
-        body = {"start": start, "end": end, "every": every or None, "parameters": pairs(param, "parameter")}
+        body = {"start": _instant(start, "--from"), "end": _instant(end, "--to"), "every": every or None,
+                "parameters": pairs(param, "parameter")}  # fmt: skip
         found = _ask(lake, "POST", name, "/backfill", body)["run_ids"]
         say(f"{len(found)} runs of {name} in {lake.environment}")
         if detach:
@@ -192,6 +194,14 @@ def backfill(
         say(f"{run['parameters']['as_of']}  {run['id']}  {run['state']}")
     if failed := [run for run in ended if run["state"] != "SUCCESS"]:
         raise RunFailed(f"{len(failed)} of {len(ended)} runs did not succeed; first run {failed[0]['id']}: {failed[0]['reason']}")
+
+
+def _instant(text: str, option: str) -> str:
+    try:
+        return parse_instant(text).isoformat()
+    except ValueError:
+        said = f"{text!r} is no date or time: write 2013-01-31, or 2013-01-31T06:00"
+        raise typer.BadParameter(said, param_hint=option) from None
 
 
 def _ask(lake: "Connection", method: str, name: str, verb: str = "", body: Any = None) -> Any:

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from boathouse.client.dbutils import DbUtils, NotebookExit
 from boathouse.client.lake import Lake
-from boathouse.client.notebook_source import assignments, cells_of
+from boathouse.client.notebook_source import assignments, cells_of, for_kernel
 from boathouse.errors import InvalidInput, MissingExtra, NotFound, RunFailed
 
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
@@ -68,6 +68,9 @@ def _read(source: Path) -> Any:
     except (nbformat.reader.NotJSONError, nbformat.ValidationError, AttributeError, KeyError) as error:
         raise InvalidInput(f"{source} is no notebook: {str(error)[:200]}") from error
     language = notebook.metadata.get("kernelspec", {}).get("language", "python")
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.source = for_kernel(cell.source)
     if language != "python":
         raise InvalidInput(f"{source} is a notebook in {language}; tasks run notebooks in Python")
     return notebook

@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 from boathouse.client.dbutils import DbUtils, use
+from boathouse.client.notebook_magics import add_magics
 from boathouse.client.task import connect
 
 
@@ -18,6 +19,7 @@ def main() -> None:
     sys.argv = words
     sys.path.insert(0, str(Path.cwd()))
     app.shell.push({"dbutils": use(DbUtils(lake, words[1:], words[0]))})
+    add_magics(app.shell, lake, Path(words[0]))
     app.start()
 
 

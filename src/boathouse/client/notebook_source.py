@@ -8,6 +8,7 @@ from typing import Any
 
 _BREAK = re.compile(r"^# (?:COMMAND -{2,}|%%(?P<kind>.*))[^\S\n]*$", re.MULTILINE)
 _MAGIC = re.compile(r"^# MAGIC ?", re.MULTILINE)
+_LANGUAGE = re.compile(r"%(?:sql|sh)\b")
 _HEADER = "# Databricks notebook source"
 
 
@@ -31,7 +32,15 @@ def _cell(piece: str, kind: str) -> tuple[str, str]:
         source = _MAGIC.sub("", source)
         if source.startswith("%md"):
             return "markdown", source.removeprefix("%md").strip()
-    return "code", source
+    return "code", for_kernel(source)
+
+
+def for_kernel(source: str) -> str:
+    """A cell's code, a language of the whole cell (`%sql`, `%sh`, `%python`) said as the kernel says it."""
+    words = source.lstrip()
+    if words.startswith("%python"):
+        return words.removeprefix("%python").lstrip()
+    return f"%{words}" if _LANGUAGE.match(words) else source
 
 
 def assignments(defaults: str, parameters: Mapping[str, str]) -> str:

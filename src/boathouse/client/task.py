@@ -4,6 +4,7 @@ import os
 import runpy
 import sys
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 from boathouse import context, settings
@@ -58,10 +59,19 @@ def main(arguments: list[str]) -> int:
         return 1
     except Exception as error:
         explain(error)
-        raise
+        sys.excepthook(type(error), error, _users_part(error.__traceback__))
+        return 1
     finally:
         lake.close()
     return 0
+
+
+def _users_part(trace: TracebackType | None) -> TracebackType | None:
+    """A traceback from where the user's code begins."""
+    part = trace
+    while part and part.tb_frame.f_code.co_filename in (__file__, "<frozen runpy>"):
+        part = part.tb_next
+    return part or trace
 
 
 def _isolated(path: str, *words: str) -> int:
@@ -120,4 +130,9 @@ def _builtin(lake: Lake, what: str, rest: list[str]) -> None:
 _RUN: dict[str, Any] = {"file": _file, "notebook": _notebook, "entry": _entry, "sql": _sql, "builtin": _builtin}
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    code = main(sys.argv[1:])
+    if sys.argv[1] == "notebook":  # its cells ran in their kernel; DuckDB's binding would complain here of leaks of its own
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)

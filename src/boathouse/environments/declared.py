@@ -5,6 +5,7 @@ A project takes back what it gave and nothing else, and what holds data stays wh
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 
 import sqlalchemy as sa
 
@@ -13,7 +14,7 @@ from boathouse.database import Database
 from boathouse.environments.permissions import Permit, Resource, permits, securable_of
 from boathouse.environments.store import bundle_permits, bundle_places
 from boathouse.errors import Conflict
-from boathouse.identity import Identities, Identity
+from boathouse.identity import EVERYBODY, Identities, Identity
 
 _PLACES = ("schema", "volume", "model")
 Place = tuple[SecurableKind, str]
@@ -74,11 +75,12 @@ class Declared:
             return connection.execute(query).scalar()
 
     def _give(self, identity: Identity, environment: str, project: str, wanted: Sequence[Permit]) -> list[str]:
-        strangers = sorted(p for p in {w.principal for w in wanted} if not self._identities.find(p))
-        now = {w for w in wanted if w.principal not in strangers}
+        here = {p: self._known(p) for p in {w.principal for w in wanted}}
+        strangers = sorted(p for p, name in here.items() if name is None)
+        now = {replace(w, principal=name) for w in wanted if (name := here[w.principal])}
         with self._database.writing() as connection:
-            here = {"environment": environment, "project": project}
-            own = _at(bundle_permits, **here)
+            place = {"environment": environment, "project": project}
+            own = _at(bundle_permits, **place)
             columns = (bundle_permits.c[c] for c in ("kind", "securable", "principal", "privilege"))
             before = {Permit(*row) for row in connection.execute(sa.select(*columns).where(*own))}
             for permit in sorted(before - now):
@@ -86,8 +88,14 @@ class Declared:
                 connection.execute(bundle_permits.delete().where(*own, *_at(bundle_permits, **permit.__dict__)))
             for permit in sorted(now):
                 if self._gives(identity, project, permit, anew=permit not in before):
-                    connection.execute(bundle_permits.insert().values(**here, **permit.__dict__))
+                    connection.execute(bundle_permits.insert().values(**place, **permit.__dict__))
         return [f"{p} is no principal here, so nothing was granted to it: create it and deploy again" for p in strangers]
+
+    def _known(self, principal: str) -> str | None:
+        """A principal of a bundle as it is called here: `users` is everybody, unless a group of that name was made."""
+        if self._identities.find(principal):
+            return principal
+        return EVERYBODY if principal == "users" else None
 
     def _gives(self, identity: Identity, project: str, permit: Permit, anew: bool) -> bool:
         """Grant; whether it is now the bundle's to take back, which what was granted by hand before is not."""

@@ -181,9 +181,11 @@ class Deployments:
             rows = [Deployment(**row) for row in connection.execute(query).mappings()]
         return [d for d in rows if environment in (None, d.environment) and project in (None, d.project)]
 
-    def history(self, environment: str | None = None, limit: int = 100) -> list[Deployment]:
-        """Deployments, newest first."""
+    def history(self, environment: str | None = None, limit: int = 100, before: int | None = None) -> list[Deployment]:
+        """Deployments, newest first; those that are older than deployment `before`."""
         query = sa.select(deployments).order_by(deployments.c.id.desc()).limit(limit)
+        if before is not None:
+            query = query.where(deployments.c.id < before)
         if environment:
             query = query.where(deployments.c.environment == environment)
         with self._database.reading() as connection:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from boathouse.catalog import METASTORE, AccessControl, Catalog
 from boathouse.environments.entrusted import of_data_alone
-from boathouse.identity import Identities, Identity
+from boathouse.identity import EVERYBODY, Identities, Identity
 
 ENVIRONMENTS = ("dev", "staging", "prod")
 GROUPS = ("admins", "data-engineers", "data-scientists", "ml-engineers", "business-analysts")
@@ -66,7 +66,7 @@ def service_identity(identities: Identities, environment: str) -> Identity:
 
 def set_up(catalog: Catalog, access: AccessControl, identities: Identities, operator: str) -> None:
     """Make what is missing; the operator, who owns the files anyway, joins the admins."""
-    for group in GROUPS:
+    for group in (*GROUPS, EVERYBODY):
         identities.ensure(group, "group")
     identities.ensure(operator, "user")
     identities.add_member("admins", operator)

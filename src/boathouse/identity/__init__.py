@@ -7,6 +7,7 @@ from boathouse.identity.issuers import Issuers, audiences_of, issuer_of
 from boathouse.identity.lifetime import Lifetime
 from boathouse.identity.oidc import OidcLogin, Provider
 from boathouse.identity.passwords import Passwords
+from boathouse.identity.principals import EVERYBODY
 from boathouse.identity.secret import digest
 from boathouse.identity.service import LENT, Identities
 from boathouse.identity.sessions import Sessions, form_token, is_form_token
@@ -14,6 +15,7 @@ from boathouse.identity.values import Identity, Principal, PrincipalKind, Sessio
 from boathouse.identity.workloads import Workloads, fits
 
 __all__ = [
+    "EVERYBODY",
     "LENT",
     "Attempts",
     "Codes",

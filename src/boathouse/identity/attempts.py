@@ -16,7 +16,6 @@ from boathouse import clock
 from boathouse.database import Database
 from boathouse.errors import TooManyRequests
 from boathouse.identity.store import attempts
-from boathouse.identity.utc import utc
 
 _KNOWN = timedelta(days=30)
 
@@ -59,8 +58,8 @@ class Attempts:
             known = pair in found and found[pair]["succeeded_at"] is not None
             for key in [pair] if known else limits:
                 not_before = found[key]["not_before"] if key in found else None
-                if not_before and utc(not_before) > now:
-                    raise _too_many(utc(not_before) - now)
+                if not_before and not_before > now:
+                    raise _too_many(not_before - now)
             for key, limit in limits.items():
                 _count(connection, found.get(key), key, limit, now)
 
@@ -90,7 +89,7 @@ def _count(connection: sa.Connection, row: sa.RowMapping | None, key: str, limit
     if row is None:
         connection.execute(attempts.insert().values(key=key, failures=1, last_at=now))
         return
-    failures = 1 if utc(row["last_at"]) < now - limit.memory else row["failures"] + 1
+    failures = 1 if row["last_at"] < now - limit.memory else row["failures"] + 1
     values = {"failures": failures, "last_at": now, "not_before": now + limit.wait(failures)}
     connection.execute(attempts.update().where(attempts.c.key == key).values(**values))
 

@@ -11,7 +11,6 @@ from boathouse import clock
 from boathouse.database import Database
 from boathouse.identity import secret
 from boathouse.identity.store import codes
-from boathouse.identity.utc import utc
 
 
 class Codes:
@@ -35,7 +34,7 @@ class Codes:
         with self._database.writing() as connection:
             row = connection.execute(sa.select(codes).where(*which)).mappings().first()
             connection.execute(codes.delete().where(*which))
-        if row is None or utc(row["expires_at"]) <= clock.now():
+        if row is None or row["expires_at"] <= clock.now():
             return None
         data: dict[str, Any] = row["data"]
         return data

@@ -13,6 +13,9 @@ from boathouse.identity.kept import Kept, note_change
 from boathouse.identity.store import external_users, members, passwords, principals, sessions, tokens, workloads
 from boathouse.identity.values import Principal, PrincipalKind
 
+EVERYBODY = "account users"
+"""The group that every principal is in, without being put there."""
+
 
 class Principals:
     """The people, groups and services that this installation knows."""
@@ -67,6 +70,8 @@ class Principals:
         """Put a principal into a group. Raises NotFound."""
         if self.get(group).kind != "group":
             raise InvalidInput(f"{group!r} is no group")
+        if group == EVERYBODY:
+            raise InvalidInput(f"everybody is in {group!r} as it is")
         self.get(member)
         with self._database.writing() as connection:
             known = sa.select(members).where(members.c.group_name == group, members.c.member == member)
@@ -83,7 +88,7 @@ class Principals:
             note_change(connection)
 
     def groups_of(self, principal: str) -> frozenset[str]:
-        """Every group that holds the principal, directly or through another group."""
+        """Every group that holds the principal, directly or through another group; EVERYBODY does."""
         kept, epoch = self._groups.get(principal)
         if kept is None:
             kept = self._closure(principal)
@@ -98,7 +103,7 @@ class Principals:
                 holding = sa.select(members.c.group_name).where(members.c.member.in_(wanted))
                 wanted = set(connection.execute(holding).scalars()) - found
                 found |= wanted
-        return frozenset(found)
+        return frozenset(found - {principal} | {EVERYBODY})
 
     def disable(self, name: str) -> None:
         """Let a user or service principal in no more: its tokens and sessions end now, for good. Raises NotFound."""

@@ -12,7 +12,6 @@ from boathouse.identity.kept import Kept, note_change
 from boathouse.identity.last_use import LastUse
 from boathouse.identity.principals import Principals
 from boathouse.identity.store import principals, sessions, tokens
-from boathouse.identity.utc import utc
 from boathouse.identity.values import Identity, Token, Via
 
 _KEPT = timedelta(days=30)
@@ -93,7 +92,7 @@ class Identities(Principals):
         via: Via = "run" if row["run_id"] else "workload" if row["origin"] == "workload" else "token"
         identity = Identity(row["principal"], self.groups_of(row["principal"]), row["environment"], row["run_id"],
                             row["commit_id"], row["scratch"], via, row["id"], row["origin"] == LENT)  # fmt: skip
-        return identity, utc(row["expires_at"]) if row["expires_at"] else None
+        return identity, row["expires_at"] if row["expires_at"] else None
 
     def tokens(self, principal: str | None = None) -> list[Token]:
         """Tokens that people made, newest first; run-scoped ones are left out."""

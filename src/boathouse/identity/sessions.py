@@ -15,7 +15,6 @@ from boathouse.identity import secret
 from boathouse.identity.kept import Kept, note_change
 from boathouse.identity.last_use import LastUse
 from boathouse.identity.store import principals, sessions
-from boathouse.identity.utc import utc
 from boathouse.identity.values import Session, Token
 
 
@@ -47,7 +46,7 @@ class Sessions:
         made, now = secret.new(secret.SESSION), clock.now()
         end = now + self.lifetime
         if token and token.expires_at:
-            end = min(end, utc(token.expires_at))
+            end = min(end, token.expires_at)
         with self._database.writing() as connection:
             over = sa.or_(sessions.c.expires_at < now, sessions.c.seen_at < now - self._idle - timedelta(minutes=5))
             connection.execute(sessions.delete().where(over))
@@ -85,7 +84,7 @@ class Sessions:
         )
         with self._database.reading() as connection:
             row = connection.execute(query).mappings().first()
-        return OpenSession(row["id"], row["principal"], utc(row["seen_at"]), utc(row["expires_at"])) if row else None
+        return OpenSession(row["id"], row["principal"], row["seen_at"], row["expires_at"]) if row else None
 
     def touch(self, session_id: str) -> None:
         """It is in use: idleness begins anew."""

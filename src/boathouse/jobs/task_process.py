@@ -74,7 +74,8 @@ def arguments(kind: str, body: Mapping[str, Any]) -> Sequence[str]:
         parameters = (f"--{k}={v}" for k, v in (body.get("base_parameters") or {}).items())
         return ["notebook", str(body["notebook_path"]), *parameters]
     if kind == "python_wheel_task":
-        return ["entry", f"{body['package_name']}:{body['entry_point']}", *map(str, body.get("parameters") or ())]
+        named = (f"--{k}={v}" for k, v in (body.get("named_parameters") or {}).items())
+        return ["entry", f"{body['package_name']}:{body['entry_point']}", *map(str, body.get("parameters") or ()), *named]
     if kind == "sql_task":
         parameters = (f"--{k}={v}" for k, v in (body.get("parameters") or {}).items())
         return ["sql", str(body["file"]["path"] if "file" in body else body["query"]), *parameters]

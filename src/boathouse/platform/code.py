@@ -71,6 +71,7 @@ class CodeDelivery:
     def plan(self, identity: Identity, target: str, **source: Any) -> list[Change]:
         """What `deploy` would change."""
         bundle, _, environment = self._read(identity, target, source)
+        self.computing.check(identity, environment, bundle)
         current = self._deployments.resources(environment=environment, project=bundle.name)
         return plan([(r.kind, r.name, r.definition) for r in current], self._named(environment, bundle))
 
@@ -271,7 +272,7 @@ class CodeDelivery:
             raise InvalidBundle("\n".join(absent), problems=absent)
         with self._declared.together():
             wanted = self._named(environment, bundle, scratch)
-            self.computing.check(identity, environment, bundle.name, wanted)
+            self.computing.check(identity, environment, bundle)
             models, experiments = (self._deployed(kind, environment, bundle.name) for kind in (_MODEL, EXPERIMENT))
             deployed = self._deployments.replace(
                 identity, environment=environment, project=bundle.name, wanted=wanted,

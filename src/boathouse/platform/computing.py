@@ -5,9 +5,9 @@ from typing import Any
 
 from boathouse.catalog import AccessControl
 from boathouse.environments import Deployments
-from boathouse.errors import InvalidInput, NotFound
+from boathouse.errors import InvalidBundle, InvalidInput, NotFound
 from boathouse.identity import Identity
-from boathouse.project import definition, parse_resource
+from boathouse.project import Bundle, definition, parse_resource
 
 
 class Computing:
@@ -42,13 +42,18 @@ class Computing:
         self._access.authorize(identity, "MANAGE", "compute", f"{environment}.{name}")
         self._deployments.remove(identity, environment, "compute", name)
 
-    def check(self, identity: Identity, environment: str, project: str, wanted: list[tuple[str, str, dict[str, Any]]]) -> None:
-        """Before a deployment: what its jobs name is there or comes with it, and may be used. Raises NotFound, NotPermitted."""
-        own = {name for kind, name, _ in wanted if kind == "compute"}
-        for kind, _, body in wanted:
-            for name in sorted(set(_named(body)) - own) if kind == "job" else ():
-                if self._get(environment, name, "").project != project:
-                    self._access.authorize(identity, "USE COMPUTE", "compute", f"{environment}.{name}")
+    def check(self, identity: Identity, environment: str, bundle: Bundle) -> None:
+        """Before a deployment: what its jobs name is there or comes with it, and may be used.
+
+        Raises InvalidBundle, naming file and line, and NotPermitted.
+        """
+        for name, at in bundle.computes_elsewhere():
+            try:
+                found = self._get(environment, name, "")
+            except NotFound as error:
+                raise InvalidBundle(at(str(error))) from error
+            if found.project != bundle.name:
+                self._access.authorize(identity, "USE COMPUTE", "compute", f"{environment}.{name}")
 
     def limited(self, identity: Identity, environment: str, job: Mapping[str, Any], scratch: str = "") -> dict[str, Any]:
         """A job's definition with the limits of the computes that its tasks name, as the run's principal may use them.

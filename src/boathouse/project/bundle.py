@@ -3,9 +3,10 @@
 import getpass
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,16 @@ class Bundle:
     def model_name(self, reference: str) -> str:
         """A registered model's `schema.name`, from its key, its name or its full name."""
         return model_name(self.resources, reference)
+
+    def computes_elsewhere(self) -> Iterator[tuple[str, Callable[[str], str]]]:
+        """(name, what puts file and line before a sentence) of each compute that tasks name and the bundle does not declare."""
+        for key, job in sorted(self.resources.jobs.items()):
+            for position, task in enumerate(job.tasks):
+                path: tuple[str | int, ...] = ("jobs", key, "tasks", position)
+                inner = task.for_each_task.task if task.for_each_task else None
+                for named, below in ((task, ()), (inner, ("for_each_task", "task"))):
+                    if named and named.compute and named.compute not in self.resources.compute:
+                        yield named.compute, partial(problem, self.places, ("resources",), (*path, *below, "compute"))
 
     def missing_files(self) -> list[str]:
         """A sentence for every source file that tasks name and that is not there, with file and line."""

@@ -70,12 +70,18 @@ FormToken = Annotated[str, Depends(_form_token)]
 
 
 def caller(request: Request, form_token: FormToken = "") -> Identity:
-    """The identity of a request. Raises Unauthenticated; NotPermitted for a change by a session that its pages did not send."""
+    """The identity of a request.
+
+    Raises Unauthenticated; NotPermitted for a change by a session that its pages did not send; NotFound for one about an
+    environment that is not there.
+    """
     identity = identity_of(request)
     if identity.via == "session" and request.method not in _SAFE:
         check_origin(request)
         if not is_form_token(request.cookies[COOKIE], form_token or request.headers.get(HEADER, "")):
             raise NotPermitted("this form is of an earlier session; load its page again")
+    if asked := request.query_params.get("environment"):
+        platform_of(request).access.check_catalog(identity, asked)
     return identity
 
 

@@ -3,6 +3,7 @@
 import pytest
 
 from boathouse.jobs import inherited
+from boathouse.jobs.task_process import arguments
 
 
 def test_no_key_of_the_server_is_handed_on(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -11,3 +12,8 @@ def test_no_key_of_the_server_is_handed_on(monkeypatch: pytest.MonkeyPatch) -> N
         monkeypatch.setenv(name, "s3cret")
     assert "s3cret" not in inherited().values()
     assert inherited()["PATH"]
+
+
+def test_a_wheels_named_parameters_are_words_like_the_others() -> None:
+    body = {"package_name": "cellar", "entry_point": "bottle", "parameters": ["a"], "named_parameters": {"count": "3"}}
+    assert arguments("python_wheel_task", body) == ["entry", "cellar:bottle", "a", "--count=3"]

@@ -184,15 +184,19 @@ def history(name: str, who: Caller, platform: Served, limit: Count = 50) -> list
 
 
 @router.get("/audit")
-def audit(who: Caller, platform: Served, limit: Annotated[int, Query(ge=1, le=10_000)] = 100, subject: str | None = None,
-          principal: str | None = None, action: str | None = None, outcome: str | None = None, since: datetime | None = None,
-          until: datetime | None = None) -> list[dict[str, Any]]:  # fmt: skip
-    """The newest entries of the audit log; for members of admins and ml-engineers."""
+def audit(request: Request, response: Response, who: Caller, platform: Served,
+          limit: Annotated[int, Query(ge=1, le=10_000)] = 100, subject: str | None = None, principal: str | None = None,
+          action: str | None = None, outcome: str | None = None, since: datetime | None = None, until: datetime | None = None,
+          after: int | None = None) -> list[dict[str, Any]]:  # fmt: skip
+    """The newest entries of the audit log; for members of admins and ml-engineers.
+
+    Those that follow entry `after`, which are older. A Link header leads to the next page.
+    """
     check_auditor(who)
     found = platform.audit.entries(limit, subject, principal=principal, action=action, outcome=outcome,
                                    since=clock.parse_instant(since) if since else None,
-                                   until=clock.parse_instant(until) if until else None)  # fmt: skip
-    return [e.__dict__ for e in found]
+                                   until=clock.parse_instant(until) if until else None, before=after)  # fmt: skip
+    return [e.__dict__ for e in lead_on(request, response, found, limit, lambda e: str(e.sequence))]
 
 
 @router.post("/system-tables")

@@ -3,7 +3,7 @@
 import functools
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel
 
 from boathouse.catalog import METASTORE
@@ -12,6 +12,7 @@ from boathouse.environments import ENVIRONMENTS, parse_origin, runtime, runtimes
 from boathouse.errors import InvalidInput, NotFound, NotPermitted
 from boathouse.identity import Identity
 from boathouse.server.auth import Caller, Served, is_near
+from boathouse.server.paging import gathered, lead_on
 
 router = APIRouter(prefix="/api/v1", tags=["code"])
 
@@ -105,11 +106,14 @@ def prune(body: Unused, who: Caller, platform: Served) -> list[dict[str, Any]]:
 
 
 @router.get("/deployments")
-def deployments(who: Caller, platform: Served, environment: str | None = None,
-                limit: Annotated[int, Query(ge=1, le=10_000)] = 50) -> list[dict[str, Any]]:  # fmt: skip
-    """Deployments, newest first."""
-    found = platform.deployments.history(environment, limit)
-    return [d.__dict__ for d in found if platform.access.allows(who, "USE CATALOG", "catalog", d.environment)]
+def deployments(request: Request, response: Response, who: Caller, platform: Served, environment: str | None = None,
+                limit: Annotated[int, Query(ge=1, le=10_000)] = 50,
+                after: int | None = None) -> list[dict[str, Any]]:  # fmt: skip
+    """Deployments, newest first; those that follow deployment `after`. A Link header leads to the next page."""
+    found = gathered(lambda last, n: platform.deployments.history(environment, n or limit, int(last) if last else None),
+                     lambda d: platform.access.allows(who, "USE CATALOG", "catalog", d.environment), lambda d: str(d.id), limit,
+                     str(after) if after is not None else None)  # fmt: skip
+    return [d.__dict__ for d in lead_on(request, response, found, limit, lambda d: str(d.id))]
 
 
 @router.post("/deployments")
