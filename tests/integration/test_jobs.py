@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from waiting import wait_for
 
 from boathouse import settings
 from boathouse.client import Http, Lake
+from boathouse.clock import parse_instant
 from boathouse.errors import (
     Conflict,
     InvalidBundle,
@@ -220,6 +222,12 @@ def test_a_failing_task_fails_the_run_with_its_last_words_and_can_be_repaired(
         dev.call("POST", f"/api/v1/runs/{run['id']}/repair")
 
 
+def test_a_traceback_begins_with_the_users_code(dev: Lake) -> None:
+    run = dev.jobs.wait(dev.jobs.submit("broken"), 60)
+    words = dev.jobs.log(run["id"], "bad")
+    assert words.count("File ") == 1, words
+
+
 def test_a_task_is_tried_again_as_often_as_it_says(dev: Lake) -> None:
     run = dev.jobs.run("flaky")
     assert [(t["state"], t["attempt"]) for t in run["tasks"]] == [("SUCCESS", 1)]
@@ -250,6 +258,21 @@ def test_what_is_not_there_is_refused(dev: Lake) -> None:
         dev.jobs.submit("flow", task="wrte")
     with pytest.raises(NotFound, match="no run has the id 'gone'"):
         dev.jobs.get("gone")
+
+
+def test_an_environment_that_is_not_there_is_not_found_with_those_that_are(dev: Lake) -> None:
+    for method, path in (("GET", "/api/v1/jobs?environment=dve"), ("POST", "/api/v1/jobs/dve/flow/pause")):
+        with pytest.raises(NotFound, match="there is no environment or catalog 'dve'; you may see dev, prod, staging"):
+            dev.call(method, path)
+
+
+def test_deployments_and_the_audit_log_come_in_pages_and_times_have_their_zone(dev: Lake, flow: Any) -> None:
+    for path, key in (("/api/v1/deployments", "id"), ("/api/v1/audit", "sequence")):
+        whole = [row[key] for row in dev.http.call("GET", path, params={"limit": 1000})]
+        assert [row[key] for row in dev.http.pages(path, size=2)][-len(whole) :] == whole
+        assert whole == sorted(whole, reverse=True)
+    assert parse_instant(flow["started_at"]) < datetime.fromisoformat(flow["ended_at"])  # a moment without a zone cannot be compared
+    assert datetime.fromisoformat(dev.http.call("GET", "/api/v1/deployments")[0]["deployed_at"]).utcoffset() == timedelta(0)
 
 
 def test_a_job_can_be_granted_alone(dev: Lake) -> None:
