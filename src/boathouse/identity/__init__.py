@@ -7,11 +7,10 @@ from boathouse.identity.issuers import Issuers, audiences_of, issuer_of
 from boathouse.identity.lifetime import Lifetime
 from boathouse.identity.oidc import OidcLogin, Provider
 from boathouse.identity.passwords import Passwords
-from boathouse.identity.principals import EVERYBODY
 from boathouse.identity.secret import digest
 from boathouse.identity.service import LENT, Identities
 from boathouse.identity.sessions import Sessions, form_token, is_form_token
-from boathouse.identity.values import Identity, Principal, PrincipalKind, Session, Token, Workload
+from boathouse.identity.values import EVERYBODY, Identity, Principal, PrincipalKind, Session, Token, Workload
 from boathouse.identity.workloads import Workloads, fits
 
 __all__ = [

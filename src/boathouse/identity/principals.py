@@ -11,11 +11,7 @@ from boathouse.database import Database
 from boathouse.errors import AlreadyExists, InvalidInput, NotFound
 from boathouse.identity.kept import Kept, note_change
 from boathouse.identity.store import external_users, members, passwords, principals, sessions, tokens, workloads
-from boathouse.identity.values import Principal, PrincipalKind
-
-EVERYBODY = "account users"
-"""The group that every principal is in, without being put there."""
-
+from boathouse.identity.values import EVERYBODY, Principal, PrincipalKind
 
 class Principals:
     """The people, groups and services that this installation knows."""
@@ -88,7 +84,7 @@ class Principals:
             note_change(connection)
 
     def groups_of(self, principal: str) -> frozenset[str]:
-        """Every group that holds the principal, directly or through another group; EVERYBODY does."""
+        """Every group that holds the principal, directly or through another group."""
         kept, epoch = self._groups.get(principal)
         if kept is None:
             kept = self._closure(principal)
@@ -103,7 +99,7 @@ class Principals:
                 holding = sa.select(members.c.group_name).where(members.c.member.in_(wanted))
                 wanted = set(connection.execute(holding).scalars()) - found
                 found |= wanted
-        return frozenset(found - {principal} | {EVERYBODY})
+        return frozenset(found)
 
     def disable(self, name: str) -> None:
         """Let a user or service principal in no more: its tokens and sessions end now, for good. Raises NotFound."""

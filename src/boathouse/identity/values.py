@@ -8,6 +8,10 @@ PrincipalKind = Literal["user", "group", "service_principal"]
 Via = Literal["platform", "token", "run", "workload", "session"]
 
 
+EVERYBODY = "account users"
+"""The group that every principal is in, without being put there."""
+
+
 @dataclass(frozen=True)
 class Principal:
     """Someone or something that grants can name."""
@@ -38,8 +42,8 @@ class Identity:
 
     @property
     def names(self) -> frozenset[str]:
-        """The principal and its groups: whoever of these holds a grant, the identity holds it."""
-        return self.groups | {self.principal}
+        """The principal, its groups and EVERYBODY: whoever of these holds a grant, the identity holds it."""
+        return self.groups | {self.principal, EVERYBODY}
 
     @property
     def bound(self) -> bool:

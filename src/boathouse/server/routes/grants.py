@@ -47,7 +47,7 @@ def effective_grants(name: str, who: Caller, platform: Served, kind: Kind = None
     With `principal`, what it holds by itself and by its groups.
     """
     found = platform.securables.find(who, name, kind)
-    names = None if principal is None else platform.identities.groups_of(principal) | {principal}
+    names = None if principal is None else Identity(principal, platform.identities.groups_of(principal)).names
     shown = None if platform.access.may_grant(who, found.kind, found.name) else who.names
     return [
         {"principal": r.principal, "privilege": r.privilege, "kind": found.kind, "securable": found.name,
