@@ -13,6 +13,7 @@ from boathouse.identity.kept import Kept, note_change
 from boathouse.identity.store import external_users, members, passwords, principals, sessions, tokens, workloads
 from boathouse.identity.values import EVERYBODY, Principal, PrincipalKind
 
+
 class Principals:
     """The people, groups and services that this installation knows."""
 
