@@ -189,6 +189,12 @@ class AccessControl:
         with self._database.reading() as connection:
             return [Grant(r.principal, r.privilege, r.kind, r.securable) for r in connection.execute(query)]
 
+    def granted_on(self, identity: Identity, kind: SecurableKind) -> list[str]:
+        """The securables of a kind that grants to the identity, or to its groups, name."""
+        where = (grants.c.kind == kind, grants.c.principal.in_(identity.names))
+        with self._database.reading() as connection:
+            return list(connection.execute(sa.select(grants.c.securable).where(*where).distinct()).scalars())
+
     def ever_granted(self, principal: str, privilege: str, kind: SecurableKind, name: str) -> bool:
         """Whether a privilege is held by a grant of its own, or was at any time, as the audit log tells."""
         if any(g.privilege == privilege for g in self.grants(kind, name, principal)):

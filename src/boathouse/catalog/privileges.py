@@ -30,6 +30,7 @@ PARENTS: dict[str, tuple[str, ...]] = {
     "endpoint": ("catalog", "metastore"),
     "secret_scope": ("catalog", "metastore"),
     "compute": ("catalog", "metastore"),
+    "experiment": ("catalog", "metastore"),
     "job": ("project", "catalog", "metastore"),
 }
 """Kind -> the kinds above it, nearest first."""
@@ -40,7 +41,7 @@ ACTS_ON: dict[str, tuple[str, ...]] = {
     "CREATE EXTERNAL METADATA": ("metastore",),
     "CREATE SCHEMA": ("catalog",),
     "CREATE TABLE": ("schema",), "CREATE VOLUME": ("schema",), "CREATE MODEL": ("schema",), "CREATE FUNCTION": ("schema",),
-    "SELECT": ("table",), "MODIFY": ("table",), "READ VOLUME": ("volume",), "WRITE VOLUME": ("volume",),
+    "SELECT": ("table", "experiment"), "MODIFY": ("table", "experiment"), "READ VOLUME": ("volume",), "WRITE VOLUME": ("volume",),
     "EXECUTE": ("model", "function"),
     "READ FILES": ("external_location",), "WRITE FILES": ("external_location",),
     "CREATE EXTERNAL TABLE": ("external_location",), "CREATE EXTERNAL VOLUME": ("external_location",),
@@ -62,6 +63,7 @@ SEEN_BY: dict[str, tuple[str, ...]] = {
     "project": ("RUN", "DEPLOY", "SELECT", "EXECUTE", "MANAGE"), "job": ("RUN", "DEPLOY", "SELECT", "EXECUTE", "MANAGE"),
     "metastore": ("MANAGE",), "service_principal": ("USE SERVICE PRINCIPAL", "MANAGE"),
     "share": ("MANAGE",), "secret_scope": ("READ SECRET", "MANAGE"), "compute": ("USE COMPUTE", "MANAGE"),
+    "experiment": ("SELECT", "MODIFY", "MANAGE"),
 }  # fmt: skip
 """Kind -> the privileges of which one lets a caller know that a securable of the kind exists, besides BROWSE.
 

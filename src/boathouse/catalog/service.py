@@ -258,7 +258,7 @@ class Catalog:
         if project:
             self._adopt_job(name, owner, project)
             return
-        schema = name.rpartition(".")[0]
+        schema = name.rpartition(".")[0] if kind != "experiment" else name.partition(".")[0]
         if schema.count(".") == 1:
             self._add_once("schema", schema, schema.partition(".")[0], owner)
         self._add_once(kind, name, schema, owner)

@@ -9,7 +9,7 @@ from boathouse.lake import UNKNOWN, Origin
 
 SecurableKind = Literal[
     "metastore", "catalog", "schema", "table", "volume", "model", "function", "external_location", "project", "endpoint",
-    "job", "service_principal", "share", "secret_scope", "compute",
+    "job", "service_principal", "share", "secret_scope", "compute", "experiment",
 ]  # fmt: skip
 
 

@@ -100,14 +100,14 @@ def add_grant(
     to: str = typer.Option(..., "--to", help="a user, group or service principal"),
     catalog: str = "", schema: str = "", table: str = "", volume: str = "", model: str = "", function: str = "",
     external_location: str = "", project: str = "", job: str = "", endpoint: str = "", secret_scope: str = "",
-    compute: str = "",
+    compute: str = "", experiment: str = "",
     metastore: bool = METASTORE, service_principal: str = SERVICE_PRINCIPAL,
 ) -> None:  # fmt: skip
     """Give a privilege, for example `grants add SELECT --table prod.features.weather --to data-scientists`."""
     securable = _securable(
         metastore, catalog=catalog, schema=schema, table=table, volume=volume, model=model, function=function,
         external_location=external_location, project=project, job=job, endpoint=endpoint, secret_scope=secret_scope,
-        compute=compute, service_principal=service_principal,
+        compute=compute, experiment=experiment, service_principal=service_principal,
     )  # fmt: skip
     _change("", privilege, to, securable)
     say(f"{to} holds {privilege.upper()} on {securable[1]}")
@@ -119,14 +119,14 @@ def remove_grant(
     source: str = typer.Option(..., "--from", help="who holds it"),
     catalog: str = "", schema: str = "", table: str = "", volume: str = "", model: str = "", function: str = "",
     external_location: str = "", project: str = "", job: str = "", endpoint: str = "", secret_scope: str = "",
-    compute: str = "",
+    compute: str = "", experiment: str = "",
     metastore: bool = METASTORE, service_principal: str = SERVICE_PRINCIPAL,
 ) -> None:  # fmt: skip
     """Take a privilege away; holds at once."""
     securable = _securable(
         metastore, catalog=catalog, schema=schema, table=table, volume=volume, model=model, function=function,
         external_location=external_location, project=project, job=job, endpoint=endpoint, secret_scope=secret_scope,
-        compute=compute, service_principal=service_principal,
+        compute=compute, experiment=experiment, service_principal=service_principal,
     )  # fmt: skip
     _change("/revoke", privilege, source, securable)
     say(f"{source} no longer holds {privilege.upper()} on {securable[1]}")

@@ -9,7 +9,7 @@ from boathouse.environments.git import Commit, FileChange, Repository
 from boathouse.environments.hosts import HostEvent, check_delivery, read_event
 from boathouse.environments.origin import Origin, parse_origin
 from boathouse.environments.packs import known_commits, take_pack, write_pack
-from boathouse.environments.permissions import LEVELS, without_meaning
+from boathouse.environments.permissions import LEVELS, experiment_securable, without_meaning
 from boathouse.environments.policy import RULES, EnvironmentKind, Rule, check, matches
 from boathouse.environments.project_folder import PROJECT_FILES, declared_project
 from boathouse.environments.projects import MAIN, RELEASE_PATTERN, MergeRequest, Project, Projects, Release
@@ -78,6 +78,7 @@ __all__ = [
     "check",
     "check_delivery",
     "declared_project",
+    "experiment_securable",
     "find_lock",
     "installed_packages",
     "is_lent",

@@ -15,11 +15,16 @@ _ENDPOINT = {
     "CAN_VIEW": ("BROWSE",), "CAN_READ": ("BROWSE",), "CAN_RUN": ("QUERY",), "CAN_QUERY": ("QUERY",),
     "CAN_MANAGE": ("QUERY", "MANAGE ENDPOINT", "MANAGE"), "IS_OWNER": ("QUERY", "MANAGE ENDPOINT", "MANAGE"),
 }  # fmt: skip
-LEVELS: Mapping[str, Mapping[str, tuple[str, ...]]] = {"job": _JOB, "endpoint": _ENDPOINT}
+_EXPERIMENT = {
+    "CAN_VIEW": ("SELECT",), "CAN_READ": ("SELECT",), "CAN_EDIT": ("SELECT", "MODIFY"),
+    "CAN_MANAGE": ("SELECT", "MODIFY", "MANAGE"), "IS_OWNER": ("SELECT", "MODIFY", "MANAGE"),
+}  # fmt: skip
+LEVELS: Mapping[str, Mapping[str, tuple[str, ...]]] = {"job": _JOB, "endpoint": _ENDPOINT, "experiment": _EXPERIMENT}
 """Kind of a securable -> a permission's level -> the privileges it stands for."""
 
 _KINDS: Mapping[str, SecurableKind] = {
     "job": "job", "model_serving_endpoint": "endpoint", "schema": "schema", "volume": "volume", "registered_model": "model",
+    "experiment": "experiment",
 }  # fmt: skip
 
 Resource = tuple[str, str, Mapping[str, Any]]
@@ -43,7 +48,15 @@ def securable_of(environment: str, resource: Resource) -> tuple[SecurableKind, s
         return None
     if kind in ("volume", "registered_model"):
         return _KINDS[kind], f"{environment}.{body['schema_name']}.{body['name']}"
+    if kind == "experiment":
+        return _KINDS[kind], experiment_securable(environment, str(body["name"]))
     return _KINDS[kind], f"{environment}.{body['name'] if kind == 'schema' else name}"
+
+
+def experiment_securable(environment: str, name: str) -> str:
+    """An experiment as grants name it: `/dev/shop/reorder`, and `shop/reorder` of dev's bundle, are `dev.shop/reorder`."""
+    plain = name.strip("/")
+    return f"{environment}.{plain.removeprefix(environment + '/')}"
 
 
 def permits(environment: str, resources: Iterable[Resource]) -> list[Permit]:
@@ -61,9 +74,8 @@ def without_meaning(kind: str, body: Mapping[str, Any]) -> Iterator[tuple[str, s
     """(`permissions` or `grants`, a text) of levels and privileges of a resource that stand for nothing here."""
     securable = _KINDS.get(kind)
     if securable is None and (body.get("permissions") or body.get("grants")):
-        hint = "; who may SELECT there sees its runs" if kind == "experiment" else ""
         field = "permissions" if body.get("permissions") else "grants"
-        yield field, f"ignored on {kind}s, which are guarded by the environment{hint}"
+        yield field, f"ignored on {kind}s, which are guarded by the environment"
         return
     for entry in body.get("permissions") or ():
         if entry["level"] not in LEVELS.get(securable or "", {}):

@@ -64,7 +64,7 @@ class CodeDelivery:
         self.computing = Computing(deployments, catalog.access)
         self.run_as = RunAs(identities, catalog.access, catalog.audit)
         self._aliases = DeclaredAliases(registry, catalog.access)
-        self._experiments = DeclaredExperiments(registry, catalog.audit, deployments)
+        self._experiments = DeclaredExperiments(registry, catalog, deployments)
         self.told: Callable[[int, str], None] = lambda _number, _check: None
         """Hears which check of which merge request stands otherwise than before."""
 

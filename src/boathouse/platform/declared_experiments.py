@@ -4,8 +4,8 @@ import logging
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from boathouse.catalog import Audit
-from boathouse.environments import Deployments
+from boathouse.catalog import Catalog
+from boathouse.environments import Deployments, experiment_securable
 from boathouse.identity import Identity
 from boathouse.registry import Registry, declare_experiment, declared_name, declared_tags
 
@@ -17,9 +17,9 @@ Definitions = Iterable[Mapping[str, Any]]
 class DeclaredExperiments:
     """Makes MLflow's experiments be as the deployed bundle says."""
 
-    def __init__(self, registry: Registry, audit: Audit, deployments: Deployments) -> None:
+    def __init__(self, registry: Registry, catalog: Catalog, deployments: Deployments) -> None:
         self._registry = registry
-        self._audit = audit
+        self._catalog = catalog
         self._deployments = deployments
         registry.on_ready = self.make_all
 
@@ -37,6 +37,9 @@ class DeclaredExperiments:
         declared = list(wanted)
         if not declared:
             return []
+        for body in declared:
+            owner = self._catalog.require("catalog", environment).owner
+            self._catalog.adopt("experiment", experiment_securable(environment, body["name"]), owner)
         if not self._registry.ready():
             return []  # `make_all` makes them as soon as MLflow is there
         former = {declared_name(environment, b["name"]): _tags(b) for b in before}
@@ -46,7 +49,7 @@ class DeclaredExperiments:
                 name = declared_name(environment, body["name"])
                 found = declare_experiment(connection, environment, name, identity.principal, _tags(body), former.get(name, ()))
                 if found == "made":
-                    self._audit.write(connection, identity.principal, "create experiment", name)
+                    self._catalog.audit.write(connection, identity.principal, "create experiment", name)
                 elif found == "deleted":
                     notes.append(f"the experiment {name} was deleted in MLflow and stays so: restore it there")
         return notes

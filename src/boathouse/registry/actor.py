@@ -23,13 +23,19 @@ def unheard(_principal: str, _privilege: str, _name: str) -> None:
     """Refusals that no audit log hears of."""
 
 
+def nothing(_privilege: str) -> tuple[int, ...]:
+    """No experiment."""
+    return ()
+
+
 @dataclass(frozen=True)
 class Actor:
     """A principal inside an environment; `allow(privilege, name)` answers for a catalog, schema or model.
 
     A bound actor (a task, a token made for one environment) changes nothing in other environments, whatever
     its grants; for a person the environment only completes names. `denied` hears of every refusal. `environments` are
-    all that there are. `run_id` is the job run that a task belongs to.
+    all that there are. `run_id` is the job run that a task belongs to. `shared(privilege)` are the experiments on which
+    it was granted it; whoever is `outside` has nothing but these, not even in the environment it works in.
     """
 
     principal: str
@@ -40,6 +46,8 @@ class Actor:
     denied: Denied = unheard
     environments: tuple[str, ...] = ()
     run_id: str | None = None
+    shared: Callable[[str], tuple[int, ...]] = nothing
+    outside: bool = False
 
     def readable(self) -> tuple[str, ...]:
         """Environments whose runs and experiments this actor may see: its own, and those where it may work or read."""
@@ -50,7 +58,7 @@ class Actor:
         return self._where(MAY_LOG, () if self.bound else self.environments)
 
     def _where(self, privileges: tuple[str, ...], others: tuple[str, ...]) -> tuple[str, ...]:
-        own = (self.environment,) if self.environment else ()
+        own = (self.environment,) if self.environment and not self.outside else ()
         return (*own, *(e for e in others if e not in own and self.allow("USE CATALOG", e) and self.may(privileges, e)))
 
     def full(self, name: str) -> str:

@@ -8,7 +8,7 @@ An experiment, run, logged model, trace or data set carries the environment that
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -31,6 +31,13 @@ _TAGS: dict[str, tuple[Any, str, str, str]] = {
 """A column that names an owner -> the owner's tags, and their columns: owner, key, value. The first that a table has decides."""
 
 
+_OF_EXPERIMENTS: dict[str, tuple[Any, str] | None] = {
+    "request_id": (tracking.SqlTraceInfo, "request_id"), "trace_id": (tracking.SqlTraceInfo, "request_id"),
+    "model_id": (tracking.SqlLoggedModel, "model_id"), "run_uuid": (tracking.SqlRun, "run_uuid"), "experiment_id": None,
+}  # fmt: skip
+"""A column that names an owner -> what of an experiment it is, and its key."""
+
+
 def guarded(sessions: Sessions, acting: Callable[[], Actor]) -> Sessions:
     """Sessions in which the actor reads what it may see, and changes what it may change; the rest is not there."""
 
@@ -38,10 +45,11 @@ def guarded(sessions: Sessions, acting: Callable[[], Actor]) -> Sessions:
     def open_session(read_only: bool = True) -> Iterator[Session]:
         who = acting()
         seen = who.readable() if read_only else who.writable()
+        shared = who.shared("SELECT" if read_only else "MODIFY")
 
         def constrain(statement: ORMExecuteState) -> None:
             if not statement.is_column_load and not statement.is_relationship_load:
-                statement.statement = statement.statement.options(*_criteria(seen))
+                statement.statement = statement.statement.options(*_criteria(seen, shared))
 
         def mark(session: Session, *_: Any) -> None:
             for made in [row for row in session.new if isinstance(row, tracking.SqlTraceInfo)]:
@@ -59,12 +67,12 @@ def guarded(sessions: Sessions, acting: Callable[[], Actor]) -> Sessions:
     return open_session
 
 
-@cache
-def _criteria(seen: tuple[str, ...]) -> tuple[Any, ...]:
+@lru_cache(maxsize=256)
+def _criteria(seen: tuple[str, ...], shared: tuple[int, ...]) -> tuple[Any, ...]:
     return tuple(
         with_loader_criteria(entity, sa.and_(*conditions), propagate_to_loaders=False)
         for entity, columns in _owned()
-        if (conditions := [_not_hidden(entity, column, seen) for column in columns])
+        if (conditions := [_not_hidden(entity, column, seen, shared) for column in columns])
     )
 
 
@@ -79,8 +87,18 @@ def _owned() -> Sequence[tuple[Any, tuple[str, ...]]]:
     return found
 
 
-def _not_hidden(entity: Any, column: str, seen: tuple[str, ...]) -> Any:
+def _not_hidden(entity: Any, column: str, seen: tuple[str, ...], shared: tuple[int, ...]) -> Any:
     tags, owner, key, value = _TAGS[column]
     tag = tags.__table__.alias()
     hidden = (tag.c[owner] == getattr(entity, column), tag.c[key] == ENVIRONMENT_TAG, tag.c[value].not_in(seen))
-    return ~sa.exists().where(*hidden)
+    owned = ~sa.exists().where(*hidden)
+    return sa.or_(owned, _in_experiments(entity, column, shared)) if shared and column in _OF_EXPERIMENTS else owned
+
+
+def _in_experiments(entity: Any, column: str, shared: tuple[int, ...]) -> Any:
+    """Whether what a column names belongs to one of the experiments."""
+    named, belongs = getattr(entity, column), _OF_EXPERIMENTS[column]
+    if belongs is None:
+        return named.in_(shared)
+    things = belongs[0].__table__.alias()
+    return sa.exists().where(things.c[belongs[1]] == named, things.c.experiment_id.in_(shared))

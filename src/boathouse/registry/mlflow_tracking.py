@@ -59,17 +59,17 @@ class TrackingStore(SqlAlchemyStore):
 
     @speaks_mlflow
     def rename_experiment(self, experiment_id: Any, new_name: str) -> None:
-        self._owned(experiment_id)
+        self._owned(experiment_id, "MANAGE")
         super().rename_experiment(experiment_id, self._named(new_name)[0])
 
     @speaks_mlflow
     def delete_experiment(self, experiment_id: Any) -> None:
-        self._owned(experiment_id)
+        self._owned(experiment_id, "MANAGE")
         super().delete_experiment(experiment_id)
 
     @speaks_mlflow
     def restore_experiment(self, experiment_id: Any) -> None:
-        self._owned(experiment_id)
+        self._owned(experiment_id, "MANAGE")
         super().restore_experiment(experiment_id)
 
     @speaks_mlflow
@@ -227,8 +227,8 @@ class TrackingStore(SqlAlchemyStore):
         super()._check_run_is_active(run)
         self._owned(run.run_uuid)
 
-    def _owned(self, owner: Any) -> None:
-        check_owner(self._database, actor(self._default), str(owner))
+    def _owned(self, owner: Any, privilege: str = "MODIFY") -> None:
+        check_owner(self._database, actor(self._default), str(owner), privilege)
 
     @property
     def _actor(self) -> Actor:

@@ -14,12 +14,15 @@ _FILES = re.compile(r"^\d+/(?:(?P<run>[0-9a-f]{32})|models/(?P<model>m-[0-9a-f]+
 _COPY = re.compile(r"^copies/(?P<environment>[^/]+)/[0-9a-f]{32}/artifacts(?:/|$)")
 
 
-def check_owner(database: Database, who: Actor, owner: str) -> None:
-    """Pass unless the run, logged model or experiment belongs to another environment. Raises NotFound, NotPermitted."""
-    environment = _environment(database, owner)
-    if environment in (None, *who.writable()):
+def check_owner(database: Database, who: Actor, owner: str, privilege: str = "MODIFY") -> None:
+    """Pass unless the run, logged model or experiment belongs to another environment, and its experiment is not shared so.
+
+    Raises NotFound, NotPermitted.
+    """
+    environment, experiment = _place(database, owner)
+    if environment in (None, *who.writable()) or experiment in who.shared(privilege):
         return
-    if environment not in who.readable():
+    if environment not in who.readable() and experiment not in who.shared("SELECT"):
         who.denied(who.principal, MAY_READ[0], owner)
         raise NotFound(f"there is no {owner} that {who.principal} may see")
     who.denied(who.principal, MAY_LOG[0], str(environment))
@@ -49,11 +52,13 @@ def check_files(database: Database, who: Actor, path: str, *, write: bool) -> No
     if write:
         check_owner(database, who, owner)
         return
-    if _environment(database, owner) not in (None, *who.readable()):
+    environment, experiment = _place(database, owner)
+    if environment not in (None, *who.readable()) and experiment not in who.shared("SELECT"):
         who.denied(who.principal, MAY_READ[0], owner)
         raise NotFound(f"there are no artifacts at {path} that {who.principal} may see")
 
 
-def _environment(database: Database, owner: str) -> str | None:
+def _place(database: Database, owner: str) -> tuple[str | None, int | None]:
+    """The environment and the experiment that something belongs to."""
     with database.reading() as connection:
-        return store.tag_of(connection, owner, ENVIRONMENT_TAG)
+        return store.tag_of(connection, owner, ENVIRONMENT_TAG), store.experiment_of(connection, owner)

@@ -66,6 +66,13 @@ class Registry:
             install(connection)
         self.on_ready()
 
+    def experiments(self, names: Iterable[str]) -> tuple[int, ...]:
+        """MLflow's numbers of the experiments of these full names that are there."""
+        if not self.ready():
+            return ()
+        with self.database.reading() as connection:
+            return store.experiments_named(connection, names)
+
     def ready(self) -> bool:
         """Whether MLflow's tables are there: a server makes them when it starts."""
         with self.database.reading() as connection:

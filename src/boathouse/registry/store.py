@@ -97,14 +97,18 @@ versions = _theirs(
 )  # fmt: skip
 version_tags = _theirs("model_version_tags", "name", "version", "key", "value")
 _run_tags = sa.Table("tags", _mlflow, sa.Column("run_uuid", sa.Text), sa.Column("key"), sa.Column("value"))
-_runs = sa.Table("runs", _mlflow, sa.Column("run_uuid", sa.Text), sa.Column("artifact_uri", sa.Text))
+_runs = sa.Table("runs", _mlflow, sa.Column("run_uuid", sa.Text), sa.Column("artifact_uri", sa.Text),
+                 sa.Column("experiment_id", sa.Integer))  # fmt: skip
+_experiments = sa.Table("experiments", _mlflow, sa.Column("experiment_id", sa.Integer), sa.Column("name", sa.Text))
 _experiment_tags = sa.Table(
     "experiment_tags", _mlflow, sa.Column("experiment_id", sa.Integer), sa.Column("key"), sa.Column("value")
 )
+_traces = sa.Table("trace_info", _mlflow, sa.Column("request_id", sa.Text), sa.Column("experiment_id", sa.Integer))
 _trace_tags = sa.Table("trace_tags", _mlflow, sa.Column("request_id", sa.Text), sa.Column("key"), sa.Column("value"))
 _logged = sa.Table(
     "logged_models", _mlflow,
     sa.Column("model_id"), sa.Column("artifact_location", sa.Text), sa.Column("source_run_id", sa.Text),
+    sa.Column("experiment_id", sa.Integer),
 )  # fmt: skip
 _logged_tags = sa.Table("logged_model_tags", _mlflow, sa.Column("model_id"), sa.Column("tag_key"), sa.Column("tag_value"))
 
@@ -385,6 +389,21 @@ def tag_of(connection: sa.Connection, owner: str, key: str) -> str | None:
         table, is_owner, name, value = _run_tags, _run_tags.c.run_uuid == owner, "key", "value"
     found = connection.execute(sa.select(table.c[value]).where(is_owner, table.c[name] == key)).scalar()
     return None if found is None else str(found)
+
+
+def experiments_named(connection: sa.Connection, names: Iterable[str]) -> tuple[int, ...]:
+    """MLflow's numbers of experiments, in order."""
+    query = sa.select(_experiments.c.experiment_id).where(_experiments.c.name.in_(list(names)))
+    return tuple(connection.execute(query.order_by(_experiments.c.experiment_id)).scalars())
+
+
+def experiment_of(connection: sa.Connection, owner: str) -> int | None:
+    """The experiment of a run, a logged model, a trace or, itself, an experiment."""
+    if owner.isdigit() and len(owner) < 20:
+        return int(owner)
+    table, key = (_logged, "model_id") if owner.startswith("m-") else (_traces, "request_id")
+    table, key = (table, key) if owner.startswith(("m-", "tr-")) else (_runs, "run_uuid")
+    return connection.execute(sa.select(table.c.experiment_id).where(table.c[key] == owner)).scalar()
 
 
 def record_of(connection: sa.Connection, run_id: str, prefix: str) -> dict[str, str]:

@@ -7,7 +7,7 @@ from typing import Any
 import anyio.to_thread
 
 from boathouse.identity import Identity
-from boathouse.platform import Platform
+from boathouse.platform import Platform, SharedExperiments
 from boathouse.server.auth import COOKIE, allows
 from boathouse.server.forwarding import Forwarding, leaders
 from boathouse.server.invocations import Invocations
@@ -39,6 +39,7 @@ class Dispatcher:
             platform.registry, platform.settings.artifact_root,
             lambda token: known(platform.identities.authenticate(token)), partial(allows, platform),
             session=lambda cookie: known(platform.logins.identify(cookie)), cookie=COOKIE, login_url="/login", denied=denied,
+            shared=SharedExperiments(platform.registry, platform.access),
         )  # fmt: skip
 
     def warm_up(self) -> None:

@@ -99,7 +99,7 @@ class Mlflow(Guard):
 def create_mlflow_app(
     registry: Registry, artifact_root: str, authenticate: Authenticate, allow: Allow, *,
     session: Authenticate | None = None, cookie: str | None = None, login_url: str | None = None,
-    environments: Sequence[str] = ("dev", "staging", "prod"), denied: Denied = unheard,
+    environments: Sequence[str] = ("dev", "staging", "prod"), denied: Denied = unheard, **more: Any,
 ) -> Mlflow:  # fmt: skip
     """MLflow as one ASGI app for every path that `owns` names.
 
@@ -107,11 +107,12 @@ def create_mlflow_app(
     answers for a catalog (one level), a schema (two) or a model (three). `cookie` names the session cookie,
     for whose value `session(value)` answers as `authenticate` does; browsers without one go to `login_url`.
     Who is bound to no environment works in the one that is asked for, else in the first of `environments` that
-    they may use. `denied(principal, privilege, name)` hears of refusals.
+    they may use. `denied(principal, privilege, name)` hears of refusals. `shared(identity, privilege)` are the experiments
+    on which an identity was granted it.
     """
     app = MlflowApp(registry, artifact_root)
     return Mlflow(app, registry, authenticate, allow, session=session, cookie=cookie, login_url=login_url,
-                  environments=environments, denied=denied)  # fmt: skip
+                  environments=environments, denied=denied, **more)  # fmt: skip
 
 
 @functools.cache

@@ -8,6 +8,8 @@ import binascii
 import json
 import re
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Sequence
+from dataclasses import replace
+from functools import cache, partial
 from html import escape
 from http.cookies import CookieError, SimpleCookie
 from typing import Any, Protocol
@@ -51,6 +53,8 @@ _FENCE = {
     b"referrer-policy": b"same-origin",
 }
 """Headers of MLflow's pages. Their scripts are what they are; `connect-src` falls back to this server alone."""
+_OF_EXPERIMENTS = re.compile(r"/api/[23]\.0/mlflow/(runs|experiments|logged-models)/|/api/2\.0/mlflow-artifacts/")
+"""What may be written in an experiment that is shared, by who does not work in its environment."""
 _TWISTED = re.compile(r"//|/\.\.?(/|$)|\\|[\x00-\x1f\x7f]|%[0-9a-fA-F]{2}")
 
 
@@ -68,6 +72,12 @@ class Identity(Protocol):
 
 Authenticate = Callable[[str | None], Identity]
 Allow = Callable[[Any, str, str], bool]
+Shared = Callable[[Any, str], tuple[int, ...]]
+"""(identity, privilege) -> the experiments on which it was granted it."""
+
+
+def _nothing(_identity: Any, _privilege: str) -> tuple[int, ...]:
+    return ()
 
 
 def owns(path: str) -> bool:
@@ -81,9 +91,10 @@ class Guard:
     def __init__(
         self, app: App, database: Database, authenticate: Authenticate, allow: Allow, *,
         session: Authenticate | None = None, cookie: str | None = None, login_url: str | None = None,
-        environments: Sequence[str] = ("dev", "staging", "prod"), denied: Denied = unheard,
+        environments: Sequence[str] = ("dev", "staging", "prod"), denied: Denied = unheard, shared: Shared = _nothing,
     ) -> None:  # fmt: skip
         self._app = app
+        self._shared = shared
         self._denied = denied
         self._database = database
         self._authenticate = authenticate
@@ -145,17 +156,29 @@ class Guard:
         bound = identity.environment is not None
         scratch, run = getattr(identity, "scratch", None), getattr(identity, "run_id", None)
         known = tuple(self._environments)
-        actor = Actor(identity.principal, allow, environment, scratch, bound, self._denied, known, run)
+        shared = cache(partial(self._shared, identity))
+        actor = Actor(identity.principal, allow, environment, scratch, bound, self._denied, known, run, shared)
         writes = kind in ("write", "files-write")
         a_task = run or actor.scratch
         if writes and not a_task and not actor.may(MAY_LOG, environment):
+            if _OF_EXPERIMENTS.match(_plain(path)) and shared("MODIFY"):
+                return self._outside(actor, kind, path, query)
             self._denied(actor.principal, MAY_LOG[0], environment)
             raise NotPermitted(f"{actor.principal} lacks {' or '.join(MAY_LOG)} on {environment}, which logging takes")
         if kind in ("read", "files") and not a_task and not actor.may(MAY_READ, environment):
+            if shared("SELECT"):
+                return self._outside(actor, kind, path, query)
             self._denied(actor.principal, MAY_READ[0], environment)
             raise NotPermitted(f"{actor.principal} lacks {' or '.join(MAY_READ)} on {environment}, which MLflow's runs take")
+        return self._at_files(actor, kind, path, query)
+
+    def _outside(self, actor: Actor, kind: str, path: str, query: str) -> Actor:
+        """One who does not work in the environment, and has experiments there that are shared."""
+        return self._at_files(replace(actor, outside=True), kind, path, query)
+
+    def _at_files(self, actor: Actor, kind: str, path: str, query: str) -> Actor:
         if kind.startswith("files"):
-            check_files(self._database, actor, file_path(path, query), write=writes)
+            check_files(self._database, actor, file_path(path, query), write=kind == "files-write")
         return actor
 
 
