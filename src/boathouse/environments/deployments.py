@@ -181,6 +181,12 @@ class Deployments:
             rows = [Deployment(**row) for row in connection.execute(query).mappings()]
         return [d for d in rows if environment in (None, d.environment) and project in (None, d.project)]
 
+    def pointed_at(self) -> list[Deployment]:
+        """Every deployment that something deployed comes from, in throw-away places too."""
+        used = sa.select(deployments).where(deployments.c.id.in_(sa.select(resources.c.deployment)))
+        with self._database.reading() as connection:
+            return [Deployment(**row) for row in connection.execute(used).mappings()]
+
     def history(self, environment: str | None = None, limit: int = 100, before: int | None = None) -> list[Deployment]:
         """Deployments, newest first; those that are older than deployment `before`."""
         query = sa.select(deployments).order_by(deployments.c.id.desc()).limit(limit)

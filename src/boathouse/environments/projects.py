@@ -12,6 +12,7 @@ from boathouse import clock
 from boathouse.catalog import Audit
 from boathouse.database import Database
 from boathouse.environments import policy
+from boathouse.environments.checkouts import Checkouts
 from boathouse.environments.git import WORKSPACE, Repository
 from boathouse.environments.project_folder import project_folder
 from boathouse.environments.shared_code import SharedCode
@@ -79,7 +80,7 @@ class Projects:
         self._database = database
         self._audit = audit
         self._code = code
-        self._checkouts = checkouts
+        self.checkouts = Checkouts(checkouts)
 
     def ensure(self, identity: Identity, name: str, origin: str | None = None) -> Project:
         """The project, with its bare repository, made if new. Raises InvalidName."""
@@ -128,9 +129,7 @@ class Projects:
 
     def checkout(self, name: str, commit: str) -> Path:
         """The project's folder among exactly that commit's files."""
-        target = self._checkouts / name / commit
-        self.repository(name).export(commit, target)
-        return project_folder(target, name)
+        return project_folder(self.checkouts.make(self.repository(name), name, commit), name)
 
     def code_at(self, name: str, folder: str, commit: str | None) -> str:
         """Where deployed code lies now: a home that was moved has its checkouts beside it still."""
@@ -138,7 +137,7 @@ class Projects:
 
     def is_checkout(self, name: str, folder: str, commit: str | None) -> bool:
         """Whether a folder lies in a commit's checkout, in this home or another: it can be made again anywhere."""
-        own, parts = (self._checkouts.name, name, commit), Path(folder).parts
+        own, parts = (self.checkouts.folder.name, name, commit), Path(folder).parts
         return bool(commit) and any(parts[start : start + 3] == own for start in range(len(parts) - 2))
 
     def check_policy(self, name: str, environment: str, commit: str, *, dirty: bool,

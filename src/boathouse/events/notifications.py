@@ -5,7 +5,6 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 import httpx
@@ -15,7 +14,7 @@ from boathouse import clock
 from boathouse.database import Database
 from boathouse.errors import BoathouseError, NotFound
 from boathouse.events.channels import Channel, Message
-from boathouse.events.patience import next_try
+from boathouse.events.patience import due, next_try
 from boathouse.events.store import notifications
 
 _log = logging.getLogger(__name__)
@@ -89,8 +88,8 @@ class Notifications:
     def deliver(self) -> None:
         """Send what is due."""
         with self._busy:
-            due = sa.or_(notifications.c.next_try.is_(None), notifications.c.next_try <= clock.now())
-            query = sa.select(notifications).where(notifications.c.state == "WAITING", due).order_by(notifications.c.id)
+            which = (notifications.c.state == "WAITING", due(notifications.c.next_try))
+            query = sa.select(notifications).where(*which).order_by(notifications.c.id)
             with self._database.reading() as connection:
                 rows = connection.execute(query.limit(100)).mappings().all()
             if rows:
@@ -117,14 +116,14 @@ class Notifications:
             values: dict[str, Any] = {"state": "SENT", "sent_at": clock.now(), "next_try": None, "last_error": None}
         except (BoathouseError, OSError, httpx.HTTPError, httpx.InvalidURL) as error:
             said = f"{type(error).__name__}: {error}".replace(address, row["address"])
-            values = self._failed(row["created_at"], attempts, said)
+            values = self._failed(attempts, said)
         with self._database.writing() as connection:
             kept = notifications.update().where(notifications.c.id == row["id"])
             connection.execute(kept.values(attempts=attempts, **values))
 
     @staticmethod
-    def _failed(since: datetime, attempts: int, error: str) -> dict[str, Any]:
-        again = next_try(since, attempts)
+    def _failed(attempts: int, error: str) -> dict[str, Any]:
+        again = next_try(attempts)
         return {"state": "WAITING" if again else "FAILED", "next_try": again, "last_error": error[:500]}
 
     def _run(self) -> None:

@@ -20,7 +20,7 @@ from boathouse.database import Database
 from boathouse.errors import AlreadyExists, InvalidInput, NotFound
 from boathouse.events.addresses import check_address
 from boathouse.events.outbox import Event, Outbox
-from boathouse.events.patience import next_try
+from boathouse.events.patience import due, next_try
 from boathouse.events.signed import KINDS, body_of, headers_of, kind_of
 from boathouse.events.store import deliveries, webhooks
 from boathouse.names import nearest
@@ -142,10 +142,10 @@ class Webhooks:
         """Tell each webhook what it has not heard, as far as it answers."""
         with self._busy:
             with self._database.reading() as connection:
-                due = self._rows(connection, sa.or_(webhooks.c.next_try.is_(None), webhooks.c.next_try <= clock.now()))
-            if due:
+                waiting = self._rows(connection, due(webhooks.c.next_try))
+            if waiting:
                 with ThreadPoolExecutor(4, thread_name_prefix="webhook") as pool:
-                    list(pool.map(self._catch_up, due))
+                    list(pool.map(self._catch_up, waiting))
 
     def _catch_up(self, webhook: Webhook) -> None:
         attempts, failing = webhook.attempts, webhook.failing_since
@@ -156,7 +156,7 @@ class Webhooks:
             attempts += 1
             if not self._send(webhook, event, attempts, str(uuid.uuid5(uuid.NAMESPACE_OID, f"{webhook.id}.{event.id}"))):
                 failing = failing or clock.now()
-                if again := next_try(failing, attempts):
+                if again := next_try(attempts):
                     self._put(webhook, attempts=attempts, failing_since=failing, next_try=again)
                     return
             self._put(webhook, place=event.id, attempts=0, failing_since=None, next_try=None)

@@ -6,7 +6,19 @@ from typing import Any
 
 from boathouse import clock
 
+_STARTS = ("schedule", "trigger", "continuous")
 _UNITS = {"MINUTES": "minutes", "HOURS": "hours", "DAYS": "days", "WEEKS": "weeks"}
+
+
+def rests(definition: Mapping[str, Any]) -> bool:
+    """Whether a job's definition pauses something of what starts it."""
+    return any(paused(definition.get(start)) for start in _STARTS)
+
+
+def awakened(definition: Mapping[str, Any]) -> dict[str, Any]:
+    """A job's definition with nothing of what starts it paused."""
+    own = {k: {**v, "pause_status": "UNPAUSED"} for k in _STARTS if (v := definition.get(k)) is not None}
+    return {**definition, **own}
 
 
 def paused(start: Mapping[str, Any] | None) -> bool:

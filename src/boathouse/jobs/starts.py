@@ -9,7 +9,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -95,21 +95,36 @@ class Starts:
 
     def pause(self, job: tuple[str, str, str], by: str) -> None:
         """Let a job start by hand only, until it is resumed; deploying it again does not change that."""
-        with self._database.writing() as connection:
-            if not self.is_paused(job):
-                row = dict(zip(("environment", "project", "job"), job, strict=True))
-                connection.execute(pauses.insert().values(**row, paused_by=by, paused_at=clock.now()))
+        if not self.is_paused(job):
+            self._say(job, by, resumed=False)
 
-    def resume(self, job: tuple[str, str, str]) -> None:
-        """Let it start by itself again; what was due meanwhile is not made up for."""
+    def resume(self, job: tuple[str, str, str], by: str = "", definition: Mapping[str, Any] | None = None) -> None:
+        """Let it start by itself again, also where its definition pauses it; what was due meanwhile is not made up for."""
         with self._database.writing() as connection:
             connection.execute(pauses.delete().where(*_here(pauses, job)))
             connection.execute(starts.delete().where(*_here(starts, job)))
+            if causes.rests(definition or {}):
+                self._say(job, by, resumed=True)
+
+    def _say(self, job: tuple[str, str, str], by: str, *, resumed: bool) -> None:
+        row = dict(zip(("environment", "project", "job"), job, strict=True))
+        with self._database.writing() as connection:
+            connection.execute(pauses.delete().where(*_here(pauses, job)))
+            connection.execute(pauses.insert().values(**row, paused_by=by, paused_at=clock.now(), resumed=resumed))
 
     def is_paused(self, job: tuple[str, str, str]) -> bool:
         """Whether it was paused by hand."""
+        return self._by_hand().get(job) is False
+
+    def by_itself(self, job: tuple[str, str, str], definition: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What starts a job by itself, as its bundle says it and people said by hand since."""
+        return causes.awakened(definition) if self._by_hand().get(job) else definition
+
+    def _by_hand(self) -> dict[tuple[str, str, str], bool]:
+        """Job -> whether it was resumed by hand, or else paused."""
+        query = sa.select(pauses.c.environment, pauses.c.project, pauses.c.job, pauses.c.resumed)
         with self._database.reading() as connection:
-            return connection.execute(sa.select(pauses.c.job).where(*_here(pauses, job))).first() is not None
+            return {(r[0], r[1], r[2]): bool(r[3]) for r in connection.execute(query)}
 
     def error(self, job: tuple[str, str, str]) -> str | None:
         """Why the last start by itself failed."""
@@ -266,9 +281,9 @@ class Starts:
     # rows
 
     def _awake(self) -> list[Startable]:
-        with self._database.reading() as connection:
-            asleep = {tuple(r) for r in connection.execute(sa.select(pauses.c.environment, pauses.c.project, pauses.c.job))}
-        return [job for job in self._ports.jobs() if job.key not in asleep]
+        said = self._by_hand()
+        awake = (job for job in self._ports.jobs() if said.get(job.key) is not False)
+        return [replace(job, definition=causes.awakened(job.definition)) if said.get(job.key) else job for job in awake]
 
     def _submit(self, job: Startable, parameters: Mapping[str, str], trigger: str, reason: str, cause: str) -> str | None:
         """Start a run. A refusal is kept for people to see, and is not tried again for the same reason; its words."""

@@ -86,4 +86,5 @@ pauses = sa.Table(
     sa.Column("job", sa.String(255), primary_key=True),
     sa.Column("paused_by", sa.String(255), nullable=False),
     sa.Column("paused_at", Moment, nullable=False),
+    sa.Column("resumed", sa.Boolean),
 )  # fmt: skip

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -197,6 +198,12 @@ class CodeDelivery:
         waits = cut is not None and self._waits(project, cut.branch, code.commit, "prod")
         release = cut if cut and waits else self._projects.cut_release(identity, project, version)
         return release, self.deploy(identity, "prod", project=project, ref=release.commit_id)
+
+    def prune_checkouts(self, unused: timedelta, going: Iterable[Run]) -> list[Path]:
+        """Remove checkouts that nobody needed for so long; what is deployed, and what runs, stays."""
+        needed = {(run.project, run.commit_id) for run in going}
+        needed |= {(d.project, d.commit_id) for d in self._deployments.pointed_at()}
+        return self._projects.checkouts.prune(unused, {(project, commit) for project, commit in needed if commit})
 
     def _waits(self, project: str, branch: str, commit: str | None, environment: str) -> bool:
         """Whether a commit that a branch came to stands there, and its environment does not run it yet."""

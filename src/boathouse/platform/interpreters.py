@@ -71,7 +71,7 @@ class Interpreters:
 
     def prune(self, runs: Runs, unused: timedelta | None = None) -> list[PythonEnvironment]:
         """Remove environments that nobody used for as long as the setting says, or `unused`; what was removed."""
-        going = (run for state in _OPEN for run in runs.newest(state=state, limit=1000))
+        going = open_runs(runs)
         return self.environments.prune(self._kept if unused is None else unused, set(self._needed(going)))
 
     def _needed(self, runs: Iterable[Run]) -> Iterable[str]:
@@ -83,6 +83,11 @@ class Interpreters:
                     continue
                 if key:
                     yield key
+
+
+def open_runs(runs: Runs) -> list[Run]:
+    """Runs that wait or go on."""
+    return [run for state in _OPEN for run in runs.newest(state=state, limit=1000)]
 
 
 def seed_of(run: Run, task_key: str) -> int:

@@ -92,7 +92,7 @@ class JobDesk:
         if pause:
             self.starts.pause(key, identity.principal)
         else:
-            self.starts.resume(key)
+            self.starts.resume(key, identity.principal, resource.definition)
         self._audit.record(identity.principal, "pause job" if pause else "resume job", f"{environment}.{resource.name}")
 
     def backfill(self, identity: Identity, environment: str, job: str, since: datetime, until: datetime,

@@ -66,7 +66,7 @@ from boathouse.platform.hand_made_endpoints import HandMadeEndpoints
 from boathouse.platform.held_versions import HeldVersions
 from boathouse.platform.housekeeping import Housekeeping
 from boathouse.platform.inference import InferenceFlush
-from boathouse.platform.interpreters import Interpreters
+from boathouse.platform.interpreters import Interpreters, open_runs
 from boathouse.platform.job_desk import JobDesk
 from boathouse.platform.joining import Joining
 from boathouse.platform.leading import Leading
@@ -217,6 +217,7 @@ class Platform:
 
     def _tidy_hourly(self) -> None:
         self.interpreters.prune(self.runs)
+        self.code.prune_checkouts(self.settings.span("python_environments_kept"), open_runs(self.runs))
         self.registry.sweep(self.settings.artifact_root)
 
     def _make_catalog(self) -> tuple[Walls, Catalog]:

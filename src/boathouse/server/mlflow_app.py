@@ -5,11 +5,13 @@ import functools
 import os
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from contextvars import ContextVar
 from typing import Any
 
 import anyio.to_thread
 
+from boathouse.errors import Unavailable
 from boathouse.registry import Denied, Registry, mlflow_stores, prepare_mlflow, quietly, unheard
 from boathouse.server.mlflow_guard import Allow, Authenticate, Guard, Receive, Scope, Send, owns
 
@@ -37,36 +39,49 @@ class MlflowApp:
     def __init__(self, registry: Registry, artifact_root: str) -> None:
         self._registry = registry
         self._artifact_root = artifact_root
+        self._builder = threading.Lock()
         self._lock = threading.Lock()
+        self._closed = False
         self._built: tuple[Any, Any, Any, Any] | None = None
 
     def warm_up(self) -> threading.Thread:
         """Build in the background; requests that come meanwhile wait."""
-        thread = threading.Thread(target=self.build, name="mlflow", daemon=True)
+        thread = threading.Thread(target=self._warmed, name="mlflow", daemon=True)
         thread.start()
         return thread
 
-    def build(self) -> tuple[Any, Any, Any, Any]:
-        """Migrate MLflow's tables, import its server, open its stores."""
-        with self._lock:
-            if self._built is None:
-                prepare_mlflow(self._registry.database.url, self._artifact_root)
-                os.environ |= SETTINGS | {"_MLFLOW_SERVER_ARTIFACT_DESTINATION": self._artifact_root}
-                app = _mlflow_server()
-                with quietly():
-                    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+    def _warmed(self) -> None:
+        with suppress(Unavailable):
+            self.build()
 
-                    stores = mlflow_stores(self._registry, None, self._artifact_root)
-                    self._built = (app, *stores, get_artifact_repository(self._artifact_root))
+    def build(self) -> tuple[Any, Any, Any, Any]:
+        """Import MLflow's server, migrate its tables, open its stores. Raises Unavailable once this is closed."""
+        with self._builder:
+            if self._built is None:
+                os.environ |= SETTINGS | {"_MLFLOW_SERVER_ARTIFACT_DESTINATION": self._artifact_root}
+                return self._open(_mlflow_server())
             return self._built
+
+    def _open(self, app: Any) -> tuple[Any, Any, Any, Any]:
+        with self._lock:
+            if self._closed:
+                raise Unavailable("the server ends")
+            prepare_mlflow(self._registry.database.url, self._artifact_root)
+            with quietly():
+                from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+                stores = mlflow_stores(self._registry, None, self._artifact_root)
+                self._built = (app, *stores, get_artifact_repository(self._artifact_root))
+                return self._built
 
     def model_store(self) -> Any:
         """The registry store; whoever uses it says on whose behalf, by `acting_as`."""
         return self.build()[2]
 
     def close(self) -> None:
-        """Give MLflow's database connections back."""
+        """Give MLflow's database connections back. An import that goes on in the background is not waited for."""
         with self._lock:
+            self._closed = True
             for store in self._built[1:3] if self._built else ():
                 store._dispose_engine()
                 store._engine_map.pop(self._registry.database.url, None)

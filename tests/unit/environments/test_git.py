@@ -1,12 +1,16 @@
 """A bare repository, with the real git."""
 
+import os
 import subprocess
+import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from boathouse.environments import FileChange, Repository, push
+from boathouse.environments.checkouts import Checkouts
 from boathouse.errors import AlreadyExists, Conflict, InvalidInput, NotFound
 
 ANN = "Ann Lee <ann@example.org>"
@@ -260,3 +264,20 @@ def test_the_callers_git_variables_do_not_leak_in(
     monkeypatch.setenv("GIT_CONFIG_COUNT", "broken")
     repository.create_branch("here", "main")
     assert "here" not in Repository(tree).branches()
+
+
+def test_checkouts_that_nobody_asked_for_go_and_what_was_cut_off(repository: Repository, tree: Path, tmp_path: Path) -> None:
+    checkouts = Checkouts(tmp_path / "checkouts")
+    commits = [commit(tree, train=f"print({number})\n") for number in range(4)]
+    push(tree, repository.path, "main")
+    old, needed, fresh, asked = places = [checkouts.make(repository, "shop", sha) for sha in commits]
+    (left := tmp_path / "checkouts" / "shop" / f".{commits[0]}-abcd").mkdir()  # a killed export's
+    long_ago = time.time() - timedelta(days=31).total_seconds()
+    for place in (old, needed, asked, left):
+        os.utime(place, (long_ago, long_ago))
+    checkouts.make(repository, "shop", commits[3])
+    assert checkouts.prune(timedelta(days=30), {("shop", commits[1])}) == [old]
+    assert [place.exists() for place in places] == [False, True, True, True]
+    assert not left.exists()
+    assert (checkouts.make(repository, "shop", commits[0]) / "train").read_text() == "print(0)\n"
+    assert fresh.parent == asked.parent

@@ -3,16 +3,20 @@
 import json
 import threading
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
+from boathouse import clock
 from boathouse.database import Database
 from boathouse.errors import InvalidInput, NotFound
 from boathouse.events import Outbox, Webhooks
+from boathouse.events.patience import MOST, next_try
 from boathouse.events.signed import headers_of
+from boathouse.events.store import webhooks
 
 
 class Receiver:
@@ -130,3 +134,27 @@ def test_an_event_that_there_is_not_is_refused_with_the_one_that_was_meant(hooks
     with pytest.raises(InvalidInput, match=r"no event is called 'moved': there are registered_model.created, .* and \* for all"):
         hooks.create("dev", "ci", "https://example.org/hook", ["*", "moved"], "ada")
     assert hooks.all("dev") == []
+
+
+def test_a_clock_that_is_set_delays_no_delivery_and_loses_none(
+    hooks: Webhooks, receiver: Receiver, emit: Callable[..., None], database: Database
+) -> None:
+    hooks.create("dev", "ci", receiver.url, ["*"], "ada")
+    receiver.status = 503
+    emit("model_version.created", "dev.a.a")
+    hooks.deliver()
+    hooks.deliver()
+    assert len(receiver.heard) == 1  # it waits for its pause
+    with database.writing() as connection:  # since then the clock was set back, by hours; and it failed for a year before that
+        ahead = {"next_try": clock.now() + timedelta(hours=3), "failing_since": clock.now() - timedelta(days=365)}
+        connection.execute(webhooks.update().values(**ahead))
+    hooks.deliver()
+    [left] = hooks.all("dev")
+    assert (len(receiver.heard), left.place, left.attempts) == (2, 0, 2)
+    assert left.next_try is not None
+
+
+def test_after_a_days_tries_it_is_left_and_not_before() -> None:
+    assert next_try(MOST - 1) is not None
+    assert next_try(MOST) is None
+    assert 95 < MOST < 115  # ten doubled pauses, then a quarter of an hour each

@@ -131,10 +131,23 @@ def test_a_paused_job_starts_only_after_it_is_resumed(desk: Desk) -> None:
     desk.server.pause(("dev", "p", "j"), "ada")
     desk.server.pause(("dev", "p", "j"), "ada")
     assert desk.tick("07:00") == []
-    desk.server.resume(("dev", "p", "j"))
+    desk.server.resume(("dev", "p", "j"), "ann")
     assert desk.tick("07:30") == []
     assert desk.tick("08:00") == [("schedule", "08:00")]
     desk.job = {"schedule": {"cron": "0 * * * *", "pause_status": "PAUSED"}}
+    assert desk.tick("09:00") == []
+
+
+def test_a_job_that_its_bundle_pauses_starts_once_it_is_resumed_until_it_is_paused_by_hand(desk: Desk) -> None:
+    job = ("dev", "p", "j")
+    desk.job = {"schedule": {"cron": "0 * * * *", "pause_status": "PAUSED"}}
+    assert desk.tick("06:59") == desk.tick("07:00") == []
+    desk.server.resume(job, "ada", desk.job)
+    assert desk.server.by_itself(job, desk.job)["schedule"]["pause_status"] == "UNPAUSED"
+    assert desk.tick("07:30") == []
+    assert desk.another().is_paused(job) is False
+    assert desk.tick("08:00") == [("schedule", "08:00")]
+    desk.server.pause(job, "ada")
     assert desk.tick("09:00") == []
 
 

@@ -245,8 +245,9 @@ def _run(found: Run) -> dict[str, Any]:
 
 def _job(platform: Platform, resource: Any) -> dict[str, Any]:
     newest = platform.runs.newest(resource.environment, resource.name, limit=1, project=resource.project)
-    schedule = resource.definition.get("schedule")
     key = (resource.environment, resource.project, resource.name)
+    definition = platform.starts.by_itself(key, resource.definition)
+    schedule = definition.get("schedule")
     resting = str((schedule or {}).get("pause_status") or "").upper() == "PAUSED"
     paused = platform.starts.is_paused(key)
     deployment = platform.deployments.deployment(resource.deployment)
@@ -254,8 +255,8 @@ def _job(platform: Platform, resource: Any) -> dict[str, Any]:
         "environment": resource.environment, "name": resource.name, "project": resource.project,
         "commit": deployment.commit_id, "dirty": deployment.dirty,
         "tasks": [t["task_key"] for t in resource.definition.get("tasks") or ()],
-        "schedule": schedule, "trigger": resource.definition.get("trigger"),
-        "continuous": resource.definition.get("continuous"), "paused": paused, "start_error": platform.starts.error(key),
+        "schedule": schedule, "trigger": definition.get("trigger"),
+        "continuous": definition.get("continuous"), "paused": paused, "start_error": platform.starts.error(key),
         "next_due": next_due(schedule, platform.now()) if schedule and not paused and not resting else None,
         "last_run": _run(newest[0]) if newest else None,
     }  # fmt: skip

@@ -138,9 +138,9 @@ def repair(run_id: str, who: Caller, platform: Served) -> Response:
 
 
 def _job(who: Identity, platform: Platform, resource: Resource) -> Job:
-    definition = resource.definition
-    schedule = definition.get("schedule")
     key = (resource.environment, resource.project, resource.name)
+    definition = platform.starts.by_itself(key, resource.definition)
+    schedule = definition.get("schedule")
     paused = platform.starts.is_paused(key) or (schedule and str(schedule.get("pause_status", "")).upper() == "PAUSED")
     try:
         parsed = JobDefinition.from_dict(resource.name, definition)
