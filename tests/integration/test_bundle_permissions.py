@@ -110,8 +110,8 @@ def test_a_bundle_grants_nothing_on_what_others_made(platform: Platform, admin: 
 
 
 def test_a_name_that_nobody_has_is_told_and_granted_nothing(platform: Platform, admin: Identity, tmp_path: Path) -> None:
-    notes = deploy(platform, admin, tmp_path, JOB.replace("analysts", "account users"))
-    assert notes == ("account users is no principal here, so nothing was granted to it: create it and deploy again",)
+    notes = deploy(platform, admin, tmp_path, JOB.replace("analysts", "strangers"))
+    assert notes == ("strangers is no principal here, so nothing was granted to it: create it and deploy again",)
     assert platform.access.grants("job", "dev.load") == []
 
 

@@ -68,11 +68,11 @@ def test_without_the_privilege_a_run_does_not_start_nor_is_a_job_deployed(tmp_pa
         for name in ("eat.py", "count.py"):
             (tmp_path / name).write_text("")
         home.access.grant("root", ["ada"], ["USE CATALOG", "DEPLOY"], "catalog", "dev")
-        (tmp_path / "other").mkdir()
-        (tmp_path / "other" / "boathouse.yml").write_text(BUNDLE.replace("compute: tiny", "compute: bigg"))
+        (tmp_path / "boathouse.yml").write_text(BUNDLE.replace("compute: tiny", "compute: bigg"))
         for verb in (home.code.plan, home.code.deploy):
             with pytest.raises(InvalidBundle, match=r"^boathouse.yml:\d+: .*compute: dev has no compute 'bigg' \(there: big\)"):
-                verb(root, "dev", path=str(tmp_path / "other"))
+                verb(root, "dev", path=str(tmp_path))
+        (tmp_path / "boathouse.yml").write_text(BUNDLE.replace("compute: tiny", "compute: big"))
         with pytest.raises(NotPermitted, match=r"'USE COMPUTE' --compute dev\.big --to ada"):
             home.code.deploy(Identity("ada"), "dev", path=str(tmp_path))
         home.code.deploy(root, "dev", path=str(tmp_path))

@@ -17,6 +17,7 @@ from boathouse.errors import InvalidInput, NotFound, NotPermitted
 from boathouse.identity import Identity
 from boathouse.names import in_scratch
 
+_DEPLOYED = ("catalog", "project", "job", "endpoint", "compute")
 _ABOVE = ("metastore", "service_principal")
 
 Missing = tuple[str, str]
@@ -64,9 +65,9 @@ class AccessControl:
     def refuse(self, identity: Identity, privilege: str, kind: str, name: str, lacking: Missing) -> None:
         """Record a denial and raise NotPermitted, which says what is lacking and who can mend it.
 
-        Raises NotFound where there is no such catalog.
+        Raises NotFound for an environment that is not there, or what would be deployed in it.
         """
-        if lacking[0] == "USE CATALOG":
+        if lacking[0] == "USE CATALOG" and kind in _DEPLOYED:
             self.check_catalog(identity, lacking[1])
         self._audit.deny(identity.principal, f"denied {privilege}", name, {"missing": list(lacking)})
         if _out_of_bounds(identity, kind, name):

@@ -130,8 +130,9 @@ def _builtin(lake: Lake, what: str, rest: list[str]) -> None:
 _RUN: dict[str, Any] = {"file": _file, "notebook": _notebook, "entry": _entry, "sql": _sql, "builtin": _builtin}
 
 if __name__ == "__main__":
-    code = main(sys.argv[1:])
-    if sys.argv[1] == "notebook":  # its cells ran in their kernel; DuckDB's binding would complain here of leaks of its own
+    given = sys.argv[1:]
+    code = main(given)
+    if given[0] == "notebook":  # its cells ran in their kernel; DuckDB's binding would complain here of leaks of its own
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
