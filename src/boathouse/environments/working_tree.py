@@ -78,7 +78,7 @@ def push(directory: Path, repository_path: Path, refspec: str) -> None:
         raise InvalidInput(f"{directory} has no branch {branch} with a commit to push: commit there first")
     if "[rejected]" in pushed.error or "[remote rejected]" in pushed.error:
         raise Conflict(
-            f"branch {branch} moved on: fetch it, merge or rebase, and push again ({pushed.error})"
+            f"branch {branch} moved on: run `git pull {repository_path.absolute()} {branch}`, and ask again"
         )
     raise InvalidInput(f"{refspec} was not pushed to {repository_path}: {pushed.error}")
 
