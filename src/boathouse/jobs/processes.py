@@ -101,6 +101,12 @@ class Processes:
         executor = next((t.executor for t in run.tasks if t.task_key == task_key), None)
         return self._executors.place(executor)[0] / run.id / f"{task_key}.{ending}"
 
+    def keep(self, run: Run, task: TaskRun) -> None:
+        """A task has ended: what it said may be wanted where this machine is not seen."""
+        attempt, here = self._folder(run, task)
+        if here:
+            self._hooks.kept(run, task, _log(attempt, task))
+
     def forget(self, run_id: str) -> None:
         """A run has ended."""
         for names in (self._spawned, self._asked):

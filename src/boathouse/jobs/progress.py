@@ -217,6 +217,8 @@ class Progress:
             wait = definition.wait_before(task.attempt + 1)
             kept |= {"state": "QUEUED", "attempt": task.attempt + 1, "not_before": clock.now() + timedelta(seconds=wait)}
             self._due[name_of(run, task)] = time.monotonic() + wait
+        if _is_process(definition):
+            self.processes.keep(run, task)
         with self._runs.transaction():
             if kept["state"] == "QUEUED":
                 for iteration in (t for t in run.tasks if t.parent == task.task_key and t.state not in ("SUCCESS", "EXCLUDED")):
@@ -248,6 +250,8 @@ class Progress:
                 if outcome.state == "SUCCESS":
                     kept = {"state": "SUCCESS", "ended_at": clock.now()}
                 kept["exit_code"] = outcome.exit_code
+                if _is_process(_of(task, definitions)):
+                    self.processes.keep(run, task)
             with self._runs.transaction():
                 self._runs.update_task(run.id, task.task_key, **kept)
                 ended = {"state": kept["state"], "reason": kept.get("reason")}

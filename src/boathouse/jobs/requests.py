@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from boathouse.environments import Sandbox
@@ -67,3 +68,5 @@ class Hooks:
     """Told of a task whose try cannot be ended from here: what it may still be doing is to be refused."""
     located: Callable[[Run], Run] = lambda run: run
     """A run with its source where it lies on this machine. Raises InvalidInput where it lies on another one alone."""
+    kept: Callable[[Run, TaskRun, Path], None] = lambda _run, _task, _log: None
+    """Told of a task that has ended, with its log on this machine."""

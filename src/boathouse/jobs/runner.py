@@ -13,6 +13,7 @@ from boathouse.errors import NotFound
 from boathouse.jobs.definition import JobDefinition
 from boathouse.jobs.engine import Engine
 from boathouse.jobs.executors import SESSION, Executors
+from boathouse.jobs.kept_words import KeptWords
 from boathouse.jobs.queue import Queue
 from boathouse.jobs.requests import Hooks, RunRequest
 from boathouse.jobs.runs import Run, Runs
@@ -29,6 +30,7 @@ class Runner:
                  session: bool = False) -> None:  # fmt: skip
         self.runs = Runs(database)
         self.queue = Queue(database)
+        self.words = KeptWords(database)
         self._server, self._session = executor, session
         self._executor = executor + SESSION if session else executor
         self._stopped = False

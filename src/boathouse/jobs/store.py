@@ -67,6 +67,15 @@ executors = sa.Table(
     sa.Column("leads", sa.Boolean),
 )  # fmt: skip
 
+words = sa.Table(
+    "bh_task_words", metadata,
+    sa.Column("run_id", sa.String(64), primary_key=True),
+    sa.Column("task_key", sa.String(255), primary_key=True),
+    sa.Column("executor", sa.String(64), primary_key=True),
+    sa.Column("at", Moment, nullable=False),
+    sa.Column("text", sa.LargeBinary, nullable=False),
+)  # fmt: skip
+
 starts = sa.Table(
     "bh_job_starts", metadata,
     sa.Column("environment", sa.String(255), primary_key=True),

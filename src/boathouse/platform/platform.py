@@ -108,7 +108,7 @@ class Platform:
 
     def __init__(self, settings: Settings, session: bool = False, join: bool = False) -> None:
         self.settings = settings
-        self._session, self._join = session, join
+        self._session, self.joined = session, join
         cluster_at(settings.engine)  # a setting that names no engine is refused before anything is made
         if join and settings.database_url.startswith("sqlite"):
             raise InvalidInput("several servers share a PostgreSQL database: set BOATHOUSE_DATABASE_URL")
@@ -137,10 +137,10 @@ class Platform:
         self.storages = storages(settings.storage, settings.storages, os.environ, settings.storage_role_arn,
                                  settings.storage_roles)  # fmt: skip
         joining = Joining(settings, self.home, self.database, self.storages)
-        joining.check(self._join)
+        joining.check(self.joined)
         self.identities = Identities(self.database)
         self.audit = Audit(self.database, settings.path("secrets", "audit.key"), settings.path("audit.head"))
-        joining.tell(self._join)
+        joining.tell(self.joined)
         self.access = AccessControl(self.database, self.audit)
         self.lineage = Lineage(self.database)
         self.storages.check(settings.span("storage_credential_lifetime"))
@@ -171,7 +171,7 @@ class Platform:
     def _build_work(self) -> None:
         settings = self.settings
         self.deployments = Deployments(self.database, self.catalog, self.home.id)
-        shared = SharedCode(self.database) if self._join else None
+        shared = SharedCode(self.database) if self.joined else None
         self.projects = Projects(self.database, self.audit, settings.path("code"), settings.path("checkouts"), shared)
         self.workspaces = Workspaces(self.projects, self.audit)
         self.remotes = Remotes(self.database, self.audit, self.projects, self.outbox.emit, self.home.secret("secrets.key"))

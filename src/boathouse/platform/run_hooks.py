@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from boathouse.environments import Sandbox, is_lent
@@ -26,7 +27,7 @@ class RunHooks:
         """What the runner is given."""
         secrecy = self._platform.secrecy
         return Hooks(self.identify, self.check_launch, self.submit_child, self.ended, self.task_moved, self.slow,
-                     secrecy.of_run, secrecy.hidden, self.sandbox, self.lost, self.located)  # fmt: skip
+                     secrecy.of_run, secrecy.hidden, self.sandbox, self.lost, self.located, self.kept)  # fmt: skip
 
     def identify(self, run: Run, task_key: str) -> TaskIdentity:
         token = self._platform.identities.issue(
@@ -51,6 +52,11 @@ class RunHooks:
 
     def located(self, run: Run) -> Run:
         return self._platform.jobs.located(run)
+
+    def kept(self, run: Run, task: TaskRun, log: Path) -> None:
+        """Other servers may see no folder of this one."""
+        if self._platform.joined:
+            self._platform.runner.words.keep(run.id, task.task_key, str(task.executor), log)
 
     def ended(self, run: Run) -> None:
         self._platform.identities.revoke_run(run.id)

@@ -17,7 +17,6 @@ from object_stores import ObjectStore
 from server_processes import ServerProcesses
 from waiting import wait_for
 
-import boathouse
 from boathouse.client import Lake
 from boathouse.database import Database
 
@@ -151,8 +150,7 @@ def test_machines_that_share_no_folder_share_the_work_and_one_takes_over_from_th
     assert {run for run in going if machines.ledger()[f"{run} start"] == 2} == set(there)
     assert {machines.ledger()[f"{run} end"] for run in going} == {1}
     assert machines.rows("SELECT url FROM bh_executors WHERE leads") == [(second.http.url,)]
-    with pytest.raises(boathouse.errors.Unavailable, match="no server answers"):
-        [second.jobs.log(run, "nap") for run in runs]
+    assert [second.jobs.log(run, "nap") for run in runs] == [f"said by {run}\n" for run in runs]  # the machine of some is gone
     machines.up("one")
     assert [second.jobs.log(run, "nap") for run in runs] == [f"said by {run}\n" for run in runs]
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 
 from boathouse.clock import parse_instant
 from boathouse.environments import Resource
-from boathouse.errors import InvalidInput, NotFound
+from boathouse.errors import InvalidInput, NotFound, Unavailable
 from boathouse.identity import Identity
 from boathouse.jobs import Run, Sieve, next_due
 from boathouse.platform import Platform
@@ -150,8 +150,13 @@ def logs(run_id: str, task: str, who: Caller, platform: Served, offset: Annotate
     """What a task has written from `offset` (bytes) on, while it runs and after."""
     found = _seen(who, platform, run_id)
     path = platform.runner.log(found, task)
-    if there := platform.runner.elsewhere(found, task):
-        return PassedOn(there)
+    try:
+        if there := platform.runner.elsewhere(found, task):
+            return PassedOn(there)
+    except Unavailable:
+        if (kept := platform.runner.words.of(run_id, task)) is None:
+            raise
+        return Response(kept[offset:], media_type="text/plain; charset=utf-8")
     if not path.exists():
         return Response(b"", media_type="text/plain; charset=utf-8")
     with path.open("rb") as log:
