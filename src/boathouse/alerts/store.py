@@ -2,15 +2,15 @@
 
 import sqlalchemy as sa
 
-from boathouse.database import Json, Moment, metadata
+from boathouse.database import Json, metadata
 
 incidents = sa.Table(
     "bh_incidents", metadata,
     sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
     sa.Column("environment", sa.String(255), nullable=False, index=True),
     sa.Column("alert", sa.String(255), nullable=False),
-    sa.Column("opened_at", Moment, nullable=False),
-    sa.Column("closed_at", Moment),
+    sa.Column("opened_at", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("closed_at", sa.DateTime(timezone=True)),
     sa.Column("acknowledged_by", sa.String(255)),
     sa.Column("reason", sa.Text, nullable=False),
     sa.Column("windows", Json, nullable=False),
@@ -23,6 +23,6 @@ judgements = sa.Table(
     sa.Column("alert", sa.String(255), primary_key=True),
     sa.Column("state", sa.String(16), nullable=False),
     sa.Column("reason", sa.Text, nullable=False),
-    sa.Column("at", Moment, nullable=False),
-    sa.Column("muted_until", Moment),
+    sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("muted_until", sa.DateTime(timezone=True)),
 )  # fmt: skip

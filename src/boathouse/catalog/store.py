@@ -2,7 +2,7 @@
 
 import sqlalchemy as sa
 
-from boathouse.database import Json, Moment, Name, metadata
+from boathouse.database import Json, Name, metadata
 
 securables = sa.Table(
     "bh_securables", metadata,
@@ -12,7 +12,7 @@ securables = sa.Table(
     sa.Column("owner", sa.String(255), nullable=False),
     sa.Column("comment", sa.Text, nullable=False, default=""),
     sa.Column("properties", Json, nullable=False, default=dict),
-    sa.Column("created_at", Moment, nullable=False),
+    sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
     sa.Column("created_by", sa.String(255), nullable=False),
     sa.Index("bh_securables_owned", "owner", "kind", "name"),
 )  # fmt: skip
@@ -52,7 +52,7 @@ functions = sa.Table(
     sa.Column("name", sa.String(512), primary_key=True),
     sa.Column("version", sa.Integer, primary_key=True),
     sa.Column("definition", Json, nullable=False),
-    sa.Column("created_at", Moment, nullable=False),
+    sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
     sa.Column("created_by", sa.String(255), nullable=False),
 )  # fmt: skip
 
@@ -69,7 +69,7 @@ share_tables = sa.Table(
     sa.Column("shared_as", sa.String(512), primary_key=True),
     sa.Column("table_name", sa.String(512), nullable=False, index=True),
     sa.Column("added_by", sa.String(255), nullable=False),
-    sa.Column("added_at", Moment, nullable=False),
+    sa.Column("added_at", sa.DateTime(timezone=True), nullable=False),
 )  # fmt: skip
 
 share_tokens = sa.Table(
@@ -79,9 +79,9 @@ share_tokens = sa.Table(
     sa.Column("prefix", sa.String(16), nullable=False),
     sa.Column("share", sa.String(255), nullable=False, index=True),
     sa.Column("principal", sa.String(255), nullable=False),
-    sa.Column("created_at", Moment, nullable=False),
+    sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
     sa.Column("created_by", sa.String(255), nullable=False),
-    sa.Column("expires_at", Moment, nullable=False),
+    sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
 )  # fmt: skip
 
 places = sa.Table(
@@ -100,7 +100,7 @@ secrets = sa.Table(
     sa.Column("sealed", sa.Text, nullable=False),
     sa.Column("master", sa.String(16), nullable=False),
     sa.Column("updated_by", sa.String(255), nullable=False),
-    sa.Column("updated_at", Moment, nullable=False),
+    sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
 )  # fmt: skip
 """`scope` is `environment.scope`; `master` names the key that `sealed` opens with."""
 

@@ -2,7 +2,7 @@
 
 import sqlalchemy as sa
 
-from boathouse.database import Json, Moment, metadata
+from boathouse.database import Json, metadata
 
 RUNNING = "RUNNING"
 
@@ -19,10 +19,10 @@ rollouts = sa.Table(
     sa.Column("principal", sa.String(256), nullable=False),
     sa.Column("why", sa.Text, nullable=False),
     sa.Column("state", sa.String(16), nullable=False),
-    sa.Column("started_at", Moment, nullable=False),
+    sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
     sa.Column("served_seconds", sa.Float, nullable=False, server_default="0"),
     sa.Column("fault", sa.Text),
-    sa.Column("ended_at", Moment),
+    sa.Column("ended_at", sa.DateTime(timezone=True)),
     sa.Column("reason", sa.Text),
     sa.Index("bh_rollouts_model", "model", "id"),
     sa.Index("bh_one_rollout", "model", unique=True, sqlite_where=sa.text("state = 'RUNNING'"),

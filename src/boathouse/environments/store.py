@@ -2,14 +2,14 @@
 
 import sqlalchemy as sa
 
-from boathouse.database import Json, Moment, metadata
+from boathouse.database import Json, metadata
 
 projects = sa.Table(
     "bh_projects", metadata,
     sa.Column("name", sa.String(255), primary_key=True),
     sa.Column("origin", sa.Text),
     sa.Column("created_by", sa.String(255), nullable=False),
-    sa.Column("created_at", Moment, nullable=False),
+    sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
 )  # fmt: skip
 
 remotes = sa.Table(
@@ -26,7 +26,7 @@ branch_heads = sa.Table(
     sa.Column("project", sa.String(255), primary_key=True),
     sa.Column("branch", sa.String(255), primary_key=True),
     sa.Column("commit_id", sa.String(64), primary_key=True),
-    sa.Column("seen_at", Moment, nullable=False),
+    sa.Column("seen_at", sa.DateTime(timezone=True), nullable=False),
 )  # fmt: skip
 
 releases = sa.Table(
@@ -36,7 +36,7 @@ releases = sa.Table(
     sa.Column("commit_id", sa.String(64), nullable=False),
     sa.Column("branch", sa.String(255), nullable=False),
     sa.Column("cut_by", sa.String(255), nullable=False),
-    sa.Column("cut_at", Moment, nullable=False),
+    sa.Column("cut_at", sa.DateTime(timezone=True), nullable=False),
 )  # fmt: skip
 
 requests = sa.Table(
@@ -51,9 +51,9 @@ requests = sa.Table(
     sa.Column("state", sa.String(16), nullable=False),
     sa.Column("checks", Json, nullable=False),
     sa.Column("opened_by", sa.String(255), nullable=False),
-    sa.Column("opened_at", Moment, nullable=False),
+    sa.Column("opened_at", sa.DateTime(timezone=True), nullable=False),
     sa.Column("merged_by", sa.String(255)),
-    sa.Column("merged_at", Moment),
+    sa.Column("merged_at", sa.DateTime(timezone=True)),
 )  # fmt: skip
 
 code_changes = sa.Table(
@@ -76,7 +76,7 @@ deployments = sa.Table(
     sa.Column("dirty", sa.Boolean, nullable=False),
     sa.Column("source", sa.Text, nullable=False),
     sa.Column("deployed_by", sa.String(255), nullable=False),
-    sa.Column("deployed_at", Moment, nullable=False),
+    sa.Column("deployed_at", sa.DateTime(timezone=True), nullable=False),
     sa.Column("place", sa.String(64)),
 )  # fmt: skip
 

@@ -2,7 +2,7 @@
 
 import sqlalchemy as sa
 
-from boathouse.database import Json, Moment, metadata
+from boathouse.database import Json, metadata
 
 outbox = sa.Table(
     "bh_outbox", metadata,
@@ -10,8 +10,8 @@ outbox = sa.Table(
     sa.Column("kind", sa.String(64), nullable=False),
     sa.Column("subject", sa.String(512), nullable=False),
     sa.Column("data", Json, nullable=False),
-    sa.Column("at", Moment, nullable=False),
-    sa.Column("delivered_at", Moment),
+    sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("delivered_at", sa.DateTime(timezone=True)),
     sa.Column("attempts", sa.Integer, nullable=False, default=0),
     sa.Column("last_error", sa.Text),
     sa.Index("bh_outbox_undelivered", "delivered_at", "id"),
@@ -27,11 +27,11 @@ webhooks = sa.Table(
     sa.Column("url", sa.Text, nullable=False),
     sa.Column("events", Json, nullable=False),
     sa.Column("creator", sa.String(256), nullable=False),
-    sa.Column("created_at", Moment, nullable=False),
+    sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
     sa.Column("place", sa.Integer, nullable=False),
-    sa.Column("failing_since", Moment),
+    sa.Column("failing_since", sa.DateTime(timezone=True)),
     sa.Column("attempts", sa.Integer, nullable=False),
-    sa.Column("next_try", Moment),
+    sa.Column("next_try", sa.DateTime(timezone=True)),
     sa.UniqueConstraint("environment", "name"),
 )  # fmt: skip
 
@@ -43,7 +43,7 @@ deliveries = sa.Table(
     sa.Column("event", sa.Integer, nullable=False),
     sa.Column("kind", sa.String(64), nullable=False),
     sa.Column("subject", sa.String(512), nullable=False),
-    sa.Column("at", Moment, nullable=False),
+    sa.Column("at", sa.DateTime(timezone=True), nullable=False),
     sa.Column("attempt", sa.Integer, nullable=False),
     sa.Column("status", sa.Integer),
     sa.Column("error", sa.Text),
@@ -63,11 +63,11 @@ notifications = sa.Table(
     sa.Column("title", sa.Text, nullable=False),
     sa.Column("text", sa.Text, nullable=False),
     sa.Column("body", Json, nullable=False),
-    sa.Column("created_at", Moment, nullable=False),
+    sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
     sa.Column("state", sa.String(16), nullable=False),
     sa.Column("attempts", sa.Integer, nullable=False),
-    sa.Column("next_try", Moment),
-    sa.Column("sent_at", Moment),
+    sa.Column("next_try", sa.DateTime(timezone=True)),
+    sa.Column("sent_at", sa.DateTime(timezone=True)),
     sa.Column("last_error", sa.Text),
     sa.Index("bh_notifications_due", "state", "next_try"),
 )  # fmt: skip

@@ -2,14 +2,14 @@
 
 import sqlalchemy as sa
 
-from boathouse.database import Moment, metadata
+from boathouse.database import metadata
 
 feature_specs = sa.Table(
     "bh_feature_specs", metadata,
     sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
     sa.Column("name", sa.String(512), nullable=False, unique=True),
     sa.Column("spec", sa.Text, nullable=False),
-    sa.Column("created_at", Moment, nullable=False),
+    sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
     sa.Column("created_by", sa.String(255), nullable=False),
 )  # fmt: skip
 
@@ -17,7 +17,7 @@ declared_features = sa.Table(
     "bh_declared_features", metadata,
     sa.Column("name", sa.String(512), primary_key=True),
     sa.Column("definition", sa.Text, nullable=False),
-    sa.Column("created_at", Moment, nullable=False),
+    sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
     sa.Column("created_by", sa.String(255), nullable=False),
 )  # fmt: skip
 
@@ -28,6 +28,6 @@ online_stores = sa.Table(
     sa.Column("url", sa.Text, nullable=False),  # sealed: it may hold a password
     sa.Column("capacity", sa.String(16), nullable=False),
     sa.Column("read_replica_count", sa.Integer, nullable=False),
-    sa.Column("created_at", Moment, nullable=False),
+    sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
     sa.Column("created_by", sa.String(255), nullable=False),
 )  # fmt: skip

@@ -2,13 +2,13 @@
 
 import sqlalchemy as sa
 
-from boathouse.database import Json, Moment, metadata
+from boathouse.database import Json, metadata
 
 principals = sa.Table(
     "bh_principals", metadata,
     sa.Column("name", sa.String(255), primary_key=True),
     sa.Column("kind", sa.String(32), nullable=False),
-    sa.Column("disabled_at", Moment),
+    sa.Column("disabled_at", sa.DateTime(timezone=True)),
 )  # fmt: skip
 
 members = sa.Table(
@@ -23,15 +23,15 @@ tokens = sa.Table(
     sa.Column("digest", sa.String(64), nullable=False, unique=True),
     sa.Column("principal", sa.String(255), nullable=False),
     sa.Column("comment", sa.String(255), nullable=False, default=""),
-    sa.Column("created_at", Moment, nullable=False),
-    sa.Column("expires_at", Moment),
+    sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("expires_at", sa.DateTime(timezone=True)),
     sa.Column("environment", sa.String(255)),
     sa.Column("run_id", sa.String(64), index=True),
     sa.Column("commit_id", sa.String(64)),
     sa.Column("scratch", sa.String(64)),
     sa.Column("prefix", sa.String(16)),
     sa.Column("created_by", sa.String(255)),
-    sa.Column("last_used_at", Moment),
+    sa.Column("last_used_at", sa.DateTime(timezone=True)),
     # origin: null: made by hand; "login": for the command line; "workload": exchanged; "run_as": lent to a run
     sa.Column("origin", sa.String(32)),
 )  # fmt: skip
@@ -40,16 +40,16 @@ passwords = sa.Table(
     "bh_passwords", metadata,
     sa.Column("principal", sa.String(255), primary_key=True),
     sa.Column("hash", sa.String(512), nullable=False),
-    sa.Column("changed_at", Moment, nullable=False),
+    sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
 )  # fmt: skip
 
 attempts = sa.Table(
     "bh_login_attempts", metadata,
     sa.Column("key", sa.String(80), primary_key=True),
     sa.Column("failures", sa.Integer, nullable=False),
-    sa.Column("last_at", Moment, nullable=False, index=True),
-    sa.Column("not_before", Moment),
-    sa.Column("succeeded_at", Moment),
+    sa.Column("last_at", sa.DateTime(timezone=True), nullable=False, index=True),
+    sa.Column("not_before", sa.DateTime(timezone=True)),
+    sa.Column("succeeded_at", sa.DateTime(timezone=True)),
 )  # fmt: skip
 
 sessions = sa.Table(
@@ -61,16 +61,16 @@ sessions = sa.Table(
     sa.Column("token_id", sa.String(32), index=True),  # the token that opened it: revoked, it takes the session with it
     sa.Column("address", sa.String(64), nullable=False),
     sa.Column("agent", sa.String(255), nullable=False),
-    sa.Column("created_at", Moment, nullable=False),
-    sa.Column("expires_at", Moment, nullable=False),
-    sa.Column("seen_at", Moment, nullable=False),
+    sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("seen_at", sa.DateTime(timezone=True), nullable=False),
 )  # fmt: skip
 
 codes = sa.Table(
     "bh_login_codes", metadata,
     sa.Column("digest", sa.String(64), primary_key=True),
     sa.Column("purpose", sa.String(32), nullable=False),
-    sa.Column("expires_at", Moment, nullable=False, index=True),
+    sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False, index=True),
     sa.Column("data", Json, nullable=False),
 )  # fmt: skip
 
@@ -79,7 +79,7 @@ external_users = sa.Table(
     sa.Column("issuer", sa.String(255), primary_key=True),
     sa.Column("subject", sa.String(255), primary_key=True),
     sa.Column("principal", sa.String(255), nullable=False, index=True),
-    sa.Column("linked_at", Moment, nullable=False),
+    sa.Column("linked_at", sa.DateTime(timezone=True), nullable=False),
 )  # fmt: skip
 
 workloads = sa.Table(

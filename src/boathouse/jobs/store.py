@@ -2,7 +2,7 @@
 
 import sqlalchemy as sa
 
-from boathouse.database import Json, Moment, metadata
+from boathouse.database import Json, metadata
 
 runs = sa.Table(
     "bh_runs", metadata,
@@ -21,9 +21,9 @@ runs = sa.Table(
     sa.Column("submitted_by", sa.String(255), nullable=False),
     sa.Column("state", sa.String(16), nullable=False),
     sa.Column("reason", sa.Text),
-    sa.Column("submitted_at", Moment, nullable=False, index=True),
-    sa.Column("started_at", Moment),
-    sa.Column("ended_at", Moment),
+    sa.Column("submitted_at", sa.DateTime(timezone=True), nullable=False, index=True),
+    sa.Column("started_at", sa.DateTime(timezone=True)),
+    sa.Column("ended_at", sa.DateTime(timezone=True)),
     sa.Column("owner", sa.String(64), index=True),
     sa.Column("concurrency", sa.Integer),
     sa.Column("start_key", sa.String(700)),
@@ -47,13 +47,13 @@ task_runs = sa.Table(
     sa.Column("state", sa.String(16), nullable=False),
     sa.Column("reason", sa.Text),
     sa.Column("tries", sa.Integer),
-    sa.Column("not_before", Moment),
+    sa.Column("not_before", sa.DateTime(timezone=True)),
     sa.Column("parent", sa.String(255)),
     sa.Column("input", Json),
     sa.Column("executor", sa.String(64)),
     sa.Column("exit_code", sa.Integer),
-    sa.Column("started_at", Moment),
-    sa.Column("ended_at", Moment),
+    sa.Column("started_at", sa.DateTime(timezone=True)),
+    sa.Column("ended_at", sa.DateTime(timezone=True)),
     sa.Column("results", Json, nullable=False, default=dict),
 )  # fmt: skip
 
@@ -72,7 +72,7 @@ words = sa.Table(
     sa.Column("run_id", sa.String(64), primary_key=True),
     sa.Column("task_key", sa.String(255), primary_key=True),
     sa.Column("executor", sa.String(64), primary_key=True),
-    sa.Column("at", Moment, nullable=False),
+    sa.Column("at", sa.DateTime(timezone=True), nullable=False),
     sa.Column("text", sa.LargeBinary, nullable=False),
 )  # fmt: skip
 
@@ -83,7 +83,7 @@ starts = sa.Table(
     sa.Column("job", sa.String(255), primary_key=True),
     sa.Column("cause", sa.String(32), primary_key=True),
     sa.Column("fingerprint", sa.Text, nullable=False),
-    sa.Column("next_due", Moment),
+    sa.Column("next_due", sa.DateTime(timezone=True)),
     sa.Column("seen", Json, nullable=False),
     sa.Column("error", sa.Text),
 )  # fmt: skip
@@ -94,6 +94,6 @@ pauses = sa.Table(
     sa.Column("project", sa.String(255), primary_key=True),
     sa.Column("job", sa.String(255), primary_key=True),
     sa.Column("paused_by", sa.String(255), nullable=False),
-    sa.Column("paused_at", Moment, nullable=False),
+    sa.Column("paused_at", sa.DateTime(timezone=True), nullable=False),
     sa.Column("resumed", sa.Boolean),
 )  # fmt: skip

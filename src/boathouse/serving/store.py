@@ -2,7 +2,7 @@
 
 import sqlalchemy as sa
 
-from boathouse.database import Moment, metadata
+from boathouse.database import metadata
 
 endpoint_states = sa.Table(
     "bh_endpoint_states", metadata,
@@ -13,7 +13,7 @@ endpoint_states = sa.Table(
     sa.Column("wanted_version", sa.Integer),
     sa.Column("served_version", sa.Integer),
     sa.Column("reason", sa.Text),
-    sa.Column("updated_at", Moment, nullable=False),
+    sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
 )  # fmt: skip
 
 served_versions = sa.Table(
@@ -30,6 +30,6 @@ served_versions = sa.Table(
     sa.Column("pid", sa.Integer),
     sa.Column("pid_started", sa.String(32)),
     sa.Column("reason", sa.Text),
-    sa.Column("updated_at", Moment, nullable=False),
+    sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
 )  # fmt: skip
 """One row for each process of an endpoint."""

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from boathouse.database import Database
 from boathouse.errors import AlreadyExists, InvalidInput, NotFound, Unauthenticated
-from boathouse.identity import Identities
+from boathouse.identity import EVERYBODY, Identities
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def test_a_token_says_who_its_owner_is_and_where_it_works(identities: Identities
     identities.add_member("team", "ada")
     secret = identities.issue("ada", environment="dev", run_id="r1", commit="abc", scratch="mr7")
     who = identities.authenticate(secret)
-    assert (who.principal, who.groups, who.names) == ("ada", {"team"}, {"ada", "team"})
+    assert (who.principal, who.groups, who.names) == ("ada", {"team"}, {"ada", "team", EVERYBODY})
     assert (who.environment, who.run_id, who.commit, who.scratch) == ("dev", "r1", "abc", "mr7")
 
 
@@ -120,4 +120,4 @@ def test_who_is_unknown_gets_no_token_and_joins_no_group(identities: Identities)
 def test_names_may_hold_any_characters(identities: Identities, name: str) -> None:
     identities.create(name, "user")
     identities.add_member("team", name)
-    assert identities.authenticate(identities.issue(name)).names == {name, "team"}
+    assert identities.authenticate(identities.issue(name)).names == {name, "team", EVERYBODY}

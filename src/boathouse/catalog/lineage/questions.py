@@ -15,7 +15,6 @@ from boathouse.catalog.lineage.node import stands_alone
 from boathouse.catalog.lineage.spans import UNVERSIONED, History, Spans
 from boathouse.catalog.lineage.walk import Pair
 from boathouse.clock import parse_instant
-from boathouse.database import Moment
 
 _SIDES = {"up": {"near": "target", "near_number": "target_number", "far": "source", "far_number": "number"},
           "down": {"near": "source", "near_number": "number", "far": "target", "far_number": "target_number"}}  # fmt: skip
@@ -86,7 +85,7 @@ class Questions:
     def edges(self, newest: Mapping[tuple[str, str], int]) -> dict[tuple[str, str], LineageEdge]:
         """The newest edge of each (source, target), which made this version of the target."""
         asked = [(source, target, number, number) for (source, target), number in newest.items()]
-        query = sa.text(self._asked + _EDGES).columns(at=Moment)
+        query = sa.text(self._asked + _EDGES).columns(at=sa.DateTime(timezone=True))
         found = (LineageEdge(*row) for row in self._connection.execute(query, {"asked": json.dumps(asked)}))
         return {(edge.source, edge.target): replace(edge, at=parse_instant(edge.at)) for edge in found}
 

@@ -5,7 +5,7 @@
 
 import sqlalchemy as sa
 
-from boathouse.database import Json, Moment, metadata
+from boathouse.database import Json, metadata
 
 writes = sa.Table(
     "bh_lineage_writes", metadata,
@@ -19,7 +19,7 @@ writes = sa.Table(
     sa.Column("principal", sa.String(255), nullable=False),
     sa.Column("run_id", sa.String(64), index=True),
     sa.Column("job", sa.String(512)),
-    sa.Column("at", Moment, nullable=False, index=True),
+    sa.Column("at", sa.DateTime(timezone=True), nullable=False, index=True),
     sa.Index("bh_lineage_writes_target", "target", "number"),
     sa.Index("bh_lineage_writes_replaces", "target", "replaces", "number"),
 )  # fmt: skip

@@ -2,7 +2,7 @@
 
 import sqlalchemy as sa
 
-from boathouse.database import Moment, metadata
+from boathouse.database import metadata
 
 places = sa.Table(
     "bh_openlineage_feed", metadata,
@@ -11,6 +11,6 @@ places = sa.Table(
     sa.Column("told", sa.Integer, nullable=False, default=0),
     sa.Column("refused", sa.Integer, nullable=False, default=0),
     sa.Column("trouble", sa.Text),
-    sa.Column("at", Moment, nullable=False),
+    sa.Column("at", sa.DateTime(timezone=True), nullable=False),
 )  # fmt: skip
 """How far each receiver has been told: the number of the last event."""
