@@ -59,7 +59,8 @@ def main(arguments: list[str]) -> int:
         return 1
     except Exception as error:
         explain(error)
-        sys.excepthook(type(error), error, _users_part(error.__traceback__))
+        shown = error.with_traceback(_users_part(error.__traceback__))
+        sys.excepthook(type(shown), shown, shown.__traceback__)
         return 1
     finally:
         lake.close()
