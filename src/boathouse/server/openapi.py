@@ -16,10 +16,18 @@ _ERROR = {
         "details": {"anyOf": [{"type": "object"}, {"type": "array", "items": {"type": "object"}}]},
     },
 }
-_REFUSED = {
-    "description": "refused: 400 what cannot be right, 401 without an identity, 403 without a privilege, 404 what is not there",
-    "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}},
+_SHARING_ERROR = {
+    "type": "object",
+    "title": "SharingError",
+    "required": ["errorCode", "message"],
+    "properties": {"errorCode": {"type": "string"}, "message": {"type": "string"}},
 }
+
+
+def _refused(schema: str) -> dict[str, Any]:
+    said = "refused: 400 what cannot be right, 401 without an identity, 403 without a privilege, 404 what is not there"
+    content = {"application/json": {"schema": {"$ref": f"#/components/schemas/{schema}"}}}
+    return {"description": said, "content": content}
 
 
 def description(api: FastAPI) -> dict[str, Any]:
@@ -29,14 +37,15 @@ def description(api: FastAPI) -> dict[str, Any]:
         for path, operations in made["paths"].items():
             for operation in operations.values():
                 operation["responses"].pop("422", None)
-                operation["responses"]["default"] = _REFUSED
+                theirs = path.startswith("/delta-sharing/")  # a protocol with a shape of its own
+                operation["responses"]["default"] = _refused("SharingError" if theirs else "Error")
                 if path.startswith(_OPEN):
                     operation["security"] = []
         components = made.setdefault("components", {})
         schemas = components.setdefault("schemas", {})
         for unused in ("HTTPValidationError", "ValidationError"):
             schemas.pop(unused, None)
-        schemas["Error"] = _ERROR
+        schemas.update(Error=_ERROR, SharingError=_SHARING_ERROR)
         components["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
         made["security"] = [{"token": []}]
         api.openapi_schema = made

@@ -1,5 +1,6 @@
 """What cannot be right is refused with our shape of error, which says what is wrong, and never with 500."""
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -90,6 +91,15 @@ def test_the_description_says_how_a_route_refuses_and_what_it_wants_to_know_of_t
     assert document["paths"]["/api/v1/login/password"]["post"]["security"] == []
     operations = [operation for path in document["paths"].values() for operation in path.values()]
     assert all("default" in operation["responses"] and "422" not in operation["responses"] for operation in operations)
+
+
+def test_each_protocol_refuses_in_the_shape_that_its_description_names(client: TestClient) -> None:
+    paths, schemas = (document := client.get("/api/openapi.json").json())["paths"], document["components"]["schemas"]
+    for path in ("/delta-sharing/shares", "/api/v1/tables/{name}", "/api/2.1/unity-catalog/tables/{full_name}"):
+        told = paths[path]["get"]["responses"]["default"]["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
+        answer = client.get(re.sub(r"{\w+}", "prod.no.such", path), headers={"Authorization": "Bearer bh_wrong"})
+        assert answer.status_code == 401
+        assert set(schemas[told]["required"]) <= set(answer.json())
 
 
 def test_every_instant_says_its_zone(client: TestClient) -> None:
