@@ -248,6 +248,24 @@ def test_a_mask_holds_at_every_way_of_reading(lake: Lake) -> None:
     assert table.version == 2
 
 
+@pytest.mark.parametrize(
+    ("change", "wrong"),
+    [
+        ({"masks": {"name": "nonsense("}}, r"the mask of dev\.hr\.guarded\.name cannot be used"),
+        ({"masks": {"nobody": "null"}}, r"has no column 'nobody' to mask \(it has id, name\)"),
+        ({"row_filter": "no_column = 1"}, r"the row filter of dev\.hr\.guarded cannot be used"),
+        ({"row_filter": "id in (select 1)"}, "without a subquery"),
+    ],
+)
+def test_a_mask_or_filter_that_could_not_be_asked_is_refused(lake: Lake, change: dict[str, Any], wrong: str) -> None:
+    lake.create_table("hr.guarded", {"id": [1], "name": ["a"]}, exists_ok=True)
+    with pytest.raises(InvalidInput, match=wrong):
+        lake.describe_table("hr.guarded", **change)
+    lake.describe_table("hr.guarded", row_filter="is_member('admins') OR current_user = 'ann'", masks={"name": "upper(name)"})
+    assert lake.sql("select * from hr.guarded").to_dicts() == [{"id": 1, "name": "A"}]
+    lake.describe_table("hr.guarded", row_filter=None, masks={})
+
+
 def test_json_answers_hold_values_that_json_has_not(lake: Lake) -> None:
     query = "SELECT 'nan'::DOUBLE AS a, 'inf'::FLOAT AS b, TIMESTAMPTZ '2013-07-01 12:00Z' AS t, 1.50::DECIMAL(4,2) AS d"
     answer = lake.call("POST", "/api/v1/sql", {"query": query})

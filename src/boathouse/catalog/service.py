@@ -227,6 +227,10 @@ class Catalog:
         if changes.get("properties"):
             self.folder(name).set_properties(changes["properties"])
         guards = {k: v for k, v in changes.items() if k in ("masks", "row_filter")}
+        if any(guards.values()):
+            from boathouse.catalog.guards import check_guards  # which reads SQL by what imports this module
+
+            check_guards(self.table(name), guards)
         if guards and is_quarantine(self._database, quarantine_of(name)):
             self._rows.change_table(identity, quarantine_of(name), guards, "alter table")
         self._rows.change_table(identity, name, {k: v for k, v in changes.items() if k != "properties"}, "alter table")
