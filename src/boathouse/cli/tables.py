@@ -21,6 +21,7 @@ tables = typer.Typer(help="Delta tables: list, show, read, copy, change back in 
 _VERSION = typer.Option(None, "--version", help="the version instead of the newest; `history` lists them")
 _AS_OF = typer.Option("", "--as-of", help="the table as it was then, for example 2024-05-01 or 2024-05-01T12:00 (UTC)")
 _AUTO_COMPACT = "delta.autoOptimize.autoCompact"
+_MOST_COMMITS = 10_000  # what the server lists at once
 
 
 def register(app: typer.Typer) -> None:
@@ -268,8 +269,10 @@ def _version_of(lake: Any, name: str, as_of: str) -> int:
     moment = _instant(as_of)
     if moment is None:
         raise InvalidInput("say the version to go back to, or a time with --as-of")
-    commits = lake.http.call("GET", f"/api/v1/tables/{lake.complete(name)}/history", params={"limit": 100_000})
+    commits = lake.http.call("GET", f"/api/v1/tables/{lake.complete(name)}/history", params={"limit": _MOST_COMMITS})
     found = [c["version"] for c in commits if datetime.fromisoformat(c["timestamp"]) <= moment]
+    if not found and len(commits) == _MOST_COMMITS:
+        raise InvalidInput(f"{moment:%Y-%m-%d %H:%M:%S} UTC lies before the newest {_MOST_COMMITS:,} commits: say the version")
     if not found:
         raise InvalidInput(f"{lake.complete(name)} was not there yet at {moment:%Y-%m-%d %H:%M:%S} UTC")
     return int(found[0])
