@@ -2,7 +2,7 @@
 
 from boathouse.project.bundle import Bundle, load
 from boathouse.project.gates import Evaluation
-from boathouse.project.job import Job, Schedule, Task, Trigger
+from boathouse.project.job import Job, Task
 from boathouse.project.job_sources import changed, made_of
 from boathouse.project.model import Delivery, Endpoint, RegisteredModel, Rollout
 from boathouse.project.monitor import Alert, InferenceLog, Labels, Monitor
@@ -11,6 +11,7 @@ from boathouse.project.resources import Experiment, Resources, Schema, Volume, d
 from boathouse.project.shape import Resource
 from boathouse.project.sources import find
 from boathouse.project.starter import CI, create_project, templates
+from boathouse.project.starts import Schedule, Trigger
 from boathouse.project.target import Target
 
 __all__ = [

@@ -6,9 +6,9 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from boathouse.errors import InvalidInput
 from boathouse.monitoring import parse_granularity
-from boathouse.project.job import Schedule
 from boathouse.project.notification import Targets
 from boathouse.project.shape import Resource, Shape, Text, Texts, Word, words
+from boathouse.project.starts import Schedule
 
 
 def _granularity(text: str) -> str:

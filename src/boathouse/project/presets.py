@@ -3,10 +3,11 @@
 import re
 from typing import TypeVar
 
-from boathouse.project.job import Continuous, Job, Schedule, Trigger
+from boathouse.project.job import Job
 from boathouse.project.model import Endpoint
 from boathouse.project.resources import Resources
 from boathouse.project.shape import PauseStatus, Permission, Principal
+from boathouse.project.starts import Continuous, Schedule, Trigger
 from boathouse.project.target import Presets
 
 _Start = TypeVar("_Start", Schedule, Trigger, Continuous)
