@@ -137,6 +137,8 @@ class ModelStore(SqlAlchemyStore):
         with self._registry.database.writing() as connection:
             logged = model_id or _logged_model(source)
             found = store.logged_model(connection, logged) if logged else None
+            if found is None and (model_id or urlsplit(source).scheme == "models"):
+                raise NotFound(f"there is no logged model {logged or source}; log the model with MLflow first, then register it")
             if found:  # asked here, since MLflow would ask through a client of its own
                 run_id = run_id or found.source_run_id
             location = found.artifact_location if found and _logged_model(source) else source

@@ -87,6 +87,12 @@ def test_a_failed_creation_tells_nothing(models: Any, log: Any, version: int) ->
     assert len(log.rows()) == before
 
 
+@pytest.mark.parametrize("source", ["models:/m-0badc0de", "models:/flights.delay"])
+def test_a_model_that_was_not_logged_is_not_registered(models: Any, version: int, source: str) -> None:
+    refused(lambda: models.create_model_version(NAME, source), "RESOURCE_DOES_NOT_EXIST", "no logged model")
+    assert len(models.search_model_versions()) == version == 1
+
+
 def test_a_stage_transition_through_mlflow_is_a_promotion(models: Any, registry: Registry, version: int) -> None:
     moved = models.transition_model_version_stage(NAME, version, "Production", False)
     assert (moved.current_stage, moved.aliases) == ("Production", ["champion"])
