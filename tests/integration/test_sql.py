@@ -119,6 +119,13 @@ def test_whoever_hangs_up_ends_the_query(lake: Lake) -> None:
         assert (ended["state"], "hung up" in ended["error"]) == ("CANCELED", True)
 
 
+def test_a_query_whose_rows_were_all_read_is_finished(lake: Lake) -> None:
+    query = f"SELECT count(*) AS {'n' + uuid.uuid4().hex} FROM range(10)"
+    assert len(lake.sql(query)) == 1
+    (ended,) = [q for q in lake.http.call("GET", "/api/v1/sql") if q["query"] == query]
+    assert (state(lake, ended["id"])["state"], ended["error"]) == ("FINISHED", "")
+
+
 def test_a_query_is_listed_and_canceled(lake: Lake) -> None:
     found: list[BaseException] = []
 

@@ -34,7 +34,7 @@ def show(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], as_json: boo
         return
     look = {"box": box.SIMPLE_HEAD, "padding": (0, 1)} if console.is_terminal else {"box": None, "padding": (0, 2)}
     table = Table(pad_edge=False, collapse_padding=True, **look)
-    cells = [[text(_at(row, column)) for column in columns] for row in rows]
+    cells = [[" ".join(text(_at(row, column)).split()) for column in columns] for row in rows]
     for position, column in enumerate(columns):
         whole = position == 0 or column in _WHOLE  # what is copied into the next command, and what is compared by eye
         dates = any(_SHOWN_INSTANT.fullmatch(line[position]) for line in cells)

@@ -23,7 +23,7 @@ from mlflow.utils.validation import _validate_model_version_tag
 
 from boathouse import clock
 from boathouse.errors import Conflict, InvalidInput, InvalidName, NotFound, NotPermitted
-from boathouse.registry import around, comments, search, store
+from boathouse.registry import around, comments, search, store, tracked
 from boathouse.registry.actor import MAY_EDIT, MAY_SEE, Actor, actor
 from boathouse.registry.alias import check_alias
 from boathouse.registry.copies import copied_files, named_version, put_copy
@@ -136,7 +136,7 @@ class ModelStore(SqlAlchemyStore):
             raise InvalidInput(f"{source} was not logged here; log the model with MLflow first, then register it")
         with self._registry.database.writing() as connection:
             logged = model_id or _logged_model(source)
-            found = store.logged_model(connection, logged) if logged else None
+            found = tracked.logged_model(connection, logged) if logged else None
             if found is None and (model_id or urlsplit(source).scheme == "models"):
                 raise NotFound(f"there is no logged model {logged or source}; log the model with MLflow first, then register it")
             if found:  # asked here, since MLflow would ask through a client of its own
@@ -180,7 +180,7 @@ class ModelStore(SqlAlchemyStore):
             uri = f"models:/{source}/{found.version}"
             number = self._registered(connection, full, place, uri, tags, run_id=found.run_id,
                                       description=description or found.description)  # fmt: skip
-            record = store.record_of(connection, found.run_id, "boathouse.") if found.run_id else {}
+            record = tracked.record_of(connection, found.run_id, "boathouse.") if found.run_id else {}
             who = self._actor.principal
             origin = Origin(source, found.version, found.run_id, found.creator, record, digest, who, clock.now())
             put_copy(connection, full, number, origin, place)

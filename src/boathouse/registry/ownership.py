@@ -4,7 +4,7 @@ import re
 
 from boathouse.database import Database
 from boathouse.errors import InvalidInput, NotFound, NotPermitted
-from boathouse.registry import store
+from boathouse.registry import tracked
 from boathouse.registry.actor import MAY_LOG, MAY_READ, Actor
 
 ENVIRONMENT_TAG, PRINCIPAL_TAG, JOB_RUN_TAG = "boathouse.environment", "boathouse.principal", "boathouse.job_run"
@@ -61,4 +61,4 @@ def check_files(database: Database, who: Actor, path: str, *, write: bool) -> No
 def _place(database: Database, owner: str) -> tuple[str | None, int | None]:
     """The environment and the experiment that something belongs to."""
     with database.reading() as connection:
-        return store.tag_of(connection, owner, ENVIRONMENT_TAG), store.experiment_of(connection, owner)
+        return tracked.tag_of(connection, owner, ENVIRONMENT_TAG), tracked.experiment_of(connection, owner)

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from boathouse.database import Database
 from boathouse.errors import Conflict, NotFound, NotPermitted
-from boathouse.registry import around, comments, copies, search, store
+from boathouse.registry import around, comments, copies, search, store, tracked
 from boathouse.registry.alias import check_alias
 from boathouse.registry.comments import Comment
 from boathouse.registry.indexes import install
@@ -71,7 +71,7 @@ class Registry:
         if not self.ready():
             return ()
         with self.database.reading() as connection:
-            return store.experiments_named(connection, names)
+            return tracked.experiments_named(connection, names)
 
     def ready(self) -> bool:
         """Whether MLflow's tables are there: a server makes them when it starts."""
@@ -310,13 +310,13 @@ class Registry:
     def run_record(self, run_id: str, keys: Sequence[str]) -> dict[str, str]:
         """Tags of an MLflow run, those of `keys` that it has."""
         with self.database.reading() as connection:
-            found = {key: store.tag_of(connection, run_id, key) for key in keys}
+            found = {key: tracked.tag_of(connection, run_id, key) for key in keys}
         return {key: value for key, value in found.items() if value is not None}
 
     def run_location(self, run_id: str) -> str | None:
         """Where MLflow says that a run's files lie, as `local_artifacts` takes it."""
         with self.database.reading() as connection:
-            return store.artifacts_of(connection, run_id)
+            return tracked.artifacts_of(connection, run_id)
 
     def staged(self, name: str, stages: Sequence[str]) -> list[VersionInfo]:
         """The versions of a model in some stages; none of a model that is not there."""

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from boathouse import clock
 from boathouse.database import Json, metadata
 from boathouse.errors import NotFound
+from boathouse.registry.tracked import run_tags
 from boathouse.registry.values import NONE, PRODUCTION, STAGING, InUse, ModelInfo, StageChange, Verdict, VersionInfo
 
 WORKSPACE = "default"  # MLflow's one workspace while its workspaces are off
@@ -96,21 +97,6 @@ versions = _theirs(
     "current_stage", "source", "storage_location", "run_id", "run_link", "status", "status_message",
 )  # fmt: skip
 version_tags = _theirs("model_version_tags", "name", "version", "key", "value")
-_run_tags = sa.Table("tags", _mlflow, sa.Column("run_uuid", sa.Text), sa.Column("key"), sa.Column("value"))
-_runs = sa.Table("runs", _mlflow, sa.Column("run_uuid", sa.Text), sa.Column("artifact_uri", sa.Text),
-                 sa.Column("experiment_id", sa.Integer))  # fmt: skip
-_experiments = sa.Table("experiments", _mlflow, sa.Column("experiment_id", sa.Integer), sa.Column("name", sa.Text))
-_experiment_tags = sa.Table(
-    "experiment_tags", _mlflow, sa.Column("experiment_id", sa.Integer), sa.Column("key"), sa.Column("value")
-)
-_traces = sa.Table("trace_info", _mlflow, sa.Column("request_id", sa.Text), sa.Column("experiment_id", sa.Integer))
-_trace_tags = sa.Table("trace_tags", _mlflow, sa.Column("request_id", sa.Text), sa.Column("key"), sa.Column("value"))
-_logged = sa.Table(
-    "logged_models", _mlflow,
-    sa.Column("model_id"), sa.Column("artifact_location", sa.Text), sa.Column("source_run_id", sa.Text),
-    sa.Column("experiment_id", sa.Integer),
-)  # fmt: skip
-_logged_tags = sa.Table("logged_model_tags", _mlflow, sa.Column("model_id"), sa.Column("tag_key"), sa.Column("tag_value"))
 
 _whole: WeakSet[sa.Engine] = WeakSet()
 
@@ -242,10 +228,10 @@ def list_in_use(
     """Versions in Production or Staging and those served, by name, with the tags `keys` of their runs."""
     staged = versions.c.current_stage.in_((PRODUCTION, STAGING))
     also = [sa.and_(versions.c.name == name, versions.c.version == version) for name, version in served]
-    tagged = sa.and_(_run_tags.c.run_uuid == versions.c.run_id, _run_tags.c.key.in_(list(keys)))
+    tagged = sa.and_(run_tags.c.run_uuid == versions.c.run_id, run_tags.c.key.in_(list(keys)))
     query = (
-        sa.select(versions.c.name, versions.c.version, versions.c.current_stage, _run_tags.c.key, _run_tags.c.value)
-        .outerjoin_from(versions, _run_tags, tagged)
+        sa.select(versions.c.name, versions.c.version, versions.c.current_stage, run_tags.c.key, run_tags.c.value)
+        .outerjoin_from(versions, run_tags, tagged)
         .where(versions.c.workspace == WORKSPACE, sa.or_(staged, *also), versions.c.current_stage != DELETED)
         .order_by(versions.c.name, versions.c.version)
     )  # fmt: skip
@@ -310,11 +296,6 @@ def add_version(connection: sa.Connection, name: str, tags: Mapping[str, str], *
     return number
 
 
-def logged_model(connection: sa.Connection, model_id: str) -> Any:
-    """`artifact_location` and `source_run_id` of a logged model, or None."""
-    return connection.execute(sa.select(_logged).where(_logged.c.model_id == model_id)).first()
-
-
 def add_change(connection: sa.Connection, **row: Any) -> None:
     """Append to the history."""
     connection.execute(stage_history.insert().values(at=clock.millis(), **row))
@@ -369,48 +350,6 @@ def redact(connection: sa.Connection, name: str, version: int) -> None:
     which = (*_is(versions, name), versions.c.version == version)
     connection.execute(versions.update().where(*which).values(current_stage=DELETED, last_updated_time=moment, **told))
     connection.execute(models.update().where(*_is(models, name)).values(last_updated_time=moment))
-
-
-def artifacts_of(connection: sa.Connection, run_id: str) -> str | None:
-    """Where MLflow says that a run's files lie."""
-    found = connection.execute(sa.select(_runs.c.artifact_uri).where(_runs.c.run_uuid == run_id)).scalar()
-    return str(found) if found else None
-
-
-def tag_of(connection: sa.Connection, owner: str, key: str) -> str | None:
-    """A tag's value on a run, a logged model (`m-…`), a trace (`tr-…`) or an experiment (a number)."""
-    if owner.startswith("m-"):
-        table, is_owner, name, value = _logged_tags, _logged_tags.c.model_id == owner, "tag_key", "tag_value"
-    elif owner.isdigit() and len(owner) < 20:
-        table, is_owner, name, value = _experiment_tags, _experiment_tags.c.experiment_id == int(owner), "key", "value"
-    elif owner.startswith("tr-"):
-        table, is_owner, name, value = _trace_tags, _trace_tags.c.request_id == owner, "key", "value"
-    else:
-        table, is_owner, name, value = _run_tags, _run_tags.c.run_uuid == owner, "key", "value"
-    found = connection.execute(sa.select(table.c[value]).where(is_owner, table.c[name] == key)).scalar()
-    return None if found is None else str(found)
-
-
-def experiments_named(connection: sa.Connection, names: Iterable[str]) -> tuple[int, ...]:
-    """MLflow's numbers of experiments, in order."""
-    query = sa.select(_experiments.c.experiment_id).where(_experiments.c.name.in_(list(names)))
-    return tuple(connection.execute(query.order_by(_experiments.c.experiment_id)).scalars())
-
-
-def experiment_of(connection: sa.Connection, owner: str) -> int | None:
-    """The experiment of a run, a logged model, a trace or, itself, an experiment."""
-    if owner.isdigit() and len(owner) < 20:
-        return int(owner)
-    table, key = (_logged, "model_id") if owner.startswith("m-") else (_traces, "request_id")
-    table, key = (table, key) if owner.startswith(("m-", "tr-")) else (_runs, "run_uuid")
-    return connection.execute(sa.select(table.c.experiment_id).where(table.c[key] == owner)).scalar()
-
-
-def record_of(connection: sa.Connection, run_id: str, prefix: str) -> dict[str, str]:
-    """The tags of a run whose keys begin so."""
-    query = sa.select(_run_tags.c.key, _run_tags.c.value).where(_run_tags.c.run_uuid == run_id)
-    rows = connection.execute(query.where(_run_tags.c.key.startswith(prefix)).order_by(_run_tags.c.key))
-    return {str(row.key): str(row.value) for row in rows}
 
 
 def _is(table: sa.Table, name: str) -> tuple[sa.ColumnElement[bool], ...]:

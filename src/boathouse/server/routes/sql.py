@@ -95,7 +95,7 @@ class QueryResponse(Response):
         self._form = form
         self._id = body.query_id or uuid.uuid4().hex
         self._stack = ExitStack()
-        self._gone = False
+        self._gone = self._told = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the rows. Raises what goes wrong before the first of them."""
@@ -117,6 +117,8 @@ class QueryResponse(Response):
         while (await receive())["type"] != "http.disconnect":
             pass
         self._gone = True
+        if self._told:  # an answer that is whole is a disconnection to ASGI, too
+            return
         with contextlib.suppress(NotFound):  # it has not begun yet
             self._desk.abandon(self._id, "whoever asked has hung up")
 
@@ -134,6 +136,7 @@ class QueryResponse(Response):
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})
         except Exception:
             return  # the status is sent: a body without an end tells that something went wrong, the query's record what
+        self._told = not self._gone
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     def _begin(self) -> RowStream:
