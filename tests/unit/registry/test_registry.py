@@ -42,7 +42,7 @@ def test_a_reference_may_be_a_number_a_stage_or_latest(
 def test_an_unknown_reference_names_the_known_ones(registry: Registry, register: Callable[..., None]) -> None:
     register(MODEL, 1)
     registry.promote(MODEL, 1, principal=ME)
-    with pytest.raises(NotFound, match="it has @champion, latest"):
+    with pytest.raises(NotFound, match="it has @champion, Production, latest and versions up to 1"):
         registry.resolve(MODEL, "@challenger")
 
 
