@@ -177,8 +177,8 @@ def test_sql_that_fails_says_why_in_one_line(world: Any, query: str) -> None:
     assert "\n" not in str(refused.value)
 
 
-def test_a_mask_that_is_no_sql_is_an_error_of_the_query(world: Any) -> None:
-    world.catalog.describe(Identity("olga"), "dev.raw.events", {"masks": {"who": "nonsense("}})
+def test_a_mask_of_before_that_is_no_sql_is_an_error_of_the_query(world: Any) -> None:
+    world.catalog._rows.change_table(Identity("olga"), "dev.raw.events", {"masks": {"who": "nonsense("}}, "alter table")
     with pytest.raises(InvalidInput, match="the SQL cannot be read"):
         world.ask("SELECT * FROM raw.events")
 
