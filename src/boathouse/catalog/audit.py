@@ -22,6 +22,7 @@ from boathouse.catalog.values import AuditEntry
 from boathouse.database import Database
 
 _START = "0" * 64
+_LAST = sa.select(audit.c.sequence, audit.c.hash).order_by(audit.c.sequence.desc()).limit(1)
 
 
 @dataclass
@@ -49,16 +50,14 @@ class Audit:
     def write(self, connection: sa.Connection, principal: str, action: str, subject: str,
               details: dict[str, Any] | None = None, outcome: str = "done") -> None:  # fmt: skip
         """Append inside the caller's transaction, which holds the write lock."""
-        last = connection.execute(
-            sa.select(audit.c.sequence, audit.c.hash).order_by(audit.c.sequence.desc()).limit(1)
-        ).first()
+        last = connection.execute(_LAST).first()
         sequence, before = (last[0] + 1, last[1]) if last else (1, _START)
         row = {
             "sequence": sequence, "at": clock.now().isoformat(), "principal": principal, "action": action,
             "subject": subject, "outcome": outcome, "details": details or {},
         }  # fmt: skip
         row["hash"] = self._link(before, row)
-        connection.execute(audit.insert().values(**row))
+        connection.execute(audit.insert(), row)
         if outcome == "denied" and (heard := self._heard.get()) is not None:
             heard.denied = True
 

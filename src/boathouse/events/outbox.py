@@ -59,9 +59,8 @@ class Outbox:
 
     def emit(self, connection: sa.Connection, kind: str, subject: str, data: dict[str, Any]) -> None:
         """Write an event inside the caller's transaction."""
-        connection.execute(
-            outbox.insert().values(kind=kind, subject=subject, data=data, at=clock.now(), attempts=0)
-        )
+        row = {"kind": kind, "subject": subject, "data": data, "at": clock.now(), "attempts": 0}
+        connection.execute(outbox.insert(), row)
         self._wake.set()
 
     def subscribe(self, kind: str, handler: Handler) -> None:

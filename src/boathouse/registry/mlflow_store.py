@@ -271,7 +271,7 @@ class ModelStore(SqlAlchemyStore):
                 full, number, stage, principal=self._actor.principal, reason="through MLflow",
                 archive_existing=archive_existing_versions,
             )  # fmt: skip
-        return self.get_model_version(full, number)
+            return self._version(connection, full, number)
 
     @speaks_mlflow
     def set_registered_model_alias(self, name: str, alias: str, version: Any) -> None:

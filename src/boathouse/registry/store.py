@@ -1,5 +1,6 @@
 """Tables of the room beside MLflow's own, and the statements on both; MLflow is never imported here."""
 
+import functools
 from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -98,6 +99,21 @@ versions = _theirs(
 )  # fmt: skip
 version_tags = _theirs("model_version_tags", "name", "version", "key", "value")
 
+def _is(table: sa.Table, name: Any) -> tuple[sa.ColumnElement[bool], ...]:
+    return table.c.workspace == WORKSPACE, table.c.name == name
+
+
+# What each move of a version says, made once: to make a statement takes longer than to carry it out.
+_OF_MODEL: sa.BindParameter[str] = sa.bindparam("of_model")
+_MOMENT: sa.BindParameter[int] = sa.bindparam("moment")
+_LOCK = sa.select(models.c.name).where(*_is(models, _OF_MODEL)).with_for_update()
+_TOUCH = models.update().where(*_is(models, _OF_MODEL)).values(last_updated_time=_MOMENT)
+_ALIASES = sa.select(aliases.c.alias, aliases.c.version).where(*_is(aliases, _OF_MODEL)).order_by(aliases.c.alias)
+_PUT_STAGE = (
+    versions.update().where(*_is(versions, _OF_MODEL), versions.c.version == sa.bindparam("of_version"))
+    .values(current_stage=sa.bindparam("stage"), last_updated_time=_MOMENT)
+)  # fmt: skip
+
 _whole: WeakSet[sa.Engine] = WeakSet()
 
 
@@ -116,8 +132,7 @@ def has_mlflow(connection: sa.Connection) -> bool:
 
 def lock(connection: sa.Connection, name: str) -> bool:
     """Hold the model's row until the transaction ends (in SQLite the whole file); False without a model."""
-    query = sa.select(models.c.name).where(*_is(models, name)).with_for_update()
-    return connection.execute(query).first() is not None
+    return connection.execute(_LOCK, {"of_model": name}).first() is not None
 
 
 def list_models(
@@ -182,14 +197,9 @@ def list_versions(
     bare: bool = False,
 ) -> list[VersionInfo]:
     """Versions of a model, newest first; those older than `before`. `bare` leaves out tags and aliases."""
-    query = sa.select(versions).where(*_is(versions, name), versions.c.current_stage != DELETED)
-    if version is not None:
-        query = query.where(versions.c.version == version)
-    if stage is not None:
-        query = query.where(versions.c.current_stage == stage)
-    if before is not None:
-        query = query.where(versions.c.version < before)
-    rows = connection.execute(query.order_by(versions.c.version.desc()).limit(limit)).mappings().all()
+    asked = {"version": version, "stage": stage, "before": before, "limit": limit}
+    given = {parameter: value for parameter, value in asked.items() if value is not None}
+    rows = connection.execute(_listing(frozenset(given)), {"of_model": name, **given}).mappings().all()
     which = [*_is(version_tags, name)]
     if rows:
         which.append(version_tags.c.version.between(rows[-1]["version"], rows[0]["version"]))
@@ -200,6 +210,20 @@ def list_versions(
         version_info(r, sorted(a for a, v in named.items() if v == r["version"]), tagged.get(r["version"], {}))
         for r in rows
     ]  # fmt: skip
+
+
+@functools.cache
+def _listing(given: frozenset[str]) -> sa.Select[Any]:
+    """Versions of a model, by whichever of version, stage, before and limit are given."""
+    query = sa.select(versions).where(*_is(versions, _OF_MODEL), versions.c.current_stage != DELETED)
+    if "version" in given:
+        query = query.where(versions.c.version == sa.bindparam("version"))
+    if "stage" in given:
+        query = query.where(versions.c.current_stage == sa.bindparam("stage"))
+    if "before" in given:
+        query = query.where(versions.c.version < sa.bindparam("before"))
+    query = query.order_by(versions.c.version.desc())
+    return query.limit(sa.bindparam("limit")) if "limit" in given else query
 
 
 def version_info(row: Mapping[Any, Any], named: Iterable[str], tags: Mapping[str, str]) -> VersionInfo:
@@ -243,40 +267,44 @@ def list_in_use(
 
 def aliases_of(connection: sa.Connection, name: str) -> dict[str, int]:
     """Alias -> version."""
-    query = sa.select(aliases.c.alias, aliases.c.version).where(*_is(aliases, name)).order_by(aliases.c.alias)
-    return {row.alias: row.version for row in connection.execute(query)}
+    return {row.alias: row.version for row in connection.execute(_ALIASES, {"of_model": name})}
 
 
 def put_alias(connection: sa.Connection, name: str, alias: str, version: int | None) -> None:
     """Point an alias at a version, or at none."""
-    row = {"workspace": WORKSPACE, "name": name, "alias": alias}
-    _put(connection, aliases, row, None if version is None else {"version": version})
+    _point(connection, aliases, {"workspace": WORKSPACE, "name": name, "alias": alias}, version)
 
 
 def put_stage(connection: sa.Connection, name: str, version: int, stage: str) -> None:
     """Write a version's stage."""
-    which = (*_is(versions, name), versions.c.version == version)
-    connection.execute(versions.update().where(*which).values(current_stage=stage, last_updated_time=clock.millis()))
+    moved = {"of_model": name, "of_version": version, "stage": stage, "moment": clock.millis()}
+    connection.execute(_PUT_STAGE, moved)
 
 
 def touch(connection: sa.Connection, name: str) -> bool:
     """Write that a model was changed now, and so hold its row until the transaction ends; False without a model."""
-    changed = connection.execute(models.update().where(*_is(models, name)).values(last_updated_time=clock.millis()))
-    return changed.rowcount > 0
+    return connection.execute(_TOUCH, {"of_model": name, "moment": clock.millis()}).rowcount > 0
 
 
 def put_production(connection: sa.Connection, name: str, version: int | None) -> None:
     """Point the model at its Production version, or at none."""
-    _put(connection, production, {"model": name}, None if version is None else {"version": version})
+    _point(connection, production, {"model": name}, version)
 
 
-def _put(connection: sa.Connection, table: sa.Table, key: dict[str, Any], values: dict[str, Any] | None) -> None:
-    """Write what a key's row has, or take the row away; the caller holds the write lock."""
-    which = [table.c[column] == value for column, value in key.items()]
-    if values is None:
-        connection.execute(table.delete().where(*which))
-    elif not connection.execute(table.update().where(*which).values(**values)).rowcount:
-        connection.execute(table.insert().values(**key, **values))
+def _point(connection: sa.Connection, table: sa.Table, key: dict[str, str], version: int | None) -> None:
+    """Write the version of a key's row, or take the row away; the caller holds the write lock."""
+    away, move = _pointing(table, tuple(key))
+    asked = {f"of_{column}": value for column, value in key.items()}
+    if version is None:
+        connection.execute(away, asked)
+    elif not connection.execute(move, {**asked, "to": version}).rowcount:
+        connection.execute(table.insert(), {**key, "version": version})
+
+
+@functools.cache
+def _pointing(table: sa.Table, key: tuple[str, ...]) -> tuple[sa.Delete, sa.Update]:
+    which = [table.c[column] == sa.bindparam(f"of_{column}") for column in key]
+    return table.delete().where(*which), table.update().where(*which).values(version=sa.bindparam("to"))
 
 
 def add_version(connection: sa.Connection, name: str, tags: Mapping[str, str], **row: Any) -> int:
@@ -298,7 +326,7 @@ def add_version(connection: sa.Connection, name: str, tags: Mapping[str, str], *
 
 def add_change(connection: sa.Connection, **row: Any) -> None:
     """Append to the history."""
-    connection.execute(stage_history.insert().values(at=clock.millis(), **row))
+    connection.execute(stage_history.insert(), {"at": clock.millis(), **row})
 
 
 def list_changes(connection: sa.Connection, name: str, to_stage: str | None = None) -> list[StageChange]:
@@ -350,10 +378,6 @@ def redact(connection: sa.Connection, name: str, version: int) -> None:
     which = (*_is(versions, name), versions.c.version == version)
     connection.execute(versions.update().where(*which).values(current_stage=DELETED, last_updated_time=moment, **told))
     connection.execute(models.update().where(*_is(models, name)).values(last_updated_time=moment))
-
-
-def _is(table: sa.Table, name: str) -> tuple[sa.ColumnElement[bool], ...]:
-    return table.c.workspace == WORKSPACE, table.c.name == name
 
 
 def _grouped(
