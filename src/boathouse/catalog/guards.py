@@ -6,12 +6,14 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from boathouse.catalog.sql.asker import asker
 from boathouse.catalog.sql.reading import check_expression
 from boathouse.catalog.values import TableInfo
 from boathouse.errors import InvalidInput
+from boathouse.identity import Identity
 from boathouse.lake import Engine, parsed, type_named
 
-_ASKERS = ("current_user", "session_user", "user", "current_role")
+_NOBODY = Identity("nobody")
 
 
 def check_guards(info: TableInfo, changes: Mapping[str, Any]) -> None:
@@ -31,9 +33,8 @@ def _check(info: TableInfo, expression: str, kind: str, what: str) -> None:
         check_expression(*parsed(expression))
         engine = Engine()
         with engine.connection as connection:
-            connection.execute("CREATE MACRO is_member(g) AS list_contains(['nobody'], g)")
-            for name in _ASKERS:
-                connection.execute(f"CREATE MACRO \"{name}\"() AS 'nobody'")
+            for made in asker(_NOBODY):
+                connection.execute(made)
             engine.lock([])
             rows = engine.register(pa.schema([(c.name, _type(c.type)) for c in info.columns]).empty_table())
             connection.sql(f"SELECT ({expression}\n){kind} FROM {rows}").fetchall()

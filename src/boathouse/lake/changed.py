@@ -39,7 +39,8 @@ def changes_of(table: DeltaTable, place: Storage, name: str, first: int,
     if first > last:
         schema = normalised(read(table.version(), table.version()).schema)
         return schema, lambda: pa.RecordBatchReader.from_batches(schema, [])
-    schema = normalised(read(first, last).schema)
+    kept = read(first, last).schema
+    schema = normalised(kept)
     files = escaped_changes(place, first, last) if table.metadata().partition_columns else None
 
     def rows() -> Iterator[pa.RecordBatch]:
@@ -53,7 +54,7 @@ def changes_of(table: DeltaTable, place: Storage, name: str, first: int,
                 "ask for those since a later version"
             ) from error
 
-    made = schema if files is not None else read(first, last).schema
+    made = schema if files is not None else kept
     return schema, lambda: pa.RecordBatchReader.from_batches(made, rows())
 
 

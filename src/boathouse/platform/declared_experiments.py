@@ -37,8 +37,8 @@ class DeclaredExperiments:
         declared = list(wanted)
         if not declared:
             return []
+        owner = self._catalog.require("catalog", environment).owner
         for body in declared:
-            owner = self._catalog.require("catalog", environment).owner
             self._catalog.adopt("experiment", experiment_securable(environment, body["name"]), owner)
         if not self._registry.ready():
             return []  # `make_all` makes them as soon as MLflow is there

@@ -372,12 +372,11 @@ def erase(connection: sa.Connection, name: str) -> None:
 
 def redact(connection: sa.Connection, name: str, version: int) -> None:
     """Delete a version as MLflow does: its number is never given again, so its row stays, without what it told."""
-    moment = clock.millis()
     told = {"description": None, "user_id": None, "status_message": None, "source": "REDACTED-SOURCE-PATH",
             "run_id": "REDACTED-RUN-ID", "run_link": "REDACTED-RUN-LINK"}  # fmt: skip
     which = (*_is(versions, name), versions.c.version == version)
-    connection.execute(versions.update().where(*which).values(current_stage=DELETED, last_updated_time=moment, **told))
-    connection.execute(models.update().where(*_is(models, name)).values(last_updated_time=moment))
+    connection.execute(versions.update().where(*which).values(current_stage=DELETED, last_updated_time=clock.millis(), **told))
+    touch(connection, name)
 
 
 def _grouped(

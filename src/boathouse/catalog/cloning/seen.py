@@ -3,10 +3,9 @@
 import sqlglot
 from sqlglot import exp
 
+from boathouse.catalog.sql.asker import CALLER
 from boathouse.catalog.values import TableInfo
 from boathouse.lake import quoted
-
-_CALLER = {"current_user", "session_user", "user", "current_role"}
 
 
 def seen(info: TableInfo, version: int, masked: bool) -> str:
@@ -28,6 +27,6 @@ def _for_nobody(expression: str) -> str:
         name = node.name.lower() if isinstance(node, exp.Anonymous) else node.key
         if name == "is_member":
             return exp.false()
-        return exp.Literal.string("") if name in _CALLER or isinstance(node, exp.CurrentUser | exp.SessionUser) else node
+        return exp.Literal.string("") if name in CALLER or isinstance(node, exp.CurrentUser | exp.SessionUser) else node
 
     return str(sqlglot.parse_one(expression, dialect="duckdb").transform(changed).sql("duckdb"))

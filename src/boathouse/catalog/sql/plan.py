@@ -1,10 +1,11 @@
 """From a user's SQL to what a worker may run: every name resolved, authorized and pinned to a snapshot."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from boathouse import names
 from boathouse.catalog.service import Catalog
+from boathouse.catalog.sql.asker import asker
 from boathouse.catalog.sql.parsing import Parsing
 from boathouse.catalog.sql.reading import Reading
 from boathouse.catalog.sql.schema_views import SCHEMA, schema_view
@@ -84,7 +85,7 @@ class _Planning:
             origin = self._read(path, places[path], reading.condition)
             inputs[".".join(places[path])] = origin
         final = spliced(text, reading.tables, places)
-        setup = [*_functions(self._identity), *self._schemas]
+        setup = [*asker(self._identity), *self._schemas]
         return Plan(final, dict(sorted(self._versions.items())), setup, self._scans, list(self._folders),
                     Origin(query=final, inputs=inputs))  # fmt: skip
 
@@ -187,17 +188,5 @@ class _Planning:
         self._scans.append(scan)
 
 
-def _functions(identity: Identity) -> Iterable[str]:
-    """Who asks, for masks, filters and queries; inside a view too it is the caller, not the owner."""
-    groups = ", ".join(_text(g) for g in sorted(identity.names))
-    yield f"CREATE MACRO is_member(g) AS list_contains([{groups}], g)"
-    for name in ("current_user", "session_user", "user", "current_role"):
-        yield f"CREATE MACRO {quoted(name)}() AS {_text(identity.principal)}"
-
-
 def _written(path: Path) -> str:
     return ".".join(map(quoted, path))
-
-
-def _text(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"
