@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from boathouse.client import Lake
+from boathouse.errors import InvalidInput
 from boathouse.features.declared import AggregationFunction, DeltaTableSource, Feature
 from boathouse.features.declared import operators as ops
 from boathouse.features.declared import windows as w
@@ -80,3 +81,35 @@ def test_a_range_is_recomputed_by_itself(lake: Lake) -> None:
     assert sorted_rows(lake, "features.ranged") != before
     backfill(lake, "features.ranged", features, START + 5 * HOUR, START + 9 * HOUR)
     assert sorted_rows(lake, "features.ranged") == before
+
+
+def test_a_source_that_was_made_anew_is_computed_anew(lake: Lake) -> None:
+    rows = [{"id": i, "user": i % 2, "value": 1, "at": START + i * HOUR} for i in range(9)]
+    features = declared("anew", ["ever"])
+    lake.create_table("raw.anew", rows, primary_keys=["id"])
+    create(lake, "features.anew", features, {})
+    refresh(lake, "features.anew", features, START + 100 * HOUR)
+    lake.drop_table("raw.anew")
+    table = lake.create_table("raw.anew", [{"id": 1, "user": 7, "value": 3, "at": START}], primary_keys=["id"])
+    for i in range(3):
+        table.append([{"id": 100 + i, "user": 7, "value": 3, "at": START}])
+    assert refresh(lake, "features.anew", features, START + 101 * HOUR).kind == "full"
+    assert [(r["user"], r["ever"]) for r in sorted_rows(lake, "features.anew")] == [(7, 3.0)]
+
+
+def test_a_source_of_other_types_is_computed_anew_and_one_that_lacks_a_column_is_named(lake: Lake) -> None:
+    rows = [{"id": i, "user": i % 2, "value": 2, "at": START + i * HOUR} for i in range(3)]
+    source = lake.create_table("raw.retyped", rows, primary_keys=["id"])
+    features = declared("retyped", ["tumbling"])
+    create(lake, "features.retyped", features, {})
+    refresh(lake, "features.retyped", features, START + 9 * HOUR)
+    source.overwrite([{**row, "value": 0.5} for row in rows], evolve=True)
+    with pytest.raises(InvalidInput, match="refresh it"):
+        backfill(lake, "features.retyped", features, START, START + HOUR)
+    assert refresh(lake, "features.retyped", features, START + 10 * HOUR).kind == "full"
+    assert {r["tumbling"] for r in sorted_rows(lake, "features.retyped")} == {0.5}
+    source.append([{"id": 9, "user": 5, "value": 1.5, "at": START}])
+    assert refresh(lake, "features.retyped", features, START + 10 * HOUR).kind == "incremental"
+    source.overwrite([{"id": 1, "user": 1, "value": 1.0}], evolve=True)
+    with pytest.raises(InvalidInput, match="no column 'at'"):
+        refresh(lake, "features.retyped", features, START + 11 * HOUR)

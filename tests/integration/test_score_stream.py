@@ -1,7 +1,9 @@
 """A stream that is scored with declared features gives, once each, what scoring the same rows in batch gives."""
 
+import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,6 +17,8 @@ from boathouse.feature_engineering import (
     RollingWindow,
     Sum,
 )
+from boathouse.feature_engineering.scored import scored
+from boathouse.feature_engineering.streaming import StreamingQuery
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -69,3 +73,30 @@ def test_rows_without_names_are_appended_once(fe: FeatureEngineeringClient, lake
     assert lake.table("shop.scored").read().count() == lake.table("raw.asked").read().count()
     with pytest.raises(InvalidInput, match="output_table"):
         fe.score_stream(model_uri="models:/shop.late/1", df=lake.table("raw.asked").stream(), checkpoint_location=str(tmp_path))
+
+
+def test_two_queries_of_one_checkpoint_take_turns(fe: FeatureEngineeringClient, lake: Lake, tmp_path: Path,
+                                                  monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
+    turns, queries = lake.create_table("raw.turns", [{"user": "ann", "at": START}]), list[StreamingQuery]()
+    rival_has_rows, calls = threading.Event(), list[object]()
+
+    def start() -> None:
+        queries.append(fe.score_stream(model_uri="models:/shop.late/1", df=turns.stream(), output_table="shop.turns",
+                                       checkpoint_location=str(tmp_path), trigger=NOW))  # fmt: skip
+
+    def between_reading_and_writing(*given: Any) -> Any:
+        calls.append(given)
+        if len(calls) == 1:
+            turns.append([{"user": "bob", "at": START}])
+            start()
+            rival_has_rows.wait(2)
+        else:
+            rival_has_rows.set()
+            queries[0].awaitTermination(20)
+        return scored(*given)
+
+    monkeypatch.setattr("boathouse.feature_engineering.client.scored", between_reading_and_writing)
+    start()
+    assert queries[0].awaitTermination(60)
+    assert queries[1].awaitTermination(60)
+    assert sorted(row["user"] for row in lake.table("shop.turns").read().to_dicts()) == ["ann", "bob"]

@@ -68,6 +68,26 @@ def test_a_checkpoint_serves_one_stream(fe: FeatureEngineeringClient, lake: Lake
         fe.write_table(name="features.clicks", df=lake.table("raw.others").stream())
 
 
+def test_a_table_that_has_taken_the_sources_name_is_not_followed_on(fe: FeatureEngineeringClient, lake: Lake,
+                                                                    tmp_path: Path) -> None:  # fmt: skip
+    fe.create_table(name="features.anew", primary_keys="id", schema=lake.table("raw.clicks").schema())
+
+    def follow(folder: str) -> None:
+        query = fe.write_table(name="features.anew", df=lake.table("raw.anew").stream(), trigger={"once": True},
+                               checkpoint_location=str(tmp_path / folder))  # fmt: skip
+        assert query is not None
+        query.awaitTermination(60)
+
+    lake.create_table("raw.anew", [{"id": 1, "n": 1}])
+    follow("one")
+    lake.drop_table("raw.anew")
+    lake.create_table("raw.anew", [{"id": 2, "n": 1}]).append([{"id": 3, "n": 1}])
+    with pytest.raises(Conflict, match=r"raw\.anew is not the table"):
+        follow("one")
+    follow("two")
+    assert sorted(row["id"] for row in lake.table("features.anew").read().to_dicts()) == [1, 2, 3]
+
+
 def test_a_query_runs_until_it_is_stopped(fe: FeatureEngineeringClient, lake: Lake, tmp_path: Path) -> None:
     query = fe.write_table(name="features.clicks", df=lake.table("raw.clicks").stream(), checkpoint_location=str(tmp_path),
                            trigger={"processingTime": "10 milliseconds"})  # fmt: skip

@@ -87,6 +87,12 @@ class Table:
         """The newest version."""
         return self._folder.version()
 
+    @property
+    def table_id(self) -> str | None:
+        """Delta's own id, by which a table is told from one that had its name before; None through the server."""
+        folder = self._folder
+        return str(folder.table().metadata().id) if isinstance(folder, DeltaFolder) else None
+
     def schema(self) -> pa.Schema:
         """Columns and Arrow types of the newest version."""
         return self._folder.schema()

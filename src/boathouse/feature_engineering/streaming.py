@@ -4,13 +4,16 @@ The position stands in the target's own log, as the transaction of an applicatio
 that is killed anywhere leaves either the rows and the position, or neither.
 """
 
+import fcntl
 import json
 import os
 import re
 import threading
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -83,24 +86,31 @@ class Query(ABC):
 class StreamingQuery(Query):
     """A query from a table's new rows into another table."""
 
-    def __init__(self, context: Context, stream: TableStream, target: str, application: str, pause: float | None,
+    def __init__(self, context: Context, stream: TableStream, target: str, checkpoint: "_Checkpoint", pause: float | None,
                  take: Take) -> None:  # fmt: skip
-        self.id = application
+        self.id = checkpoint.application
+        self._checkpoint = checkpoint
+        self._nothing_up_to: int | None = None
         self._stream, self._target, self._take = stream, context.complete(target), take
         super().__init__(context, f"stream {stream.name}", target, pause)
 
     def _batch(self) -> None:
-        source = self._context.table(self._stream.name)
-        until, position = source.version, self._position()
-        if position is not None and position > until:
-            return
-        self._busy = True
-        rows = self._stream.rows(source, None if position is None else position - 1, until)
-        count = rows.count()
-        if count:
-            self._take(self._context, rows, (self.id, until + 1))
-        self.lastProgress = {"source_version": until, "numInputRows": count}
-        self._busy = False
+        with self._checkpoint.alone():
+            source = self._context.table(self._stream.name)
+            self._checkpoint.check(source)
+            until, position = source.version, self._position()
+            after = self._nothing_up_to if position is None else max(position - 1, self._nothing_up_to or 0)
+            if after is not None and after >= until:
+                return
+            self._busy = True
+            rows = self._stream.rows(source, after, until)
+            count = rows.count()
+            if count:
+                self._take(self._context, rows, (self.id, until + 1))
+            else:
+                self._nothing_up_to = until
+            self.lastProgress = {"source_version": until, "numInputRows": count}
+            self._busy = False
 
     def _position(self) -> int | None:
         try:
@@ -113,9 +123,9 @@ def start(context: Context, stream: TableStream, target: str, checkpoint: str | 
           take: Take) -> StreamingQuery:  # fmt: skip
     """Start a query. Raises InvalidInput for a trigger or checkpoint that cannot be used, Conflict for another's checkpoint."""
     pause = pause_of(trigger or {"processingTime": "5 seconds"})
-    context.table(stream.name)  # the caller hears of what may not be read
-    application = _application(checkpoint, context.complete(stream.name), context.complete(target))
-    return StreamingQuery(context, stream, target, application, pause, take)
+    source = context.table(stream.name)  # the caller hears of what may not be read
+    found = _Checkpoint.at(checkpoint, source, context.complete(target))
+    return StreamingQuery(context, stream, target, found, pause, take)
 
 
 def upsert(table: Table, rows: Relation, transaction: tuple[str, int]) -> None:
@@ -144,24 +154,49 @@ def pause_of(trigger: Mapping[str, Any]) -> float | None:
     return float(found[1]) * _UNITS[found[2]]
 
 
-def _application(checkpoint: str | None, source: str, target: str) -> str:
-    """The name under which the position stands, made once for each checkpoint."""
-    if not checkpoint:
-        raise InvalidInput("a stream needs checkpoint_location=, a folder that names it when it starts again")
-    if "://" in checkpoint and not checkpoint.startswith("file://"):
-        raise InvalidInput(f"the checkpoint {checkpoint} is on no local disk; the position stands in the target table anyway")
-    path = Path(checkpoint.removeprefix("file://")) / "stream.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = {"id": f"boathouse.stream.{uuid.uuid4().hex}", "source": source, "target": target}
-    part = path.with_name(f"{uuid.uuid4().hex}.part")
-    part.write_text(json.dumps(fresh))
-    try:
-        os.link(part, path)  # whoever comes first names it
-    except FileExistsError:
-        pass
-    finally:
-        part.unlink()
-    known = json.loads(path.read_text())
-    if (known["source"], known["target"]) != (source, target):
-        raise Conflict(f"{checkpoint} belongs to the stream {known['source']} -> {known['target']}; give another folder")
-    return str(known["id"])
+@dataclass(frozen=True)
+class _Checkpoint:
+    """A folder that names a query: under which application its position stands, and of which table its versions are."""
+
+    folder: Path
+    application: str
+    source_id: str | None
+
+    @classmethod
+    def at(cls, given: str | None, source: Table, target: str) -> "_Checkpoint":
+        """The one in a folder, made where there is none. Raises InvalidInput, Conflict for another stream's."""
+        if not given:
+            raise InvalidInput("a stream needs checkpoint_location=, a folder that names it when it starts again")
+        if "://" in given and not given.startswith("file://"):
+            raise InvalidInput(f"the checkpoint {given} is on no local disk; the position stands in the target table anyway")
+        path = Path(given.removeprefix("file://")) / "stream.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fresh = {"id": f"boathouse.stream.{uuid.uuid4().hex}", "source": source.name, "target": target,
+                 "source_id": source.table_id}  # fmt: skip
+        part = path.with_name(f"{uuid.uuid4().hex}.part")
+        part.write_text(json.dumps(fresh))
+        try:
+            os.link(part, path)  # whoever comes first names it
+        except FileExistsError:
+            pass
+        finally:
+            part.unlink()
+        known = json.loads(path.read_text())
+        if (known["source"], known["target"]) != (source.name, target):
+            raise Conflict(f"{given} belongs to the stream {known['source']} -> {known['target']}; give another folder")
+        found = cls(path.parent, str(known["id"]), known.get("source_id"))
+        found.check(source)
+        return found
+
+    def check(self, source: Table) -> None:
+        """Raises Conflict where the source is another table of that name, whose versions begin anew."""
+        if self.source_id is not None and self.source_id != source.table_id:
+            raise Conflict(f"{source.name} is not the table that the stream of {self.folder} has followed, which was dropped: "
+                           "give another folder, and the new table is followed from its beginning")  # fmt: skip
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """While no other query of the folder, in whatever process, takes a batch."""
+        with (self.folder / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # ends with the process, too
+            yield

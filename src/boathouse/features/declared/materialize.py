@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from itertools import count
 from typing import Any
 
@@ -33,10 +34,11 @@ from boathouse.features.declared.feature import Feature
 from boathouse.features.declared.reading import check_columns, shaped, source_sql, within
 from boathouse.features.declared.sources import DeltaTableSource
 from boathouse.features.point_in_time import quote
-from boathouse.lake import UNCHANGED, Engine, Relation
+from boathouse.lake import UNCHANGED, Engine, Relation, column_types, normalised
 
 _SOURCE = "boathouse.materialize.source"
 _UNTIL = "boathouse.materialize.until"
+_IDENTITY = "boathouse.materialize.identity"
 _DROPPED = "__dropped"
 _MOST_STRETCHES = 16
 _FILE_BYTES = 2 << 20
@@ -76,11 +78,7 @@ class _Span:
 def create(context: Context, name: str, features: Sequence[Feature], tags: dict[str, str], description: str = "") -> Table:
     """The empty table of a group of features. Raises AlreadyExists."""
     first = features[0]
-    relation = source_sql(context, first)
-    check_columns(context.engine, features, relation)
-    rows = f"(FROM {rows_sql(features, relation)} LIMIT 0)"
-    empty = context.engine.relation(_named(features, values_sql(features, rows, rows, _carried(features))))
-    schema = typed(empty).to_arrow().schema
+    schema = _schema(context, features, context.table(_source(features).full_name))
     keyed = [*first.entity, *([first.timeseries_column] if first.timeseries_column else [])]
     return context.create_table(
         name, schema, primary_keys=keyed, event_time=first.timeseries_column, tags=tags, description=description,
@@ -93,14 +91,16 @@ def refresh(context: Context, name: str, features: Sequence[Feature], until: dat
             full: bool = False) -> Refreshed:  # fmt: skip
     """Bring a materialized table to the source's newest version and to a moment (now).
 
-    `full` recomputes everything; so does a refresh whose change feed is not there. Raises NotFound, NotPermitted.
+    `full` recomputes everything; so does a refresh whose change feed is not there, or whose source is another table, or has
+    other types. Raises NotFound, NotPermitted, InvalidInput for a source that lacks a column.
     """
     high = _micros(until or clock.now())
     target, source = context.table(name), context.table(_source(features).full_name)
-    version = source.version
+    version, identity = source.version, _number(source.table_id or "")
     seen, reached = target.transaction_version(_SOURCE), target.transaction_version(_UNTIL)
-    marks = {_SOURCE: version, _UNTIL: high}
-    if full or seen is None or reached is None or seen > version:
+    marks = {_SOURCE: version, _UNTIL: high, _IDENTITY: identity}
+    same = target.transaction_version(_IDENTITY) == identity and _fits(target, _schema(context, features, source))
+    if full or not same or seen is None or reached is None or seen > version:
         return _write(context, target, features, _Span(None, high), None, marks, "full")
     if seen == version and high <= reached:
         return Refreshed(target.name, 0, "unchanged", version, _instant(reached), target.version)
@@ -116,10 +116,12 @@ def refresh(context: Context, name: str, features: Sequence[Feature], until: dat
 
 
 def backfill(context: Context, name: str, features: Sequence[Feature], start: datetime, end: datetime) -> Refreshed:
-    """Recompute the rows of the moments in [start, end), of every entity."""
+    """Recompute the rows of the moments in [start, end), of every entity. Raises InvalidInput, NotFound."""
     if _micros(end) <= _micros(start):
         raise InvalidInput(f"a backfill of {name} needs an end after its start, not {start} to {end}")
     target = context.table(name)
+    if not _fits(target, _schema(context, features, context.table(_source(features).full_name))):
+        raise InvalidInput(f"the source of {target.name} has other types now: refresh it, which computes all of it anew")
     reached = target.transaction_version(_UNTIL)
     last = _micros(end) - 1 if reached is None else min(_micros(end) - 1, reached)
     return _write(context, target, features, _Span(_micros(start) - 1, last), None, {}, "backfill")
@@ -175,9 +177,23 @@ def _write(context: Context, target: Table, features: Sequence[Feature], span: _
     return Refreshed(target.name, rows_written, kind, version, _instant(span.high), at)
 
 
+def _schema(context: Context, features: Sequence[Feature], source: Table) -> pa.Schema:
+    """The columns of a table of these features, of a source as it is now. Raises InvalidInput for a column that it lacks."""
+    relation = shaped(context.engine, features[0], context.engine.register(source.schema().empty_table()))
+    check_columns(context.engine, features, relation)
+    rows = rows_sql(features, relation)
+    empty = context.engine.relation(_named(features, values_sql(features, rows, rows, _carried(features))))
+    return typed(empty).to_arrow().schema
+
+
+def _fits(target: Table, schema: pa.Schema) -> bool:
+    return dict(column_types(target.schema())) == dict(column_types(normalised(schema)))
+
+
 def _renew(target: Table, made: Relation, marks: dict[str, int], source: tuple[str, int], until: datetime) -> Refreshed:
     """Replace everything, in files that each hold a stretch of time."""
-    commit = target.overwrite(made, marks=marks, sources=[source])
+    evolve = not _fits(target, made.limit(0).to_arrow().schema)
+    commit = target.overwrite(made, marks=marks, sources=[source], evolve=evolve)
     rows = 0 if commit.operation == UNCHANGED else commit.rows or 0
     return Refreshed(target.name, rows, "full", source[1], until, commit.version)
 
@@ -281,6 +297,11 @@ def _source(features: Sequence[Feature]) -> DeltaTableSource:
     if not isinstance(source, DeltaTableSource):
         raise InvalidInput(f"{features[0].name}: only features of a DeltaTableSource are materialized")
     return source
+
+
+def _number(text: str) -> int:
+    """A number for a text, as wide as Delta's transactions keep."""
+    return int.from_bytes(sha256(text.encode()).digest()[:7])
 
 
 def _micros(instant: datetime) -> int:
