@@ -56,6 +56,16 @@ def test_a_feature_is_registered_found_and_forgotten(fe: FeatureEngineeringClien
         fe.get_feature("shop.kept_here")
 
 
+def test_a_column_that_no_declared_feature_takes_may_go(fe: FeatureEngineeringClient, lake: Lake) -> None:
+    table = lake.create_table("shop.wide", [{**row, "colour": "red"} for row in EVENTS])
+    source = DeltaTableSource(schema_name="shop", table_name="wide")
+    fe.create_feature(source=source, entity="user", timeseries_column="at", schema_name="shop", name="reds", function=Count())
+    table.overwrite([{k: row[k] for k in ("user", "at")} for row in EVENTS], evolve=True)
+    with pytest.raises(Conflict, match=r"its at.*declared feature dev\.shop\.reds"):
+        table.overwrite([{"user": "ann"}], evolve=True)
+    fe.delete_feature("shop.reds")
+
+
 def test_a_training_set_sees_what_had_ended_before_each_row(fe: FeatureEngineeringClient) -> None:
     rows = fe.create_training_set(df=SPINE, features=[spent()], label="late").load_df().to_dicts()
     assert [(r["user"], r["spent_2h"], r["late"]) for r in rows] == [("ann", 1 + 2, 1), ("bob", None, 0)]

@@ -240,11 +240,16 @@ class _Digested:
 
 
 def _failure(info: TableInfo, result: Result, batch: str) -> ExpectationsFailed:
-    told = ", ".join(f"{name} ({count} rows)" for name, count in result["failed"].items() if count)
-    kept = quarantine_of(info.name)
+    """Names what refused the batch first, then what else its rows fail."""
+    counts, kept = result["failed"], quarantine_of(info.name)
+    broken = {n: f"{n}: {e['expr']} ({counts[n]})" for n, e in info.expectations.items() if counts[n]}
+    refused = [text for name, text in broken.items() if info.expectations[name]["action"] == "fail"]
+    others = [text for name, text in broken.items() if info.expectations[name]["action"] != "fail"]
+    besides = f"; others fail {', '.join(others)}" if others else ""
     return ExpectationsFailed(
-        f"{info.name}: {told} of {result['rows']} rows failed, nothing was written; they are in {kept}, _batch = '{batch}'",
-        failed=result["failed"], rows=result["rows"], quarantine=kept, batch=batch,
+        f"{info.name}: nothing was written, since of {result['rows']} rows some fail {', '.join(refused)}{besides}; "
+        f"all are in {kept}, _batch = '{batch}'",
+        failed=counts, rows=result["rows"], quarantine=kept, batch=batch,
     )
 
 

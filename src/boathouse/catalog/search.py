@@ -20,6 +20,9 @@ from boathouse.errors import InvalidInput
 from boathouse.identity import Identity
 
 SEARCHED: tuple[SecurableKind, ...] = ("table", "volume", "model", "function", "schema", "share")
+OUR_TAGS = "boathouse."
+"""What begins so tells programs, and nobody searches for it."""
+
 _CHUNK = 500
 _LONGEST = 200
 _PART = re.compile(r"\w+")
@@ -130,6 +133,8 @@ def _texts(row: Any) -> Iterator[Match]:
         yield Match("description", row["comment"])
     properties = row["properties"] or {}
     for key, value in (properties.get("tags") or {}).items():
+        if key.startswith(OUR_TAGS):
+            continue
         yield Match("tag", f"{key}={value}" if value else key)
     for column in properties.get("columns") or ():
         yield Match("column", column["name"])

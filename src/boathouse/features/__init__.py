@@ -52,7 +52,7 @@ from boathouse.features.specs import (
     TableFacts,
     TableLookup,
 )
-from boathouse.features.uses import USES, Uses, source_of, uses_of
+from boathouse.features.uses import USES, Uses, columns_of, source_of, uses_of
 
 __all__ = [
     "COMMITTED",
@@ -101,6 +101,7 @@ __all__ = [
     "as_of_search",
     "check_duplicate_rows",
     "check_duplicates",
+    "columns_of",
     "complete_frame",
     "complete_search",
     "complete_sql",

@@ -58,10 +58,26 @@ def uses_of(spec: FeatureSpec) -> Uses:
         if column.table_name:
             tables.setdefault(column.table_name, set()).add(column.feature_name)
     functions = {column.udf_name for column in spec.functions}
+    declared: dict[str, list[frozenset[str]]] = {}
     for name, definition in spec.declared.items():
-        tables[source_of(definition)] = set()
+        declared.setdefault(source_of(definition), []).append(columns_of(definition))
         functions.add(str(definition.get("full_name") or name))
+    for name, each in declared.items():
+        every = all(each) and (name not in tables or tables[name])
+        tables[name] = tables.get(name, set()).union(*each) if every else set()
     return Uses(tables, functions)
+
+
+def columns_of(definition: Mapping[str, object]) -> frozenset[str]:
+    """The columns of its source that a declared feature takes; none, which stands for all, where the source is SQL's."""
+    source, operator = definition["source"], definition["operator"]
+    assert isinstance(source, Mapping)
+    assert isinstance(operator, Mapping)
+    if source.get("filter_condition") or source.get("transformation_sql"):
+        return frozenset()
+    keys = definition["entity"]
+    assert isinstance(keys, list)
+    return frozenset(str(c) for c in (*keys, definition.get("timeseries_column"), operator.get("input")) if c)
 
 
 def source_of(definition: Mapping[str, object]) -> str:

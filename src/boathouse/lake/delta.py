@@ -369,7 +369,7 @@ class DeltaFolder:
                 confine(table)
             return table
 
-        return retried(open_table, self._history, write, self.name, operation, lambda: None if rows is None else rows.num_rows)
+        return retried(open_table, self._history, write, self.name, operation, rows)
 
     def _ensure_folder(self) -> None:
         if path := self.local:

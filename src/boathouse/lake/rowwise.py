@@ -1,6 +1,7 @@
 """SQL conditions asked of rows in memory, by an engine that opens nothing and changes no setting."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import lru_cache
 
 import duckdb
@@ -43,3 +44,23 @@ def met(rows: pa.Table, conditions: Mapping[str, str]) -> dict[str, pa.Array]:
                 raise InvalidInput(f"{name!r} cannot be asked: {str(error).splitlines()[0]}") from error
             found[name] = answers.column("met").combine_chunks()
     return found
+
+
+def broken_by(rows: pa.RecordBatchReader, conditions: Mapping[str, str]) -> dict[str, int]:
+    """How many rows break each condition, of those that are broken. Null breaks none, and a condition that these rows do not
+    answer is left out."""
+    engine = Engine()
+    with engine.connection as connection:
+        engine.lock([])
+        empty, asked = engine.register(rows.schema.empty_table()), dict[str, str]()
+        for name, condition in conditions.items():
+            with suppress(duckdb.Error):
+                connection.sql(f"SELECT ({condition}\n)::BOOLEAN FROM {empty}")
+                asked[name] = f"count(*) FILTER (WHERE NOT ({condition}\n))"
+        if not asked:
+            return {}
+        try:
+            counts = connection.sql(f"SELECT {', '.join(asked.values())} FROM {engine.register(rows)}").fetchall()[0]
+        except duckdb.Error:
+            return {}
+    return {name: count for name, count in zip(asked, counts, strict=True) if count}

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from boathouse.catalog import Lineage, SecurableKind, User, inside, kind_of, name_of
 from boathouse.environments import Deployments, served_entities
-from boathouse.features import USES, FeatureSpec, FeatureSpecs, RegisteredFeatures, Uses, source_of, uses_of
+from boathouse.features import USES, FeatureSpec, FeatureSpecs, RegisteredFeatures, Uses, columns_of, source_of, uses_of
 from boathouse.monitoring import completed
 from boathouse.registry import InUse, Registry
 from boathouse.serving import Endpoints, served_entity
@@ -40,7 +40,7 @@ class FeatureUsers:
 
     def _declared_on(self, table: str, columns: Collection[str]) -> Iterator[User]:
         for feature, definition in self._declared.everyone():
-            uses = Uses({source_of(definition): ()})
+            uses = Uses({source_of(definition): columns_of(definition)})
             if uses.of_table(table, feature.partition(".")[0], columns):
                 yield User("function", feature, "declared feature")
 

@@ -15,7 +15,7 @@ STRANGER = Identity("sam")
 @pytest.fixture
 def search(world: Any) -> Search:
     world.table("dev.raw.weather", {"origin": ["JFK"], "temp": [50.0]}, description="As the station sent it",
-                tags={"team": "meteo"}, column_comments={"temp": "Fahrenheit, 100% raw"})  # fmt: skip
+                tags={"team": "meteo", "boathouse.made": "unseen"}, column_comments={"temp": "Fahrenheit, 100% raw"})  # fmt: skip
     world.table("dev.features.weather_daily", {"origin": ["JFK"], "warmth": [10.0]}, description="Wärme am Tag")
     world.table("dev.raw.flights", {"id": [1]}, description="Departures and weather delays")
     world.table("prod.raw.weather", {"temp": [50.0]})
@@ -43,6 +43,7 @@ def test_names_come_first_then_descriptions_tags_and_columns(search: Search) -> 
         ("weather daily", ["dev.features.weather_daily"]), ("weather station", ["dev.raw.weather"]), ("weather unicorns", []),
         ("wärme", ["dev.features.weather_daily"]), ("WÄRME", ["dev.features.weather_daily"]), ("100%", ["dev.raw.weather"]),
         ("%", ["dev.raw.weather"]), ("r_w", []), ("late flight", ["dev.flights.delay"]), ("file://", []),
+        ("unseen", []),
     ],
 )  # fmt: skip
 def test_every_word_counts_and_none_is_a_pattern(search: Search, text: str, found: list[str]) -> None:
