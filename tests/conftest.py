@@ -18,6 +18,9 @@ from boathouse.platform import Platform
 hypothesis.settings.register_profile("busy", suppress_health_check=[hypothesis.HealthCheck.too_slow], deadline=None)
 hypothesis.settings.load_profile("busy")
 
+# The operator has the name of whoever is logged in, and people in tests have names that nobody's login shall take.
+os.environ["LOGNAME"] = "operator"
+
 pytest_plugins = ["chromium", "object_stores", "postgres_servers", "spark"]
 
 

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from lightgbm_here import needs_lightgbm
 
 from boathouse import context as contexts
 from boathouse.client import Lake
@@ -304,9 +305,12 @@ def watched(lake: Lake, name: str, case: Case) -> tuple[list[dict[str, Any]], li
     return silver, gold.to_dicts()
 
 
-@pytest.mark.parametrize("name", [
-    name if name in ALWAYS else pytest.param(name, marks=pytest.mark.long) for name in CASES
-])  # fmt: skip
+def marks(name: str) -> list[Any]:
+    """When a case runs, and where it cannot."""
+    return [*([] if name in ALWAYS else [pytest.mark.long]), *([needs_lightgbm] if name.startswith("lightgbm") else [])]
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=marks(name)) for name in CASES])
 def test_a_model_goes_all_the_way(
     lake: Lake, fe: FeatureEngineeringClient, logged: Callable[[str], Case], name: str, tmp_path: Path
 ) -> None:
@@ -338,6 +342,7 @@ def test_a_model_goes_all_the_way(
         assert least <= week[metric] <= most, (metric, week[metric])
 
 
+@needs_lightgbm
 def test_words_are_profiled_and_confused_as_words(lake: Lake, logged: Callable[[str], Case]) -> None:
     profile = lake.table("sea.lightgbm_classes_in_words_inference_profile_metrics").read().to_dicts()
     of_all = [r for r in profile if r["model_version"] == "*" and r["granularity"] == "1 week" and r["log_type"] == "INPUT"]
@@ -370,6 +375,7 @@ def test_parameters_reach_the_models_own_predict(
     assert asked(server, {**body, "params": {"treshold": 0.0}})[0] == 400
 
 
+@needs_lightgbm
 def test_words_are_no_numbers_and_say_so(lake: Lake, fe: FeatureEngineeringClient, logged: Callable[[str], Case]) -> None:
     logged("sklearn_two_words")
     logged("lightgbm_whole_numbers")

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from lightgbm_here import needs_lightgbm
 
 from boathouse.client import Lake
 
@@ -157,6 +158,7 @@ def test_tables_jobs_features_and_volumes_need_no_more_than_an_address_and_a_tok
     assert not elsewhere(TABLES)
 
 
+@needs_lightgbm
 @pytest.mark.long
 def test_models_are_trained_logged_and_scored_from_there(elsewhere: Callable[[str], str]) -> None:
     assert not elsewhere(MODELS)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from boathouse.feature_engineering import FeatureLookup
     from sklearn.pipeline import Pipeline
+    from threadpoolctl import threadpool_limits
 
 Parameters = Mapping[str, float]
 
@@ -30,7 +31,7 @@ FEATURES = PLANNED + LOOKED_UP
 CATEGORIES = ("carrier", "origin", "dest", "plane_engine", "plane_manufacturer")
 NUMBERS = tuple(feature for feature in FEATURES if feature not in CATEGORIES)
 
-BASE = {"num_leaves": 31, "min_child_samples": 20, "colsample_bytree": 1.0}
+BASE = {"max_leaf_nodes": 31, "min_samples_leaf": 20, "max_features": 1.0}
 LEARNING_RATE = 0.05
 SEED = 0
 TUNING_ROWS = 30_000
@@ -91,8 +92,8 @@ def pipeline(
     `predict_proba(frame)[:, 1]` is the probability of a late arrival. Missing values and categories
     never seen in training are welcome.
     """
-    from lightgbm import LGBMClassifier
     from sklearn.compose import ColumnTransformer
+    from sklearn.ensemble import HistGradientBoostingClassifier
     from sklearn.pipeline import Pipeline
     from sklearn.preprocessing import OrdinalEncoder
 
@@ -100,14 +101,12 @@ def pipeline(
     columns = ColumnTransformer(
         [("codes", codes, list(CATEGORIES)), ("numbers", "passthrough", list(NUMBERS))]
     )
-    classifier = LGBMClassifier(
-        n_estimators=iterations,
+    classifier = HistGradientBoostingClassifier(
+        max_iter=iterations,
         learning_rate=learning_rate,
+        categorical_features=list(range(len(CATEGORIES))),
+        early_stopping=False,
         random_state=SEED,
-        n_jobs=1,  # on few or busy cores, threads that wait for each other cost more than they bring
-        deterministic=True,
-        force_row_wise=True,
-        verbosity=-1,
         **parameters,
     )
     return Pipeline([("columns", columns), ("classifier", classifier)])
@@ -120,13 +119,21 @@ def inputs(frame: "pd.DataFrame") -> "pd.DataFrame":
 
 def fit(model: "Pipeline", frame: "pd.DataFrame") -> "Pipeline":
     """The model, trained on a frame with the columns FEATURES and LABEL."""
-    categorical = list(range(len(CATEGORIES)))
-    return model.fit(inputs(frame), frame[LABEL], classifier__categorical_feature=categorical)
+    with one_thread():
+        return model.fit(inputs(frame), frame[LABEL])
 
 
 def probability(model: "Pipeline", frame: "pd.DataFrame") -> Any:
     """The probability of a late arrival, one number a row."""
-    return model.predict_proba(inputs(frame))[:, 1]
+    with one_thread():
+        return model.predict_proba(inputs(frame))[:, 1]
+
+
+def one_thread() -> "threadpool_limits":
+    """On few or busy cores, threads that wait for each other cost more than they bring."""
+    from threadpoolctl import threadpool_limits
+
+    return threadpool_limits(1, "openmp")
 
 
 def tune(frame: "pd.DataFrame", iterations: int = 200, trials: int = 5) -> Parameters:
@@ -141,9 +148,9 @@ def tune(frame: "pd.DataFrame", iterations: int = 200, trials: int = 5) -> Param
 
     def quality(trial: optuna.Trial) -> float:
         parameters = {
-            "num_leaves": trial.suggest_int("num_leaves", 7, 63, log=True),
-            "min_child_samples": trial.suggest_int("min_child_samples", 20, 300, log=True),
-            "colsample_bytree": trial.suggest_float("colsample_bytree", 0.3, 1.0),
+            "max_leaf_nodes": trial.suggest_int("max_leaf_nodes", 7, 63, log=True),
+            "min_samples_leaf": trial.suggest_int("min_samples_leaf", 20, 300, log=True),
+            "max_features": trial.suggest_float("max_features", 0.3, 1.0),
         }
         model = fit(pipeline(max(iterations // 2, 1), parameters, 2 * LEARNING_RATE), earlier)
         return float(roc_auc_score(later[LABEL], probability(model, later)))

@@ -12,9 +12,13 @@ from flights import training
 from flights.instants import BEGINNING, instant
 from flights.scoring import MODEL
 
-REQUIREMENTS = ("lightgbm", "pandas", "scikit-learn", "skops")
-TRUSTED_TYPES = ["collections.OrderedDict", "lightgbm.basic.Booster", "lightgbm.sklearn.LGBMClassifier"]
-"""The model is saved without pickles; these are the types it is made of besides scikit-learn's."""
+REQUIREMENTS = ("pandas", "scikit-learn", "skops")
+TRUSTED_TYPES = [
+    "functools.partial",
+    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    "sklearn.utils.validation.check_array",
+]
+"""The model is saved without pickles; these are the types it is made of that skops does not know."""
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:

@@ -93,7 +93,7 @@ def doctor(as_json: bool = JSON) -> None:
     home = wanted.home
     checks = [
         _python(),
-        *(_package(p) for p in ("deltalake", "duckdb", "mlflow", "lightgbm", "polars")),
+        *(_package(p) for p in ("deltalake", "duckdb", "mlflow", "polars")),
         _git(),
         _disk(home),
         *_home(home),
@@ -117,7 +117,7 @@ def _python() -> dict[str, object]:
 
 
 def _package(name: str) -> dict[str, object]:
-    needed = name not in ("lightgbm", "polars")
+    needed = name != "polars"
     try:
         return _check(name, True, importlib.metadata.version(name), needed=needed)
     except importlib.metadata.PackageNotFoundError:

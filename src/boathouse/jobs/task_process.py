@@ -13,7 +13,7 @@ TASK_MODULE = "boathouse.client.task"
 """The module that every task's process starts with; it connects, then runs the user's code."""
 
 _PASSED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "OPENBLAS_CORETYPE",
-           "OPENBLAS_L2_SIZE", "OMP_NUM_THREADS", "VIRTUAL_ENV", "PYTHONPATH", "LD_LIBRARY_PATH",
+           "OPENBLAS_L2_SIZE", "OMP_NUM_THREADS", "OMP_WAIT_POLICY", "VIRTUAL_ENV", "PYTHONPATH", "LD_LIBRARY_PATH",
            "BOATHOUSE_MEMORY_LIMIT", "BOATHOUSE_TEMP_DIRECTORY")  # fmt: skip
 
 
@@ -38,8 +38,12 @@ class TaskIdentity:
 
 
 def inherited() -> dict[str, str]:
-    """What a process that runs users' code gets of the server's environment variables: no key and no secret."""
-    return {k: v for k, v in os.environ.items() if k in _PASSED}
+    """What a process that runs users' code gets of the server's environment variables: no key and no secret.
+
+    Threads of OpenMP sleep while they wait for each other, unless the server's own variables say otherwise: on cores that
+    several processes share, spinning ones keep the others from what they wait for.
+    """
+    return {"OMP_WAIT_POLICY": "PASSIVE"} | {k: v for k, v in os.environ.items() if k in _PASSED}
 
 
 def command(kind: str, body: Mapping[str, Any], python: str = sys.executable) -> list[str]:

@@ -20,6 +20,8 @@ SERVER_MODULE = "boathouse.client.serve_model"
 LOOPBACK = "127.0.0.1"
 _START_SECONDS, _LOAD_SECONDS = 90.0, 180.0
 _LOG_BYTES = 16 << 20
+_THREADS = {"OMP_NUM_THREADS": "1"}
+"""Of OpenMP, where the server's own variables say nothing: a request is too small to be shared among threads."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,8 @@ class ModelProcess:
         words = ["--endpoint", endpoint, "--slot", slot, "--model", model, "--environment", launch.environment,
                  "--url", launch.url, "--spool", str(launch.spool), "--socket", str(listener.fileno()),
                  "--secrets", str(read_end), *switches]  # fmt: skip
-        argv, environ = [sys.executable, "-P", "-m", SERVER_MODULE, *words], inherited() | {PROCESS_MARK: launch.mark}
+        argv = [sys.executable, "-P", "-m", SERVER_MODULE, *words]
+        environ = _THREADS | inherited() | {PROCESS_MARK: launch.mark}
         if walls := launch.sandbox:
             argv = walls.around(argv, cwd=str(launch.scratch), scratch=str(launch.scratch))
             environ |= walls.environ

@@ -12,6 +12,7 @@ import cloudpickle
 import numpy as np
 import pandas as pd
 import pytest
+from lightgbm_here import needs_lightgbm
 from sklearn.compose import make_column_transformer
 from sklearn.ensemble import GradientBoostingClassifier, HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.feature_selection import SelectKBest, f_classif
@@ -49,21 +50,32 @@ def test_archives_in_archives_are_read(tmp_path: Path, inner: bytes, found: set[
     assert names(tmp_path) == found
 
 
-@pytest.mark.parametrize("dumps", [pickle.dumps, cloudpickle.dumps, lambda model: pickle.dumps(model, 2)])
-def test_models_of_ordinary_libraries_pass(tmp_path: Path, dumps: Any) -> None:
-    import lightgbm
+DUMPS = pytest.mark.parametrize("dumps", [pickle.dumps, cloudpickle.dumps, lambda model: pickle.dumps(model, 2)])
 
+
+@DUMPS
+def test_models_of_ordinary_libraries_pass(tmp_path: Path, dumps: Any) -> None:
     rows = pd.DataFrame(np.random.default_rng(0).random((60, 2)), columns=["a", "b"]).assign(k=["u", "v", "w"] * 20)
     y = (rows.a > 0.5).astype(int)
     models = (
         LogisticRegression(), RandomForestClassifier(3), GradientBoostingClassifier(n_estimators=3),
-        HistGradientBoostingClassifier(max_iter=3), lightgbm.LGBMClassifier(n_estimators=3, verbose=-1),
+        HistGradientBoostingClassifier(max_iter=3),
         make_pipeline(SelectKBest(f_classif, k=2), FunctionTransformer(np.abs), Ridge()),
     )  # fmt: skip
     for number, model in enumerate(models):
         seen = make_column_transformer((make_pipeline(SimpleImputer(), StandardScaler()), ["a", "b"]), (OneHotEncoder(), ["k"]))
         keep(tmp_path, f"{number}.pkl", dumps(make_pipeline(seen, model).fit(rows, y)))
     assert names(tmp_path) == set()
+
+
+@needs_lightgbm
+@DUMPS
+def test_models_of_lightgbm_pass(tmp_path: Path, dumps: Any) -> None:
+    from lightgbm import LGBMClassifier
+
+    rows = np.random.default_rng(0).random((60, 2))
+    model = make_pipeline(StandardScaler(), LGBMClassifier(n_estimators=3, verbose=-1)).fit(rows, rows[:, 0] > 0.5)
+    assert names(keep(tmp_path, "model.pkl", dumps(model))) == set()
 
 
 def test_frames_and_times_pass(tmp_path: Path) -> None:

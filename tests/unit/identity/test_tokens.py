@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, timedelta
 
 import pytest
 import sqlalchemy as sa
@@ -93,7 +93,7 @@ def test_tokens_long_expired_leave_the_list(identities: Identities, database: Da
     identities.issue("ada", comment="old", lifetime=timedelta(days=1))
     identities.issue("ada", comment="exchanged", lifetime=timedelta(seconds=-1), origin="workload")
     with database.writing() as connection:
-        connection.execute(sa.text("UPDATE bh_tokens SET expires_at = :t WHERE comment = 'old'"), {"t": datetime(2020, 1, 1)})
+        connection.execute(sa.text("UPDATE bh_tokens SET expires_at = '2020-01-01 00:00:00' WHERE comment = 'old'"))
     identities.issue("ada", comment="new")
     assert [t.comment for t in identities.tokens()] == ["new"]
 

@@ -14,6 +14,13 @@ def test_no_key_of_the_server_is_handed_on(monkeypatch: pytest.MonkeyPatch) -> N
     assert inherited()["PATH"]
 
 
+def test_threads_sleep_while_they_wait_unless_the_server_says_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    assert inherited()["OMP_WAIT_POLICY"] == "PASSIVE"
+    monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
+    assert inherited()["OMP_WAIT_POLICY"] == "ACTIVE"
+
+
 def test_a_wheels_named_parameters_are_words_like_the_others() -> None:
     body = {"package_name": "cellar", "entry_point": "bottle", "parameters": ["a"], "named_parameters": {"count": "3"}}
     assert arguments("python_wheel_task", body) == ["entry", "cellar:bottle", "a", "--count=3"]
