@@ -2,12 +2,13 @@
 
 import random
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from boathouse.client import Lake
 from boathouse.errors import InvalidInput
-from boathouse.features.declared import AggregationFunction, DeltaTableSource, Feature
+from boathouse.features.declared import AggregationFunction, DeltaTableSource, Feature, materialize
 from boathouse.features.declared import operators as ops
 from boathouse.features.declared import windows as w
 from boathouse.features.declared.materialize import backfill, create, refresh
@@ -113,3 +114,26 @@ def test_a_source_of_other_types_is_computed_anew_and_one_that_lacks_a_column_is
     source.overwrite([{"id": 1, "user": 1, "value": 1.0}], evolve=True)
     with pytest.raises(InvalidInput, match="no column 'at'"):
         refresh(lake, "features.retyped", features, START + 11 * HOUR)
+
+
+def test_a_refresh_that_another_one_has_passed_is_done_anew(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [{"id": i, "user": i % 2, "value": 2, "at": START + i * HOUR} for i in range(6)]
+    source, features = lake.create_table("raw.passed", rows, primary_keys=["id"]), declared("passed", ["rolling"])
+    create(lake, "features.passed", features, {})
+    refresh(lake, "features.passed", features, START + 20 * HOUR)
+    source.delete("id > 2")
+    source.append([{"id": 9, "user": 9, "value": 2, "at": START}])
+    computed, others = materialize._flagged, [START + 21 * HOUR]
+
+    def after_another(*given: Any) -> Any:
+        if others:
+            source.delete("id = 9")
+            refresh(lake, "features.passed", features, others.pop())
+        return computed(*given)
+
+    monkeypatch.setattr(materialize, "_flagged", after_another)
+    refresh(lake, "features.passed", features, START + 22 * HOUR)
+    assert others == []
+    kept = sorted_rows(lake, "features.passed")
+    refresh(lake, "features.passed", features, START + 23 * HOUR, full=True)
+    assert kept == sorted_rows(lake, "features.passed")

@@ -72,6 +72,15 @@ def test_a_leaky_join_claims_more_than_it_keeps(training_set: TrainingSet) -> No
     assert trained["naive"].honest < 0.65
 
 
+def test_an_estimator_that_cannot_be_trained_leaves_the_counts_and_a_note(training_set: TrainingSet) -> None:
+    from sklearn.linear_model import LogisticRegression
+
+    report = training_set.leaks(LogisticRegression(C=-1))
+    assert report.naive_rows == training_set.leaks().naive_rows
+    assert "no model was trained on the columns" in report.note
+    assert not report.retrained
+
+
 def test_the_command_reports_a_model_and_fails_over_a_limit(
     training_set: TrainingSet, command: Callable[..., tuple[int, str]], tmp_path: Path
 ) -> None:

@@ -132,7 +132,11 @@ def _retrained(report: LeakReport, frames: "Mapping[Reading, pd.DataFrame]", est
     found = []
     for reading, frame in frames.items():
         rows = frame.drop(columns=["__label", "__time"])
-        model = clone(estimator).fit(rows[trained], frame.loc[trained, "__label"])
+        try:
+            model = clone(estimator).fit(rows[trained], frame.loc[trained, "__label"])
+        except (TypeError, ValueError) as error:
+            columns = ", ".join(f"{name} {kind}" for name, kind in rows.dtypes.items())
+            return replace(report, note=f"no model was trained on the columns {columns}: {error}")
         label = exact.loc[~trained, "__label"]
         name, claimed = _metric(model, rows[~trained], label)
         honest = _metric(model, exact.drop(columns=["__label", "__time"])[~trained], label)[1]

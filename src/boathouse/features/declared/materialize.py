@@ -5,7 +5,7 @@ value of now. A refresh reads the source's change feed from the version before a
 that changed rows touch, of their entities, and what the clock has passed since. How far it came is committed with the rows.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
@@ -41,6 +41,7 @@ _UNTIL = "boathouse.materialize.until"
 _IDENTITY = "boathouse.materialize.identity"
 _DROPPED = "__dropped"
 _MOST_STRETCHES = 16
+_TRIES = 10
 _FILE_BYTES = 2 << 20
 """What a file holds about: little, so that a refresh rewrites little besides the rows that it changes."""
 
@@ -94,8 +95,11 @@ def refresh(context: Context, name: str, features: Sequence[Feature], until: dat
     `full` recomputes everything; so does a refresh whose change feed is not there, or whose source is another table, or has
     other types. Raises NotFound, NotPermitted, InvalidInput for a source that lacks a column.
     """
-    high = _micros(until or clock.now())
-    target, source = context.table(name), context.table(_source(features).full_name)
+    return _unpassed(context, name, lambda target: _refreshed(context, target, features, _micros(until or clock.now()), full))
+
+
+def _refreshed(context: Context, target: Table, features: Sequence[Feature], high: int, full: bool) -> Refreshed:
+    source = context.table(_source(features).full_name)
     version, identity = source.version, _number(source.table_id or "")
     seen, reached = target.transaction_version(_SOURCE), target.transaction_version(_UNTIL)
     marks = {_SOURCE: version, _UNTIL: high, _IDENTITY: identity}
@@ -119,12 +123,28 @@ def backfill(context: Context, name: str, features: Sequence[Feature], start: da
     """Recompute the rows of the moments in [start, end), of every entity. Raises InvalidInput, NotFound."""
     if _micros(end) <= _micros(start):
         raise InvalidInput(f"a backfill of {name} needs an end after its start, not {start} to {end}")
-    target = context.table(name)
-    if not _fits(target, _schema(context, features, context.table(_source(features).full_name))):
-        raise InvalidInput(f"the source of {target.name} has other types now: refresh it, which computes all of it anew")
-    reached = target.transaction_version(_UNTIL)
-    last = _micros(end) - 1 if reached is None else min(_micros(end) - 1, reached)
-    return _write(context, target, features, _Span(_micros(start) - 1, last), None, {}, "backfill")
+
+    def filled(target: Table) -> Refreshed:
+        if not _fits(target, _schema(context, features, context.table(_source(features).full_name))):
+            raise InvalidInput(f"the source of {target.name} has other types now: refresh it, which computes all of it anew")
+        reached = target.transaction_version(_UNTIL)
+        last = _micros(end) - 1 if reached is None else min(_micros(end) - 1, reached)
+        return _write(context, target, features, _Span(_micros(start) - 1, last), None, {}, "backfill")
+
+    return _unpassed(context, name, filled)
+
+
+def _unpassed(context: Context, name: str, act: Callable[[Table], Refreshed]) -> Refreshed:
+    """Do it anew where another refresh came first: rows that it removed are no longer there to be removed."""
+    for left in reversed(range(_TRIES)):
+        target = context.table(name)
+        before = target.version
+        try:
+            return act(target)
+        except InvalidInput:
+            if not left or target.version == before:
+                raise
+    raise AssertionError("the last try returns or raises")
 
 
 def computed(context: Context, features: Sequence[Feature], until: datetime) -> Relation:
