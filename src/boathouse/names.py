@@ -10,8 +10,8 @@ from boathouse.errors import InvalidName
 
 _LEVEL = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _PROJECT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
-_SCRATCH_MARK = "__"
-_SCRATCH_SCHEMA = re.compile(rf"(?:mr|rp)\d+{_SCRATCH_MARK}.+")
+SCRATCH_MARK = "__"
+_SCRATCH_SCHEMA = re.compile(rf"(?:mr|rp)\d+{SCRATCH_MARK}.+")
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Name:
     @property
     def short(self) -> str:
         """The two levels that code writes, without a throw-away schema's prefix."""
-        return f"{self.schema.rpartition(_SCRATCH_MARK)[2]}.{self.object}"
+        return f"{self.schema.rpartition(SCRATCH_MARK)[2]}.{self.object}"
 
 
 def check_level(level: str) -> str:
@@ -55,12 +55,12 @@ def check_project(name: str) -> str:
 
 def scratch_schema(scratch: str, schema: str) -> str:
     """The schema that stands for `schema` in the throw-away place `scratch`."""
-    return f"{scratch}{_SCRATCH_MARK}{schema}"
+    return f"{scratch}{SCRATCH_MARK}{schema}"
 
 
 def in_scratch(schema: str, scratch: str) -> bool:
     """Whether a schema belongs to the throw-away place `scratch`."""
-    return schema.startswith(f"{scratch}{_SCRATCH_MARK}")
+    return schema.startswith(f"{scratch}{SCRATCH_MARK}")
 
 
 def is_scratch(name: str) -> bool:

@@ -1,12 +1,14 @@
 """The catalog: environments' schemas, tables, volumes and models, who owns them and what they hold."""
 
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+
+import pyarrow as pa
 
 from boathouse import names
 from boathouse.catalog.access import AccessControl
@@ -57,6 +59,8 @@ class Catalog:
         self.quarantine = Quarantine(self, database)
         self._making = threading.Lock()
         self.pins = Pins(database)
+        self.awaited: Callable[[str, pa.Schema], Mapping[str, Any]] = lambda _name, _schema: {}
+        """What is declared elsewhere about a table that is being made: its expectations and freshness."""
 
     @contextmanager
     def _one_at_a_time(self) -> Iterator[None]:
@@ -124,6 +128,7 @@ class Catalog:
                 raise AlreadyExists(f"the table {spec.name} exists already")
             self._ensure_schema(identity, name)
             self.access.authorize(identity, "CREATE TABLE", "schema", name.schema_name)
+            spec = self._with_awaited(spec)
             spec, properties = new_table(self.places, self.access, identity, spec)
             with self._database.writing() as connection:
                 self._rows.add("table", spec.name, name.schema_name, identity.principal, spec.description, properties)
@@ -131,6 +136,14 @@ class Catalog:
                     self.places.take(connection, "table", spec.name, properties["location"])
                 self._outbox.emit(connection, "table.created", spec.name, {"principal": identity.principal})
         return self.table(spec.name)
+
+    def _with_awaited(self, spec: TableSpec) -> TableSpec:
+        """A table with what is declared about it, which goes before what its maker says."""
+        if spec.view is not None or spec.schema is None:
+            return spec
+        found = self.awaited(spec.name, spec.schema)
+        rules = {**spec.expectations, **found.get("expectations", {})}
+        return replace(spec, expectations=rules, freshness=found.get("freshness") or spec.freshness)
 
     def create_beside(self, identity: Identity, name: str, spec: TableSpec, properties: Mapping[str, Any]) -> None:
         """A table of the same owner, grants, masks and filter as another; whoever calls has authorized. One there stays."""

@@ -13,7 +13,7 @@ from boathouse.identity import Identity
 SECURABLES: dict[str, SecurableKind] = {"job": "job", "model_serving_endpoint": "endpoint", "compute": "compute"}
 """Kind of a resource -> kind of the securable it is."""
 
-_DATA = frozenset({"schema", "volume", "job"})
+_DATA = frozenset({"schema", "volume", "table", "job"})
 
 
 def of_data_alone(kinds: Iterable[str]) -> bool:

@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypeVar
 from boathouse.errors import Conflict
 
 JOB = "job"
-KEYED = frozenset({JOB, "schema", "volume", "experiment", "registered_model"})
+KEYED = frozenset({JOB, "schema", "volume", "table", "experiment", "registered_model"})
 Wanted = tuple[str, str, dict[str, Any]]
 
 

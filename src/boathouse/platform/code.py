@@ -31,6 +31,7 @@ from boathouse.names import in_scratch, parse
 from boathouse.platform.computing import Computing
 from boathouse.platform.declared_aliases import DeclaredAliases
 from boathouse.platform.declared_experiments import EXPERIMENT, DeclaredExperiments
+from boathouse.platform.declared_tables import TABLE, DeclaredTables
 from boathouse.platform.run_as import RunAs
 from boathouse.project import Bundle, Change, load, plan
 from boathouse.registry import Registry
@@ -66,6 +67,7 @@ class CodeDelivery:
         self.run_as = RunAs(identities, catalog.access, catalog.audit)
         self._aliases = DeclaredAliases(registry, catalog.access)
         self._experiments = DeclaredExperiments(registry, catalog, deployments)
+        self._tables = DeclaredTables(catalog, deployments)
         self.told: Callable[[int, str], None] = lambda _number, _check: None
         """Hears which check of which merge request stands otherwise than before."""
 
@@ -92,9 +94,10 @@ class CodeDelivery:
         there = self._deployments.resources(environment=environment, project=project)
         self._authorize(identity, environment, project, [r.kind for r in there])
         with self._declared.together():
-            before = self._deployed(_MODEL, environment, project)
+            models, tables = (self._deployed(kind, environment, project) for kind in (_MODEL, TABLE))
             removed = self._deployments.destroy(identity, environment, project)
-            notes = self._aliases.sync(identity, environment, before, [])
+            notes = self._aliases.sync(identity, environment, models, [])
+            self._tables.sync(identity, environment, tables, [])
             return removed, notes + self._declared.sync(identity, environment, project, [])
 
     def open_request(self, identity: Identity, project: str, branch: str, title: str) -> MergeRequest:
@@ -280,7 +283,9 @@ class CodeDelivery:
         with self._declared.together():
             wanted = self._named(environment, bundle, scratch)
             self.computing.check(identity, environment, bundle)
-            models, experiments = (self._deployed(kind, environment, bundle.name) for kind in (_MODEL, EXPERIMENT))
+            models, experiments, tables = (
+                self._deployed(kind, environment, bundle.name) for kind in (_MODEL, EXPERIMENT, TABLE)
+            )
             deployed = self._deployments.replace(
                 identity, environment=environment, project=bundle.name, wanted=wanted,
                 source=str(code.folder), commit=code.commit, dirty=code.dirty, scratch=scratch,
@@ -289,6 +294,7 @@ class CodeDelivery:
             if not scratch:
                 notes += self._aliases.sync(identity, environment, models, _bodies(wanted, _MODEL))
                 notes += self._experiments.sync(identity, environment, experiments, _bodies(wanted, EXPERIMENT))
+                self._tables.sync(identity, environment, tables, _bodies(wanted, TABLE))
             if environment == "staging" and not scratch:
                 share_project(self._catalog, bundle.name, _kinds(bundle))
         return replace(deployed, notes=tuple(notes))

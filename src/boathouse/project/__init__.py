@@ -12,6 +12,7 @@ from boathouse.project.shape import Resource
 from boathouse.project.sources import find
 from boathouse.project.starter import CI, create_project, templates
 from boathouse.project.starts import Schedule, Trigger
+from boathouse.project.table import Table
 from boathouse.project.target import Target
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "Rollout",
     "Schedule",
     "Schema",
+    "Table",
     "Target",
     "Task",
     "Trigger",

@@ -13,7 +13,8 @@ _REFERENCE = re.compile(r"\$\{([A-Za-z_][\w-]*(?:\.[\w-]+|\[\d+\])+)\}")
 _STEP = re.compile(r"[\w-]+|\[\d+\]")
 _ID_OF = {
     "jobs": "{key}", "registered_models": "{schema_name}.{name}", "schemas": "{name}",
-    "volumes": "{schema_name}.{name}", "experiments": "{name}", "model_serving_endpoints": "{name}",
+    "volumes": "{schema_name}.{name}", "tables": "{schema_name}.{name}", "experiments": "{name}",
+    "model_serving_endpoints": "{name}",
     "quality_monitors": "{key}", "alerts": "{key}",
 }  # fmt: skip
 

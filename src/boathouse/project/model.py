@@ -5,11 +5,9 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from boathouse.errors import InvalidInput
-from boathouse.project.gates import Approval, Artifact, Duration, Evaluation, Features, OrNone, Replay
+from boathouse.project.gates import Approval, Artifact, Duration, Evaluation, Features, OrNone, Replay, seconds_of
 from boathouse.project.shape import Grant, Level, Permission, Resource, Shape, Tags, Text, Word, words
 from boathouse.registry import CHALLENGER, CHAMPION, check_alias
-
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 class RollbackOn(Shape):
@@ -42,7 +40,7 @@ class Rollout(Shape):
     @property
     def seconds(self) -> int:
         """How long the canary lasts."""
-        return int(self.for_[:-1]) * _SECONDS[self.for_[-1]]
+        return seconds_of(self.for_)
 
 
 class Delivery(Shape):

@@ -11,6 +11,7 @@ from boathouse.project.job import Job
 from boathouse.project.model import Endpoint, RegisteredModel
 from boathouse.project.monitor import Alert, Monitor
 from boathouse.project.shape import Grant, Level, Permission, Resource, Shape, Tags, Word, words
+from boathouse.project.table import Table
 
 Definition = dict[str, Any]
 
@@ -51,6 +52,7 @@ class Resources(Shape):
     schemas: dict[str, Schema] = Field(default_factory=dict)
     compute: dict[str, Compute] = Field(default_factory=dict)
     volumes: dict[str, Volume] = Field(default_factory=dict)
+    tables: dict[str, Table] = Field(default_factory=dict)
     experiments: dict[str, Experiment] = Field(default_factory=dict)
     registered_models: dict[str, RegisteredModel] = Field(default_factory=dict)
     jobs: dict[str, Job] = Field(default_factory=dict)
@@ -73,15 +75,15 @@ class Resources(Shape):
 
 
 KINDS = {
-    "schemas": "schema", "compute": "compute", "volumes": "volume", "experiments": "experiment",
+    "schemas": "schema", "compute": "compute", "volumes": "volume", "tables": "table", "experiments": "experiment",
     "registered_models": "registered_model", "jobs": "job",
     "model_serving_endpoints": "model_serving_endpoint", "quality_monitors": "quality_monitor",
     "alerts": "alert",
 }  # fmt: skip
 """A section of the project file -> the kind of resource in it, in the order in which kinds are made."""
 _SHAPES: Mapping[str, type[Resource]] = {
-    "schema": Schema, "compute": Compute, "volume": Volume, "experiment": Experiment, "registered_model": RegisteredModel,
-    "job": Job,
+    "schema": Schema, "compute": Compute, "volume": Volume, "table": Table, "experiment": Experiment,
+    "registered_model": RegisteredModel, "job": Job,
     "model_serving_endpoint": Endpoint, "quality_monitor": Monitor, "alert": Alert,
 }  # fmt: skip
 
