@@ -62,7 +62,7 @@ def take_pack(repository: Path, pack: Path, head: str) -> None:
     full_id(head)
     objects = Path(git(repository, "rev-parse", "--path-format=absolute", "--git-path", "objects").text)
     with tempfile.TemporaryDirectory(prefix="incoming-", dir=objects) as quarantine, pack.open("rb") as stream:
-        apart = {"GIT_OBJECT_DIRECTORY": quarantine, "GIT_ALTERNATE_OBJECT_DIRECTORIES": _quoted(objects)}
+        apart = beside(objects, Path(quarantine))
         git(repository, "index-pack", "--stdin", "--fix-thin", "--strict", stdin=stream, extra=apart)
         git(repository, "rev-list", "--objects", "--quiet", head, "--not", "--all", extra=apart)
         place = objects / "pack"
@@ -70,6 +70,11 @@ def take_pack(repository: Path, pack: Path, head: str) -> None:
         found = sorted(Path(quarantine, "pack").glob("pack-*"), key=lambda file: file.suffix == ".idx")
         for file in found:  # the index last: with it the pack is there
             os.replace(file, place / file.name)
+
+
+def beside(objects: Path, made: Path) -> dict[str, str]:
+    """What makes git write new objects elsewhere than where it reads those that are there."""
+    return {"GIT_OBJECT_DIRECTORY": str(made), "GIT_ALTERNATE_OBJECT_DIRECTORIES": _quoted(objects)}
 
 
 def _quoted(path: Path) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 from boathouse.environments.git_command import check_branch, git
+from boathouse.environments.packs import beside
 from boathouse.errors import Conflict, InvalidInput
 
 LARGEST_DIFF = 2_000_000
@@ -96,15 +97,19 @@ def _ask(directory: Path, *arguments: str) -> str:
 
 
 def _diff(root: Path) -> str:
-    """Changed and new files against HEAD, through a copy of the index: the user's own stays untouched."""
+    """Changed and new files against HEAD, through a copy of the index: nothing is written into the user's own repository,
+    which a task behind walls could not do either."""
     new = _ask(root, "ls-files", "--others", "--exclude-standard", "-z").split("\0")
     small = [name for name in new if name and _size(root / name) <= LARGEST_NEW_FILE]
-    index = Path(_ask(root, "rev-parse", "--path-format=absolute", "--git-path", "index"))
+    places = (_ask(root, "rev-parse", "--path-format=absolute", "--git-path", part) for part in ("index", "objects"))
+    index, objects = map(Path, places)
     with tempfile.TemporaryDirectory() as scratch:
         copy = Path(scratch, "index")
         if index.exists():
             shutil.copy2(index, copy)  # with its time: by it git tells which files may have changed since
-        own_index = {"GIT_INDEX_FILE": str(copy)}
+        made = Path(scratch, "objects")
+        made.mkdir()
+        own_index = {"GIT_INDEX_FILE": str(copy), **beside(objects, made)}
         if small:
             git(
                 root, "add", "--intent-to-add", "--pathspec-from-file=-", "--pathspec-file-nul",

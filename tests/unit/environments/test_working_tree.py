@@ -50,10 +50,11 @@ def test_the_diff_rebuilds_a_dirty_tree_new_files_included(tree: Path, tmp_path:
     assert (tmp_path / "again" / "new dir" / "wind é.py").read_text() == "gusts = True\n"
 
 
-def test_looking_leaves_the_users_index_alone(tree: Path) -> None:
+def test_looking_writes_nothing_into_the_users_repository(tree: Path) -> None:
     (tree / "new.py").write_text("x = 1\n")
-    before = run(tree, "status", "--porcelain")
-    working_tree_facts(tree)
+    before, objects = run(tree, "status", "--porcelain"), sorted((tree / ".git" / "objects").rglob("*"))
+    assert "new.py" in working_tree_facts(tree).diff
+    assert sorted((tree / ".git" / "objects").rglob("*")) == objects
     assert run(tree, "status", "--porcelain") == before == "?? new.py"
 
 
