@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 # Times beyond lie 146,000 years from now: what is added to and taken from those within does not overflow.
 FAR = 2**62
 # Buckets of key and time for each moment: with more, fewer moments share one, and the table of them outgrows caches.
-_BUCKETS = 8
+_BUCKETS = 4
+# Key numbers for each moment at most, and stretches of time, of all keys together.
+_SPREAD, _STRETCHES = 8, 32
 
 
 @dataclass(frozen=True)
@@ -46,11 +48,10 @@ class Ranges:
 
     def numbers(self, columns: Sequence["Integers"]) -> "Integers":
         """Of values that lie in the ranges."""
-        import numpy as np
-
-        whole: Integers = np.zeros(len(columns[0]), np.int64)
-        for column, low, size in zip(columns, self.lows, self.sizes, strict=True):
-            whole = whole * size + (column - low)
+        whole = columns[0] - self.lows[0]
+        for column, low, size in zip(columns[1:], self.lows[1:], self.sizes[1:], strict=True):
+            whole *= size
+            whole += column - low
         return whole
 
     @contextmanager
@@ -95,12 +96,12 @@ class Moments:
     place: "Integers"
 
     def seeing(
-        self, number: "Integers", events: "Integers", visible: "Integers", useful: "Truths", back: int | None
+        self, number: "Integers", events: "Integers", visible: "Integers", back: int | None
     ) -> tuple["Integers", "Integers"]:
         """Which rows are seen, and the moment of their key that sees each first.
 
-        `visible` must not be after all moments. Rows of buckets that are not `useful` are left out, and those that are older
-        than `back` by then, as they are for all moments after it.
+        `visible` must not be after all moments. Rows that are older than `back` by then are left out, as they are too old for
+        all moments after it.
         """
         import numpy as np
 
@@ -109,8 +110,6 @@ class Moments:
         bucket -= first
         bucket >>= shift
         bucket += number * width
-        rows = np.flatnonzero(useful[bucket])
-        bucket, visible = bucket[rows], visible[rows]
         low, high = start[bucket].astype(np.int64), start[bucket + 1].astype(np.int64)
         open_ones = np.flatnonzero(low < high)
         while len(open_ones):
@@ -122,20 +121,27 @@ class Moments:
             open_ones = open_ones[some_low < some_high]
         np.minimum(low, len(self.at) - 1, out=low)
         at = self.at[low]
-        seen = np.flatnonzero(at >= visible if back is None else (at >= visible) & (events[rows] >= at - back))
-        rows, low = rows[seen], low[seen]
-        own = np.flatnonzero(self.number[low] == number[rows])  # and not of the key after it
-        return rows[own], low[own]
+        seen = np.flatnonzero(at >= visible if back is None else (at >= visible) & (events >= at - back))
+        low = low[seen]
+        own = self.number[low] == number[seen]  # and not of the key after it
+        return seen[own], low[own]
 
-    def useful(self, back: int | None) -> "Truths":
-        """Of each bucket whether any moment may see a row in it that is at most `back` old: None for any age."""
+    def reach(self, back: int | None) -> "Reach":
+        """Which rows a moment may see that are at most `back` old: None for any age."""
         import numpy as np
 
-        _, shift, width, start = self._buckets
-        reach = width if back is None else min(width, (back >> shift) + 2)
-        useful = np.ones(len(start) - 1, np.bool_)
-        np.less(start[: -1 - reach], start[reach:-1], out=useful[:-reach])  # those of the next key at worst, which does no harm
-        return useful
+        first, last, count, shift = int(self.at.min()), int(self.at.max()), self.keys.count, 0
+        while count * (((last - first) >> shift) + 1) > max(_STRETCHES * len(self.at), count):
+            shift += 1
+        stretches = ((last - first) >> shift) + 1
+        held = np.zeros((stretches, count), np.bool_)
+        held[(self.at - first) >> shift, self.number] = True
+        wanted, done = stretches if back is None else min(stretches, (back >> shift) + 2), 1
+        while done < wanted:  # each step looks as far ahead again
+            step = min(done, wanted - done)
+            held[:-step] |= held[step:]
+            done += step
+        return Reach(first, shift, count, held.reshape(-1))
 
     @cached_property
     def _buckets(self) -> "tuple[int, int, int, NDArray[np.signedinteger]]":
@@ -143,15 +149,38 @@ class Moments:
         import numpy as np
 
         first, last, shift = int(self.at.min()), int(self.at.max()), 0
-        while self.keys.count * (((last - first) >> shift) + 1) > _BUCKETS * len(self.at):
+        while self.keys.count * (((last - first) >> shift) + 1) > max(_BUCKETS * len(self.at), self.keys.count):
             shift += 1
         width = ((last - first) >> shift) + 1
         bucket = self.number * width + ((self.at - first) >> shift)
         kind = np.int32 if len(bucket) < 2**31 else np.int64
-        start: NDArray[np.signedinteger] = np.zeros(self.keys.count * width + 1, kind)
-        np.add.at(start, bucket + 1, 1)
-        np.cumsum(start, out=start, dtype=start.dtype)
+        apart = np.diff(bucket, prepend=-1, append=self.keys.count * width)  # each moment begins all buckets since the one before
+        start: NDArray[np.signedinteger] = np.repeat(np.arange(len(bucket) + 1, dtype=kind), apart)
         return first, shift, width, start
+
+
+@dataclass(frozen=True)
+class Reach:
+    """For each stretch of time and each key whether a moment may see a row that lies there.
+
+    The keys of one stretch lie side by side: of rows in order of time or of key, all look at few bytes.
+    """
+
+    first: int
+    shift: int
+    keys: int
+    seen: "Truths"
+
+    def rows(self, number: "Integers", visible: "Integers") -> "Integers":
+        """Those that may be seen; `visible` must not be after all moments."""
+        import numpy as np
+
+        place = np.maximum(visible, self.first)
+        place -= self.first
+        place >>= self.shift
+        place *= self.keys
+        place += number
+        return np.flatnonzero(self.seen[place])
 
 
 def moments_of(
@@ -184,7 +213,7 @@ def _ranges(columns: Sequence[pa.ChunkedArray]) -> Ranges | None:
         return None
     bounds = [pc.min_max(column).as_py() for column in columns]
     ranges = Ranges(tuple(b["min"] for b in bounds), tuple(b["max"] - b["min"] + 1 for b in bounds))
-    return ranges if ranges.count <= _BUCKETS * len(columns[0]) else None
+    return ranges if ranges.count <= _SPREAD * len(columns[0]) else None
 
 
 def _listed(
@@ -203,22 +232,31 @@ def _listed(
 
 
 def _order(number: "Integers", at: "Integers", count: int) -> "Integers":
-    """The rows by number and time. Both go into one integer, which is sorted sooner, without the last bits of long times."""
+    """The rows by number and time. All goes into one integer with the row's own place, which sorts sooner than places do.
+
+    Long times lose their last bits there: what is equal without them is put in order after.
+    """
     import numpy as np
 
     if not len(at):
         return np.empty(0, np.int64)
-    first, shift = at.min(), 0
+    first, shift, bits = at.min(), 0, len(at).bit_length()
     span = int(at.max()) - int(first)
-    while count * ((span >> shift) + 1) >= FAR:
+    if count << bits >= FAR:
+        return np.lexsort((at, number))
+    while (count * ((span >> shift) + 1)) << bits >= FAR:
         shift += 1
     packed = (at - first) >> shift
     packed += number * ((span >> shift) + 1)
-    order = np.argsort(packed)
+    packed <<= bits
+    packed |= np.arange(len(packed))
+    packed.sort()
+    order: Integers = packed & ((1 << bits) - 1)
     if shift:
-        packed, at_ordered = packed[order], at[order]
-        if bool(((packed[1:] == packed[:-1]) & (at_ordered[1:] < at_ordered[:-1])).any()):
-            return np.lexsort((at, number))
+        packed >>= bits
+        same = np.flatnonzero(packed[1:] == packed[:-1])
+        tied = np.union1d(same, same + 1)
+        order[tied] = order[tied][np.lexsort((at[order[tied]], packed[tied]))]
     return order
 
 

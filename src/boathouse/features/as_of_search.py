@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 # The share of the engine's memory that all this may take; bytes for each moment of a spine, and for a key or time held.
 _SHARE = 4
-_MOMENT_BYTES, _HELD_BYTES = 100, 16
+_MOMENT_BYTES, _HELD_BYTES = 150, 16
 # A spine that turns out so many times as long as was expected is left to the query.
 _SURPRISE = 4
 # A shorter spine is completed by the query before all this has been asked for.

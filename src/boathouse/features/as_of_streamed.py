@@ -14,17 +14,18 @@ import pyarrow as pa
 
 from boathouse.features.arrays import column_of, in_one, integers
 from boathouse.features.as_of_expected import types_of
-from boathouse.features.as_of_moments import FAR, Moments
+from boathouse.features.as_of_moments import FAR, Moments, Reach
 from boathouse.features.point_in_time import AsOf, micros, quote
 
 if TYPE_CHECKING:
     import duckdb
 
-    from boathouse.features.arrays import Integers, Truths
+    from boathouse.features.arrays import Integers
 
 _LEAST = -(2**63)
 _BATCH_ROWS = 61_440
 _BATCH_VALUES = 4_000_000
+_WAITING_BYTES = 32 << 20
 _TIMES = {"TIMESTAMP": "make_timestamp", "TIMESTAMP WITH TIME ZONE": "make_timestamptz"}
 
 
@@ -96,7 +97,10 @@ def _visible_sql(
 
 @dataclass
 class _Kept:
-    """For each moment, the newest row of those that no moment before it sees: its times, and where it is kept."""
+    """For each moment, the newest row of those that no moment before it sees: its times, and where it is kept.
+
+    Whole batches wait until there are many, since most rows are beaten by then; of those only what is left is taken.
+    """
 
     join: AsOf
     moments: Moments
@@ -104,8 +108,11 @@ class _Kept:
     events: "Integers" = field(init=False)
     knowns: "Integers | None" = field(init=False)
     doubled: bool = False
-    _held: list[pa.RecordBatch] = field(default_factory=list)
+    _kept: list[pa.RecordBatch] = field(default_factory=list)
     _count: int = 0
+    _waiting: list[pa.RecordBatch] = field(default_factory=list)
+    _bytes: int = 0
+    _end: int = 0
 
     def __post_init__(self) -> None:
         import numpy as np
@@ -115,8 +122,8 @@ class _Kept:
         self.knowns = np.full(count, _LEAST) if self.join.side.bitemporal else None
 
     @cached_property
-    def _useful(self) -> "Truths":
-        return self.moments.useful(_lookback(self.join))
+    def _reach(self) -> Reach:
+        return self.moments.reach(_lookback(self.join))
 
     def add(self, batch: pa.RecordBatch) -> None:
         """Look at more rows."""
@@ -127,16 +134,19 @@ class _Kept:
         if self.knowns is not None:
             known = integers(batch["time_1"])
             visible = np.maximum(events, known)
-        chosen, moment = self.moments.seeing(integers(batch["number"]), events, visible, self._useful, _lookback(self.join))
+        number = integers(batch["number"])
+        chosen = self._reach.rows(number, visible)
+        seen, moment = self.moments.seeing(number[chosen], events[chosen], visible[chosen], _lookback(self.join))
+        chosen = chosen[seen]
         if self.join.side.time is None:
             self.doubled |= bool((self.rows[moment] >= 0).any()) or len(np.unique(moment)) < len(moment)
         won = self._won(moment, events[chosen], None if known is None else known[chosen])
-        moment = moment[won]
-        self.rows[moment] = np.arange(self._count, self._count + len(won))
-        self._count += len(won)
-        self._held.append(batch.select(range(2 if known is None else 3, batch.num_columns)).take(column_of(chosen[won])))
-        if self._count > 2 * len(self.rows) + _BATCH_ROWS:
-            self._drop_beaten()
+        self.rows[moment[won]] = self._end + chosen[won]
+        self._waiting.append(batch.select(range(2 if known is None else 3, batch.num_columns)))
+        self._bytes += batch.nbytes
+        self._end += batch.num_rows
+        if self._bytes > _WAITING_BYTES:
+            self._settle()
 
     def _won(self, moment: "Integers", events: "Integers", known: "Integers | None") -> "Integers":
         """Which of the rows are newer than the one of their moment so far, by event, then by known time: the newest last."""
@@ -158,6 +168,7 @@ class _Kept:
         """For each moment where the row is kept that it sees, -1 where it sees none."""
         import numpy as np
 
+        self._settle()
         number, newest = self.moments.number, np.flatnonzero(self.rows >= 0)
         if self.knowns is not None:  # else rows that are seen later are newer
             newest = self._newest(newest, self.knowns)
@@ -183,22 +194,39 @@ class _Kept:
 
     def columns(self, types: Sequence[pa.DataType]) -> tuple[pa.Array, ...]:
         """The kept rows' columns; they are given away, each as soon as it is in one piece."""
-        pieces = [list(batch.columns) for batch in self._held]
-        self._held.clear()
+        pieces = [list(batch.columns) for batch in self._kept]
+        self._kept.clear()
         return tuple(
             in_one(pa.chunked_array([piece.pop(0) for piece in pieces], kind)) for kind in types
         )
+
+    def _settle(self) -> None:
+        """Of the rows that wait, keep those that no other has beaten meanwhile."""
+        import numpy as np
+
+        have = np.flatnonzero(self.rows >= self._count)
+        have = have[np.argsort(self.rows[have])]
+        rows, begin = self.rows[have], self._count
+        self.rows[have] = np.arange(begin, begin + len(have))
+        self._count = self._end = begin + len(have)
+        for batch in self._waiting:
+            first, last = np.searchsorted(rows, (begin, begin + batch.num_rows))
+            self._kept.append(batch.take(column_of(rows[first:last] - begin)))
+            begin += batch.num_rows
+        self._waiting.clear()
+        self._bytes = 0
+        if self._count > 2 * len(self.rows) + _BATCH_ROWS:
+            self._drop_beaten()
 
     def _drop_beaten(self) -> None:
         import numpy as np
 
         have = np.flatnonzero(self.rows >= 0)
-        kept = column_of(self.rows[have])
-        names = self._held[0].schema
-        columns = [column.take(kept) for column in self.columns(names.types)]
-        self._held.append(pa.RecordBatch.from_arrays(columns, schema=names))
+        names, rows = self._kept[0].schema, column_of(self.rows[have])
+        columns = [column.take(rows) for column in self.columns(names.types)]
+        self._kept.append(pa.RecordBatch.from_arrays(columns, schema=names))
         self.rows[have] = np.arange(len(have))
-        self._count = len(have)
+        self._count = self._end = len(have)
 
 
 def _lookback(join: AsOf) -> int | None:

@@ -5,10 +5,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 import pytest
 
 from boathouse.features import AsOf, FeatureSide, as_of_join_sql, as_of_search
+from boathouse.features.as_of_moments import _order
 from boathouse.features.as_of_search import in_order
 from boathouse.lake import Engine
 
@@ -48,6 +50,15 @@ def test_what_comes_too_early_waits_for_its_place() -> None:
     places = [[3, 4, 1], [7, 2], [], [5, 6, 8]]
     came = [pa.record_batch({"place": pa.array(some, pa.int64())}) for some in places]
     assert [place for batch in in_order(came) for place in batch["place"].to_pylist()] == list(range(1, 9))
+
+
+def test_moments_lie_in_order_where_long_times_lose_their_last_bits() -> None:
+    drawn = np.random.default_rng(7)
+    number, at = drawn.integers(0, 50, 5_000), drawn.integers(0, 9, 5_000) + (drawn.integers(0, 2, 5_000) << 60)
+    order, right = _order(number, at, 50), np.lexsort((at, number))
+    assert sorted(order) == list(range(5_000))
+    assert (number[order] == number[right]).all()
+    assert (at[order] == at[right]).all()
 
 
 def test_keys_too_far_apart_to_be_counted_by_value_are_counted_by_place(con: duckdb.DuckDBPyConnection) -> None:

@@ -136,6 +136,7 @@ def searched(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "_planned", lambda *_: plan)
         patch.setattr("boathouse.features.as_of_streamed._BATCH_ROWS", 5)
+        patch.setattr("boathouse.features.as_of_streamed._WAITING_BYTES", 300)
         found = as_of_search(con, spine, joins, keep, 2048)
         assert found is not None
         return con.from_arrow(found.read_all()).fetchall()
