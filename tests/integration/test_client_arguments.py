@@ -1,8 +1,10 @@
 """What scripts for the published client hand over: each argument acts, or the error names it."""
 
+import gc
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import mlflow
@@ -28,6 +30,7 @@ from boathouse.feature_engineering import (
 )
 from boathouse.feature_engineering.entities.feature_function import FeatureFunction as OtherFunction
 from boathouse.feature_engineering.entities.feature_lookup import FeatureLookup as OtherLookup
+from boathouse.scoring import load
 
 AT = datetime(2025, 3, 30, tzinfo=UTC)
 SPINE = pd.DataFrame({"who": ["ann", "bob"], "at": [AT, AT], "rate": [2.0, 3.0], "bought": [0, 1]})
@@ -144,6 +147,18 @@ def test_a_model_predicts_by_keys_that_its_training_set_left_out(
         fe.score_batch(model_uri=uri, df=SPINE, env_manager="conda")
     with pytest.raises(InvalidInput, match="'lightgbm'"):
         fe.log_model(model=doubled, artifact_path="model", flavor="lightgbm", training_set=made)
+
+
+def test_files_of_a_model_go_with_it(lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    run = lake.models.version("shop.doubled", "1")["run_id"]
+    for uri in ("models:/shop.doubled/1", f"runs:/{run}/model"):
+        model = load(lake, uri)
+        assert list(tmp_path.rglob("MLmodel"))
+        assert len(model.predict(pd.DataFrame({"spent": [1.0], "rate": [2.0], "total": [2.0]})).values) == 1
+        del model
+        gc.collect()
+        assert not list(tmp_path.iterdir())
 
 
 def test_scored_rows_keep_their_types_beside_nulls(

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from numbers import Number
 from pathlib import Path
@@ -14,6 +14,7 @@ from boathouse.context import Context
 from boathouse.errors import InvalidInput, NotFound
 from boathouse.features import FeatureSpec, OnlineFunctions
 from boathouse.scoring.answers import Prediction, predict_raw
+from boathouse.scoring.files import Files
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,6 +45,8 @@ class Model:
     raw: Any
     signature: Any
     functions: OnlineFunctions | None = None
+    files: Files | None = None
+    """Held because libraries may read on while they predict."""
 
     def predict(self, rows: "pd.DataFrame", params: Mapping[str, Any] | None = None) -> Prediction:
         """Predictions for complete rows. Raises InvalidInput naming a column that is missing, or a parameter that it has not."""
@@ -71,14 +74,19 @@ class Model:
 class Fetched:
     """A version's files on this machine, not loaded yet."""
 
-    folder: Path
+    files: Files
     name: str
     version: str
     run_id: str | None
 
     def load(self) -> Model:
         """The version in memory."""
-        return load_folder(self.folder, self.name, self.version, self.run_id)
+        return replace(load_folder(self.folder, self.name, self.version, self.run_id), files=self.files)
+
+    @property
+    def folder(self) -> Path:
+        """Where they lie, as long as this or the loaded model is held."""
+        return self.files.folder
 
 
 def load(context: Context, model_uri: str) -> Model:
@@ -93,7 +101,6 @@ def fetch(context: Context, model_uri: str) -> Fetched:
     """The files of the version a URI names. Raises NotFound, NotPermitted."""
     context.point_mlflow_here()
     import mlflow
-    from mlflow.artifacts import download_artifacts
     from mlflow.exceptions import MlflowException
 
     mlflow.set_tracking_uri(context.tracking_uri)
@@ -103,21 +110,20 @@ def fetch(context: Context, model_uri: str) -> Fetched:
     name, reference = parse_uri(context, model_uri)
     facts = context.call("GET", f"/api/v1/models/{name}/versions/{reference}")
     try:
-        folder = download_artifacts(artifact_uri=f"models:/{name}/{facts['version']}")
+        files = Files(f"models:/{name}/{facts['version']}")
     except MlflowException as error:
         raise NotFound(f"{name} version {facts['version']} has no artifacts: {error.message}") from error
-    return Fetched(Path(folder), name, str(facts["version"]), facts.get("run_id"))
+    return Fetched(files, name, str(facts["version"]), facts.get("run_id"))
 
 
 def _logged(model_uri: str) -> Fetched:
     """A model that was logged, registered or not, as MLflow's guard lets the caller read it."""
-    from mlflow.artifacts import download_artifacts
     from mlflow.exceptions import MlflowException
     from mlflow.models import Model as Packaged
 
     try:
-        folder = Path(download_artifacts(artifact_uri=model_uri))
-        return Fetched(folder, model_uri, "", Packaged.load(str(folder)).run_id)
+        files = Files(model_uri)
+        return Fetched(files, model_uri, "", Packaged.load(str(files.folder)).run_id)
     except (MlflowException, OSError) as error:
         raise NotFound(f"there is no model at {model_uri} that you may read: {error}") from error
 
