@@ -19,7 +19,7 @@ hypothesis.settings.register_profile("busy", suppress_health_check=[hypothesis.H
 hypothesis.settings.load_profile("busy")
 
 # The operator has the name of whoever is logged in, and people in tests have names that nobody's login shall take.
-os.environ["LOGNAME"] = "operator"
+os.environ["LOGNAME"] = f"operator-{os.getuid()}"
 
 pytest_plugins = ["chromium", "object_stores", "postgres_servers", "spark"]
 
