@@ -1,5 +1,6 @@
 """Declared features through the published client's names: trained on, kept, looked up, scored."""
 
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -151,6 +152,20 @@ def test_a_backfill_is_known_to_later_processes(fe: FeatureEngineeringClient, la
         fe.get_backfill("gone")
     with pytest.raises(Conflict, match="ended"):
         fe.cancel_backfill(made.backfill_id)
+
+
+def test_the_list_holds_what_is_registered_and_what_is_only_kept(fe: FeatureEngineeringClient, command: Any) -> None:
+    fe.create_table(name="listed.base", primary_keys=["user", "at"], timeseries_column="at", df=EVENTS)
+    source = DeltaTableSource(schema_name="listed", table_name="base")
+    total = Feature(source=source, entity="user", timeseries_column="at", name="total", function=Sum(input="amount"))
+    fe.register_feature(feature=total, schema_name="listed")
+    kept = Feature(source=source, entity="user", timeseries_column="at", name="kept", function=Count())
+    fe.materialize_features(features=[kept], offline_config=OfflineStoreConfig(schema_name="listed"))
+    code, said = command("features", "declared", "--schema", "listed", "--json")
+    told = [(row["called"], row["table"]) for row in json.loads(said)]
+    assert (code, told) == (0, [("dev.listed.total", None), ("kept", "dev.listed.base_by_user")])
+    assert json.loads(command("--env", "staging", "features", "declared", "--json")[1]) == []
+    assert "time_window" not in command("features", "show", "listed.base_by_user")[1]
 
 
 def jobs(lake: Lake) -> dict[str, dict[str, Any]]:

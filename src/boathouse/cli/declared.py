@@ -20,7 +20,7 @@ def register(_app: typer.Typer) -> None:
 
 @features.command("declared")
 def list_declared(schema: str = typer.Option("", "--schema", help="of this schema only"), as_json: bool = JSON) -> None:
-    """Declared features: source, operator, window, and the table that keeps each.
+    """Declared features of the environment, registered or kept in a table: source, operator, window, and that table.
 
     \b
       boathouse features declared --schema shop
@@ -28,13 +28,18 @@ def list_declared(schema: str = typer.Option("", "--schema", help="of this schem
     from boathouse.feature_engineering import kept_tables
 
     with lakehouse() as lake:
-        full = f"{lake.environment}.{schema}" if schema else None
-        rows = lake.http.call("GET", "/api/v1/declared-features", params={"schema": full} if full else None)
-        kept = {f.full_name: info.name for info, inside in kept_tables(lake) for f in inside}
+        place = ".".join(part for part in (lake.environment, schema) if part)
+        registered = lake.http.call("GET", "/api/v1/declared-features", params={"schema": place})
+        kept = [(info.name, f.to_dict()) for info, inside in kept_tables(lake) for f in inside]
+        tables = {body["full_name"]: table for table, body in kept}
+        rows = [{**row, "table": tables.get(row["full_name"])} for row in registered]
+        known = {row["full_name"] for row in rows}
+        rows += [{**body, "table": table} for table, body in kept
+                 if body["full_name"] not in known and table.startswith(f"{place}.")]  # fmt: skip
         for row in rows:
-            row["operator_kind"], row["table"] = row["operator"]["kind"], kept.get(row["full_name"])
+            row["operator_kind"], row["called"] = row["operator"]["kind"], row["full_name"] or row["name"]
             row["window"] = (row["time_window"] or {}).get("kind")
-        shown = ["full_name", "source.table_name", "operator_kind", "window", "entity", "table", "description"]
+        shown = ["called", "source.table_name", "operator_kind", "window", "entity", "table", "description"]
         show(rows, shown, as_json, empty="no declared features")
 
 

@@ -51,7 +51,7 @@ class RegisteredFeatures:
         return dict(json.loads(found))
 
     def features(self, identity: Identity, schema: str | None = None) -> list[dict[str, Any]]:
-        """The features that the identity may use, by name; of one `environment.schema`, where given."""
+        """The features that the identity may use, by name; of one environment or `environment.schema`, where given."""
         query = sa.select(declared_features).order_by(declared_features.c.name)
         if schema:
             query = query.where(declared_features.c.name.startswith(f"{schema}.", autoescape=True))
