@@ -135,6 +135,18 @@ def test_a_spec_that_an_endpoint_serves_stays(fe: FeatureEngineeringClient) -> N
         fe.delete_feature_spec(name="features.trip")
 
 
+def test_what_an_endpoint_answers_from_stays_online(fe: FeatureEngineeringClient, command: Command) -> None:
+    for name in ("features.weather", "features.unused"):
+        fe.publish_table(source_table_name=name)
+    fe.publish_table(source_table_name="features.weather", online_table_name="features.weather_again")
+    fe.drop_online_table("features.unused")
+    fe.drop_online_table("features.weather_again")
+    with pytest.raises(Conflict, match=r"stop serving: dev\.features\.weather is used by endpoint dev\.trip;"):
+        fe.drop_online_table("features.weather")
+    assert command("features", "online", "drop", "features.weather")[0] == 1
+    assert command("features", "online", "drop", "features.weather", "--force")[0] == 0
+
+
 def test_the_source_of_a_declared_feature_stays(lake: Lake, fe: FeatureEngineeringClient) -> None:
     at = pd.Timestamp("2024-01-01", tz="UTC")
     lake.create_table("raw.orders", pd.DataFrame({"who": ["a"], "at": [at], "paid": [1.0]}))

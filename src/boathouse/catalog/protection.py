@@ -38,12 +38,15 @@ class Protection:
         self.users: Users = lambda _kind, _name, _columns: ()
 
     def check(self, identity: Identity, action: str, kind: SecurableKind, *names: str, columns: Collection[str] = (),
-              force: bool = False, needed: Mapping[str, Mapping[int, str]] = MappingProxyType({})) -> None:  # fmt: skip
+              kinds: Collection[str] = (), force: bool = False,
+              needed: Mapping[str, Mapping[int, str]] = MappingProxyType({})) -> None:  # fmt: skip
         """Before `action`, for whoever was authorized; throw-away schemas are nobody's. Raises Conflict unless forced.
 
-        `needed` tells of a table's versions who was trained on them. What was forced is kept in the audit log, with all users.
+        Where `kinds` are named, other users do not count. `needed` tells of a table's versions who was trained on them.
+        What was forced is kept in the audit log, with all users.
         """
-        used = {name: sorted(self.users(kind, name, columns)) for name in names if not is_scratch(name)}
+        used = {name: sorted(u for u in self.users(kind, name, columns) if not kinds or u.kind in kinds)
+                for name in names if not is_scratch(name)}  # fmt: skip
         used = {name: users for name, users in used.items() if users}
         if (used or needed) and not force:
             told = [f"{name} is used by {self._told(identity, users)}" for name, users in used.items()]

@@ -3,7 +3,7 @@
 import typer
 
 from boathouse.cli.online_stores import stores
-from boathouse.cli.output import JSON, dump, facts, say, show
+from boathouse.cli.output import FORCE, JSON, dump, facts, say, show
 from boathouse.cli.session import lakehouse
 
 online = typer.Typer(help="What is in the online store: list, show, drop.", no_args_is_help=True)
@@ -75,7 +75,8 @@ def show_online(table: str, as_json: bool = JSON) -> None:
 
 @online.command("drop")
 def drop_online(table: str,
-                store: str | None = typer.Option(None, "--store", help="where several have it")) -> None:  # fmt: skip
+                store: str | None = typer.Option(None, "--store", help="where several have it"),
+                force: bool = FORCE) -> None:  # fmt: skip
     """End serving a table; the feature table stays.
 
     Example: boathouse features online drop features.weather
@@ -83,5 +84,5 @@ def drop_online(table: str,
     from boathouse.feature_engineering import FeatureEngineeringClient
 
     with lakehouse() as lake:
-        FeatureEngineeringClient(context=lake).drop_online_table(table, store)
+        FeatureEngineeringClient(context=lake).drop_online_table(table, store, force=force)
         say(f"{table} is no longer online")

@@ -355,9 +355,12 @@ class FeatureEngineeringClient(DeclaredFeatures, NamedStores, AbsentServices):
             return publishing.follow(self._context, wish, trigger)
         return publishing.publish(self._context, wish, how)
 
-    def drop_online_table(self, name: str, online_store: Any = None) -> None:
-        """End serving a table in a store, or in the only one that has it. Raises NotFound, NotPermitted, InvalidInput."""
-        publishing.withdraw(self._context, name, online_store)
+    def drop_online_table(self, name: str, online_store: Any = None, *, force: bool = False) -> None:
+        """End serving a table in a store, or in the only one that has it.
+
+        Raises NotFound, NotPermitted, InvalidInput, and Conflict while an endpoint answers from it, unless forced.
+        """
+        publishing.withdraw(self._context, name, online_store, force)
 
     def published_tables(self) -> list[dict[str, Any]]:
         """Which version of which table is online since when: `table`, `source`, `version`, `published_at`, `rows`, …"""

@@ -204,10 +204,13 @@ def wish_of(source: str, name: str | None, features: Sequence[str] | str | None,
     return Wish(source, name or source, chosen, condition, ttl, store_name(store))
 
 
-def withdraw(context: Context, table: str, store: Any = None) -> None:
-    """End serving a table in a store, or in the only one that has it. Raises NotFound, NotPermitted, InvalidInput."""
-    asked = f"?store={quote_plus(store_name(store))}" if store is not None else ""
-    context.call("DELETE", f"/api/v1/online-tables/{context.complete(table)}{asked}")
+def withdraw(context: Context, table: str, store: Any = None, force: bool = False) -> None:
+    """End serving a table in a store, or in the only one that has it.
+
+    Raises NotFound, NotPermitted, InvalidInput, and Conflict while an endpoint answers from it, unless forced.
+    """
+    asked = f"&store={quote_plus(store_name(store))}" if store is not None else ""
+    context.call("DELETE", f"/api/v1/online-tables/{context.complete(table)}?force={str(force).lower()}{asked}")
 
 
 def store_name(store: Any) -> str:

@@ -117,17 +117,25 @@ def publish(name: str, body: Publishing, who: Caller, platform: Served) -> dict[
 
 
 @router.delete("/online-tables/{name}")
-def drop_online_table(name: str, who: Caller, platform: Served, store: str | None = None) -> None:
-    """End serving a table in a store, or in the only one that has it; needs MODIFY on its source."""
+def drop_online_table(name: str, who: Caller, platform: Served, store: str | None = None,
+                      force: bool = False) -> None:  # fmt: skip
+    """End serving a table in a store, or in the only one that has it; needs MODIFY on its source.
+
+    Refused while an endpoint answers from it and nothing else serves the source, unless forced.
+    """
     environment = parse(name).catalog
-    found = {at: table for at, table in platform.online_stores.tables(environment) if table.table == name and store in (None, at)}
+    there = platform.online_stores.tables(environment)
+    found = {at: table for at, table in there if table.table == name and store in (None, at)}
     for source in sorted({table.source for table in found.values()} or {name}):
         platform.access.authorize(who, "MODIFY", "table", source)
     if len(found) > 1:
         raise InvalidInput(f"{name} is published in the online stores {', '.join(found)}: say in which to drop it")
     if not found:
         raise NotFound(f"{name} is not published in the online store{f' {store}' if store else ''}")
-    platform.online_stores.open(environment, next(iter(found))).withdraw(name)
+    (at, table), = found.items()
+    if not any(other.source == table.source and (where, other.table) != (at, name) for where, other in there):
+        platform.catalog.protection.check(who, "stop serving", "table", table.source, kinds=("endpoint",), force=force)
+    platform.online_stores.open(environment, at).withdraw(name)
 
 
 def _shown(table: OnlineTable) -> dict[str, Any]:
