@@ -164,6 +164,7 @@ def test_the_list_holds_what_is_registered_and_what_is_only_kept(fe: FeatureEngi
     code, said = command("features", "declared", "--schema", "listed", "--json")
     told = [(row["called"], row["table"]) for row in json.loads(said)]
     assert (code, told) == (0, [("dev.listed.total", None), ("kept", "dev.listed.base_by_user")])
+    assert "sum of amount" in command("features", "declared")[1]
     assert json.loads(command("--env", "staging", "features", "declared", "--json")[1]) == []
     assert "time_window" not in command("features", "show", "listed.base_by_user")[1]
 

@@ -25,7 +25,7 @@ def list_declared(schema: str = typer.Option("", "--schema", help="of this schem
     \b
       boathouse features declared --schema shop
     """
-    from boathouse.feature_engineering import kept_tables
+    from boathouse.feature_engineering import Feature, kept_tables
 
     with lakehouse() as lake:
         place = ".".join(part for part in (lake.environment, schema) if part)
@@ -38,8 +38,8 @@ def list_declared(schema: str = typer.Option("", "--schema", help="of this schem
                  if body["full_name"] not in known and table.startswith(f"{place}.")]  # fmt: skip
         for row in rows:
             row["operator_kind"], row["called"] = row["operator"]["kind"], row["full_name"] or row["name"]
-            row["window"] = (row["time_window"] or {}).get("kind")
-        shown = ["called", "source.table_name", "operator_kind", "window", "entity", "table", "description"]
+            row["window"], row["computes"] = (row["time_window"] or {}).get("kind"), Feature.from_dict(row).told
+        shown = ["called", "source.table_name", "computes", "entity", "table", "description"]
         show(rows, shown, as_json, empty="no declared features")
 
 

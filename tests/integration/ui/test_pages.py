@@ -77,6 +77,10 @@ def test_a_feature_table_shows_keys_freshness_sources_and_models(browser: Browse
     assert ">late</span>" in shown
     assert 'href="/tables/prod.raw.weather"' in shown
     assert f'href="/models/{MODEL}"' in shown
+    rule = {"warm": {"expr": "temp > -90", "action": "fail"}}
+    platform.catalog.describe(platform.service_identity("prod"), "prod.features.weather", {"expectations": rule})
+    for place in ("features", "tables"):
+        assert "<code>temp &gt; -90</code> else fail" in browser("operator").get(f"/{place}/prod.features.weather").text
     hidden = browser("anna").get("/features/prod.features.weather")
     assert hidden.status_code == 404
 

@@ -71,6 +71,13 @@ class Feature:
         settling = self.source.settling.total_seconds()
         return Rule(None, 1, 0, NEWEST.lag + int(settling * 1_000_000))
 
+    @property
+    def told(self) -> str:
+        """In words: `sum of amount, sliding 30d 1d`."""
+        of = f" of {self.operator.input}" if self.operator.input else ""
+        window = self.function.time_window if isinstance(self.function, AggregationFunction) else None
+        return f"{self.operator.kind}{of}" + (f", {window.text().replace('_', ' ')}" if window else "")
+
     def to_dict(self) -> dict[str, Any]:
         """As JSON. Raises InvalidInput for a source that only lives in this process."""
         if not isinstance(self.source, DeltaTableSource):

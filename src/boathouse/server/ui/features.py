@@ -91,7 +91,7 @@ def _declared(info: TableInfo) -> dict[str, str]:
     from boathouse.feature_engineering.materialized import TAG
 
     kept = features_in(info) if TAG in info.tags else []
-    return {f.name: f"{f.operator.kind} over {f.source.full_name}" for f in kept if isinstance(f.source, DeltaTableSource)}
+    return {f.name: f"{f.told} over {f.source.full_name}" for f in kept if isinstance(f.source, DeltaTableSource)}
 
 
 def _users(who: Identity, platform: Platform, info: TableInfo) -> Collection[Any]:

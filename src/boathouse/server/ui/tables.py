@@ -68,6 +68,7 @@ def table(name: str, request: Request, who: Caller, platform: Served) -> HTMLRes
         "table": info,
         "pins": platform.catalog.pins.of(name),
         "monitors": _monitors(who, platform, info),
+        "checks": platform.catalog.quarantine.results(name) if info.expectations else [],
     }
     return page(request, who, "table.html", href=lineage.href, **values)
 
