@@ -205,10 +205,13 @@ def _completed(
         filled = [c if d is None else pc.coalesce(c, d) for c, d in zip(columns, defaults, strict=True)]
         return pa.RecordBatch.from_arrays([*own, *filled], schema=schema)
 
-    with ThreadPoolExecutor(min(len(found), _MOST_THREADS), thread_name_prefix="as-of") as pool:
-        for batch in in_order(batches):
+    with ThreadPoolExecutor(min(len(found), _MOST_THREADS) + 1, thread_name_prefix="as-of") as pool:
+        rows = in_order(batches)
+        coming = pool.submit(next, rows, None)
+        while (batch := coming.result()) is not None:
+            coming = pool.submit(next, rows, None)
             ahead.append((batch, [pool.submit(some.completed, batch) for some in found]))
-            if len(ahead) > _AHEAD:  # these are looked up while the ones before are written
+            if len(ahead) > _AHEAD:  # these are read and looked up while the ones before are written
                 yield first()
         while ahead:
             yield first()

@@ -136,11 +136,13 @@ class _Kept:
             visible = np.maximum(events, known)
         number = integers(batch["number"])
         chosen = self._reach.rows(number, visible)
-        seen, moment = self.moments.seeing(number[chosen], events[chosen], visible[chosen], _lookback(self.join))
-        chosen = chosen[seen]
+        number, events = number[chosen], events[chosen]
+        visible, known = (events, None) if known is None else (visible[chosen], known[chosen])
+        seen, moment = self.moments.seeing(number, events, visible, _lookback(self.join))
+        chosen, events, known = chosen[seen], events[seen], None if known is None else known[seen]
         if self.join.side.time is None:
             self.doubled |= bool((self.rows[moment] >= 0).any()) or len(np.unique(moment)) < len(moment)
-        won = self._won(moment, events[chosen], None if known is None else known[chosen])
+        won = self._won(moment, events, known)
         self.rows[moment[won]] = self._end + chosen[won]
         self._waiting.append(batch.select(range(2 if known is None else 3, batch.num_columns)))
         self._bytes += batch.nbytes
@@ -156,12 +158,13 @@ class _Kept:
         if known is not None and self.knowns is not None:
             newer |= (events == self.events[moment]) & (known > self.knowns[moment])
         won = np.flatnonzero(newer)
+        moment, events, known = moment[won], events[won], None if known is None else known[won]
+        if not _rising(moment, events, known):
+            order = np.argsort(events) if known is None else np.lexsort((known, events))
+            won, moment, events, known = won[order], moment[order], events[order], None if known is None else known[order]
+        self.events[moment] = events
         if known is not None and self.knowns is not None:
-            won = won[np.lexsort((known[won], events[won]))]
-            self.knowns[moment[won]] = known[won]
-        elif bool((events[won[1:]] < events[won[:-1]]).any()):
-            won = won[np.argsort(events[won])]
-        self.events[moment[won]] = events[won]
+            self.knowns[moment] = known
         return won
 
     def seen(self) -> "Integers":
@@ -227,6 +230,14 @@ class _Kept:
         self._kept.append(pa.RecordBatch.from_arrays(columns, schema=names))
         self.rows[have] = np.arange(len(have))
         self._count = self._end = len(have)
+
+
+def _rising(moment: "Integers", events: "Integers", known: "Integers | None") -> bool:
+    """Whether the newest row of each moment is its last, since rows lie in order of time, or of key and time."""
+    later = events[1:] >= events[:-1]
+    if known is not None:
+        later &= (events[1:] > events[:-1]) | (known[1:] >= known[:-1])
+    return bool(later.all()) or bool(((moment[1:] > moment[:-1]) | (later & (moment[1:] == moment[:-1]))).all())
 
 
 def _lookback(join: AsOf) -> int | None:
