@@ -88,6 +88,17 @@ def test_a_table_that_has_taken_the_sources_name_is_not_followed_on(fe: FeatureE
     assert sorted(row["id"] for row in lake.table("features.anew").read().to_dicts()) == [1, 2, 3]
 
 
+def test_a_source_without_change_feed_gives_what_changed_once(fe: FeatureEngineeringClient, lake: Lake) -> None:
+    rows = [{"id": i % 2, "n": 1} for i in range(4)]
+    table = lake.create_table("raw.unfed", rows, properties={"delta.enableChangeDataFeed": "false"})
+    first = table.version
+    table.update({"n": "7"}, "id = 1")
+    table.append([{"id": 0, "n": 1}])
+    assert not table.keeps_changes
+    found = table.stream().rows(table, first, table.version).to_dicts()
+    assert sorted((r["id"], r["n"], r["_commit_version"] - first) for r in found) == [(0, 1, 2), (1, 7, 1), (1, 7, 1)]
+
+
 def test_a_query_runs_until_it_is_stopped(fe: FeatureEngineeringClient, lake: Lake, tmp_path: Path) -> None:
     query = fe.write_table(name="features.clicks", df=lake.table("raw.clicks").stream(), checkpoint_location=str(tmp_path),
                            trigger={"processingTime": "10 milliseconds"})  # fmt: skip

@@ -93,6 +93,12 @@ class Table:
         folder = self._folder
         return str(folder.table().metadata().id) if isinstance(folder, DeltaFolder) else None
 
+    @property
+    def keeps_changes(self) -> bool:
+        """Whether commits tell the rows that they change; else `changes` has all rows of the files that they rewrite."""
+        folder = self._folder
+        return not isinstance(folder, DeltaFolder) or folder.properties().get("delta.enableChangeDataFeed") == "true"
+
     def schema(self) -> pa.Schema:
         """Columns and Arrow types of the newest version."""
         return self._folder.schema()

@@ -29,6 +29,10 @@ class TableStream:
         if after is None:
             found = table.read(until)
             return found.filter(f"true{condition}").select("*", f"0::BIGINT AS {COMMITTED}")
-        changes = table.changes(after, until).filter(f"{_ADDED}{condition}")
+        changes = table.changes(after, until)
         kept = [f'"{c}"' for c in changes.columns if c not in ("_change_type", "_commit_timestamp", COMMITTED)]
-        return changes.select(*kept, COMMITTED)
+        if not table.keeps_changes:  # rows that a commit wrote again as they were are none
+            same = f"PARTITION BY {', '.join([*kept, COMMITTED])}"
+            before = f"count(*) FILTER (WHERE NOT {_ADDED}) OVER ({same}) AS __before"
+            changes = changes.select("*", before, f"row_number() OVER ({same}, {_ADDED}) AS __again").filter("__again > __before")
+        return changes.filter(f"{_ADDED}{condition}").select(*kept, COMMITTED)
