@@ -85,6 +85,8 @@ def test_what_a_table_keeps_is_what_computing_gives(fe: FeatureEngineeringClient
     wanted = ('"user"', '"at"', "spent_2h", "orders_2h")
     assert looked_up.select(*wanted).to_dicts() == training.load_df().select(*wanted).to_dicts()
     assert lookup.table.name == "dev.shop.orders_by_user"
+    edge, = lake.lineage("shop.orders_by_user.spent_2h")
+    assert {"source": "amount", "target": "spent_2h", "how": ["AGGREGATION"]} in edge["columns"]
 
 
 def test_a_model_computes_what_no_table_keeps(fe: FeatureEngineeringClient, lake: Lake) -> None:
@@ -154,7 +156,8 @@ def test_a_backfill_is_known_to_later_processes(fe: FeatureEngineeringClient, la
         fe.cancel_backfill(made.backfill_id)
 
 
-def test_the_list_holds_what_is_registered_and_what_is_only_kept(fe: FeatureEngineeringClient, command: Any) -> None:
+def test_what_is_registered_and_what_is_only_kept_is_listed_and_protected(fe: FeatureEngineeringClient, lake: Lake,
+                                                                          command: Any) -> None:  # fmt: skip
     fe.create_table(name="listed.base", primary_keys=["user", "at"], timeseries_column="at", df=EVENTS)
     source = DeltaTableSource(schema_name="listed", table_name="base")
     total = Feature(source=source, entity="user", timeseries_column="at", name="total", function=Sum(input="amount"))
@@ -166,6 +169,8 @@ def test_the_list_holds_what_is_registered_and_what_is_only_kept(fe: FeatureEngi
     assert (code, told) == (0, [("dev.listed.total", None), ("kept", "dev.listed.base_by_user")])
     assert "sum of amount" in command("features", "declared")[1]
     assert json.loads(command("--env", "staging", "features", "declared", "--json")[1]) == []
+    with pytest.raises(Conflict, match=r"its amount, at.*table of declared features dev\.listed\.base_by_user"):
+        lake.table("listed.base").overwrite([{"user": "ann"}], evolve=True)
     assert "time_window" not in command("features", "show", "listed.base_by_user")[1]
 
 

@@ -1,6 +1,6 @@
 """The rows of what the catalog knows: found, added and removed, whoever asks."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -46,6 +46,12 @@ class SecurableRows:
             query = query.where(securables.c.parent == parent)
         with self._database.reading() as connection:
             return [securable_of(row) for row in connection.execute(query).mappings()]
+
+    def mentioning(self, kind: SecurableKind, text: str) -> Sequence[Any]:
+        """Rows of a kind whose properties hold a text."""
+        told = sa.cast(securables.c.properties, sa.Text).contains(text, autoescape=True)
+        with self._database.reading() as connection:
+            return connection.execute(sa.select(securables).where(securables.c.kind == kind, told)).mappings().all()
 
     def count(self, kind: SecurableKind, catalog: str) -> int:
         """How many securables of a kind a catalog holds."""

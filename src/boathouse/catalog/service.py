@@ -207,6 +207,11 @@ class Catalog:
         rows = self._listing.rows(identity, "table", catalog=catalog, schema=schema, after=after, limit=limit)
         return [table_of(self.places, row) for row in rows]
 
+    def tagged(self, tag: str) -> list[TableInfo]:
+        """All tables with a tag, for the platform's own use."""
+        found = (table_of(self.places, row) for row in self._rows.mentioning("table", tag))
+        return [table for table in found if tag in table.tags]
+
     def listed(self, identity: Identity, kind: SecurableKind, schema: str | None = None, *, catalog: str | None = None,
                limit: int | None = None, after: str | None = None) -> list[Securable]:  # fmt: skip
         """Securables of a kind that the identity may know of, in pages as `tables` gives them."""

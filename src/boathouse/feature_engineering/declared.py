@@ -21,6 +21,7 @@ from boathouse.feature_engineering.entities.materializing import (
     StreamingMode,
     Trigger,
 )
+from boathouse.features import KEPT
 from boathouse.features.declared import (
     DeltaTableSource,
     Feature,
@@ -122,7 +123,7 @@ class DeclaredFeatures(ABC):
                 self._context.call("DELETE", f"/api/v1/tables/{info.name}/refresh")
         self._context.drop_table(info.name)
         if left:
-            self._materialize(info.name, left, {k: v for k, v in info.tags.items() if k != materialized.TAG}, False)
+            self._materialize(info.name, left, {k: v for k, v in info.tags.items() if k != KEPT}, False)
 
     def backfill_features(self, *, features: Several, start_time: datetime,
                           end_time: datetime) -> Backfill:  # fmt: skip

@@ -9,7 +9,7 @@ from typing import Any
 from boathouse.catalog import TableInfo
 from boathouse.context import Context
 from boathouse.errors import InvalidInput, NotFound
-from boathouse.features import FeatureLookup, FeatureSpec, TableFacts, resolve
+from boathouse.features import KEPT, FeatureLookup, FeatureSpec, TableFacts, resolve
 from boathouse.features.declared import (
     DeltaTableSource,
     Feature,
@@ -24,7 +24,6 @@ from boathouse.features.declared import (
 from boathouse.lake import Frame, batches, normalised, origin_of, tagged
 from boathouse.training import TrainingSet, relations_of, table_facts
 
-TAG = "boathouse.declared_features"
 _BACKFILLS = "boathouse.backfills"
 _REMEMBERED = 20
 
@@ -32,14 +31,14 @@ _REMEMBERED = 20
 def kept_tables(context: Context) -> list[tuple[TableInfo, list[Feature]]]:
     """The environment's materialized tables with the features that each holds."""
     rows = context.call("GET", f"/api/v1/tables?environment={context.environment}")
-    return [(info, features_in(info)) for info in map(TableInfo.from_dict, rows) if TAG in info.tags]
+    return [(info, features_in(info)) for info in map(TableInfo.from_dict, rows) if KEPT in info.tags]
 
 
 def features_in(info: TableInfo) -> list[Feature]:
     """What a materialized table holds. Raises NotFound for another table."""
-    if TAG not in info.tags:
+    if KEPT not in info.tags:
         raise NotFound(f"{info.name} holds no declared features; `boathouse features declared` shows where they are kept")
-    return [Feature.from_dict(body) for body in json.loads(info.tags[TAG])]
+    return [Feature.from_dict(body) for body in json.loads(info.tags[KEPT])]
 
 
 def sources_of(info: TableInfo, environment: str) -> list[str]:
@@ -147,7 +146,7 @@ def group_name(features: Sequence[Feature], prefix: str | None) -> str:
 
 def tag_of(features: Sequence[Feature]) -> dict[str, str]:
     """The tag that makes a table known."""
-    return {TAG: json.dumps([f.to_dict() for f in features])}
+    return {KEPT: json.dumps([f.to_dict() for f in features])}
 
 
 def split(features: Sequence[Feature]) -> list[list[Feature]]:

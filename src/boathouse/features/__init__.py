@@ -52,12 +52,13 @@ from boathouse.features.specs import (
     TableFacts,
     TableLookup,
 )
-from boathouse.features.uses import USES, Uses, columns_of, source_of, uses_of
+from boathouse.features.uses import KEPT, USES, Uses, columns_of, source_of, uses_of
 
 __all__ = [
     "COMMITTED",
     "DEFAULT_STORE",
     "GIVEN",
+    "KEPT",
     "TIME",
     "USES",
     "AsOf",

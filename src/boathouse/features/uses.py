@@ -10,6 +10,9 @@ from boathouse.names import parse
 
 USES = "boathouse.features"
 """The run's tag."""
+KEPT = "boathouse.declared_features"
+"""The tag of a table that keeps declared features: their definitions."""
+
 _LONGEST = 6_000
 
 

@@ -196,7 +196,7 @@ class Platform:
         self.delivery, self.held_versions = self._make_delivery()
         self.endpoints, self.rolling, self.traffic = self._make_endpoints()
         self.registry.users, self.catalog.protection.users = ModelUsers(self.deployments, self.endpoints), FeatureUsers(
-            self.lineage, self.registry, self.feature_specs, self.declared_features, self.deployments, self.endpoints
+            self.catalog, self.registry, self.feature_specs, self.declared_features, self.deployments, self.endpoints
         )
         self.alerts = Alerts(self.database, self.outbox, self.audit)
         self.notices = Notices(self.notifications, self.runs, self.deployments, self.alerts)

@@ -3,10 +3,11 @@
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
-from boathouse.catalog import Lineage, SecurableKind, User, inside, kind_of, name_of
+from boathouse.catalog import Catalog, SecurableKind, User, inside, kind_of, name_of
 from boathouse.environments import Deployments, served_entities
-from boathouse.features import USES, FeatureSpec, FeatureSpecs, RegisteredFeatures, Uses, columns_of, source_of, uses_of
+from boathouse.features import KEPT, USES, FeatureSpec, FeatureSpecs, RegisteredFeatures, Uses, columns_of, source_of, uses_of
 from boathouse.monitoring import completed
+from boathouse.names import is_scratch
 from boathouse.registry import InUse, Registry
 from boathouse.serving import Endpoints, served_entity
 
@@ -16,9 +17,10 @@ _TABLES = "boathouse.tables"
 class FeatureUsers:
     """Answers who would miss something: models that are Production, Staging or served, and what is registered or deployed."""
 
-    def __init__(self, lineage: Lineage, registry: Registry, specs: FeatureSpecs, declared: RegisteredFeatures,
+    def __init__(self, catalog: Catalog, registry: Registry, specs: FeatureSpecs, declared: RegisteredFeatures,
                  deployments: Deployments, endpoints: Endpoints) -> None:  # fmt: skip
-        self._lineage = lineage
+        self._catalog = catalog
+        self._lineage = catalog.lineage
         self._registry = registry
         self._specs = specs
         self._declared = declared
@@ -40,9 +42,12 @@ class FeatureUsers:
 
     def _declared_on(self, table: str, columns: Collection[str]) -> Iterator[User]:
         for feature, definition in self._declared.everyone():
-            uses = Uses({source_of(definition): columns_of(definition)})
-            if uses.of_table(table, feature.partition(".")[0], columns):
+            if _computes_from(definition, feature, table, columns):
                 yield User("function", feature, "declared feature")
+        for kept in self._catalog.tagged(KEPT):
+            definitions = json.loads(kept.tags[KEPT])
+            if not is_scratch(kept.name) and any(_computes_from(d, kept.name, table, columns) for d in definitions):
+                yield User("table", kept.name, "table of declared features")
 
     def _models(self, kind: SecurableKind, name: str, columns: Collection[str]) -> Iterable[InUse]:
         served = {(s.model, v) for s in self._endpoints.states() for v in s.versions}
@@ -99,6 +104,11 @@ class ModelUsers:
             watched = completed(resource.definition, {m.key: m.definition for m in beside})["table_name"]
             if watched == f"{model.partition('.')[2]}_inference":
                 yield f"monitor {environment}.{resource.name}"
+
+
+def _computes_from(definition: Mapping[str, object], place: str, table: str, columns: Collection[str]) -> bool:
+    """Whether a declared feature, seen from where it is named, is computed from a table, or from one of its `columns`."""
+    return Uses({source_of(definition): columns_of(definition)}).of_table(table, place.partition(".")[0], columns)
 
 
 def _uses(uses: Uses, kind: SecurableKind, name: str, environment: str, columns: Collection[str]) -> bool:

@@ -34,7 +34,7 @@ from boathouse.features.declared.feature import Feature
 from boathouse.features.declared.reading import check_columns, shaped, source_sql, within
 from boathouse.features.declared.sources import DeltaTableSource
 from boathouse.features.point_in_time import quote
-from boathouse.lake import UNCHANGED, Engine, Relation, column_types, normalised
+from boathouse.lake import UNCHANGED, Engine, Origin, Relation, column_types, normalised, tagged
 
 _SOURCE = "boathouse.materialize.source"
 _UNTIL = "boathouse.materialize.until"
@@ -185,14 +185,15 @@ def _write(context: Context, target: Table, features: Sequence[Feature], span: _
         named = _named(features, values_sql(features, points, events, _carried(features)))
         if kind == "full":
             made = typed(engine.relation(f"{named} ORDER BY {', '.join([TIME, *keys(features)])}"))
-            return _renew(target, made, marks, (source, version), _instant(span.high))
+            return _renew(target, made, marks, _origin(features, source, version), _instant(span.high))
         made = typed(engine.relation(named))
         stale = moments_sql(features, changed) if changed else _held(features, target, span)
         gone = engine.relation(_named(features, _gone(features, stale, points, _earliest(engine, touched), target, span)))
         result = _flagged(made.to_arrow(), gone.to_arrow(), target.schema())
     rows_written, at = result.num_rows, target.version
     if rows_written:
-        commit = target.merge(result, dropping=_DROPPED, marks=marks or None, sources=[(source, version)])
+        result = tagged(result, _origin(features, source, version))
+        commit = target.merge(result, dropping=_DROPPED, marks=marks or None)
         rows_written, at = (0 if commit.operation == UNCHANGED else rows_written), commit.version
     return Refreshed(target.name, rows_written, kind, version, _instant(span.high), at)
 
@@ -210,12 +211,24 @@ def _fits(target: Table, schema: pa.Schema) -> bool:
     return dict(column_types(target.schema())) == dict(column_types(normalised(schema)))
 
 
-def _renew(target: Table, made: Relation, marks: dict[str, int], source: tuple[str, int], until: datetime) -> Refreshed:
+def _renew(target: Table, made: Relation, marks: dict[str, int], origin: Origin, until: datetime) -> Refreshed:
     """Replace everything, in files that each hold a stretch of time."""
     evolve = not _fits(target, made.limit(0).to_arrow().schema)
-    commit = target.overwrite(made, marks=marks, sources=[source], evolve=evolve)
+    commit = target.overwrite(Relation(made.duckdb(), lambda: origin), marks=marks, evolve=evolve)
     rows = 0 if commit.operation == UNCHANGED else commit.rows or 0
-    return Refreshed(target.name, rows, "full", source[1], until, commit.version)
+    return Refreshed(target.name, rows, "full", int(origin.inputs["rows"].version or 0), until, commit.version)
+
+
+def _origin(features: Sequence[Feature], source: str, version: int) -> Origin:
+    """What the rows are made of, as SQL whose columns the lineage can follow."""
+    first, declared = features[0], _source(features)
+    own = ", ".join(quote(c) for c in (*first.entity, first.timeseries_column) if c)
+    made = [f"max({quote(f.operator.input)}) AS {quote(f.name)}" if f.operator.input else f"count(*) AS {quote(f.name)}"
+            for f in features]  # fmt: skip
+    condition = f" WHERE ({declared.filter_condition}\n)" if declared.filter_condition else ""
+    rows = f"(SELECT {declared.transformation_sql or '*'}\nFROM rows{condition})"
+    query = f"SELECT {', '.join([own, *made])} FROM {rows} GROUP BY {own}"
+    return Origin(query=query, inputs={"rows": Origin(source, str(version))})
 
 
 def _needed(engine: Engine, features: Sequence[Feature], touched: str, span: _Span) -> list[tuple[int | None, int | None]]:

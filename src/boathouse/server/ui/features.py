@@ -11,6 +11,7 @@ from fastapi.responses import HTMLResponse
 from boathouse import clock
 from boathouse.catalog import TableInfo
 from boathouse.errors import BoathouseError
+from boathouse.features import KEPT
 from boathouse.identity import Identity
 from boathouse.lake import batches
 from boathouse.platform import Platform
@@ -88,9 +89,8 @@ def _newest(folder: Any, column: str) -> datetime | None:
 def _declared(info: TableInfo) -> dict[str, str]:
     """What declared features compute, by name."""
     from boathouse.feature_engineering import DeltaTableSource, features_in
-    from boathouse.feature_engineering.materialized import TAG
 
-    kept = features_in(info) if TAG in info.tags else []
+    kept = features_in(info) if KEPT in info.tags else []
     return {f.name: f"{f.told} over {f.source.full_name}" for f in kept if isinstance(f.source, DeltaTableSource)}
 
 
