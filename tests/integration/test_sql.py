@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 import pytest
+from waiting import wait_for
 
 from boathouse.client import Lake
 from boathouse.errors import BoathouseError, Conflict, InvalidInput, LimitExceeded, NotPermitted, QueryCanceled
@@ -50,8 +51,7 @@ def state(lake: Lake, query_id: str) -> dict[str, Any]:
 
 def running(lake: Lake, query_id: str) -> None:
     """Wait until a query runs."""
-    while not any(q["id"] == query_id and q["state"] == "RUNNING" for q in lake.call("GET", "/api/v1/sql?running=true")):
-        time.sleep(0.02)
+    wait_for(lambda: any(q["id"] == query_id and q["state"] == "RUNNING" for q in lake.call("GET", "/api/v1/sql?running=true")))
 
 
 def test_rows_come_in_the_format_that_is_asked_for(lake: Lake) -> None:

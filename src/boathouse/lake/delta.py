@@ -9,6 +9,7 @@ import pyarrow as pa
 from deltalake import DeltaTable, Transaction, write_deltalake
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
+from boathouse import clock
 from boathouse.errors import AlreadyExists, InvalidInput, NotFound, Unavailable
 from boathouse.lake.changed import changes_of
 from boathouse.lake.commits import Commit, Marked, committed, retried, told
@@ -85,8 +86,10 @@ class DeltaFolder:
         """The newest version that the history dates not after a moment; the moment where the log no longer tells.
 
         A log file is written a little after the time that its commit carries, and delta-rs goes by the file.
-        Raises NotFound for a moment before the first version.
+        Raises NotFound for a moment before the first version, or one that is still to come.
         """
+        if moment > clock.now():
+            raise NotFound(f"{self.name} has no version of {moment}, which is still to come: without a time the newest is read")
         history, milliseconds = self.history(), moment.timestamp() * 1000
         dated = (c["version"] for c in history if c.get("timestamp", float("inf")) <= milliseconds)
         found = next(dated, None)

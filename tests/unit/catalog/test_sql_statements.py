@@ -177,6 +177,9 @@ def test_show_and_describe_tell_of_what_one_may_see(world: Any) -> None:
     assert world.do("SHOW TABLES")["table_name"] == "keyed"
     assert world.do("SHOW SCHEMAS")["schema_name"] == "raw"
     assert world.do("DESCRIBE raw.keyed")["column_name"] == "id"
+    for place in ("raw.keyed", "dev.raw.keyed"):
+        shown = world.do(f"SHOW COLUMNS IN {place}")
+        assert (shown["column_name"], shown["data_type"], shown["is_nullable"]) == ("id", "bigint", "NO")
     names = [r[0] for r in rows(world, "SELECT table_name FROM information_schema.tables ORDER BY 1")]
     assert names == ["keyed", "plain"]
     columns = "FROM dev.information_schema.columns c WHERE c.table_name = 'keyed' ORDER BY ordinal_position"

@@ -66,6 +66,7 @@ def test_a_time_means_the_version_of_that_time(world: Any) -> None:
         ("FROM raw.events VERSION AS OF 99", NotFound),
         ("FROM raw.events@v99", NotFound),
         ("FROM raw.events TIMESTAMP AS OF 'yesterday'", InvalidInput),
+        ("FROM raw.events TIMESTAMP AS OF '2999-01-01'", NotFound),
         ("FROM raw.events VERSION AS OF (SELECT 1)", InvalidInput),
         ("FROM raw.events AT (VERSION => 1)", InvalidInput),
         ("FROM nothing VERSION AS OF 1", InvalidInput),

@@ -49,7 +49,8 @@ class Columns:
             if field.name.lower() == column.name.lower()
         ]
         if len(found) != 1:
-            said = "is in both tables: say which" if found else "is no column here"
+            known = [field.name for name, (_, schema) in self._tables.items() if not alias or alias == name for field in schema]
+            said = "is in both tables: say which" if found else f"is no column here; there are {', '.join(known)}"
             raise InvalidInput(f"{column.sql(dialect='duckdb')} {said}")
         engine, field = found[0]
         return (f"{engine}." if engine else "") + quoted(field.name), field.type

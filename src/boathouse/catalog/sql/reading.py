@@ -12,6 +12,7 @@ import msgspec
 
 from boathouse.catalog.sql.functions import FUNCTIONS, TABLE_FUNCTIONS
 from boathouse.errors import InvalidInput
+from boathouse.names import nearest
 
 _NODES = frozenset({
     "SELECT_NODE", "SET_OPERATION_NODE", "RECURSIVE_CTE_NODE",
@@ -153,7 +154,8 @@ def _check_call(call: Mapping[str, Any], allowed: frozenset[str], where: str) ->
     name = path[-1].lower()
     known = len(path) == 1 and (name in allowed or not (name[:1].isalpha() or name[:1] == "_"))
     if not known:
-        raise InvalidInput(f"{'.'.join(path)}() is not allowed {where}")
+        near = nearest(name, allowed) if len(path) == 1 else None
+        raise InvalidInput(f"{'.'.join(path)}() is not allowed {where}" + (f"; did you mean {near}()?" if near else ""))
 
 
 def _defined(node: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

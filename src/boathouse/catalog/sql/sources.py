@@ -4,6 +4,7 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
+from boathouse.catalog.sql.statement_text import unreadable
 from boathouse.errors import InvalidInput
 
 _SAFE_SOURCES = {"range", "generateseries", "unnest", "explodinggenerateseries", "values"}
@@ -19,7 +20,7 @@ def sources_of(query: str) -> list[tuple[str, ...]]:
     try:
         statements = [s for s in sqlglot.parse(query, dialect="duckdb") if s is not None]
     except SqlglotError as error:
-        raise InvalidInput(f"the SQL cannot be read: {str(error).splitlines()[0]}") from error
+        raise unreadable(error) from error
     except RecursionError as error:
         raise InvalidInput("the SQL is nested too deeply to be read") from error
     if len(statements) != 1 or not isinstance(statements[0], exp.Query | exp.Values | exp.Describe | exp.Summarize | exp.Pivot):
@@ -42,9 +43,11 @@ def _sources(tree: exp.Expr) -> list[tuple[str, ...]]:
 
 
 def _check_source(source: exp.Expr) -> None:
-    kind = (source.name if isinstance(source, exp.Anonymous) else type(source).__name__).lower()
+    known = isinstance(source, exp.Func) and not isinstance(source, exp.Anonymous)
+    kind = (type(source).__name__ if known else source.name).lower()
     if kind not in _SAFE_SOURCES:
-        raise InvalidInput(f"{kind}() is not allowed in FROM: read tables by their names")
+        written = source.sql_name().lower() if known else kind
+        raise InvalidInput(f"{written}() is not allowed in FROM: read tables by their names")
 
 
 def _is_local(table: exp.Table) -> bool:

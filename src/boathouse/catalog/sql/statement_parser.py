@@ -39,6 +39,8 @@ _INSTEAD = {
     "EXPORT": "rows go to files by `boathouse sql --output FILE`",
     "EXPLAIN": "plans would tell of rows and files that a query may not show",
     "COMMENT": "comments are set by `boathouse tables`",
+    "RESTORE": "`boathouse tables restore` makes an old version the newest",
+    "USE": "write schema.table, or environment.schema.table for another environment's",
     "BEGIN": "each statement is a transaction of its own",
     "COMMIT": "each statement is a transaction of its own",
     "ROLLBACK": "each statement is a transaction of its own",
@@ -72,18 +74,35 @@ def _select(words: Words) -> Statement:
     return Select(words.text)
 
 
+def _describe(words: Words) -> Statement:
+    asked = words.tokens[1].text.upper() if len(words.tokens) > 2 else ""
+    if asked in ("HISTORY", "DETAIL", "EXTENDED", "FORMATTED") and words.tokens[2].text != ".":
+        raise InvalidInput("DESCRIBE schema.table tells the columns; `boathouse tables show` tells more, and "
+                           "`boathouse tables history` the versions")  # fmt: skip
+    return Select(words.text)
+
+
 def _show(words: Words) -> Statement:
     said = [t.text.upper() for t in words.tokens]
     if said[1:2] == ["SCHEMAS"]:
         return Select("SELECT schema_name, schema_owner, comment FROM information_schema.schemata ORDER BY schema_name")
-    if said[1:2] not in (["TABLES"], ["VIEWS"]) or (len(said) > 2 and said[2] not in ("IN", "FROM")):
-        raise InvalidInput("SHOW knows SHOW TABLES [IN schema], SHOW VIEWS [IN schema] and SHOW SCHEMAS")
-    path = words.name(3) if len(said) > 2 else ()
-    source = ".".join(quoted(p) for p in (*path[:-1], "information_schema")) + ".tables"
+    path = words.name(3) if said[2:3] in (["IN"], ["FROM"]) else ()
+    if said[1:2] == ["COLUMNS"] and len(path) > 1:
+        named = f"table_schema = {text(path[-2])} AND table_name = {text(path[-1])}"
+        return Select("SELECT column_name, data_type, is_nullable, comment "
+                      f"FROM {_information(path[:-2])}.columns WHERE {named} ORDER BY ordinal_position")  # fmt: skip
+    if said[1:2] not in (["TABLES"], ["VIEWS"]) or (len(said) > 2 and not path):
+        raise InvalidInput("SHOW knows SHOW TABLES [IN schema], SHOW VIEWS [IN schema], SHOW COLUMNS IN schema.table and "
+                           "SHOW SCHEMAS")  # fmt: skip
     conditions = [f"table_schema = {text(path[-1])}"] if path else []
     conditions += ["table_type = 'VIEW'"] if said[1] == "VIEWS" else []
     where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
-    return Select(f"SELECT table_schema, table_name, table_type, comment FROM {source}{where} ORDER BY ALL")
+    seen = f"{_information(path[:-1])}.tables{where}"
+    return Select(f"SELECT table_schema, table_name, table_type, comment FROM {seen} ORDER BY ALL")
+
+
+def _information(above: Path) -> str:
+    return ".".join(quoted(level) for level in (*above, "information_schema"))
 
 
 def _create(words: Words) -> Statement:
@@ -318,7 +337,7 @@ def _path(table: Any) -> Path:
 
 _READERS: dict[str, Callable[[Words], Statement]] = {
     "SELECT": _select, "WITH": _select, "FROM": _select, "VALUES": _select, "TABLE": _select, "(": _select,
-    "DESCRIBE": _select, "DESC": _select, "SUMMARIZE": _select, "PIVOT": _select, "UNPIVOT": _select, "SHOW": _show,
+    "DESCRIBE": _describe, "DESC": _describe, "SUMMARIZE": _select, "PIVOT": _select, "UNPIVOT": _select, "SHOW": _show,
     "CREATE": _create, "DROP": _drop, "INSERT": _insert, "DELETE": _delete, "TRUNCATE": _truncate, "UPDATE": _update,
     "MERGE": _merge, "OPTIMIZE": _optimize, "VACUUM": _vacuum,
 }  # fmt: skip

@@ -34,7 +34,7 @@ class Words:
         try:
             found = [s for s in sqlglot.parse(self.text, dialect="duckdb") if s is not None]
         except SqlglotError as error:
-            raise _unreadable(error) from error
+            raise unreadable(error) from error
         except RecursionError as error:
             raise InvalidInput("the SQL is nested too deeply to be read") from error
         if len(found) != 1:
@@ -104,7 +104,7 @@ def _tokens(text: str) -> list[Token]:
     try:
         found: list[Token] = DuckDB().tokenize(text)
     except SqlglotError as error:
-        raise _unreadable(error) from error
+        raise unreadable(error) from error
     return found
 
 
@@ -121,5 +121,6 @@ def _after_parenthesis(tokens: list[Token]) -> list[Token]:
     return []
 
 
-def _unreadable(error: Exception) -> InvalidInput:
-    return InvalidInput(f"the SQL cannot be read: {str(error).splitlines()[0]}")
+def unreadable(error: Exception) -> InvalidInput:
+    """What SQLGlot says of a text, of which its tokenizer tells the cause apart."""
+    return InvalidInput(f"the SQL cannot be read: {str(error.__cause__ or error).splitlines()[0]}")

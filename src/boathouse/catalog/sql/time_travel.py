@@ -11,6 +11,7 @@ from sqlglot.errors import SqlglotError
 from sqlglot.tokens import Token, TokenType
 
 from boathouse import clock
+from boathouse.catalog.sql.statement_text import unreadable
 from boathouse.errors import InvalidInput
 
 _LIKELY = re.compile(r"\bas\s+of\b|@\s*v\d", re.IGNORECASE)
@@ -34,7 +35,7 @@ def rewritten(query: str) -> str:
     try:
         tokens = DuckDB().tokenize(query)
     except SqlglotError as error:
-        raise InvalidInput(f"the SQL cannot be read: {str(error).splitlines()[0]}") from error
+        raise unreadable(error) from error
     made, done = [], 0
     for index, token in enumerate(tokens):
         if index and tokens[index - 1].token_type == TokenType.DOT and token.start >= done:
