@@ -13,6 +13,8 @@ from boathouse.lake.schemas import TIMESTAMP, schema_named
 Frame = Any
 """Polars, pandas, DuckDB, PyArrow, Spark, a Relation, a dict of columns or a list of row dicts."""
 
+_OF_CHANGES = frozenset({"_change_type", "_commit_version", "_commit_timestamp"})
+"""What a change feed says beside a table's own columns, by Delta's protocol."""
 
 
 @dataclass(frozen=True)
@@ -98,8 +100,12 @@ def normalised(schema: pa.Schema) -> pa.Schema:
 
 
 def refuse_unkept(schema: pa.Schema, name: str) -> None:
-    """Raises InvalidInput for a column of a type that Delta has not, such as a time of day or a length of time."""
+    """Raises InvalidInput for a column of a type that Delta has not, such as a time of day, or of a name that it cannot have."""
     for field in schema:
+        if not field.name.strip():
+            raise InvalidInput(f"{name}: column {schema.names.index(field.name) + 1} needs a name")
+        if field.name in _OF_CHANGES:
+            raise InvalidInput(f"{name}: changes of tables are told in a column {field.name!r}; give yours another name")
         if any(pa.types.is_time(k) or pa.types.is_duration(k) or pa.types.is_interval(k) or pa.types.is_union(k)
                for k in _within(field.type)):  # fmt: skip
             raise InvalidInput(

@@ -169,6 +169,17 @@ def test_a_column_of_a_type_that_delta_has_not_is_named(folder: DeltaFolder, tmp
         folder.append(rows, evolve=True)
 
 
+@pytest.mark.parametrize(("column", "said"), [("_change_type", "give yours another name"), (" ", "needs a name")])
+def test_a_column_of_a_name_that_a_table_cannot_have_is_refused(
+    folder: DeltaFolder, tmp_path: Path, column: str, said: str
+) -> None:
+    rows = pa.table({"id": [1], column: ["insert"]})
+    with pytest.raises(InvalidInput, match=said):
+        DeltaFolder((tmp_path / "other").as_uri(), "dev.raw.other").create(rows.schema)
+    with pytest.raises(InvalidInput, match=said):
+        folder.append(rows, evolve=True)
+
+
 def test_half_floats_and_wide_decimals_are_kept_as_the_nearest_type_that_holds_them(tmp_path: Path) -> None:
     rows = pa.table({"id": [1], "half": pa.array([1.5], pa.float16()), "wide": pa.array([Decimal("1.5")], pa.decimal256(30, 2))})
     folder = DeltaFolder((tmp_path / "other").as_uri(), "dev.raw.other")
