@@ -208,13 +208,13 @@ class _Kept:
         import numpy as np
 
         have = np.flatnonzero(self.rows >= self._count)
-        have = have[np.argsort(self.rows[have])]
-        rows, begin = self.rows[have], self._count
-        self.rows[have] = np.arange(begin, begin + len(have))
-        self._count = self._end = begin + len(have)
+        places, unbeaten = self.rows[have] - self._count, np.zeros(self._end - self._count, np.bool_)
+        unbeaten[places] = True
+        self.rows[have] = self._count - 1 + np.cumsum(unbeaten)[places]
+        self._count = self._end = self._count + len(have)
+        begin = 0
         for batch in self._waiting:
-            first, last = np.searchsorted(rows, (begin, begin + batch.num_rows))
-            self._kept.append(batch.take(column_of(rows[first:last] - begin)))
+            self._kept.append(batch.take(column_of(np.flatnonzero(unbeaten[begin : begin + batch.num_rows]))))
             begin += batch.num_rows
         self._waiting.clear()
         self._bytes = 0
