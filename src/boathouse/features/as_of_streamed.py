@@ -113,6 +113,7 @@ class _Kept:
     _waiting: list[pa.RecordBatch] = field(default_factory=list)
     _bytes: int = 0
     _end: int = 0
+    _latest: int = _LEAST
 
     def __post_init__(self) -> None:
         import numpy as np
@@ -154,11 +155,15 @@ class _Kept:
         """Which of the rows are newer than the one of their moment so far, by event, then by known time: the newest last."""
         import numpy as np
 
-        newer = events > self.events[moment]
-        if known is not None and self.knowns is not None:
-            newer |= (events == self.events[moment]) & (known > self.knowns[moment])
-        won = np.flatnonzero(newer)
-        moment, events, known = moment[won], events[won], None if known is None else known[won]
+        won, latest = np.arange(len(events)), self._latest
+        if len(events):
+            self._latest = max(latest, int(events.max()))
+        if len(events) and events.min() <= latest:  # else all are, as where a table grows with time
+            newer = events > self.events[moment]
+            if known is not None and self.knowns is not None:
+                newer |= (events == self.events[moment]) & (known > self.knowns[moment])
+            won = np.flatnonzero(newer)
+            moment, events, known = moment[won], events[won], None if known is None else known[won]
         if not _rising(moment, events, known):
             order = np.argsort(events) if known is None else np.lexsort((known, events))
             won, moment, events, known = won[order], moment[order], events[order], None if known is None else known[order]
