@@ -242,13 +242,13 @@ class _Digested:
 def _failure(info: TableInfo, result: Result, batch: str) -> ExpectationsFailed:
     """Names what refused the batch first, then what else its rows fail."""
     counts, kept = result["failed"], quarantine_of(info.name)
-    broken = {n: f"{n}: {e['expr']} ({counts[n]})" for n, e in info.expectations.items() if counts[n]}
+    broken = {n: f"{n}: {e['expr']} ({counts[n]} of {result['rows']})" for n, e in info.expectations.items() if counts[n]}
     refused = [text for name, text in broken.items() if info.expectations[name]["action"] == "fail"]
     others = [text for name, text in broken.items() if info.expectations[name]["action"] != "fail"]
-    besides = f"; others fail {', '.join(others)}" if others else ""
+    besides = f"; rows also fail {', '.join(others)}" if others else ""
     return ExpectationsFailed(
-        f"{info.name}: nothing was written, since of {result['rows']} rows some fail {', '.join(refused)}{besides}; "
-        f"all are in {kept}, _batch = '{batch}'",
+        f"{info.name}: nothing was written, since rows fail {', '.join(refused)}{besides}; the whole batch is in {kept}, "
+        f"_batch = '{batch}'",
         failed=counts, rows=result["rows"], quarantine=kept, batch=batch,
     )
 

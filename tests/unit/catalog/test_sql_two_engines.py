@@ -121,3 +121,15 @@ def test_values_take_the_columns_type() -> None:
     for wrong, kind in (("'x'", pa.int64()), ("'2024'", pa.date32()), ("1.5", pa.int64()), ("1.234", pa.decimal128(10, 2))):
         with pytest.raises((NotAlike, InvalidInput)):
             value(sqlglot.parse_one(wrong, dialect="duckdb"), kind, columns)
+
+
+def test_a_value_of_a_smaller_type_is_the_same_in_the_wider_one(tmp_path: Path) -> None:
+    write_deltalake(tmp_path, ROWS)
+    table, columns = DeltaTable(tmp_path), Columns({"t": ("", ROWS.schema)})
+    double, bigint = (value(sqlglot.parse_one(n), kind, columns) for n, kind in (("m", pa.float64()), ("n", pa.int64())))
+    table.update({"f": double, "big": bigint})
+    found = pa.table(table.to_pyarrow_table()).sort_by("id").to_pydict()
+    assert found["f"] == [None if m is None else float(m) for m in ROWS["m"].to_pylist()]
+    assert found["big"] == ROWS["n"].to_pylist()
+    with pytest.raises(NotAlike, match="the column"):
+        value(sqlglot.parse_one("big"), pa.float64(), columns)

@@ -67,9 +67,19 @@ def condition(tree: exp.Expression, columns: Columns) -> str:
 def value(tree: exp.Expression, kind: pa.DataType, columns: Columns) -> str:
     """A value for a column of a type, in DataFusion's words. Raises NotAlike, InvalidInput."""
     made, found = _Translation(columns).of(tree, kind)
+    if found != kind and _widens(found, kind):
+        return f"CAST({made} AS {'DOUBLE' if pa.types.is_floating(kind) else 'BIGINT'})"
     if found != kind and not pa.types.is_null(found):
         raise NotAlike(f"{tree.sql(dialect='duckdb')} is {found}, the column {kind}")
     return made
+
+
+def _widens(found: pa.DataType, kind: pa.DataType) -> bool:
+    """Whether a value is the same in both engines in a wider type: a double, and of small integers a bigint."""
+    small = bool(pa.types.is_integer(found)) and found.bit_width <= 32
+    if pa.types.is_float64(kind):
+        return small or (bool(pa.types.is_decimal(found)) and found.precision <= 15)
+    return small and bool(pa.types.is_int64(kind))
 
 
 class _Translation:
