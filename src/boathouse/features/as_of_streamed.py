@@ -1,8 +1,8 @@
 """The as-of join by streaming: the spine's moments sorted in memory, and the feature rows streamed past them in any order.
 
 Each feature row goes to the first moment of its key that sees it, where only the newest row so far is kept. After all of
-them a running maximum along each key says what every moment sees. No feature row is sorted, and no more are held than the
-spine has moments. Keys are numbered by a join in DuckDB, so that they may be of any type.
+them a running maximum along each key says what every moment sees. No table is sorted, and of its rows hardly more are held
+than the spine has moments. Keys are numbered by a join in DuckDB, so that they may be of any type.
 """
 
 from collections.abc import Sequence
