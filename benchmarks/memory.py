@@ -6,13 +6,12 @@
 four columns read of each, lookback seven days. `known`: the same with known times. `wide`: a spine of `wide` rows against
 one table of as many rows and 500 features. Each is made by a fresh process from Parquet, on an engine whose `memory_limit`
 is `engine`, and streamed into a Parquet file. `peak` is the resident memory of that whole process as the kernel counts it
-(ru_maxrss, with Python and Arrow), `spilled` the most that lay in the spill folder, looked at four times a second. Exit 1
+(VmHWM, with Python and Arrow), `spilled` the most that lay in the spill folder, looked at four times a second. Exit 1
 when a peak is above `limit`, when rows are lost, or out of order.
 """
 
 import argparse
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -23,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-from point_in_time import COLUMNS, LOOKBACK, SPAN, SPINE, connect, make_data
+from point_in_time import COLUMNS, LOOKBACK, SPAN, SPINE, connect, make_data, peak
 
 from boathouse.features import AsOf, FeatureSide, as_of_join_sql, as_of_search
 from boathouse.lake import Engine, Relation
@@ -77,10 +76,10 @@ def measure(kind: str, folder: Path, memory: str) -> dict[str, Any]:
     started, cpu = time.perf_counter(), time.process_time()
     rows = training_set(engine, kind, folder).to_parquet(folder / "out.parquet")
     took = {"seconds": time.perf_counter() - started, "cpu": time.process_time() - cpu}
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    most = peak()
     over.set()
     watcher.join()
-    return {**took, "rows": rows, "peak": peak, "spilled": spilled[0] >> 20}
+    return {**took, "rows": rows, "peak": most, "spilled": spilled[0] >> 20}
 
 
 def unnamed() -> int:

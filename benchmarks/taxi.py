@@ -10,7 +10,6 @@ file as it streams; all must give the same sums.
 
 import argparse
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -19,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-from point_in_time import connect
+from point_in_time import connect, peak
 
 from boathouse.features import AsOf, FeatureSide, as_of_join_sql, as_of_search
 from boathouse.lake import Relation
@@ -81,9 +80,9 @@ def measure(way: str, folder: Path) -> dict[str, Any]:
     started, cpu = time.perf_counter(), time.process_time()
     rows = WAYS[way](con, folder).to_parquet(folder / "out.parquet")
     took = {"seconds": time.perf_counter() - started, "cpu": time.process_time() - cpu}
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    most = peak()
     names = ", ".join(f"round(sum({name}), 3)" for _, listed in SIDES.values() for name in listed)
-    return {**took, "rows": rows, "peak": peak, "sums": con.sql(f"SELECT {names} FROM '{folder}/out.parquet'").fetchall()}
+    return {**took, "rows": rows, "peak": most, "sums": con.sql(f"SELECT {names} FROM '{folder}/out.parquet'").fetchall()}
 
 
 def main() -> int:
