@@ -9,9 +9,10 @@ percentile of warm lookups of 1 and of 100 random keys in all three tables; the 
 Feast's, which runs right after ours; for Redis also what one bare round trip with as many bytes takes, which is the limit
 of every store behind it. Then publishing of one table of each size of --rows, beside Feast's of those up to --feast-rows (a
 larger one is held against its rate of the largest), and beside what LMDB alone takes for as many sorted rows of as many bytes
-in one durable transaction. Then what HTTP adds: an endpoint that serves
-the features of a spec without a model, asked over one kept connection, against the same completion in process, and beside a
-bare ASGI function on uvicorn that is asked the same by the same client and answers the same bytes.
+in one durable transaction; before it, what no publication can do without here: a question to the server, and two waits for
+the disk. Then what HTTP adds: an endpoint that serves the features of a spec without a model, asked over one kept connection,
+against the same completion in process, and beside a bare ASGI function on uvicorn that is asked the same by the same client
+and answers the same bytes.
 
 Feast is installed with uv into an environment of its own, in a temporary folder (or in --feast-env, which is kept).
 Without a network, or without redis-server, those lines are left out, and the program says so.
@@ -257,6 +258,23 @@ def by_size(fe: Any, server_pid: int, store: str, sizes: list[int], theirs: dict
               f"{rows / cpu:,.0f} by the processor{ratio}{bare} | load {os.getloadavg()[0]:.1f}", flush=True)  # fmt: skip
 
 
+def floor(lake: Any, folder: Path) -> None:
+    """What no publication can do without here: one question to the server, and its new files and its folder on the disk."""
+    asked, synced = [], []
+    with (folder / "synced").open("wb", buffering=0) as file:
+        for _ in range(50):
+            start = time.perf_counter()
+            lake.call("GET", "/api/v1/whoami")
+            asked.append(time.perf_counter() - start)
+            file.write(b"x")
+            start = time.perf_counter()
+            os.fsync(file.fileno())
+            synced.append(time.perf_counter() - start)
+    question, sync = (percentiles(spent)[0] / 1e3 for spent in (asked, synced))
+    print(f"  a publication's floor: one question to the server {question:.1f} ms p50, one fsync {sync:.1f} ms, and it waits "
+          f"for two of them: {question + 2 * sync:.1f} ms | load {os.getloadavg()[0]:.1f}", flush=True)  # fmt: skip
+
+
 def bare_lmdb(folder: Path, rows: int) -> float:
     """Seconds of LMDB alone for so many sorted keys with values as long as ours, in one durable transaction."""
     import lmdb
@@ -369,6 +387,7 @@ def compared(lake: Any, server_pid: int, tables: dict[str, Any], sizes: tuple[li
         fe.create_online_store(name="redis", capacity="CU_1", url=f"redis://127.0.0.1:{port}/0")
         stores.append(("redis", "Redis", {"type": "redis", "connection_string": f"127.0.0.1:{port},db=1"}))
     settled(server_pid)
+    floor(lake, folder)
     for store, kind, online in stores:
         mine = ours(lake, fe, server_pid, store, keys)
         least = round_trips(port) if store == "redis" and port is not None else {}

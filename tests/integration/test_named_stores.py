@@ -160,3 +160,30 @@ def test_the_commands_make_publish_to_change_and_delete_a_store(
     assert "CU_8" in command("features", "stores", "update", "mine", "--capacity", "CU_8", "--json")[1]
     assert command("features", "online", "drop", "features.hubs", "--store", "mine")[0] == 0
     assert command("features", "stores", "delete", "mine")[0] == 0
+
+
+def test_a_dropped_table_is_served_nowhere_any_more(
+    fe: FeatureEngineeringClient, fast: DatabricksOnlineStore, lake: Lake, address: str
+) -> None:
+    rows = pd.DataFrame({"key": ["a"], "seats": [1]})
+    for drop in (lambda: fe.drop_table(name="raw_online.old"), lambda: lake.sql("DROP SCHEMA raw_online CASCADE")):
+        fe.create_table(name="raw_online.old", primary_keys="key", df=rows)
+        fe.publish_table(source_table_name="raw_online.old")
+        fe.publish_table(source_table_name="raw_online.old", online_store=fast, online_table_name="raw_online.other")
+        assert {"dev.raw_online.old", "dev.raw_online.other"} <= {table["table"] for table in fe.published_tables()}
+        drop()
+        for store in ("default", "fast"):
+            tables = store_for(lake, "features.planes", write=True, store=store).tables()
+            assert not [table.table for table in tables if "raw_online" in table.table]
+
+
+def test_a_table_stays_while_a_store_cannot_say_whether_it_serves_it(fe: FeatureEngineeringClient, lake: Lake) -> None:
+    fe.create_table(name="features.kept", primary_keys="key", df=pd.DataFrame({"key": ["a"], "seats": [1]}))
+    with TemporaryDirectory(prefix="bh-redis-") as folder, redis_server(Path(folder)) as (url, _):
+        fe.create_online_store(name="passing", capacity="CU_1", url=url)
+    with pytest.raises(Unavailable, match=r"online store passing may serve dev\.features\.kept"):
+        fe.drop_table(name="features.kept")
+    assert lake.table("features.kept").read().to_arrow().num_rows == 1
+    fe.drop_table(name="features.kept", force=True)
+    assert not lake.table_exists("features.kept")
+    fe.delete_online_store(name="passing", force=True)

@@ -1,7 +1,7 @@
 """The catalog: environments' schemas, tables, volumes and models, who owns them and what they hold."""
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
@@ -61,6 +61,8 @@ class Catalog:
         self.pins = Pins(database)
         self.awaited: Callable[[str, pa.Schema], Mapping[str, Any]] = lambda _name, _schema: {}
         """What is declared elsewhere about a table that is being made: its expectations and freshness."""
+        self.unpublish: Callable[[Collection[str], bool], None] = lambda _tables, _force: None
+        """Ends the serving of tables that are dropped: told by the platform, which knows online stores."""
 
     @contextmanager
     def _one_at_a_time(self) -> Iterator[None]:
@@ -108,6 +110,7 @@ class Catalog:
             raise Conflict(f"{name} holds {len(inside)} objects, {inside[0].name} among them; drop them, or use --cascade")
         tables = [s.name for s in inside if s.kind == "table"]
         self.protection.check(identity, "drop table", "table", *tables, force=force, needed=self._needed(tables))
+        self._unpublish(tables, force)
         for securable in inside:
             self._rows.remove(identity, securable.kind, securable.name)
         self._rows.remove(identity, "schema", name)
@@ -168,16 +171,22 @@ class Catalog:
         return self.table(spec.name)
 
     def drop_table(self, identity: Identity, name: str, force: bool = False) -> None:
-        """Remove a table, with its files unless they lie outside.
+        """Remove a table, with its files unless they lie outside, and what is published of it online.
 
-        Raises Conflict, unless forced, while something uses it or a model's record needs a version.
+        Raises Conflict, unless forced, while something uses it or a model's record needs a version, and Unavailable while an
+        online store does not answer.
         """
         self.require("table", name)
         self.access.authorize(identity, "MANAGE", "table", name)
         beside = [n for n in guarded_alike(self._database, "table", name) if n != name]
         self.protection.check(identity, "drop table", "table", name, force=force, needed=self._needed((name, *beside)))
+        self._unpublish([name], force)
         for table in (*beside, name):
             self._rows.remove(identity, "table", table)
+
+    def _unpublish(self, tables: Sequence[str], force: bool) -> None:
+        if published := [name for name in tables if self.table(name).keys]:
+            self.unpublish(published, force)
 
     def table(self, name: str) -> TableInfo:
         """A table's description. Raises NotFound."""

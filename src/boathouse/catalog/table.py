@@ -132,7 +132,7 @@ class Table:
             return self._engine.register(self.read(version, timestamp).to_arrow())
         folder = self._folder
         assert isinstance(folder, DeltaFolder)
-        snapshot = folder.table(version, timestamp)
+        snapshot = folder.snapshot(version, timestamp)
         self._port.note_read(self.name, snapshot.version())
         return self._engine.remember(self._engine.scan(snapshot, where), Origin(self.name, str(snapshot.version())))
 

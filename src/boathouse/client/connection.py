@@ -53,7 +53,10 @@ class Connection:
         return str(names.parse(name, self._environment, self._scratch))
 
     def drop_table(self, name: str, *, force: bool = False) -> None:
-        """Remove a table and its files. Raises Conflict, naming them, while models, endpoints or specs use it, unless forced."""
+        """Remove a table, its files, and what is published of it online.
+
+        Raises Conflict, naming them, while models, endpoints or specs use it, unless forced.
+        """
         self.http.call("DELETE", f"/api/v1/tables/{self.complete(name)}", params={"force": force})
 
     def search(self, text: str, kinds: Sequence[str] = (), environment: str | None = None,

@@ -153,7 +153,10 @@ class FeatureEngineeringClient(DeclaredFeatures, NamedStores, AbsentServices):
         return FeatureTable.of(info)
 
     def drop_table(self, *, name: str, force: bool = False) -> None:
-        """Remove a feature table. Raises Conflict, naming them, while models, endpoints or specs use it, unless forced."""
+        """Remove a feature table, and what is published of it online.
+
+        Raises Conflict, naming them, while models, endpoints or specs use it, unless forced.
+        """
         self._context.drop_table(name, force=force)
 
     def set_feature_table_tag(self, *, name: str, key: str, value: str) -> None:

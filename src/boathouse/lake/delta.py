@@ -107,6 +107,12 @@ class DeltaFolder:
         """The snapshot that was read or written last, which others' commits may have passed."""
         return self._table or self.table()
 
+    def snapshot(self, version: int | None = None, timestamp: datetime | None = None) -> DeltaTable:
+        """`table`, to be read at once: what is held already serves its own version. Raises NotFound."""
+        if version is not None and self._table is not None and self._table.version() == version:
+            return self._table
+        return self.table(version, timestamp)
+
     def version(self) -> int:
         """The newest version."""
         return self.table().version()

@@ -151,6 +151,7 @@ class Platform:
         self.feature_specs, self.declared_features, self.online_stores = (
             FeatureSpecs(self.database, self.catalog), RegisteredFeatures(self.database, self.catalog), self._make_online_stores()
         )  # fmt: skip
+        self.catalog.unpublish = self.online_stores.withdraw
         workers = WorkerPool(self.home.place("sql"), settings.number("sql_workers", 1), settings.size("sql_memory"))
         seconds = settings.span("sql_timeout").total_seconds()
         self.sql = SqlDesk(self.catalog, self.functions, workers, seconds, identify=self._person)

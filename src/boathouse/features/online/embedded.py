@@ -84,7 +84,7 @@ class EmbeddedStore(OnlineStore):
             with _faithful(self._folder, (lmdb.Error,)):  # what the rows raise is theirs
                 layer = written(self._folder, rows, made.table)
             made = replace(made, rows=layer.entries)
-            self._swap(served.tables | {made.table: _entry(made, (layer,))})
+            self._swap(served, served.tables | {made.table: _entry(made, (layer,))})
         return made
 
     def update(self, publication: Publication, since: int, touched: Iterable[pa.RecordBatch],
@@ -103,7 +103,7 @@ class EmbeddedStore(OnlineStore):
                 fresh = sum(get(key) is None for key, _ in rows)
                 layers = changed(served.files, entry.layers, rows, gone)
             made = replace(made, rows=before.rows + fresh - len(gone))
-            self._swap(served.tables | {made.table: _entry(made, layers)})
+            self._swap(served, served.tables | {made.table: _entry(made, layers)})
         return made
 
     def withdraw(self, table: str) -> None:
@@ -111,7 +111,7 @@ class EmbeddedStore(OnlineStore):
         if self.find(name) is None:
             raise not_published(name)
         with self._sole_publisher(name) as served:
-            self._swap({table: entry for table, entry in served.tables.items() if table != name})
+            self._swap(served, {table: entry for table, entry in served.tables.items() if table != name})
 
     def lookup_many(self, wanted: Sequence[tuple[str, Sequence[Key]]]) -> list[Found]:
         try:
@@ -164,9 +164,9 @@ class EmbeddedStore(OnlineStore):
             files.keep(served.layers)
         return served
 
-    def _swap(self, tables: Tables) -> None:
+    def _swap(self, served: _Served, tables: Tables) -> None:
         with _faithful(self._folder):
-            manifest.swap(self._folder, tables)
+            manifest.swap(self._folder, tables, served.tables)
 
     @contextmanager
     def _sole_publisher(self, table: str) -> Iterator[_Served]:

@@ -162,14 +162,13 @@ def changed(
 
 @contextmanager
 def _writing(folder: Path) -> Iterator[tuple[str, Any]]:
-    """A new file's name and its one transaction. The file is on the disk afterwards, and none is left by a failure."""
+    """A new file's name and its one transaction. `manifest.swap` brings it to the disk; no file is left by a failure."""
     path = folder / f"{uuid4().hex}{ENDING}"
     try:
         environment = lmdb.open(str(path), subdir=False, lock=False, sync=False, map_size=_MAP_BYTES, mode=0o600)
         try:
             with environment.begin(write=True) as transaction:
                 yield path.name, transaction
-            environment.sync(True)
         finally:
             environment.close()
     except BaseException:

@@ -2,7 +2,11 @@
 
 import os
 import re
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
+from threading import Thread
 from uuid import uuid4
 
 import msgspec
@@ -68,35 +72,51 @@ def read(files: Files, name: str) -> Tables:
     return tables
 
 
-def swap(folder: Path, tables: Tables) -> None:
+def swap(folder: Path, tables: Tables, before: Tables | None = None) -> None:
     """Serve these from now on, and remove the files that are not needed any more. For the only publisher.
 
-    The new files are on the disk before the link is replaced, so that any moment leaves one whole publication.
+    The link is replaced once all new files are on the disk, those of `before` being there already, so that any moment
+    leaves one whole publication. Syncing a new file brings its name to the disk, too, on ext4, XFS and Btrfs, and all of
+    them keep the order in which names of one folder change, so the folder is synced once, for the link.
     """
     name = f"{uuid4().hex}{_ENDING}"
     with open(os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         file.write(msgspec.json.encode(tables))
-        file.flush()
-        os.fsync(file.fileno())
-    fresh = folder / f"{_POINTER}.new"
-    fresh.unlink(missing_ok=True)
-    fresh.symlink_to(name)
-    _sync(folder)
-    fresh.replace(folder / _POINTER)
+    fresh = _layers(tables) - _layers(before or {})
+    with ThreadPoolExecutor(1 + len(fresh)) as pool:  # what waits together shares one commit of the disk's journal
+        list(pool.map(_sync, [folder / part for part in (name, *fresh)]))
+    link = folder / f"{_POINTER}.new"
+    link.unlink(missing_ok=True)
+    link.symlink_to(name)
+    link.replace(folder / _POINTER)
     _sync(folder)
     sweep(folder, tables, name)
 
 
 def sweep(folder: Path, tables: Tables, name: str) -> None:
-    """Remove what no table needs, also what a killed publisher left. A file that is open somewhere stays readable there."""
-    needed = {layer.file for entry in tables.values() for layer in entry.layers} | {name}
-    for path in folder.iterdir():
-        if path.name not in needed and (path.suffix in (ENDING, _ENDING)) and not (path.name == "lock.mdb" and SINGLE in needed):
-            path.unlink(missing_ok=True)
+    """Remove what no table needs, also what a killed publisher left. A file that is open somewhere stays readable there.
+
+    Publishers do not wait for that: no name is used twice, so it needs no lock. The process does before it ends.
+    """
+    needed = _layers(tables) | {name}
+    ours = [path for path in map(Path, os.scandir(folder)) if path.suffix in (ENDING, _ENDING) and path.name not in needed]
+    old = [path for path in ours if path.name != "lock.mdb" or SINGLE not in needed]
+    if old:
+        Thread(target=_remove, args=(old,), name="boathouse-online-sweep").start()
 
 
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+def _remove(paths: Sequence[Path]) -> None:
+    for path in paths:
+        with suppress(OSError):  # the next publisher tries again
+            path.unlink()
+
+
+def _layers(tables: Tables) -> set[str]:
+    return {layer.file for entry in tables.values() for layer in entry.layers}
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

@@ -1,7 +1,7 @@
 """Online stores under names of their own, beside each environment's default one."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -18,6 +18,7 @@ from boathouse.features.online.store import OnlineStore, at_store, open_online_s
 from boathouse.features.online.table import DEFAULT_STORE, OnlineTable
 from boathouse.features.store import online_stores
 from boathouse.identity import Identity
+from boathouse.names import parse
 
 CAPACITIES = ("CU_1", "CU_2", "CU_4", "CU_8")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
@@ -147,6 +148,26 @@ class OnlineStores:
         """The store in which a table, by its name or its source's, was published last; the default one where nowhere."""
         found = [(of.published_at, name) for name, of in self.tables(environment) if table in (of.table, of.source)]
         return max(found)[1] if found else DEFAULT_STORE
+
+    def withdraw(self, sources: Collection[str], force: bool = False) -> None:
+        """Stop serving what was published of these tables, under any name and in every store of their environments.
+
+        Raises Unavailable where a store does not answer; with `force` what it holds stays there.
+        """
+        for environment in {parse(source).catalog for source in sources}:
+            for name, at in self.locations(environment).items():
+                try:
+                    store = open_online_store(at, environment)
+                    for table in store.tables():
+                        if table.source in sources:
+                            store.withdraw(table.table)
+                except (Unavailable, MissingExtra) as error:
+                    if not force:
+                        raise Unavailable(
+                            f"the online store {name} may serve {', '.join(sorted(sources))} and cannot be asked: {error}; "
+                            "nothing was dropped. Mend or delete the store, or carry on with --force (force=True), which leaves "
+                            "there what it holds"
+                        ) from error
 
     def _empty(self, environment: str, name: str, force: bool) -> None:
         try:
