@@ -60,6 +60,42 @@ def test_the_command_fails_over_a_limit(fe: FeatureEngineeringClient, command: C
     assert (code, "0.00 % of the values mismatch" in said) == (0, True)
 
 
+def test_rows_past_their_time_to_live_are_not_missed(fe: FeatureEngineeringClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    fe.create_table(name="features.live", primary_keys=["origin", "hour"], timeseries_column="hour", df=rows(0, JFK=1.0, LGA=2.0))
+    fe.write_table(name="features.live", df=rows(2, JFK=3.0))
+    monkeypatch.setattr(clock, "now", lambda: HOUR + timedelta(hours=1))
+    fe.publish_table(source_table_name="features.live", ttl=timedelta(minutes=90))
+    assert fe.skew("features.live").percent == 0
+    monkeypatch.setattr(clock, "now", lambda: HOUR + timedelta(hours=3))  # both are past it, and JFK has a newer row
+    found = fe.skew("features.live")
+    assert (found.rows, found.only_online, found.only_lakehouse) == (1, 0, 1)
+    fe.publish_table(source_table_name="features.live", ttl=timedelta(minutes=90))
+    assert fe.skew("features.live").percent == 0
+
+
+def test_a_row_whose_time_has_come_is_a_stale_publish(fe: FeatureEngineeringClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    fe.create_table(name="features.due", primary_keys=["origin", "hour"], timeseries_column="hour", df=rows(0, JFK=1.0))
+    fe.write_table(name="features.due", df=rows(2, JFK=3.0))
+    monkeypatch.setattr(clock, "now", lambda: HOUR + timedelta(hours=1))
+    fe.publish_table(source_table_name="features.due")
+    assert fe.skew("features.due").percent == 0
+    monkeypatch.setattr(clock, "now", lambda: HOUR + timedelta(hours=3))
+    assert mismatches(fe.skew("features.due")) == {"hour": {"stale_publish": 1}, "temp": {"stale_publish": 1}}
+
+
+def test_columns_that_have_another_type_or_are_gone_are_told(lake: Lake, fe: FeatureEngineeringClient) -> None:
+    table = pa.table({"key": ["a", "b"], "size": [1.0, 2.0], "old": [1, 2], "same": [1, 2]})
+    fe.create_table(name="features.shapes", primary_keys="key", df=table)
+    fe.publish_table(source_table_name="features.shapes")
+    other = pa.table({"key": ["a", "b"], "size": ["1", "2"], "same": [1, 2]})
+    lake.table("features.shapes").overwrite(other, evolve=True)
+    found = fe.skew("features.shapes")
+    assert mismatches(found) == {"same": {}, "size": {"stale_publish": 2}}
+    assert found.notes == ("served, and no longer in the table: old",)
+    fe.publish_table(source_table_name="features.shapes")
+    assert fe.skew("features.shapes").percent == 0
+
+
 def double(temp: float | None) -> float:
     return 2 * (temp or 0.0)
 

@@ -3,11 +3,13 @@
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
 import pyarrow as pa
 
+from boathouse import clock
 from boathouse.catalog import TableInfo, check_expression
 from boathouse.context import Context
 from boathouse.errors import Conflict, InvalidInput, NotFound, NotPermitted
@@ -28,6 +30,7 @@ from boathouse.features import (
     quote,
     row_key,
     skews,
+    stored_type,
 )
 from boathouse.lake import parsed
 from boathouse.scoring import load
@@ -40,7 +43,8 @@ _BATCH = 20_000
 def online_skew(context: Context, name: str, sample: int | None) -> SkewReport:
     """A published table against a point-in-time read of now: every key, or a sample of them.
 
-    `name` is the table's, or one that it was published under. Raises NotFound for a table that is not published.
+    Rows past their time to live are served by nobody, and none is missed. `name` is the table's, or one that it was published
+    under. Raises NotFound for a table that is not published.
     """
     as_published = next((t for t in published(context) if t["table"] == context.complete(name)), None)
     table, engine = context.table(as_published["source"] if as_published else name), context.engine
@@ -52,21 +56,37 @@ def online_skew(context: Context, name: str, sample: int | None) -> SkewReport:
     present = " AND ".join(f"{quote(key)} IS NOT NULL" for key in info.keys)
     if described.condition and _is_rowwise(described.condition):
         present = f"({described.condition}\n) AND {present}"
+    before, expired = f"({newest_sql(table.scan(described.version), info, described.as_of)})", _expired(described)
+    newest = newest_sql(table.scan(), info)
     engine.connection.execute(
-        f"CREATE TABLE {made}_now AS SELECT * FROM ({newest_sql(table.scan(), info)}) WHERE {present}{some}"
+        f"CREATE TABLE {made}_now AS SELECT * FROM ({newest}) WHERE {present} AND NOT {expired}{some}"
     )
     types = engine.relation(f"SELECT * FROM {made}_now").types
-    columns = {c: types[c] for c in described.columns if c in types and c not in info.keys}
+    features = [c for c in described.columns if c in types and c not in info.keys]
+    kept = engine.connection.sql(f"SELECT {listed(features)} FROM {made}_now LIMIT 0").to_arrow_table().schema if features else []
+    stored = dict(zip(described.columns, described.types, strict=True))
+    columns = {field.name: types[field.name] for field in kept if stored_type(field.type) == stored[field.name]}
     _fetch_online(context, store, described, f"{made}_now", f"{made}_online", list(columns))
-    before = f"({newest_sql(table.scan(described.version), info)})"
     query = online_skew_sql(columns, info.keys, info.event_time, f"{made}_now", before, f"{made}_online")
     ((found, missing, *counts),) = engine.connection.sql(query).fetchall()
+    ((unserved,),) = engine.connection.sql(f"SELECT count(*) FROM {before} WHERE {present} AND {expired}").fetchall()
     for part in ("now", "online"):
         engine.connection.execute(f"DROP TABLE {made}_{part}")
-    of_table = dict.fromkeys(columns, info.name)
-    gone = 0 if sample is not None else max(0, described.rows - found)
-    return SkewReport(info.name, found + missing, skews(of_table, found, counts), gone, missing, described.version,
+    compared = skews(dict.fromkeys(columns, info.name), found, counts)
+    others = [FeatureSkew(c, info.name, found, {str(Reason.STALE_PUBLISH): found}) for c in features if c not in columns]
+    gone = 0 if sample is not None else max(0, described.rows - found - unserved)
+    return SkewReport(info.name, found + missing, (*compared, *others), gone, missing, described.version,
                       context.reads().get(info.name), _unpublished(types, described.columns, info))  # fmt: skip
+
+
+def _expired(described: OnlineTable) -> str:
+    """SQL: whether a row is past its time to live."""
+    if described.ttl is None:
+        return "false"
+    limit = clock.now() - timedelta(seconds=described.ttl)
+    if described.time is None:
+        return str(described.published_at < limit).lower()
+    return f"({quote(described.time)} < TIMESTAMPTZ '{limit.isoformat()}')"
 
 
 def _is_rowwise(condition: str) -> bool:
@@ -80,7 +100,9 @@ def _is_rowwise(condition: str) -> bool:
 
 def _unpublished(types: dict[str, str], published: Sequence[str], info: TableInfo) -> tuple[str, ...]:
     lacking = [name for name in types if name not in published and name not in info.keys]
-    return (f"not published yet: {', '.join(lacking)}",) if lacking else ()
+    gone = [name for name in published if name not in types]
+    told = {"not published yet": lacking, "served, and no longer in the table": gone}
+    return tuple(f"{what}: {', '.join(names)}" for what, names in told.items() if names)
 
 
 def _fetch_online(context: Context, store: OnlineStore, described: OnlineTable, keys_of: str, into: str,

@@ -36,6 +36,7 @@ from boathouse.features.online import (
     RedisStore,
     RoutedStores,
     open_online_store,
+    stored_type,
 )
 from boathouse.features.point_in_time import AsOf, FeatureSide, as_of_join_sql, check_duplicates, quote
 from boathouse.features.registered_features import RegisteredFeatures
@@ -117,6 +118,7 @@ __all__ = [
     "row_key",
     "skews",
     "source_of",
+    "stored_type",
     "training_set_frame",
     "training_set_search",
     "training_set_sql",

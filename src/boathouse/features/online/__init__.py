@@ -1,6 +1,6 @@
 """Online stores: the newest known row of each key, for endpoints; embedded (LMDB) or over the network (Redis)."""
 
-from boathouse.features.online.codec import Row
+from boathouse.features.online.codec import Row, stored_type
 from boathouse.features.online.embedded import EmbeddedStore, copy_embedded, embedded_stores
 from boathouse.features.online.named import OnlineStoreInfo, OnlineStores
 from boathouse.features.online.redis_store import RedisStore
@@ -24,4 +24,5 @@ __all__ = [
     "copy_embedded",
     "embedded_stores",
     "open_online_store",
+    "stored_type",
 ]
