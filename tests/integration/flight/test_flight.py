@@ -159,8 +159,11 @@ def test_half_a_result_may_be_left_and_the_connection_goes_on(connect: Connect, 
 
 def test_a_query_is_cancelled_by_the_one_who_asked(connect: Connect, platform: Platform) -> None:
     with connect() as cursor:
-        timer = threading.Timer(0.7, cursor.adbc_cancel)
-        timer.start()
+        def cancel() -> None:
+            _wait(lambda: any(q.state == "RUNNING" for q in _queries(platform) if q.query == SLOW))
+            cursor.adbc_cancel()
+
+        threading.Thread(target=cancel).start()
         with pytest.raises(adbc_driver_manager.Error):
             cursor.execute(SLOW).fetchall()
     assert _ended(platform, SLOW)
