@@ -9,13 +9,15 @@ from boathouse.project.monitor import Labels
 from boathouse.project.shape import Shape, Texts, Word
 
 Duration = Annotated[str, Field(pattern=r"^[1-9][0-9]*[smhd]$")]
+"""A number of seconds, minutes, hours or days: `10m`."""
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 def seconds_of(duration: str) -> int:
     """How long a duration is."""
     return int(duration[:-1]) * _SECONDS[duration[-1]]
-"""A number of seconds, minutes, hours or days: `10m`."""
+
+
 Thresholds = dict[str, Threshold]
 
 

@@ -160,7 +160,7 @@ def test_half_a_result_may_be_left_and_the_connection_goes_on(connect: Connect, 
 def test_a_query_is_cancelled_by_the_one_who_asked(connect: Connect, platform: Platform) -> None:
     with connect() as cursor:
         def cancel() -> None:
-            _wait(lambda: any(q.state == "RUNNING" for q in _queries(platform) if q.query == SLOW))
+            _wait(lambda: any(q.state == "RUNNING" and q.seconds > 0.5 for q in _queries(platform) if q.query == SLOW))
             cursor.adbc_cancel()
 
         threading.Thread(target=cancel).start()
