@@ -4,18 +4,18 @@ The position stands in the target's own log, as the transaction of an applicatio
 that is killed anywhere leaves either the rows and the position, or neither.
 """
 
-import fcntl
 import json
 import os
 import re
 import threading
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock
 
 from boathouse.catalog import COMMITTED, Table, TableStream
 from boathouse.context import Context
@@ -194,9 +194,6 @@ class _Checkpoint:
             raise Conflict(f"{source.name} is not the table that the stream of {self.folder} has followed, which was dropped: "
                            "give another folder, and the new table is followed from its beginning")  # fmt: skip
 
-    @contextmanager
-    def alone(self) -> Iterator[None]:
-        """While no other query of the folder, in whatever process, takes a batch."""
-        with (self.folder / "lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)  # ends with the process, too
-            yield
+    def alone(self) -> FileLock:
+        """While no other query of the folder, in whatever process, takes a batch; it ends with the process, too."""
+        return FileLock(self.folder / "lock")
