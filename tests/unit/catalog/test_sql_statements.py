@@ -172,6 +172,16 @@ def test_tables_and_schemas_are_dropped_emptied_and_kept_in_shape(world: Any) ->
     assert world.do("DROP SCHEMA IF EXISTS fresh")["name"] == "dev.fresh"
 
 
+def test_the_changed_table_may_stand_before_its_columns_by_its_whole_name(world: Any) -> None:
+    world.do("CREATE TABLE raw.whole AS SELECT * FROM (VALUES (1, 1.5::DOUBLE), (2, 2.5::DOUBLE)) t(id, v)")
+    world.do("MERGE INTO raw.whole USING (SELECT 2 AS id, 9.0::DOUBLE AS v) s ON raw.whole.id = s.id "
+             "WHEN MATCHED AND raw.whole.v < s.v THEN UPDATE SET v = raw.whole.v + s.v")  # fmt: skip
+    world.do("UPDATE dev.raw.whole SET v = dev.raw.whole.v * 2 WHERE raw.whole.id = 1")
+    assert rows(world, "FROM raw.whole ORDER BY id") == [(1, 3.0), (2, 11.5)]
+    world.do("DELETE FROM raw.whole WHERE raw.whole.id IN (SELECT raw.whole.id FROM raw.whole WHERE raw.whole.v > 3)")
+    assert rows(world, "FROM raw.whole") == [(1, 3.0)]
+
+
 def test_show_and_describe_tell_of_what_one_may_see(world: Any) -> None:
     world.table("prod.raw.hidden", {"id": [1]})
     assert world.do("SHOW TABLES")["table_name"] == "keyed"

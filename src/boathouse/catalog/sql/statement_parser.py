@@ -228,6 +228,7 @@ def _delete(words: Words) -> Statement:
     tree = words.tree()
     assert isinstance(tree, exp.Delete)
     words.allow(tree, "this", "where")
+    _shorten(tree, tree.this)
     where = tree.args.get("where")
     return Delete(_path(tree.this), where.this if where else None, tree.this.alias)
 
@@ -245,6 +246,7 @@ def _update(words: Words) -> Statement:
     tree = words.tree()
     assert isinstance(tree, exp.Update)
     words.allow(tree, "this", "expressions", "where")
+    _shorten(tree, tree.this)
     where = tree.args.get("where")
     return Update(_path(tree.this), _assigned(tree.expressions), where.this if where else None, tree.this.alias)
 
@@ -260,6 +262,7 @@ def _merge(words: Words) -> Statement:
     if not alias:
         raise InvalidInput("the source of MERGE needs a name: USING (SELECT …) AS source")
     target = tree.this
+    _shorten(tree, target)
     whens = tuple(_when(words, when) for when in tree.args["whens"].expressions)
     return Merge(_path(target), target.alias or target.name, words.between_using_and_on(), alias, tree.args["on"], whens)
 
@@ -324,6 +327,16 @@ def _vacuum(words: Words) -> Statement:
     if len(said) == 3 and said[0] == "RETAIN" and said[1].isdigit() and said[2] == "HOURS":
         return Vacuum(path, int(said[1]), dry)
     raise InvalidInput("write VACUUM schema.table [RETAIN n HOURS] [DRY RUN]")
+
+
+def _shorten(tree: exp.Expression, target: Any) -> None:
+    """Columns that are written with the changed table's whole name, `raw.t.id`, have its last level alone after."""
+    path = _path(target)
+    for column in tree.find_all(exp.Column):
+        above = tuple(part.name for part in column.parts[:-1])
+        if len(above) > 1 and above == path[-len(above) :] and column.find_ancestor(exp.Query) is None:
+            column.set("catalog", None)
+            column.set("db", None)
 
 
 def _path(table: Any) -> Path:
