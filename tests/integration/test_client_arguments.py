@@ -30,7 +30,11 @@ from boathouse.feature_engineering import (
 )
 from boathouse.feature_engineering.entities.feature_function import FeatureFunction as OtherFunction
 from boathouse.feature_engineering.entities.feature_lookup import FeatureLookup as OtherLookup
+from boathouse.feature_engineering.publishing import store_for
+from boathouse.features import FeatureSpec
 from boathouse.scoring import load
+from boathouse.serving.online_completion import OnlineCompletion
+from boathouse.serving.rows import Rows
 
 AT = datetime(2025, 3, 30, tzinfo=UTC)
 SPINE = pd.DataFrame({"who": ["ann", "bob"], "at": [AT, AT], "rate": [2.0, 3.0], "bought": [0, 1]})
@@ -147,6 +151,22 @@ def test_a_model_predicts_by_keys_that_its_training_set_left_out(
         fe.score_batch(model_uri=uri, df=SPINE, env_manager="conda")
     with pytest.raises(InvalidInput, match="'lightgbm'"):
         fe.log_model(model=doubled, artifact_path="model", flavor="lightgbm", training_set=made)
+
+
+def test_a_default_of_a_decimal_feature_is_exact_in_every_mode(fe: FeatureEngineeringClient, lake: Lake) -> None:
+    owed = pa.table({"customer": ["ann"], "owed": pa.array([Decimal("1.25")], pa.decimal128(20, 2))})
+    fe.create_table(name="shop.owed", primary_keys=["customer"], df=owed)
+    least = Decimal("90071992547409.93")  # more digits than a double holds
+    looked = [FeatureLookup("shop.owed", lookup_key="who", default_values={"owed": least})]
+    spine = SPINE.assign(who=["ann", "eve"])
+    made = fe.create_training_set(df=spine, feature_lookups=looked, label="bought", exclude_columns=["at"])
+    assert made.load_df().to_arrow().column("owed").to_pylist() == [Decimal("1.25"), least]
+    fe.publish_table(source_table_name="shop.owed")
+    spec = FeatureSpec.from_yaml(made.feature_spec.to_yaml())
+    assert next(c.default for c in spec.input_columns if c.name == "owed") == least
+    completed = OnlineCompletion(spec, store_for(lake, "shop.owed", write=False), None)
+    rows, _ = completed.complete(Rows({"who": ["ann", "eve"], "rate": [1.0, 1.0]}, 2))
+    assert rows.columns["owed"] == [Decimal("1.25"), least]
 
 
 def test_files_of_a_model_go_with_it(lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,7 @@
 """Feature types by their published names, and which of them can be compared."""
 
+from decimal import Decimal
+
 from boathouse.features.lookups import Default
 
 _PUBLISHED = {
@@ -47,6 +49,8 @@ def family(given: str) -> str:
 def fits(value: Default, data_type: str) -> bool:
     """Whether a default can stand in a column of that type."""
     kind = family(data_type)
+    if isinstance(value, Decimal):
+        return feature_type(data_type).startswith("decimal")
     if kind == "number":
         whole = feature_type(data_type) in _WHOLE
         return not isinstance(value, bool) and isinstance(value, int if whole else int | float)

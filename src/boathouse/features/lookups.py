@@ -4,11 +4,12 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from decimal import Decimal
 from types import MappingProxyType
 
 from boathouse.errors import InvalidInput
 
-Default = bool | int | float | str
+Default = bool | int | float | str | Decimal
 
 
 @dataclass(frozen=True, init=False)

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from decimal import Decimal
 from enum import StrEnum
 from itertools import groupby
 from typing import Any
@@ -273,8 +274,10 @@ def _entry(column: InputColumn, order: int) -> dict[str, Any]:
             "output_name": column.name,
         }
         if column.default is not None:
-            # The published text loses the type, so the value stands beside it.
-            entry |= {"default_value_str": str(column.default), "default_value": column.default}
+            # The published text loses the type, so the value stands beside it; YAML has no decimals.
+            entry |= {"default_value_str": str(column.default)}
+            if not isinstance(column.default, Decimal):
+                entry["default_value"] = column.default
     if column.source is Source.ON_DEMAND:
         bindings = [{"parameter": p, "bound_to": c} for p, c in column.input_bindings.items()]
         entry |= {"udf_name": column.udf_name, "input_bindings": bindings, "output_name": column.name}
@@ -293,10 +296,18 @@ def _column(name: str, entry: Mapping[str, Any]) -> InputColumn:
         tuple(entry.get("lookup_key") or ()),
         next(iter(entry.get("timestamp_lookup_key") or ()), None),
         None if seconds is None else timedelta(seconds=seconds),
-        entry.get("default_value", entry.get("default_value_str")),
+        _default(entry),
         entry.get("udf_name") or "",
         {b["parameter"]: b["bound_to"] for b in entry.get("input_bindings") or ()},
     )
+
+
+def _default(entry: Mapping[str, Any]) -> Default | None:
+    said: str | None = entry.get("default_value_str")
+    if said and "default_value" not in entry and str(entry.get("data_type")).startswith("decimal"):
+        return Decimal(said)
+    value: Default | None = entry.get("default_value", said)
+    return value
 
 
 def _function_entry(facts: FunctionFacts | None) -> dict[str, Any]:
