@@ -5,6 +5,8 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from boathouse.errors import InvalidInput
 from boathouse.features.online.codec import KeyCodec
@@ -50,3 +52,21 @@ def test_a_null_in_a_key_matches_nothing_and_a_key_of_another_length_is_refused(
     assert codec.encode(("s1", None)) is None
     with pytest.raises(InvalidInput, match=r"the key \('s1',\) does not fit \(shop, k\): one value for each"):
         codec.encode(("s1",))
+
+
+_PARTS = st.one_of(st.none(), st.integers(-(1 << 70), 1 << 70), st.floats(), st.text(), st.sampled_from(["x" * 600, "\ud800"]))
+_KEYS = st.one_of(st.tuples(st.text(), st.integers()), st.lists(_PARTS, max_size=3), st.tuples(_PARTS, _PARTS))
+
+
+@given(st.lists(_KEYS, max_size=5))
+def test_many_keys_are_spelled_as_one_by_one(keys: list[Any]) -> None:
+    codec = KeyCodec(["shop", "k"], ["string", "int64"])
+    try:
+        expected: list[bytes | None] | str = [codec.encode(key) for key in keys]
+    except InvalidInput as error:
+        expected = str(error)
+    try:
+        found: list[bytes | None] | str = codec.encode_many(keys)
+    except InvalidInput as error:
+        found = str(error)
+    assert found == expected

@@ -73,6 +73,28 @@ def test_several_tables_cost_one_round_trip(address: str, client: redis.Redis) -
     assert client.info("stats")["total_reads_processed"] - before == 2  # one of them asked for these figures
 
 
+def test_a_connection_that_the_server_closed_is_opened_anew(address: str, client: redis.Redis) -> None:
+    store = RedisStore(address)
+    store.publish(wanted(1), [batch(seats=[1, 2])])
+    assert store.lookup(TABLE, [("N1",)]).rows == [(1,)]
+    client.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+    assert store.lookup(TABLE, [("N1",)]).rows == [(1,)]
+
+
+def test_a_lookup_needs_no_right_to_scripts(address: str, client: redis.Redis) -> None:
+    RedisStore(address).publish(wanted(1), [batch(seats=[1, 2])])
+    client.acl_setuser("reader", enabled=True, nopass=True, keys=["*"], commands=["+@read", "+@transaction", "+@connection"])
+    store = RedisStore(address.replace("unix://", "unix://reader:none@"))
+    many = [("N1",), ("N2",)] * 50
+    assert store.lookup(TABLE, many).rows == [(1,), (2,)] * 50
+    client.acl_setuser("reader", commands=["-hmget"])
+    with pytest.raises(Unavailable, match="hmget"):
+        store.lookup(TABLE, many)
+    client.acl_setuser("reader", commands=["+hmget"])
+    assert store.lookup(TABLE, many).rows == [(1,), (2,)] * 50
+    client.acl_deluser("reader")
+
+
 def test_what_a_killed_publisher_left_goes_with_the_next_publication(address: str, client: redis.Redis) -> None:
     store = RedisStore(address)
     client.sadd("boathouse::parts", f"boathouse::rows:{TABLE}:dead")
@@ -107,7 +129,8 @@ def test_a_server_that_evicts_rows_is_not_fit(tmp_path: Path) -> None:
         RedisStore(url).check()
 
 
-def test_the_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "redis", None)
+@pytest.mark.parametrize("library", ["redis", "hiredis"])
+def test_the_missing_library_is_named(library: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, library, None)
     with pytest.raises(MissingExtra, match=r"pip install 'boathouse\[redis\]'"):
         RedisStore("redis://localhost")

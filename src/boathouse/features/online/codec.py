@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from functools import reduce
@@ -20,6 +21,7 @@ from boathouse.features.online.packing import packed
 
 Row = tuple[Any, ...]
 
+_TUPLES = frozenset([tuple, list])
 _LONGEST = 500  # LMDB takes 511 bytes
 _HASHED = b"\xc1"  # the one byte that MessagePack never writes
 _WORD = re.compile(r"[a-z_]+")
@@ -119,6 +121,7 @@ class KeyCodec:
         self._kinds = [python_type(name) for name in types]
         self._spell = tuple(_SPELLING.get(kind, _as_is) for kind in self._kinds)
         self._spelled_types = tuple(kind if kind in (int, str) else None for kind in self._kinds)
+        self._plain_kinds = [frozenset([kind]) for kind in self._spelled_types]
         self._encode = msgspec.msgpack.Encoder().encode
 
     def encode(self, key: Sequence[Any]) -> bytes | None:
@@ -131,6 +134,21 @@ class KeyCodec:
             return _short(self._encode(key))
         except (OverflowError, TypeError, ValueError):  # what looked right, and is too large or no text
             return _short(self._encode(self._spelled(key)))
+
+    def encode_many(self, keys: Sequence[Sequence[Any]]) -> list[bytes | None]:
+        """`encode` of each, without a call for each where all have the types that are stored."""
+        if len(keys) > 1 and self._plain(keys):
+            with suppress(OverflowError, ValueError):  # one is too large, or no text
+                return [part if len(part) <= _LONGEST else _short(part) for part in map(self._encode, keys)]
+        return list(map(self.encode, keys))
+
+    def _plain(self, keys: Sequence[Sequence[Any]]) -> bool:
+        try:
+            columns = list(zip(*keys, strict=True))
+        except (TypeError, ValueError):
+            return False
+        kinds = [frozenset(map(type, column)) for column in (keys, *columns)]
+        return kinds[0] <= _TUPLES and kinds[1:] == self._plain_kinds
 
     def encode_all(self, parts: Sequence[pa.Array]) -> list[bytes]:
         """The bytes of the keys of whole columns, which hold no null."""

@@ -20,7 +20,7 @@ from boathouse.features.online.store import (
     same_shape,
     touched_keys,
 )
-from boathouse.features.online.table import Found, Key, OnlineTable, Publication, described, layout_of
+from boathouse.features.online.table import Found, Key, OnlineTable, Publication, described, layout_of, spelled
 
 SCHEMES = ("redis://", "rediss://", "unix://")
 _LOCK_SECONDS = 20.0  # how long a killed publisher keeps the next one waiting
@@ -36,12 +36,12 @@ class RedisStore(OnlineStore):
 
     def __init__(self, url: str, environment: str = "", name: str = "") -> None:
         super().__init__(environment)
-        self._redis = _library()
+        self._redis, hiredis = _libraries()
         self._client = self._redis.Redis.from_url(url, socket_connect_timeout=3, socket_timeout=30)
         self._where = f"Redis at {urlsplit(url).hostname or urlsplit(url).path}"
         self._prefix = f"boathouse:{environment}@{name}:" if name else f"boathouse:{environment}:"
         self._tables, self._parts = self._prefix + "tables", self._prefix + "parts"
-        self._line = Line(self._redis, self._client, self._tables)
+        self._line = Line(self._redis, hiredis, self._client, self._tables)
         self._known: dict[str, Place] = {}  # by the name that is asked for
 
     def publish(self, publication: Publication, batches: Iterable[pa.RecordBatch]) -> OnlineTable:
@@ -113,7 +113,8 @@ class RedisStore(OnlineStore):
 
     def _ask(self, places: Sequence[Place], wanted: Sequence[tuple[str, Sequence[Key]]]) -> list[Found]:
         """All tables at one moment. Raises Changed where one was published since its description was read."""
-        asked = [Asked(of, list(map(of.layout.spell, keys))) for of, (_, keys) in zip(places, wanted, strict=True)]
+        keys = spelled((of.layout, keys) for of, (_, keys) in zip(places, wanted, strict=True))
+        asked = list(map(Asked, places, keys))
         try:
             found = self._line.ask(asked)
         except Lost as lost:
@@ -217,9 +218,10 @@ class RedisStore(OnlineStore):
         return Unavailable(f"{self._where} does not serve the online store ({error}): check it and BOATHOUSE_ONLINE_STORE")
 
 
-def _library() -> Any:
+def _libraries() -> tuple[Any, Any]:
     try:
+        import hiredis
         import redis
     except ImportError as error:
-        raise MissingExtra("an online store in Redis needs its library: run `pip install 'boathouse[redis]'`") from error
-    return redis
+        raise MissingExtra("an online store in Redis needs its libraries: run `pip install 'boathouse[redis]'`") from error
+    return redis, hiredis

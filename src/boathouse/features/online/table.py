@@ -1,6 +1,6 @@
 """What a published table is, and how its rows are read: the same in every store."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -13,6 +13,7 @@ from boathouse.features.online.codec import KeyCodec, Row, row_decoder, rows_dec
 
 Key = Sequence[object]
 DEFAULT_STORE = "default"
+_NULL = b"\xc0"  # MessagePack's
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,13 +62,14 @@ class Layout:
     def __init__(self, table: OnlineTable) -> None:
         self.table = table
         self.name = table.table.encode()
-        self.spell = KeyCodec(table.keys, table.key_types).encode
+        self.spell = KeyCodec(table.keys, table.key_types).encode_many
         self.decode, self._decode_all = row_decoder(table.types), rows_decoder(table.types)
         self._time = table.columns.index(table.time) if table.ttl is not None and table.time in table.columns else None
 
-    def decoded(self, values: bytes, count: int) -> list[Row | None]:
-        """Stored values strung together, null for none."""
-        return self._decode_all(b"\xdd" + count.to_bytes(4, "big") + values)
+    def decoded(self, values: Sequence[bytes | None]) -> list[Row | None]:
+        """The rows of stored values."""
+        whole = [_NULL if value is None else value for value in values] if None in values else values
+        return self._decode_all(b"".join((b"\xdd", len(values).to_bytes(4, "big"), *whole)))  # type: ignore[arg-type]
 
     def found(self, rows: list[Row | None]) -> Found:
         """Decoded rows, without what is past its time to live."""
@@ -81,6 +83,17 @@ class Layout:
         if moment is None:
             return datetime.min.replace(tzinfo=UTC)
         return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def spelled(wanted: Iterable[tuple[Layout, Sequence[Key]]]) -> Iterator[list[bytes | None]]:
+    """The keys' bytes, None where a part is null; the same keys of tables one after the other are spelled once."""
+    before: Sequence[Key] | None = None
+    types: tuple[str, ...] = ()
+    found = list[bytes | None]()
+    for layout, keys in wanted:
+        if keys is not before or layout.table.key_types != types:
+            before, types, found = keys, layout.table.key_types, layout.spell(keys)
+        yield found
 
 
 def described(table: OnlineTable) -> bytes:
