@@ -43,7 +43,7 @@ from boathouse.catalog.ownership import Ownership
 from boathouse.catalog.privileges import METASTORE, PRIVILEGES, chain, grantable
 from boathouse.catalog.protection import User
 from boathouse.catalog.redaction import REDACTED, forms, redacted
-from boathouse.catalog.search import OUR_TAGS, SEARCHED, Found, Match, Search
+from boathouse.catalog.search import SEARCHED, Found, Match, Search
 from boathouse.catalog.secret_keys import SecretKeys
 from boathouse.catalog.secrets import SecretInfo, Secrets
 from boathouse.catalog.securables import Securables
@@ -76,7 +76,6 @@ __all__ = [
     "LINEAGE",
     "METASTORE",
     "NEWEST",
-    "OUR_TAGS",
     "PRIVILEGES",
     "PRODUCER",
     "REDACTED",

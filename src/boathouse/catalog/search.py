@@ -14,15 +14,12 @@ import sqlalchemy as sa
 
 from boathouse.catalog.access import AccessControl
 from boathouse.catalog.store import securables
-from boathouse.catalog.values import SecurableKind
+from boathouse.catalog.values import OUR_TAGS, SecurableKind
 from boathouse.database import Database
 from boathouse.errors import InvalidInput
 from boathouse.identity import Identity
 
 SEARCHED: tuple[SecurableKind, ...] = ("table", "volume", "model", "function", "schema", "share")
-OUR_TAGS = "boathouse."
-"""What begins so tells programs, and nobody searches for it."""
-
 _CHUNK = 500
 _LONGEST = 200
 _PART = re.compile(r"\w+")

@@ -11,6 +11,8 @@ SecurableKind = Literal[
     "metastore", "catalog", "schema", "table", "volume", "model", "function", "external_location", "project", "endpoint",
     "job", "service_principal", "share", "secret_scope", "compute", "experiment",
 ]  # fmt: skip
+OUR_TAGS = "boathouse."
+"""What begins so tells programs, and nobody searches for it."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,11 @@ class TableInfo:
     freshness: float | None = None
     """Seconds that the newest event may lie back."""
     checks: tuple[dict[str, Any], ...] = ()
+
+    @property
+    def own_tags(self) -> dict[str, str]:
+        """Tags that people gave, without those that tell programs."""
+        return {key: value for key, value in self.tags.items() if not key.startswith(OUR_TAGS)}
 
     @property
     def keys(self) -> tuple[str, ...]:

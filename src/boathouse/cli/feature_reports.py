@@ -46,7 +46,6 @@ def list_features(
 
 def show_features(name: str = typer.Argument(help="TABLE or TABLE.COLUMN"), as_json: bool = JSON) -> None:
     """A feature table or one feature: what it means, what it is made from, who uses it, how fresh it is."""
-    from boathouse.catalog import OUR_TAGS
     from boathouse.feature_engineering import discovery
 
     with lakehouse() as lake:
@@ -57,8 +56,7 @@ def show_features(name: str = typer.Argument(help="TABLE or TABLE.COLUMN"), as_j
         dump(found)
         return
     told = ("name", "description", "primary_keys", "event_time", "known_time", "owner", "tags")
-    tags = {k: v for k, v in info.tags.items() if not k.startswith(OUR_TAGS)}
-    facts({**{k: found[k] for k in told}, "tags": tags, **found["freshness"], **found["uses"]}, False)
+    facts({**{k: found[k] for k in told}, "tags": info.own_tags, **found["freshness"], **found["uses"]}, False)
     show([c for c in found["columns"] if column in (None, c["name"])], ["name", "type", "comment"], False)
     print_expectations(info)
 

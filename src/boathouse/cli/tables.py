@@ -62,7 +62,7 @@ def show_table(name: str, as_json: bool = JSON) -> None:
             return
         columns = info.pop("columns")
         del info["expectations"], info["checks"]
-        info["tags"] = {k: v for k, v in table.tags.items() if not k.startswith("boathouse.")}  # those are for programs
+        info["tags"] = table.own_tags
         facts(info, False)
         say("")
         show(columns, ["name", "type", "comment"], False)

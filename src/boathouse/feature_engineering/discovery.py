@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from boathouse import clock
-from boathouse.catalog import OUR_TAGS, TableInfo
+from boathouse.catalog import TableInfo
 from boathouse.context import Context
 from boathouse.errors import BoathouseError, NotFound, NotPermitted
 from boathouse.feature_engineering.publishing import published
@@ -24,7 +24,7 @@ def matching(tables: Iterable[TableInfo], text: str, tags: Mapping[str, str], ow
 
 def _said(table: TableInfo) -> str:
     columns = (f"{c.name} {c.comment}" for c in table.columns)
-    tags = (f"{key} {value}" for key, value in table.tags.items() if not key.startswith(OUR_TAGS))
+    tags = (f"{key} {value}" for key, value in table.own_tags.items())
     return " ".join([table.name, table.description, *columns, *tags]).casefold()
 
 

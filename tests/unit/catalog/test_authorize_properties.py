@@ -100,7 +100,7 @@ class Rules:
         if self.owns(person, METASTORE) or self.granted(person, "BROWSE", name):
             return True
         if KINDS[name] == "metastore":
-            return False
+            return self.granted(person, "MANAGE", name)
         levels = name.split(".")
         if len(levels) > 1 and self.owns(person, levels[0]):
             return True

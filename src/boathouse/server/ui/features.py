@@ -39,7 +39,7 @@ def features(request: Request, who: Caller, platform: Served, environment: str =
     return page(
         request, who, "features.html", q=q, tag=tag, owner=owner, environment=environment,
         tables=[(t, freshness(who, platform, t)) for t in sorted(found, key=lambda t: sight.rank(t.name))],
-        owners=sorted({t.owner for t in seen}), tags=sorted({k for t in seen for k in t.tags if not k.startswith("boathouse.")}),
+        owners=sorted({t.owner for t in seen}), tags=sorted({key for t in seen for key in t.own_tags}),
         environments=sight.environments(who, platform),
     )  # fmt: skip
 
