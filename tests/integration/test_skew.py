@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import mlflow.sklearn
 import pandas as pd
@@ -12,7 +13,9 @@ from sklearn.linear_model import LogisticRegression
 
 from boathouse import clock
 from boathouse.client import Lake
+from boathouse.errors import Conflict
 from boathouse.feature_engineering import FeatureEngineeringClient, FeatureFunction, FeatureLookup, SkewReport
+from boathouse.features.online.embedded import EmbeddedStore
 from boathouse.serving import PAYLOAD_SCHEMA
 
 pytestmark = pytest.mark.xdist_group("skew")
@@ -96,6 +99,30 @@ def test_columns_that_have_another_type_or_are_gone_are_told(lake: Lake, fe: Fea
     assert fe.skew("features.shapes").percent == 0
 
 
+def test_a_publication_that_lands_meanwhile_is_measured_instead(
+    fe: FeatureEngineeringClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fe.create_table(name="features.busy", primary_keys="key", df=pa.table({"key": list("abc"), "size": [1, 2, 3]}))
+    fe.publish_table(source_table_name="features.busy")
+    asked, lookup = [], EmbeddedStore.lookup
+
+    def after_a_publication(store: EmbeddedStore, table: str, keys: Any) -> Any:
+        asked.append(len(keys))
+        if len(asked) in writes:
+            fe.write_table(name="features.busy", df=pa.table({"key": ["a"], "size": [10 * len(asked)]}))
+            fe.publish_table(source_table_name="features.busy")
+        return lookup(store, table, keys)
+
+    monkeypatch.setattr(EmbeddedStore, "lookup", after_a_publication)
+    writes = {1, 2}
+    found = fe.skew("features.busy")
+    assert (found.rows, found.percent) == (3, 0.0)
+    assert len(asked) > 2
+    writes = set(range(20))
+    with pytest.raises(Conflict, match="measure a smaller sample"):
+        fe.skew("features.busy")
+
+
 def double(temp: float | None) -> float:
     return 2 * (temp or 0.0)
 
@@ -135,3 +162,50 @@ def test_served_vectors_are_read_again_at_their_own_times(lake: Lake, fe: Featur
     lake.functions.create("features.more", triple, replace=True)
     found = mismatches(fe.skew(model="flights.skewed"))
     assert found == {"temp": {"override": 1, "unexplained": 1, "late_data": 1}, "more": {"changed_function": 5}}
+
+
+def serve(lake: Lake, fe: FeatureEngineeringClient, name: str, table: pd.DataFrame,
+          served: list[tuple[str, float | None, datetime]], **published: Any) -> dict[str, dict[str, int]]:  # fmt: skip
+    """A model on a table that is published so, and what it answered: (key, value, when). The mismatches."""
+    times = {"primary_keys": ["key", "at"], "timeseries_column": "at"} if "at" in table else {"primary_keys": ["key"]}
+    fe.create_table(name=f"features.{name}", df=table, **times)
+    lookup = FeatureLookup(f"features.{name}", "key", feature_names="v", timestamp_lookup_key="t" if "at" in table else None)
+    spine = pd.DataFrame({"key": ["a", "b"] * 3, "t": [clock.now()] * 6, "late": [0, 1] * 3})
+    made = fe.create_training_set(df=spine, feature_lookups=[lookup], label="late", exclude_columns=["key", "t"])
+    fe.log_model(model=LogisticRegression().fit([[1.0], [2.0]], [0, 1]), artifact_path="model", flavor=mlflow.sklearn,
+                 training_set=made, registered_model_name=f"flights.{name}", pip_requirements=["scikit-learn"])  # fmt: skip
+    fe.publish_table(source_table_name=f"features.{name}", **published)
+    version = lake.table(f"features.{name}").version
+    log = [
+        {"request_id": str(i), "request_time": at, "request_date": at.date(), "model_version": "1", "status_code": 200,
+         "endpoint": name, "request": json.dumps({"dataframe_records": [{"key": key}]}), "response": "{}",
+         "features": json.dumps([{"key": key, "v": v}]), "feature_versions": json.dumps({f"features.{name}": version})}
+        for i, (key, v, at) in enumerate(served)
+    ]  # fmt: skip
+    lake.create_table(f"flights.{name}_payload", pa.Table.from_pylist(log, PAYLOAD_SCHEMA))
+    return mismatches(fe.skew(model=f"flights.{name}"))
+
+
+def test_rows_that_a_publication_leaves_out_are_told_from_stale_ones(lake: Lake, fe: FeatureEngineeringClient) -> None:
+    now = clock.now()
+    hours = pd.DataFrame({"key": ["a", "b"], "at": [now - timedelta(hours=1), now - timedelta(hours=30)], "v": [1.0, 2.0]})
+    served = [("a", 1.0, now), ("b", None, now), ("b", 2.0, now - timedelta(hours=25)), ("a", None, now)]
+    found = serve(lake, fe, "aged", hours, served, ttl=timedelta(hours=10))
+    assert found == {"v": {"left_out": 1, "unexplained": 1}}
+    found = serve(lake, fe, "chosen", hours, served[:2], filter_condition="v < 1.5")
+    assert found == {"v": {"left_out": 1}}
+    found = serve(lake, fe, "forgotten", hours[["key", "v"]], served, ttl=timedelta(hours=10))
+    assert found == {"v": {"stale_publish": 2}}  # by its last publication: publishing again helps
+
+
+def test_a_served_row_is_stale_once_the_time_of_another_has_come(
+    lake: Lake, fe: FeatureEngineeringClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = clock.now()
+    hours = [now + timedelta(hours=h) for h in (-1, 1, 2, 3)]
+    table = pd.DataFrame({"key": ["a"] * 4 + ["b"], "at": [*hours, hours[0]], "v": [0.0, 1.0, 2.0, 3.0, 9.0]})
+    served = [("a", 0.0, now), ("a", 0.0, now + timedelta(hours=2.5)), ("a", 2.0, now + timedelta(hours=2.5))]
+    counts = {"v": {"stale_publish": 1, "unexplained": 1}}
+    assert serve(lake, fe, "hourly", table, [*served, ("a", 7.0, now)]) == counts
+    monkeypatch.setattr(clock, "now", lambda: now + timedelta(hours=2.5))
+    assert mismatches(fe.skew(model="flights.hourly")) == counts

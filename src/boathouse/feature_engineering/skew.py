@@ -10,9 +10,9 @@ from uuid import uuid4
 import pyarrow as pa
 
 from boathouse import clock
-from boathouse.catalog import TableInfo, check_expression
+from boathouse.catalog import Table, TableInfo, check_expression
 from boathouse.context import Context
-from boathouse.errors import Conflict, InvalidInput, NotFound, NotPermitted
+from boathouse.errors import Conflict, InvalidInput, NotFound, NotPermitted, Unavailable
 from boathouse.feature_engineering.publishing import newest_sql, published, store_for
 from boathouse.features import (
     GIVEN,
@@ -23,6 +23,7 @@ from boathouse.features import (
     OnlineStore,
     OnlineTable,
     Reason,
+    Served,
     ServedQuestion,
     SkewReport,
     listed,
@@ -38,20 +39,39 @@ from boathouse.serving import parse_request
 from boathouse.training import commits_of, function_facts
 
 _BATCH = 20_000
+_TRIES = 3
+
+
+class _PublishedMeanwhile(Exception):
+    """The rows online are of another version than those before."""
 
 
 def online_skew(context: Context, name: str, sample: int | None) -> SkewReport:
     """A published table against a point-in-time read of now: every key, or a sample of them.
 
     Rows past their time to live are served by nobody, and none is missed. `name` is the table's, or one that it was published
-    under. Raises NotFound for a table that is not published.
+    under. Raises NotFound for a table that is not published, Conflict for one that is published faster than it is measured.
     """
+    for _ in range(_TRIES):
+        made = f"skew_{uuid4().hex}"
+        try:
+            return _measured(context, name, sample, made)
+        except _PublishedMeanwhile:
+            continue
+        finally:
+            for part in ("now", "online"):
+                context.engine.connection.execute(f"DROP TABLE IF EXISTS {made}_{part}")
+    raise Conflict(f"{name} was published anew each of the {_TRIES} times that it was measured: measure a smaller sample "
+                   "(--sample), or stop publishing meanwhile")  # fmt: skip
+
+
+def _measured(context: Context, name: str, sample: int | None, made: str) -> SkewReport:
+    """The report, by way of tables whose names begin with `made`. Raises `_PublishedMeanwhile`."""
     as_published = next((t for t in published(context) if t["table"] == context.complete(name)), None)
     table, engine = context.table(as_published["source"] if as_published else name), context.engine
     info = table.info
     store = store_for(context, info.name, write=False, store=as_published["store"] if as_published else None)
     described = store.describe(name)
-    made = f"skew_{uuid4().hex}"
     some = f" ORDER BY hash({listed(info.keys)}) LIMIT {sample}" if sample is not None else ""
     present = " AND ".join(f"{quote(key)} IS NOT NULL" for key in info.keys)
     if described.condition and _is_rowwise(described.condition):
@@ -70,8 +90,6 @@ def online_skew(context: Context, name: str, sample: int | None) -> SkewReport:
     query = online_skew_sql(columns, info.keys, info.event_time, f"{made}_now", before, f"{made}_online")
     ((found, missing, *counts),) = engine.connection.sql(query).fetchall()
     ((unserved,),) = engine.connection.sql(f"SELECT count(*) FROM {before} WHERE {present} AND {expired}").fetchall()
-    for part in ("now", "online"):
-        engine.connection.execute(f"DROP TABLE {made}_{part}")
     compared = skews(dict.fromkeys(columns, info.name), found, counts)
     others = [FeatureSkew(c, info.name, found, {str(Reason.STALE_PUBLISH): found}) for c in features if c not in columns]
     gone = 0 if sample is not None else max(0, described.rows - found - unserved)
@@ -116,8 +134,9 @@ def _fetch_online(context: Context, store: OnlineStore, described: OnlineTable, 
     for batch in _batches(connection.cursor(), f"SELECT {listed(described.keys)} FROM {keys_of}"):
         keys = list(zip(*(column.to_pylist() for column in batch.columns), strict=True))
         now, rows = store.lookup(described.table, keys)
-        if now != described:
-            raise Conflict(f"{described.table} was published meanwhile: measure again")
+        same = replace(now, as_of=described.as_of, published_at=described.published_at, generation=described.generation)
+        if same != described:  # a publication that finds nothing new changes its moment alone
+            raise _PublishedMeanwhile
         values = [[None if row is None else row[i] for row in rows] for i in at]
         filled = [*batch.columns, *values, [row is not None for row in rows]]
         arrays = [_array(column, field.type) for column, field in zip(filled, schema, strict=True)]
@@ -180,15 +199,12 @@ def _given(body: str) -> list[str]:
 
 def _served(context: Context, spec: FeatureSpec, rows: list[dict[str, Any]], versions: dict[str, int],
             notes: dict[str, None]) -> list[FeatureSkew]:  # fmt: skip
-    relations, published, commits = {}, {}, {}
+    relations, online, commits = {}, {}, {}
     kinds: dict[str, str] = {}
     for name, table in spec.tables.items():
         opened = context.table(name)
         relations[name] = opened.scan()
-        if name in versions:
-            published[name] = f"({newest_sql(opened.scan(versions[name]), opened.info)})"
-        else:  # the request gave all of its features
-            published[name] = f"({newest_sql(relations[name], opened.info)})"
+        online[name] = _as_published(context, opened, name, versions.get(name), notes)
         try:
             keys = [*row_key(table), *([table.known_time] if table.known_time else [])]
             commits[name] = commits_of(context, name, keys)
@@ -198,12 +214,30 @@ def _served(context: Context, spec: FeatureSpec, rows: list[dict[str, Any]], ver
         for lookup in (found for found in spec.lookups() if found.table.name == name):
             kinds |= {on: types[key] for on, key in zip(lookup.on, table.keys, strict=True)}
             kinds |= {output: types[feature] for feature, output in lookup.columns if feature in types}
-    asked = ServedQuestion(spec, relations, published, commits, kinds)
+    asked = ServedQuestion(spec, relations, online, commits, kinds)
     # a key of one request may be no column of the next, so every row is given all columns
     columns = {name: [row.get(name) for row in rows] for name in (*kinds, TIME, GIVEN)}
     ((count, *counts),) = context.engine.connection.sql(asked.sql(context.engine.register(pa.table(columns)))).fetchall()
     tables = {output: lookup.table.name for lookup in spec.lookups() for _, output in lookup.columns}
     return [*skews(tables, count, counts), *_functions(context, spec, rows, notes)]
+
+
+def _as_published(context: Context, table: Table, name: str, version: int | None, notes: dict[str, None]) -> Served:
+    """A table as its version was online; None for a version where the requests gave all of its features."""
+    rows = first = table.scan(version)
+    committed = next((c["timestamp"] for c in table.history() if c["version"] == version and c.get("timestamp")), None)
+    times = [t for t in (table.info.event_time, table.info.known_time) if t]
+    if committed is not None and times:
+        moment = f"make_timestamptz({1000 * committed})"
+        first = f"(SELECT * FROM {rows} WHERE {' AND '.join(f'{quote(t)} <= {moment}' for t in times)})"
+    try:
+        online = store_for(context, table.info.name, write=False).describe(name)
+    except NotFound:  # it was taken offline since
+        return Served(rows, first)
+    except (Unavailable, Conflict) as error:
+        notes[f"{name}: what its publication leaves out is not known: {error}"] = None
+        return Served(rows, first)
+    return Served(rows, first, online.condition if online.condition and _is_rowwise(online.condition) else None, online.ttl)
 
 
 def _functions(context: Context, spec: FeatureSpec, rows: list[dict[str, Any]], notes: dict[str, None]) -> Iterator[FeatureSkew]:

@@ -42,7 +42,7 @@ from boathouse.features.point_in_time import AsOf, FeatureSide, as_of_join_sql, 
 from boathouse.features.registered_features import RegisteredFeatures
 from boathouse.features.registered_specs import FeatureSpecInfo, FeatureSpecs
 from boathouse.features.resolution import as_asked, resolve, resolve_alone
-from boathouse.features.served_skew import GIVEN, TIME, ServedQuestion
+from boathouse.features.served_skew import GIVEN, TIME, Served, ServedQuestion
 from boathouse.features.skew import FeatureSkew, Reason, SkewReport, online_skew_sql, skews
 from boathouse.features.specs import (
     FeatureSpec,
@@ -90,6 +90,7 @@ __all__ = [
     "RegisteredFeatures",
     "Retrained",
     "RoutedStores",
+    "Served",
     "ServedQuestion",
     "SkewReport",
     "Source",

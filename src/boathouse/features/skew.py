@@ -15,6 +15,8 @@ class Reason(StrEnum):
     """The request gave the value."""
     CHANGED_FUNCTION = "changed_function"
     """The function's code was replaced since."""
+    LEFT_OUT = "left_out"
+    """The row is past its time to live, or outside the condition of its publication, so that nothing was served."""
     LATE_DATA = "late_data"
     """The lakehouse got or corrected the value only after it was served, or published."""
     STALE_PUBLISH = "stale_publish"
