@@ -23,12 +23,15 @@ class Opening:
         self._credentials = credentials
         self._table = table
 
-    def open(self, identity: Identity, name: str, wanted: Sequence[str]) -> TableAccess:
-        """The yes, with scoped keys where the store gives some. Raises as `granted`, and Unavailable."""
+    def open(self, identity: Identity, name: str, wanted: Sequence[str], versioned: bool = True) -> TableAccess:
+        """The yes, with scoped keys where the store gives some. Raises as `granted`, and Unavailable.
+
+        Unless `versioned` its table has no version: finding it opens the log, as whoever reads the table does anyway.
+        """
         granted = self.granted(identity, name, wanted)
         if granted.info.view is not None:
             return replace(granted, through="server")
-        info = replace(granted.info, version=self.folder(granted.info).version())
+        info = replace(granted.info, version=self.folder(granted.info).version()) if versioned else granted.info
         through_server = replace(granted, info=info, through="server")
         place, write = self.place(info), "MODIFY" in wanted
         if place.local:

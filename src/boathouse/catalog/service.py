@@ -195,12 +195,13 @@ class Catalog:
             raise no_table(name)
         return table_of(self.places, row)
 
-    def open_table(self, identity: Identity, name: str, wanted: Sequence[str] = ("SELECT",)) -> TableAccess:
+    def open_table(self, identity: Identity, name: str, wanted: Sequence[str] = ("SELECT",), *,
+                   versioned: bool = True) -> TableAccess:  # fmt: skip
         """The yes that lets a caller reach a table, with keys to its files where there are some to give.
 
         Raises NotPermitted, NotFound, and Unavailable when the store gives no keys.
         """
-        return self._opening.open(identity, name, wanted)
+        return self._opening.open(identity, name, wanted, versioned)
 
     def open_here(self, identity: Identity, name: str, wanted: Sequence[str]) -> TableAccess:
         """The yes for work inside the server, under its own keys: never to be handed out. Raises as `granted`."""

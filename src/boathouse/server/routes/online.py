@@ -92,7 +92,7 @@ def online_location(name: str, who: Caller, platform: Served, write: bool = Fals
                     open: bool = False) -> dict[str, Any]:  # fmt: skip
     """Where a store, or the one that holds a table, is; needs MODIFY on the table, to read an embedded store SELECT.
 
-    With `open` also where the table's files are, as `/tables/{name}/open` tells whoever may SELECT.
+    With `open` also where the table's files are, as `/tables/{name}/open` tells whoever may SELECT, but for its version.
     """
     environment = parse(name).catalog
     platform.access.authorize(who, "MODIFY" if write else "SELECT", "table", name)
@@ -102,7 +102,7 @@ def online_location(name: str, who: Caller, platform: Served, write: bool = Fals
         raise NotFound(f"the online store {holding} is gone")
     if "://" in found:  # a Redis server's address lets everyone write who has it
         platform.access.authorize(who, "MODIFY", "table", name)
-    table = {"table": platform.catalog.open_table(who, name, ["SELECT"]).to_dict()} if open else {}
+    table = {"table": platform.catalog.open_table(who, name, ["SELECT"], versioned=False).to_dict()} if open else {}
     return {"location": found, **table}
 
 
