@@ -3,9 +3,10 @@
 from boathouse.features.online.codec import Row, stored_type
 from boathouse.features.online.embedded import EmbeddedStore, copy_embedded, embedded_stores
 from boathouse.features.online.named import OnlineStoreInfo, OnlineStores
+from boathouse.features.online.opening import open_online_store
 from boathouse.features.online.redis_store import RedisStore
 from boathouse.features.online.routing import Lookups, RoutedStores
-from boathouse.features.online.store import OnlineStore, open_online_store
+from boathouse.features.online.store import OnlineStore
 from boathouse.features.online.table import DEFAULT_STORE, Found, OnlineTable, Publication
 
 __all__ = [

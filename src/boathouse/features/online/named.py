@@ -14,7 +14,8 @@ from boathouse.catalog import Catalog
 from boathouse.database import Database
 from boathouse.environments import seal, unseal
 from boathouse.errors import AlreadyExists, Conflict, InvalidInput, MissingExtra, NotFound, Unavailable
-from boathouse.features.online.store import OnlineStore, at_store, open_online_store
+from boathouse.features.online.opening import at_store, open_online_store
+from boathouse.features.online.store import OnlineStore
 from boathouse.features.online.table import DEFAULT_STORE, OnlineTable
 from boathouse.features.store import online_stores
 from boathouse.identity import Identity

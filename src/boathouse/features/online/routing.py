@@ -5,7 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from boathouse.errors import NotFound, Unavailable
-from boathouse.features.online.store import OnlineStore, not_published, open_online_store
+from boathouse.features.online.opening import open_online_store
+from boathouse.features.online.store import OnlineStore, not_published
 from boathouse.features.online.table import Found, Key
 
 _FRESH = 10.0  # seconds for which a table is asked for where it was, when there are several stores

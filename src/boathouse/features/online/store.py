@@ -1,12 +1,10 @@
-"""The contract of every online store, and which one an installation has."""
+"""The contract of every online store, and what publications into all of them have in common."""
 
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
-from functools import lru_cache
 from itertools import chain
-from pathlib import Path
 from uuid import uuid4
 
 import pyarrow as pa
@@ -85,32 +83,6 @@ class OnlineStore(ABC):
         if not _NAME.fullmatch(table):
             raise InvalidInput(f"{table!r} cannot name an online table: use letters, digits, dots and underscores")
         return f"{self._environment}.{table}" if self._environment and table.count(".") == 1 else table
-
-
-def at_store(url: str, name: str) -> str:
-    """The location of a named store at a server, whose rows lie apart from other stores'."""
-    return f"{url}#store={name}"
-
-
-def open_online_store(location: str, environment: str) -> OnlineStore:
-    """The store of an environment: a folder of the embedded one, or the address of a Redis server.
-
-    Raises InvalidInput for another address, MissingExtra without the library of Redis.
-    """
-    return _opened(str(location), environment)
-
-
-@lru_cache(64)
-def _opened(location: str, environment: str) -> OnlineStore:
-    from boathouse.features.online.embedded import EmbeddedStore
-    from boathouse.features.online.redis_store import SCHEMES, RedisStore
-
-    if location.startswith(SCHEMES):
-        url, _, name = location.partition("#store=")
-        return RedisStore(url, environment, name)
-    if "://" in location:
-        raise InvalidInput(f"the online store {location.partition('://')[0]}://… is unknown: use embedded, or redis://host:port/0")
-    return EmbeddedStore(Path(location), environment)
 
 
 def prepared(publication: Publication, batches: Iterable[pa.RecordBatch]) -> tuple[OnlineTable, Rows]:
