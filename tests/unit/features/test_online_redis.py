@@ -102,6 +102,10 @@ def test_what_a_killed_publisher_left_goes_with_the_next_publication(address: st
     store.publish(wanted(1), [batch(seats=[1, 2])])
     store.publish(wanted(2), [batch(seats=[1, 2])])
     assert len(client.keys("boathouse::rows:*")) == 1
+    client.sadd("boathouse::parts", f"boathouse::rows:{TABLE}:later")
+    client.hset(f"boathouse::rows:{TABLE}:later", "x", "y")
+    store.update(wanted(3), 2, [batch(seats=[1, 2])], [batch(seats=[3, 4])])
+    assert len(client.keys("boathouse::rows:*")) == 1
     assert client.smembers("boathouse::parts") == set()
 
 
@@ -117,6 +121,22 @@ def test_a_server_that_is_gone_or_full_is_told(tmp_path: Path) -> None:
         process.wait()
         with pytest.raises(Unavailable, match="BOATHOUSE_ONLINE_STORE"):
             store.lookup(TABLE, [("N1",)])
+
+
+def test_a_full_server_answers_lookups(tmp_path: Path) -> None:
+    with TemporaryDirectory(prefix="bh-redis-") as folder, redis_server(Path(folder)) as (url, _):
+        store, client = RedisStore(url), redis.Redis.from_url(url)
+        for version, table in enumerate(("planes", "crews")):
+            store.publish(wanted(version, table), [batch(seats=[1, 2])])
+        other = RedisStore(url)
+        assert other.lookup("planes", [("N1",)]).rows == [(1,)]
+        store.update(wanted(1, "planes"), 0, [batch(seats=[3, 2])], [batch(seats=[3, 2])])
+        client.config_set("maxmemory", 1)
+        with pytest.raises(Unavailable, match="maxmemory"):
+            store.publish(wanted(2, "planes"), [batch(seats=[5, 6])])
+        for each in (store, other):  # one of them knows an older description
+            found = each.lookup_many([("planes", [("N1",)]), ("crews", [("N2",), ("N9",)])])
+            assert [of.rows for of in found] == [[(3,)], [(2,), None]]
 
 
 def test_a_server_that_evicts_rows_is_not_fit(tmp_path: Path) -> None:

@@ -100,9 +100,24 @@ class Line:
 
     def _transaction(self, commands: Sequence[bytes]) -> list[Any]:
         """What each of these commands answers, all at one moment."""
-        found: list[Any] = self._answers([b"".join((_MULTI, *commands, _EXEC))], len(commands) + 2)[-1]
+        try:
+            found: list[Any] = self._answers([b"".join((_MULTI, *commands, _EXEC))], len(commands) + 2)[-1]
+        except self._redis.ResponseError as error:
+            if not str(error).startswith("OOM"):
+                raise
+            return self._unchanged(commands)
         self._raise_refusals(found)
         return found
+
+    def _unchanged(self, commands: Sequence[bytes]) -> list[Any]:
+        """The same of a full server, which answers reads and queues none: where two answers are one, so was their moment.
+
+        Raises Changed where they are two.
+        """
+        found = self._answers([b"".join((*commands, *commands))], 2 * len(commands))
+        if found[: len(commands)] != found[len(commands) :]:
+            raise Changed
+        return found[: len(commands)]
 
     def _answers(self, packed: Sequence[bytes | memoryview], count: int) -> list[Any]:
         """The answers to commands, each of which may be given twice."""

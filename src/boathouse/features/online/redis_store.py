@@ -77,6 +77,7 @@ class RedisStore(OnlineStore):
         rows = [pair for chunk in sorted_chunks(encoded, sys.maxsize, made.table) for pair in chunk.pairs()]
         gone = touched_keys(made, touched).difference(key for key, _ in rows)
         with self._reached(), self._sole_publisher(made.table) as lock:
+            self._clear(made.table)
             before = self._before(made.table)
             if before is None or before.version != since or not same_shape(before, made):
                 raise Conflict(f"{made.table} was published otherwise meanwhile: publish it again")
@@ -151,6 +152,7 @@ class RedisStore(OnlineStore):
     def withdraw(self, table: str) -> None:
         name = self.name(table)
         with self._reached(), self._sole_publisher(name) as lock:
+            self._clear(name)
             before = self._before(name)
             if before is None:
                 raise not_published(name)
