@@ -87,16 +87,17 @@ def test_functions_get_and_give_the_values_that_they_do_here(both: tuple[Lake, L
         "late_hour": ("at TIMESTAMP, balance DOUBLE", "DOUBLE", "return at.hour"),  # a whole number for a double
         "next_day": ("at TIMESTAMP", "TIMESTAMP", "from datetime import timedelta\nreturn at + timedelta(days=1)"),
         "no_number": ("balance DOUBLE", "DOUBLE", "return float('nan')"),
+        "shop.lucky": ("", "BIGINT", "return 7"),  # a function without an output_name has its own, dots and all
     }
     lookups = [BALANCE]
     for name, (parameters, returns, body) in bodies.items():
-        declared = f"shop.{name}({parameters}) RETURNS {returns}"
+        called = f"shop.{name.removeprefix('shop.')}"
+        declared = f"{called}({parameters}) RETURNS {returns}"
         both[0].functions.execute(f"CREATE FUNCTION {declared} LANGUAGE PYTHON AS $$\n{body}\n$$")
-        bound = {words.split()[0]: words.split()[0] for words in parameters.split(", ")}
-        lookups.append(FeatureFunction(udf_name=f"shop.{name}", input_bindings=bound, output_name=name))
+        lookups.append(FeatureFunction(udf_name=called, output_name=None if name == called else name))
     here, there = (rows(made(each, *lookups).load_df()).to_pylist() for each in both)
     assert there == here
-    assert [there[0][name] for name in bodies] == [3.0, START + timedelta(days=1, hours=3), None]
+    assert [there[0][name] for name in bodies] == [3.0, START + timedelta(days=1, hours=3), None, 7]
 
 
 def test_a_function_that_gives_another_type_is_named_and_never_a_null(both: tuple[Lake, Lake]) -> None:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from boathouse.client import Lake
@@ -85,6 +86,32 @@ def test_a_value_given_for_a_function_overrides_it_in_batch_and_online(lake: Lak
     given = SPINE.assign(left=1.0)
     assert complete(lake, spec, given)[0].to_pandas()["tag"].tolist() == ["AA:1", "UA:1", "DL:1"]
     assert online_values(lake, spec, given)["tag"] == ["AA:1", "UA:1", "DL:1"]
+
+
+def test_a_function_may_take_nothing_in_batch_and_online(lake: Lake, fe: FeatureEngineeringClient) -> None:
+    lake.functions.execute("CREATE FUNCTION features.lucky() RETURNS BIGINT LANGUAGE PYTHON AS $$ return 7 $$")
+    lucky = FeatureFunction(udf_name="features.lucky", output_name="lucky")
+    spec = fe.create_training_set(df=SPINE, feature_lookups=[lucky], label="late").feature_spec
+    assert complete(lake, spec, SPINE)[0].to_pandas()["lucky"].tolist() == [7, 7, 7]
+    assert online_values(lake, spec, SPINE.drop(columns=["late"]))["lucky"] == [7, 7, 7]
+
+
+def test_functions_take_maps_as_dicts_in_batch_and_online(lake: Lake, fe: FeatureEngineeringClient) -> None:
+    seats = pa.table({"origin": ["JFK"], "seats": pa.array([[("first", 8)]], pa.map_(pa.string(), pa.int32()))})
+    fe.create_table(name="features.seats", primary_keys="origin", df=seats)
+    fe.publish_table(source_table_name="features.seats")
+    body = "return (stored or {}).get('first', 0) + sent.get('extra', 0)"
+    parameters = "stored MAP<STRING, INT>, sent MAP<STRING, INT>"
+    lake.functions.execute(f"CREATE FUNCTION features.first({parameters}) RETURNS INT LANGUAGE PYTHON AS $$ {body} $$")
+    function = FeatureFunction(udf_name="features.first", input_bindings={"stored": "seats"}, output_name="first")
+    spine = pa.table({"origin": ["LGA", "JFK"], "sent": pa.array([{"extra": 1}] * 2, pa.map_(pa.string(), pa.int32()))})
+    spec = fe.create_training_set(df=spine, feature_lookups=[FeatureLookup("features.seats", "origin"), function],
+                                  label=None).feature_spec  # fmt: skip
+    assert complete(lake, spec, spine)[0].to_pandas()["first"].tolist() == [1, 9]
+    sent = pd.DataFrame({"origin": ["LGA", "JFK"], "sent": [{"extra": 1}] * 2})
+    assert online_values(lake, spec, sent)["first"] == [1, 9]
+    with pytest.raises(InvalidInput, match=r"'sent' of the function features\.first takes map"):
+        online_values(lake, spec, sent.assign(sent=["much"] * 2))
 
 
 def test_a_replaced_function_leaves_the_code_in_older_specs_alone(lake: Lake, fe: FeatureEngineeringClient) -> None:

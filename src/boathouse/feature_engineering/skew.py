@@ -249,8 +249,8 @@ def _functions(context: Context, spec: FeatureSpec, rows: list[dict[str, Any]], 
             notes[f"{column.name}: the function {column.udf_name} was dropped, so that only the packaged code is compared"] = None
             today = spec
         inputs = {name: [row.get(name) for row in rows] for name in column.input_bindings.values()}
-        now = OnlineFunctions(today).compute(column, inputs).to_pylist()
-        packaged = OnlineFunctions(spec).compute(column, inputs).to_pylist()
+        now = OnlineFunctions(today).compute(column, inputs, len(rows)).to_pylist()
+        packaged = OnlineFunctions(spec).compute(column, inputs, len(rows)).to_pylist()
         counts = dict.fromkeys(Reason, 0)
         for row, fresh, carried in zip(rows, now, packaged, strict=True):
             served = row.get(column.name)

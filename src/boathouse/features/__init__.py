@@ -1,6 +1,6 @@
 """Feature lookups: specs, point-in-time joins and online stores."""
 
-from boathouse.features.as_of_frames import as_of_join_frame, check_duplicate_rows, newest_known_rows
+from boathouse.features.as_of_frames import as_of_join_frame, check_duplicate_rows, chosen_columns, newest_known_rows
 from boathouse.features.as_of_search import as_of_search
 from boathouse.features.completion import (
     complete_frame,
@@ -104,6 +104,7 @@ __all__ = [
     "as_of_search",
     "check_duplicate_rows",
     "check_duplicates",
+    "chosen_columns",
     "columns_of",
     "complete_frame",
     "complete_search",

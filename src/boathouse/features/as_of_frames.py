@@ -5,7 +5,7 @@ row before it. That costs one shuffle and one sort a lookup, however many rows a
 The session's time zone is UTC, so that times without one are UTC here too.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from boathouse.errors import InvalidInput
@@ -70,6 +70,11 @@ def check_duplicate_rows(rows: "DataFrame", side: FeatureSide, table: str) -> No
     for found in present.groupBy(*present.columns).agg(f.count("*").alias("__count")).where("`__count` > 1").take(1):
         *values, count = found
         raise doubled(table, names, values, count)
+
+
+def chosen_columns(frame: "DataFrame", names: Iterable[str]) -> "DataFrame":
+    """The frame's columns of these very names, dots and all, in this order."""
+    return frame.select(*map(_named, names))
 
 
 def _joined(frame: "DataFrame", join: AsOf, rows: "DataFrame", place: Mapping[str, str], found: str) -> "DataFrame":

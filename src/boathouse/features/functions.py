@@ -1,6 +1,6 @@
 """On-demand features: Python functions whose code travels with the spec, so that every mode runs the same.
 
-A function is called row by row with plain Python values; null is None. What it returns is brought to its
+A function is called row by row with plain Python values; null is None, a map a dict. What it returns is brought to its
 declared type, or the error names the function.
 """
 
@@ -37,15 +37,16 @@ def with_functions_sql(engine: Engine, spec: FeatureSpec, query: str) -> str:
     """The query with a column for each of the spec's functions, computed on `engine` as rows stream by."""
     for column in spec.functions:
         facts = spec.function_facts[column.udf_name]
+        types = [duckdb_type(type_named(kind)) for kind in facts.parameter_types]
+        bound = [
+            f"{quote(column.input_bindings[parameter])}::{kind}"
+            for parameter, kind in zip(facts.parameters, types, strict=True)
+        ]
+        # without an argument DuckDB would not say for how many rows it asks
         called = engine.define(
-            _on_batches(column.udf_name, facts), [duckdb_type(type_named(t)) for t in facts.parameter_types],
-            duckdb_type(type_named(facts.data_type)),
-        )  # fmt: skip
-        arguments = ", ".join(
-            f"{quote(column.input_bindings[parameter])}::{duckdb_type(type_named(kind))}"
-            for parameter, kind in zip(facts.parameters, facts.parameter_types, strict=True)
+            _on_batches(column.udf_name, facts), types or ["BOOLEAN"], duckdb_type(type_named(facts.data_type))
         )
-        query = f"SELECT *, {called}({arguments}) AS {quote(column.name)} FROM ({query})"
+        query = f"SELECT *, {called}({', '.join(bound or ['true'])}) AS {quote(column.name)} FROM ({query})"
     return query
 
 
@@ -107,21 +108,23 @@ class OnlineFunctions:
             name: (compiled(name, facts), facts) for name, facts in spec.function_facts.items()
         }
 
-    def compute(self, column: InputColumn, rows: Mapping[str, Sequence[Any]]) -> pa.Array:
-        """One value a row; `rows` holds the columns that the function is bound to. Raises InvalidInput."""
+    def compute(self, column: InputColumn, rows: Mapping[str, Sequence[Any]], count: int) -> pa.Array:
+        """One value for each of the `count` rows; `rows` holds the columns that the function is bound to. Raises InvalidInput."""
         function, facts = self._functions[column.udf_name]
         bound = [
-            [_argument(value, kind) for value in rows[column.input_bindings[parameter]]]
+            _arguments(column.udf_name, parameter, rows[column.input_bindings[parameter]], kind)
             for parameter, kind in zip(facts.parameters, facts.parameter_types, strict=True)
         ]
-        return _called(column.udf_name, function, list(zip(*bound, strict=True)), type_named(facts.data_type))
+        given = list(zip(*bound, strict=True)) if bound else [()] * count
+        return _called(column.udf_name, function, given, type_named(facts.data_type))
 
 
 def _on_batches(name: str, facts: FunctionFacts) -> Function:
     function, result = compiled(name, facts), type_named(facts.data_type)
 
     def call(*columns: pa.ChunkedArray) -> pa.Array:
-        rows = list(zip(*(column.to_pylist() for column in columns), strict=True))
+        given = [column.to_pylist(maps_as_pydicts="lossy") for column in columns]
+        rows = list(zip(*given, strict=True)) if facts.parameters else [()] * len(columns[0])
         return _called(name, function, rows, result)
 
     return call
@@ -136,6 +139,29 @@ def _called(name: str, function: Function, rows: Sequence[Sequence[Any]], result
         return pa.array(values, result, from_pandas=True)
     except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError) as error:
         raise InvalidInput(f"the function {name} should return {feature_type(str(result))}: {error}") from error
+
+
+def _arguments(name: str, parameter: str, values: Sequence[Any], kind: str) -> list[Any]:
+    plain = [_argument(value, kind) for value in values]
+    if "map<" not in kind.lower():
+        return plain
+    try:  # a request brings objects, the online store pairs
+        return [_mapped(value, type_named(kind)) for value in plain]
+    except (TypeError, ValueError, AttributeError) as error:
+        raise InvalidInput(f"{parameter!r} of the function {name} takes {kind}: {error}") from error
+
+
+def _mapped(value: Any, kind: pa.DataType) -> Any:
+    """A value with the maps in it as dicts."""
+    if value is None:
+        return None
+    if pa.types.is_map(kind):
+        return {key: _mapped(one, kind.item_type) for key, one in (value.items() if isinstance(value, Mapping) else value)}
+    if pa.types.is_list(kind):
+        return [_mapped(one, kind.value_type) for one in value]
+    if pa.types.is_struct(kind):
+        return {field.name: _mapped(value.get(field.name), field.type) for field in kind}
+    return value
 
 
 def _argument(value: Any, kind: str) -> Any:

@@ -72,7 +72,7 @@ class FeatureFunction:
     """A feature computed at scoring time: a function whose parameters are bound to columns.
 
     A parameter without a binding takes the column of its own name, where the function's parameters are
-    known. The output is named like the function unless `output_name` says otherwise.
+    known. The output is named like the function unless `output_name` says otherwise. Raises InvalidInput.
     """
 
     udf_name: str
@@ -86,6 +86,10 @@ class FeatureFunction:
         input_bindings: Mapping[str, str] | None = None,
         output_name: str | None = None,
     ) -> None:
+        if not isinstance(udf_name, str):
+            raise InvalidInput(f"a FeatureFunction's udf_name is the name of a registered function, not {udf_name!r}")
+        if input_bindings is not None and not isinstance(input_bindings, Mapping):
+            raise InvalidInput(f"input_bindings of {udf_name} is a dict of parameters and columns, not {input_bindings!r}")
         object.__setattr__(self, "udf_name", udf_name)
         object.__setattr__(self, "input_bindings", MappingProxyType(dict(input_bindings or {})))
         object.__setattr__(self, "output_name", output_name or udf_name)

@@ -1,6 +1,6 @@
 """Lookups resolved against the tables' facts: every name checked, every column placed."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from boathouse.errors import InvalidInput, NotFound
@@ -45,7 +45,7 @@ def resolve(
         stored.get(n) or InputColumn(n, Source.TRAINING_DATA, t) for n, t in types.items() if n not in labels
     ]
     columns += [column for column in looked_up if column.name not in types]
-    columns += _computed(functions, function_facts or {}, [column.name for column in columns])
+    columns += _computed(functions, function_facts or {}, {column.name: column.data_type for column in columns}, labels)
     _check_excluded(exclude_columns, labels, [column.name for column in columns])
     kept = needed([_seen(column, column.name not in exclude_columns) for column in columns])
     used = {column.table_name for column in kept}
@@ -169,6 +169,8 @@ def _on(
 ) -> tuple[str, ...]:
     """The lookup key in the order of the table's keys: by name if the names are equal, else by position."""
     table, given, keys = lookup.table_name, lookup.lookup_key, facts.keys
+    if not facts.primary_keys:
+        raise InvalidInput(f"{table} has no primary keys, so nothing can be looked up in it: declare them where it is made")
     if len(given) != len(keys):
         times = f" (the times {', '.join(facts.times)} are not part of it)" if facts.times else ""
         raise InvalidInput(
@@ -272,34 +274,70 @@ def _check_outputs(
 
 
 def _computed(
-    functions: Sequence[FeatureFunction], facts: Mapping[str, FunctionFacts], available: Sequence[str]
+    functions: Sequence[FeatureFunction],
+    facts: Mapping[str, FunctionFacts],
+    available: Mapping[str, str],
+    labels: Sequence[str],
 ) -> list[InputColumn]:
-    """On-demand columns, ordered so that each stands after those it takes."""
+    """On-demand columns, ordered so that each stands after those it takes; `available` are columns with their types."""
     waiting = [(function, _bindings(function, facts.get(function.udf_name))) for function in functions]
-    there, columns = set(available), list[InputColumn]()
+    there, columns = dict(available), list[InputColumn]()
     while waiting:
-        ready = [item for item in waiting if there.issuperset(item[1].values())]
+        ready = [item for item in waiting if there.keys() >= set(item[1].values())]
         if not ready:
-            function, bindings = waiting[0]
-            missing = next(bound for bound in bindings.values() if bound not in there)
-            raise InvalidInput(
-                f"{function.udf_name} is bound to {missing!r}, which is neither in the spine nor looked up"
-                f"{_nearest(missing, there)}"
-            )
+            raise InvalidInput(_lacking(waiting, there, labels))
         for function, bindings in ready:
             found = facts.get(function.udf_name)
+            _check_types(function, found, bindings, there)
+            kind = feature_type(found.data_type) if found else ""
             columns.append(
                 InputColumn(
-                    function.output_name,
-                    Source.ON_DEMAND,
-                    feature_type(found.data_type) if found else "",
-                    udf_name=function.udf_name,
-                    input_bindings=bindings,
+                    function.output_name, Source.ON_DEMAND, kind, udf_name=function.udf_name, input_bindings=bindings
                 )
             )
-            there.add(function.output_name)
+            there[function.output_name] = kind
         waiting = [item for item in waiting if item not in ready]
     return columns
+
+
+def _lacking(
+    waiting: Sequence[tuple[FeatureFunction, Mapping[str, str]]], there: Collection[str], labels: Sequence[str]
+) -> str:
+    """Which column a function waits for in vain."""
+    to_come = {function.output_name for function, _ in waiting}
+    in_vain = ((f, p, c) for f, bound in waiting for p, c in bound.items() if c not in there and c not in to_come)
+    function, parameter, column = next(in_vain, (None, "", ""))
+    if function is None:
+        return f"{', '.join(sorted(to_come))} wait for each other's values: bind one of them to another column"
+    name = function.udf_name
+    if column in labels:
+        return f"{parameter!r} of {name} is bound to the label {column!r}, which is not known when the model predicts"
+    if parameter not in function.input_bindings:
+        return (
+            f"{name} takes {parameter!r}, and neither the spine nor a lookup has a column of that name: "
+            f"bind it in input_bindings{_nearest(column, there)}"
+        )
+    return (
+        f"{parameter!r} of {name} is bound to {column!r}, which is neither in the spine nor looked up{_nearest(column, there)}"
+    )
+
+
+def _check_types(
+    function: FeatureFunction,
+    facts: FunctionFacts | None,
+    bindings: Mapping[str, str],
+    types: Mapping[str, str],
+) -> None:
+    """Times are no numbers, and engines that take them for some take them for different ones."""
+    declared = dict(zip(facts.parameters, facts.parameter_types, strict=False)) if facts else {}
+    for parameter, kind in declared.items():
+        column = bindings[parameter]
+        families = {family(kind), family(types[column])}
+        if "time" in families and families & {"number", "boolean"}:
+            raise InvalidInput(
+                f"{parameter!r} of {function.udf_name} is {feature_type(kind)}, and {column!r} is {types[column]}: "
+                "bind another column, or cast it"
+            )
 
 
 def _bindings(function: FeatureFunction, facts: FunctionFacts | None) -> dict[str, str]:
@@ -308,9 +346,8 @@ def _bindings(function: FeatureFunction, facts: FunctionFacts | None) -> dict[st
         return given
     for parameter in given:
         if parameter not in facts.parameters:
-            raise InvalidInput(
-                f"{function.udf_name} has no parameter {parameter!r}{_nearest(parameter, facts.parameters)}"
-            )
+            near = _nearest(parameter, facts.parameters) or f"; it takes {_list(facts.parameters)}"
+            raise InvalidInput(f"{function.udf_name} has no parameter {parameter!r}{near}")
     return {parameter: given.get(parameter, parameter) for parameter in facts.parameters}
 
 
@@ -319,7 +356,8 @@ def _check_excluded(excluded: Sequence[str], labels: Sequence[str], names: Seque
         if name in labels:
             raise InvalidInput(f"the label {name!r} cannot be excluded")
         if name not in names:
-            raise InvalidInput(f"exclude_columns names {name!r}, which is no column{_nearest(name, names)}")
+            near = _nearest(name, names) or f"; there are {_list(names)}"
+            raise InvalidInput(f"exclude_columns names {name!r}, which is no column{near}")
 
 
 def _seen(column: InputColumn, include: bool) -> InputColumn:

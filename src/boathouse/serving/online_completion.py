@@ -39,7 +39,7 @@ class OnlineCompletion:
         completed = rows.beside(columns) if columns else rows
         for column in plan.functions:
             inputs = {name: completed.columns[name] for name in column.input_bindings.values()}
-            computed = self._loaded().compute(column, inputs).to_pylist()
+            computed = self._loaded().compute(column, inputs, completed.count).to_pylist()
             completed = completed.beside({column.name: computed})
         return completed, versions
 

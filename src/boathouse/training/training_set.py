@@ -17,6 +17,7 @@ from boathouse.features import (
     TableFacts,
     check_duplicate_rows,
     check_duplicates,
+    chosen_columns,
     resolve,
     training_set_frame,
     training_set_search,
@@ -147,7 +148,7 @@ def _on_cluster(context: Context, cluster: Cluster, df: Frame, features: Sequenc
         if fact.times:  # the join itself looks at the others
             side = FeatureSide(table, fact.keys, fact.timeseries_column, fact.known_time_column)
             check_duplicate_rows(rows, side, table)
-    frame = with_functions_frame(training_set_frame(spec, spine, tables), spec).select(*spec.training_columns)
+    frame = chosen_columns(with_functions_frame(training_set_frame(spec, spine, tables), spec), spec.training_columns)
     said = training_set_sql(spec, "spine", {table: context.complete(table) for table in tables})
     return ClusterTrainingSet(spec, labels, said, versions, context, "", {}, frame, spine, _made(spec, df, versions, context))
 

@@ -195,6 +195,39 @@ def test_labels_and_exclusions_must_be_columns() -> None:
         resolved(exclude=["distanc"])
 
 
+def called(output: str, **bound: str) -> FeatureFunction:
+    return FeatureFunction(udf_name="f.speed", input_bindings=bound, output_name=output)
+
+
+BOUND: list[tuple[str, list[FeatureFunction], str]] = [
+    ("the label", [called("s", miles="late", hours="distance")], "'miles' of f.speed is bound to the label 'late'"),
+    ("nothing", [called("s", miles="distance")], "f.speed takes 'hours', and neither .* bind it in input_bindings"),
+    ("a misspelt column", [called("s", miles="distanse", hours="distance")], "'miles' of .* did you mean 'distance'"),
+    ("each other", [called("s", miles="t", hours="t"), called("t", miles="s", hours="s")], "s, t wait for each other"),
+    ("a time for a number", [called("s", miles="at", hours="distance")], "'miles' of f.speed is double, and 'at' is timestamp"),
+    ("another parameter", [called("s", mils="distance")], r"no parameter 'mils'; did you mean 'miles'"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("functions", "says"), [c[1:] for c in BOUND], ids=[c[0] for c in BOUND])
+def test_a_binding_that_cannot_be_is_told_with_its_parameter(functions: list[FeatureFunction], says: str) -> None:
+    facts = {"f.speed": FunctionFacts(("miles", "hours"), "double", ("double", "double"))}
+    with pytest.raises(InvalidInput, match=says):
+        resolved(*functions, function_facts=facts)
+
+
+def test_bindings_go_by_name() -> None:
+    with pytest.raises(InvalidInput, match=r"input_bindings of f\.speed is a dict"):
+        FeatureFunction(udf_name="f.speed", input_bindings=["distance"])  # type: ignore[arg-type]
+    with pytest.raises(InvalidInput, match="udf_name is the name of a registered function"):
+        FeatureFunction(udf_name=len)  # type: ignore[arg-type]
+
+
+def test_a_table_without_keys_is_told_apart_from_a_wrong_key() -> None:
+    with pytest.raises(InvalidInput, match=r"raw\.plain has no primary keys"):
+        resolve(SPINE, [FeatureLookup("raw.plain", "origin")], {"raw.plain": TableFacts({"origin": "string"}, ())})
+
+
 def test_a_function_has_only_the_parameters_it_has() -> None:
     with pytest.raises(InvalidInput, match=r"f\.speed has no parameter 'x'"):
         resolved(SPEED, function_facts={"f.speed": FunctionFacts(("miles",))})
