@@ -16,6 +16,7 @@ from sklearn.linear_model import LinearRegression
 from boathouse.client import Lake
 from boathouse.errors import DuplicateKey, InvalidInput, NotFound
 from boathouse.feature_engineering import (
+    UNSET,
     Aggregation,
     AggregationFunction,
     DeltaTableSource,
@@ -25,6 +26,7 @@ from boathouse.feature_engineering import (
     FeatureFunction,
     FeatureLookup,
     FeatureStoreClient,
+    OfflineStoreConfig,
     RollingWindow,
     Sum,
 )
@@ -267,6 +269,13 @@ DAILY: dict[str, Any] = {
         (lambda fe: fe.compute_features(feature("customer")), "customer_sum.*: sum takes numbers, and 'customer' is VARCHAR"),
         (lambda fe: fe.compute_features(feature(filter_condition="spnt > 0")), "the source of spent_sum.*: .*spnt"),
         (lambda fe: fe.create_training_set(df=SPINE, features=FeatureLookup("a.b", "c"), label=None), "given as feature_lookups"),
+        (lambda fe: fe.materialize_features(features=feature(), trigger="hourly"), "trigger is 'hourly': give CronSchedule"),
+        (lambda fe: fe.materialize_features(features=feature(), online_config={}), "online_config is {}: give OnlineStoreConfig"),
+        (lambda fe: fe.materialize_features(features=feature(), offline_config="shop"), "offline_config is 'shop': give Offline"),
+        (lambda fe: fe.compute_features(feature("spnt")), "the source has no column 'spnt'; did you mean 'spent'"),
+        (lambda fe: fe.compute_features(feature(time="customer")), "the source's time 'customer' is VARCHAR"),
+        (lambda fe: fe.create_training_set(df=SPINE.assign(customer=1), features=feature(), label=None),
+         "'customer' is BIGINT in the rows and VARCHAR in the source"),
         (lambda fe: fe.publish_table(source_table_name="shop.customers", features="spnt"), "'spnt'; did you mean 'spent'"),
         (lambda fe: fe.publish_table(source_table_name="shop.customers", filter_condition="spnt > 0"), "the filter_condition of"),
     ],
@@ -278,6 +287,16 @@ def test_what_declared_features_and_publishing_cannot_take_is_named(
         ask(fe)
 
 
+def test_what_is_unset_was_not_given(fe: FeatureEngineeringClient) -> None:
+    fe.create_online_store(name="unset", capacity="CU_1", read_replica_count=UNSET)
+    assert fe.update_online_store(name="unset", capacity="CU_2", read_replica_count=UNSET).capacity == "CU_2"
+    config = OfflineStoreConfig(schema_name="shop", table_name_prefix="unset")
+    [kept] = fe.materialize_features(features=feature(), offline_config=config, online_config=UNSET, trigger=UNSET)
+    assert not kept.online
+    with pytest.raises(InvalidInput, match="start_time is UNSET"):
+        fe.backfill_features(features=feature(), start_time=UNSET, end_time=UNSET)  # type: ignore[arg-type]
+
+
 def test_one_feature_needs_no_list(fe: FeatureEngineeringClient) -> None:
     assert fe.compute_features(feature()).count() > 0
     spine = SPINE.rename(columns={"who": "customer"}).assign(at=AT + timedelta(hours=1))
@@ -286,8 +305,8 @@ def test_one_feature_needs_no_list(fe: FeatureEngineeringClient) -> None:
         assert found.filter(like="spent_sum").iloc[:, 0].tolist() == [5.0, 1.0]
 
 
-def feature(column: str = "spent", **source: Any) -> Feature:
+def feature(column: str = "spent", time: str = "at", **source: Any) -> Feature:
     return Feature(
-        source=DeltaTableSource(schema_name="shop", table_name="customers", **source), entity="customer", timeseries_column="at",
+        source=DeltaTableSource(schema_name="shop", table_name="customers", **source), entity="customer", timeseries_column=time,
         function=AggregationFunction(Sum(input=column), RollingWindow(window_duration=timedelta(days=1))),
     )  # fmt: skip

@@ -20,6 +20,7 @@ from boathouse.feature_engineering import (
     FeatureEngineeringClient,
     FeatureLookup,
     OfflineStoreConfig,
+    OnlineStoreConfig,
     RollingWindow,
     StreamingMode,
     TableTrigger,
@@ -144,6 +145,33 @@ def test_aggregations_are_kept_and_looked_up(fe: FeatureEngineeringClient, lake:
         fe.create_training_set(df=spine, feature_lookups=[lookup, aggregations()], label=None)
     with pytest.raises(InvalidInput, match="table_name_prefix"):
         fe.materialize_features(features=[aggregations(end_time=START + HOUR)], offline_config=config)
+
+
+def test_features_of_one_table_that_count_other_rows_are_kept_in_tables_of_their_own(fe: FeatureEngineeringClient) -> None:
+    config = OfflineStoreConfig(schema_name="shop", table_name_prefix="apart")
+    both = [spent("all_2h"), spent("large_2h", "amount > 2")]
+    for _again in range(2):
+        made = fe.materialize_features(features=both, offline_config=config)
+        assert [m.table_name for m in made] == ["dev.shop.apart_orders_by_user", "dev.shop.apart_orders_by_user_2"]
+    values = [row["large_2h"] for row in fe.read_table(name=made[1].table_name).to_dicts()]
+    assert sorted(v for v in values if v is not None) == [3, 5, 7, 9]
+    with pytest.raises(InvalidInput, match="apart_orders_by_user keeps a 'all_2h' of another source"):
+        fe.materialize_features(features=[spent("new_2h"), spent("all_2h", "amount > 3")], offline_config=config)
+    assert "new_2h" not in fe.get_table(name="shop.apart_orders_by_user").features
+
+
+def test_kept_features_go_to_the_store_that_is_named_and_stay_in_step_there(fe: FeatureEngineeringClient, lake: Lake) -> None:
+    fe.create_online_store(name="aside", capacity="CU_1")
+    place = {"offline_config": OfflineStoreConfig(schema_name="shop", table_name_prefix="aside"),
+             "online_config": OnlineStoreConfig(online_store_name="aside")}  # fmt: skip
+    [made] = fe.materialize_features(features=[spent("aside_2h")], trigger=TableTrigger(), **place)
+    assert [t["store"] for t in fe.published_tables() if t["source"] == made.table_name] == ["aside"]
+    [listed] = [m for m in fe.list_materialized_features() if m.feature_name == "aside_2h"]
+    assert listed.online
+    fe.drop_online_table(made.table_name, "aside")
+    assert lake.jobs.run("refresh_shop_aside_orders_by_user")["state"] == "SUCCESS"
+    assert [t["store"] for t in fe.published_tables() if t["source"] == made.table_name] == ["aside"]
+    fe.delete_materialized_feature(made)
 
 
 def test_a_backfill_is_known_to_later_processes(fe: FeatureEngineeringClient, lake: Lake) -> None:

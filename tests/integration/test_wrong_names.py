@@ -41,6 +41,8 @@ def scoring(uri: str) -> Callable[[FeatureEngineeringClient], Any]:
     ("ask", "said"),
     [
         (lambda fe: fe.read_table(name="market.ordrs"), "no table is named dev.market.ordrs; .*did you mean dev.market.orders"),
+        (lambda fe: fe.read_table(name="main.market.orders"), "no environment or catalog 'main'; you may see dev, prod, staging"),
+        (lambda fe: fe.write_table(name="main.market.orders", df=[{"n": 1}]), "no environment or catalog 'main'"),
         (lambda fe: fe.get_table(name="markt.orders"), "did you mean dev.market.orders"),
         (lambda fe: fe.publish_table(source_table_name="Market.Orders"), "did you mean dev.market.orders"),
         (lambda fe: fe.delete_feature_spec(name="market.sale"), "no feature spec .*did you mean dev.market.sales"),

@@ -17,7 +17,6 @@ from boathouse.errors import InvalidInput, NotFound, NotPermitted
 from boathouse.identity import Identity
 from boathouse.names import in_scratch
 
-_DEPLOYED = ("catalog", "project", "job", "endpoint", "compute")
 _ABOVE = ("metastore", "service_principal")
 
 Missing = tuple[str, str]
@@ -65,9 +64,9 @@ class AccessControl:
     def refuse(self, identity: Identity, privilege: str, kind: str, name: str, lacking: Missing) -> None:
         """Record a denial and raise NotPermitted, which says what is lacking and who can mend it.
 
-        Raises NotFound for an environment that is not there, or what would be deployed in it.
+        Raises NotFound for a catalog that is not there, and what would be in it.
         """
-        if lacking[0] == "USE CATALOG" and kind in _DEPLOYED:
+        if lacking[0] == "USE CATALOG":
             self.check_catalog(identity, lacking[1])
         self._audit.deny(identity.principal, f"denied {privilege}", name, {"missing": list(lacking)})
         if _out_of_bounds(identity, kind, name):

@@ -56,8 +56,9 @@ def refresh_monitor(lake: Lake, name: str, as_of: str = "") -> None:
 
 
 def materialize_features(lake: Lake, table: str, *more: str) -> None:
-    """Bring a table of declared features to its source's newest rows, and the online store to the table with `publish`.
+    """Bring a table of declared features to its source's newest rows, and an online store to the table with `publish`.
 
+    `publish=STORE` names another store than the default one.
     `from=TABLE` names what whoever made the job may read: features of another source are refused, with NotPermitted.
     """
     from boathouse.feature_engineering import FeatureEngineeringClient, refresh_table, sources_of
@@ -68,8 +69,10 @@ def materialize_features(lake: Lake, table: str, *more: str) -> None:
                            "call materialize_features with its trigger again")  # fmt: skip
     done = refresh_table(lake, table)
     print(f"{done.table}: {done.rows} rows at version {done.source_version} of its source ({done.kind})")
-    if "publish" in more:
-        FeatureEngineeringClient(context=lake).publish_table(source_table_name=table)
+    for word in more:
+        publish, _, store = word.partition("=")
+        if publish == "publish":
+            FeatureEngineeringClient(context=lake).publish_table(source_table_name=table, online_store=store or None)
 
 
 def publish_features(lake: Lake, table: str, wish: str) -> None:

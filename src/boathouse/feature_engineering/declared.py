@@ -5,13 +5,15 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import datetime
+from itertools import count
 from typing import Any
 from uuid import uuid4
 
 from boathouse import clock
 from boathouse.context import Context
-from boathouse.errors import Conflict, InvalidInput, NotFound
+from boathouse.errors import Conflict, InvalidInput, NotFound, Unavailable
 from boathouse.feature_engineering import materialized
+from boathouse.feature_engineering.absent import given
 from boathouse.feature_engineering.entities.materializing import (
     Backfill,
     CronSchedule,
@@ -21,6 +23,7 @@ from boathouse.feature_engineering.entities.materializing import (
     StreamingMode,
     Trigger,
 )
+from boathouse.feature_engineering.publishing import published
 from boathouse.features import KEPT
 from boathouse.features.declared import (
     DeltaTableSource,
@@ -88,31 +91,37 @@ class DeclaredFeatures(ABC):
                              online_config: OnlineStoreConfig | None = None,
                              trigger: Trigger | None = None, tags: dict[str, str] | None = None,
                              budget_policy_id: str | None = None) -> list[MaterializedFeature]:  # fmt: skip
-        """Keep features in tables, one for each source and entity, filled now; later calls bring what is new.
+        """Keep features in tables, one for each source, entity and time, filled now; later calls bring what is new.
 
-        With `online_config` the tables are published too. With a `trigger` each table has a job `refresh_<schema>_<table>`
-        that goes on with it, in place of the one it had: see `boathouse jobs list`. Raises InvalidInput, NotPermitted.
+        A second one of a source table and entity, with another filter or time, is named `…_2`.
+        With `online_config` the tables are published too, in the store that it names. With a `trigger` each table has a job
+        `refresh_<schema>_<table>` that goes on with it, in place of the one it had: see `boathouse jobs list`.
+        Raises InvalidInput, NotFound, NotPermitted.
         """
-        config, found = offline_config or OfflineStoreConfig(), list[MaterializedFeature]()
-        for group in materialized.split(expanded(features)):
-            parts = (config.catalog_name, config.schema_name, materialized.group_name(group, config.table_name_prefix))
-            made = self._materialize(".".join(p for p in parts if p), group, tags or {}, online_config is not None)
+        config, online, trigger = given(offline_config) or OfflineStoreConfig(), given(online_config), given(trigger)
+        _check_configs(config, online, trigger)
+        found = list[MaterializedFeature]()
+        for table, group in self._tables_of(materialized.split(expanded(features)), config).items():
+            made = self._materialize(table, group, tags or {}, online)
             if trigger is not None:
-                self._schedule(made[0].table_name, group, trigger, online_config is not None)
+                self._schedule(made[0].table_name, group, trigger, online)
             found += made
         return found
 
     def list_materialized_features(self, **_options: Any) -> list[MaterializedFeature]:
         """What is kept in this environment, and how far it is."""
+        online = set[str]()
+        with suppress(Unavailable):  # a store that does not answer serves nothing now
+            online = {table["source"] for table in published(self._context)}
         return [
-            MaterializedFeature(f.name, info.name, *standing(self._context.table(info.name)))
+            MaterializedFeature(f.name, info.name, *standing(self._context.table(info.name)), info.name in online)
             for info, features in materialized.kept_tables(self._context) for f in features
         ]  # fmt: skip
 
     def delete_materialized_feature(self, materialized_feature: MaterializedFeature | str) -> None:
         """Stop keeping a feature; with its last feature the table goes, and the job that refreshes it. Raises NotFound."""
-        given = materialized_feature
-        table, _, name = (given if isinstance(given, str) else given.materialized_feature_id).rpartition(".")
+        kept = materialized_feature
+        table, _, name = (kept if isinstance(kept, str) else kept.materialized_feature_id).rpartition(".")
         info = self._context.table_info(table)
         features = materialized.features_in(info)
         if name not in [f.name for f in features]:
@@ -123,7 +132,7 @@ class DeclaredFeatures(ABC):
                 self._context.call("DELETE", f"/api/v1/tables/{info.name}/refresh")
         self._context.drop_table(info.name)
         if left:
-            self._materialize(info.name, left, {k: v for k, v in info.tags.items() if k != KEPT}, False)
+            self._materialize(info.name, left, {k: v for k, v in info.tags.items() if k != KEPT}, None)
 
     def backfill_features(self, *, features: Several, start_time: datetime,
                           end_time: datetime) -> Backfill:  # fmt: skip
@@ -155,13 +164,33 @@ class DeclaredFeatures(ABC):
         """Raises Conflict: a backfill runs in its caller, commits each table at once, and has its id when it has ended."""
         raise Conflict(f"the backfill {self.get_backfill(backfill_id).backfill_id} has ended already")
 
-    def _materialize(self, table: str, group: list[Feature], tags: dict[str, str], online: bool) -> list[MaterializedFeature]:
+    def _tables_of(self, groups: Sequence[list[Feature]], config: OfflineStoreConfig) -> dict[str, list[Feature]]:
+        """For each group the table that keeps such features already, or the first free name. Raises InvalidInput, NotFound."""
+        found: dict[str, list[Feature]] = {}
+        for group in groups:
+            parts = (config.catalog_name, config.schema_name, materialized.group_name(group, config.table_name_prefix))
+            base = ".".join(p for p in parts if p)
+            for number in count(1):
+                table = base if number == 1 else f"{base}_{number}"
+                known = [*self._kept_in(table), *found.get(table, ())]
+                if not known or len(grouped([*known, *group])) == 1:
+                    found[table] = group
+                    break
+                if twice := {f.name for f in known} & {f.name for f in group}:
+                    raise InvalidInput(f"{table} keeps a {min(twice)!r} of another source or time: give the feature another "
+                                       "name=, or its table a table_name_prefix of its own")  # fmt: skip
+        return found
+
+    def _kept_in(self, table: str) -> list[Feature]:
+        if not self._context.table_exists(table):
+            return []
+        return materialized.features_in(self._context.table_info(table))
+
+    def _materialize(self, table: str, group: list[Feature], tags: dict[str, str],
+                     online: OnlineStoreConfig | None) -> list[MaterializedFeature]:  # fmt: skip
         if self._context.table_exists(table):
             info = self._context.table_info(table)
             known = {f.name: f for f in materialized.features_in(info)}
-            if len(grouped([*known.values(), *group])) > 1:
-                raise InvalidInput(f"{info.name} keeps features of another source, entity or time; give the others a "
-                                   "table_name_prefix of their own")  # fmt: skip
             changed = [f.name for f in group if f.name in known and not materialized.same(f, known[f.name])]
             if changed:
                 raise InvalidInput(f"{info.name} keeps a {changed[0]!r} that is declared otherwise; drop that table, or rename")
@@ -175,11 +204,11 @@ class DeclaredFeatures(ABC):
             create(self._context, table, group, {**tags, **materialized.tag_of(group)})
         done = refresh(self._context, table, group)
         if online:
-            self.publish_table(source_table_name=table)
-        return [MaterializedFeature(f.name, done.table, done.source_version, done.until, online) for f in group]
+            self.publish_table(source_table_name=table, online_store=online.online_store_name)
+        return [MaterializedFeature(f.name, done.table, done.source_version, done.until, online is not None) for f in group]
 
-    def _schedule(self, table: str, group: Sequence[Feature], trigger: Trigger, publish: bool) -> None:
-        body: dict[str, Any] = {"publish": publish}
+    def _schedule(self, table: str, group: Sequence[Feature], trigger: Trigger, online: OnlineStoreConfig | None) -> None:
+        body: dict[str, Any] = {"publish": online is not None, "store": online.online_store_name if online else None}
         if isinstance(trigger, CronSchedule):
             body["schedule"] = asdict(trigger)
         else:
@@ -188,12 +217,22 @@ class DeclaredFeatures(ABC):
         self._context.call("PUT", f"/api/v1/tables/{table}/refresh", body)
 
     @abstractmethod
-    def publish_table(self, *, source_table_name: str) -> Any:
+    def publish_table(self, *, source_table_name: str, online_store: Any = None) -> Any:
         """Copy a table's newest rows into the online store."""
 
 
-def _moment(given: datetime | str, name: str) -> datetime:
+def _check_configs(offline: Any, online: Any, trigger: Any) -> None:
+    if not isinstance(offline, OfflineStoreConfig):
+        raise InvalidInput(f"offline_config is {offline!r}: give OfflineStoreConfig(schema_name=…)")
+    if online is not None and not isinstance(online, OnlineStoreConfig):
+        raise InvalidInput(f"online_config is {online!r}: give OnlineStoreConfig(), with an online_store_name or without")
+    if trigger is not None and not isinstance(trigger, Trigger):
+        raise InvalidInput(f"trigger is {trigger!r}: give CronSchedule(quartz_cron_expression=…), TableTrigger() or "
+                           "StreamingMode()")  # fmt: skip
+
+
+def _moment(moment: datetime | str, name: str) -> datetime:
     try:
-        return clock.parse_instant(given)
+        return clock.parse_instant(moment)
     except (ValueError, TypeError) as error:
-        raise InvalidInput(f"{name} is {given!r}: give a datetime, or text such as 2025-03-30T12:00:00+02:00") from error
+        raise InvalidInput(f"{name} is {moment!r}: give a datetime, or text such as 2025-03-30T12:00:00+02:00") from error

@@ -136,16 +136,16 @@ class FeatureStoreClient:
         """End an endpoint and forget it."""
         self._client.delete_feature_serving_endpoint(name=name)
 
-    def register_table(self, **_named: Any) -> NoReturn:
+    def register_table(self, *_given: Any, **_named: Any) -> NoReturn:
         """Keys for a Delta table that is there already: not here."""
         absent("register_table", "keys are declared when a table comes into the catalog: lake.register_table(name, location, "
                "primary_keys=[…], event_time=…), or create_table(…, df=lake.table(name).read())")  # fmt: skip
 
-    def add_data_sources(self, **_named: Any) -> NoReturn:
+    def add_data_sources(self, *_given: Any, **_named: Any) -> NoReturn:
         """Sources by hand: not here."""
         absent("add_data_sources", _SOURCES)
 
-    def delete_data_sources(self, **_named: Any) -> NoReturn:
+    def delete_data_sources(self, *_given: Any, **_named: Any) -> NoReturn:
         """Sources by hand: not here."""
         absent("delete_data_sources", _SOURCES)
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 from boathouse.context import Context
+from boathouse.feature_engineering.absent import given
 from boathouse.features import OnlineStoreInfo
 
 
@@ -18,7 +19,7 @@ class NamedStores:
         `capacity` (CU_1, CU_2, CU_4, CU_8) and `read_replica_count` are kept and size nothing; `usage_policy_id` is not kept.
         Needs MANAGE on the environment. Raises AlreadyExists, InvalidInput, NotPermitted, and Unavailable where nothing answers.
         """
-        body = {"name": name, "capacity": capacity, "read_replica_count": read_replica_count, "url": url}
+        body = {"name": name, "capacity": capacity, "read_replica_count": given(read_replica_count), "url": url}
         return OnlineStoreInfo.from_dict(self._context.call("POST", self._stores(), body))
 
     def get_online_store(self, *, name: str) -> OnlineStoreInfo:
@@ -33,7 +34,7 @@ class NamedStores:
     def update_online_store(self, *, name: str, capacity: str | None = None, read_replica_count: int | None = None,
                             usage_policy_id: str | None = None) -> OnlineStoreInfo:  # fmt: skip
         """Keep other sizes. Raises NotFound, InvalidInput, NotPermitted."""
-        body = {"capacity": capacity, "read_replica_count": read_replica_count}
+        body = {"capacity": given(capacity), "read_replica_count": given(read_replica_count)}
         return OnlineStoreInfo.from_dict(self._context.call("PATCH", self._stores(name), body))
 
     def delete_online_store(self, *, name: str, force: bool = False) -> None:

@@ -25,14 +25,14 @@ class Refreshing:
         self._starts = starts
 
     def put(self, identity: Identity, table: str, schedule: Mapping[str, Any] | None, sources: Sequence[str],
-            at_once: bool = False, publish: bool = False) -> dict[str, Any]:  # fmt: skip
+            at_once: bool = False, publish: bool = False, store: str | None = None) -> dict[str, Any]:  # fmt: skip
         """Make or change a table's job, which runs as its environment's service principal and does nothing but this.
 
         It takes MODIFY or MANAGE on the table, RUN or DEPLOY on the environment, and SELECT on the tables that the features
         are computed from; where one is masked or filtered, DEPLOY, since the job sees it whole. Features that come to have
         another source meanwhile are not refreshed by it. With a `schedule` it starts by the clock, else at new rows of the
-        `sources`: `at_once` at each commit, or once a minute. Raises NotPermitted, NotFound also for a table of no declared
-        features, InvalidInput for a schedule that is none.
+        `sources`: `at_once` at each commit, or once a minute. With `publish` it publishes, in `store`.
+        Raises NotPermitted, NotFound also for a table of no declared features, InvalidInput for a schedule that is none.
         """
         environment, name = self._allowed(identity, table)
         if bool(schedule) == bool(sources):
@@ -47,7 +47,8 @@ class Refreshing:
         else:
             rule = {"table_names": list(sources), "min_time_between_triggers_seconds": 0 if at_once else _GATHERED_SECONDS}
             when = {"trigger": {"table_update": rule}}
-        parameters = [table, *(["publish"] if publish else []), *(f"from={source}" for source in read)]
+        online = [f"publish={store}" if store else "publish"] if publish else []
+        parameters = [table, *online, *(f"from={source}" for source in read)]
         task = {"name": "materialize-features", "parameters": parameters}
         definition = {"tasks": [{"task_key": "materialize", "builtin_task": task}], "max_concurrent_runs": 1, **when}
         self._deployments.put(identity, environment, "job", name, definition)

@@ -26,7 +26,10 @@ class OfflineStoreConfig:
 
 @dataclass(frozen=True)
 class OnlineStoreConfig:
-    """That tables of features are published online, too; the other fields name what this lakehouse has by itself."""
+    """That tables of features are published online, too, in the named store or the default one.
+
+    The other fields name what this lakehouse has by itself: online tables are called as their sources.
+    """
 
     catalog_name: str | None = None
     schema_name: str | None = None

@@ -6,7 +6,7 @@ from boathouse.context import Context
 from boathouse.errors import InvalidInput
 from boathouse.features.declared.compute import complete_sql
 from boathouse.features.declared.feature import Feature
-from boathouse.features.declared.reading import check_columns, grouped, source_sql
+from boathouse.features.declared.reading import check_columns, check_keys, grouped, source_sql
 from boathouse.features.declared.sources import DeltaTableSource, RequestSource
 from boathouse.features.point_in_time import quote
 
@@ -24,10 +24,11 @@ def complete_declared(context: Context, features: Sequence[Feature], rows: str,
         for name in needed:
             if name is not None and name not in columns:
                 raise InvalidInput(f"{feature.name} needs {name!r} in the rows, which have {', '.join(columns)}")
+    given = context.engine.relation(f"SELECT * FROM {rows}").types
     groups, versions = [], {}
     for group in grouped(stored):
         relation = source_sql(context, group[0])
-        check_columns(context.engine, group, relation)
+        check_keys(group[0], check_columns(context.engine, group, relation), given)
         groups.append((group, relation))
         source = group[0].source
         if isinstance(source, DeltaTableSource):

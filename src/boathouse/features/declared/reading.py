@@ -1,17 +1,19 @@
 """Rows of the sources of declared features, as SQL on the caller's engine, within what the caller was granted."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import duckdb
 
 from boathouse.catalog import check_rowwise
 from boathouse.context import Context
 from boathouse.errors import InvalidInput
+from boathouse.features.data_types import family
 from boathouse.features.declared.feature import Feature
 from boathouse.features.declared.sources import DataFrameSource, DeltaTableSource
 from boathouse.features.point_in_time import quote
 from boathouse.lake import Engine, batches, normalised, origin_of, tagged
+from boathouse.names import nearest
 
 _ROWS = "source_rows"
 _NO_NUMBERS = ("VARCHAR", "BLOB", "DATE", "TIMESTAMP", "TIMESTAMP WITH TIME ZONE")
@@ -52,8 +54,8 @@ def shaped(engine: Engine, feature: Feature, relation: str) -> str:
     return f"(SELECT {columns}\nFROM {relation} AS {_ROWS}{condition})"
 
 
-def check_columns(engine: Engine, features: Sequence[Feature], relation: str) -> None:
-    """Raises InvalidInput naming a column that the source has not, or whose type cannot be aggregated so."""
+def check_columns(engine: Engine, features: Sequence[Feature], relation: str) -> Mapping[str, str]:
+    """The source's columns with their types. Raises InvalidInput naming one that it has not, or of a type that does not fit."""
     try:
         columns = engine.relation(f"SELECT * FROM {relation} LIMIT 0").types
     except InvalidInput as error:  # a condition or transformation names what is not there
@@ -64,7 +66,21 @@ def check_columns(engine: Engine, features: Sequence[Feature], relation: str) ->
             raise InvalidInput(f"{feature.name}: {feature.operator.kind} takes numbers, and {feature.operator.input!r} is {kind}")
         for name in (*feature.entity, feature.timeseries_column, feature.operator.input):
             if name is not None and name not in columns:
-                raise InvalidInput(f"{feature.name}: the source has no column {name!r}; it has {', '.join(columns)}")
+                near = nearest(name, columns)
+                hint = f"did you mean {near!r}?" if near else f"it has {', '.join(columns)}"
+                raise InvalidInput(f"{feature.name}: the source has no column {name!r}; {hint}")
+        time = feature.timeseries_column
+        if time is not None and family(columns[time]) != "time":
+            raise InvalidInput(f"{feature.name}: the source's time {time!r} is {columns[time]}: give a timestamp, or cast it to "
+                               "one in transformation_sql")  # fmt: skip
+    return columns
+
+
+def check_keys(feature: Feature, source: Mapping[str, str], rows: Mapping[str, str]) -> None:
+    """Raises InvalidInput naming a key or time that has another kind of type in the rows than in the source."""
+    for name in (*feature.entity, feature.timeseries_column):
+        if name is not None and family(source[name]) != family(rows[name]):
+            raise InvalidInput(f"{feature.name}: {name!r} is {rows[name]} in the rows and {source[name]} in the source: cast it")
 
 
 def within(feature: Feature, intervals: Sequence[tuple[int | None, int | None]]) -> str | None:

@@ -60,6 +60,7 @@ class Refresh(BaseModel):
     tables: list[str] = []
     at_once: bool = False
     publish: bool = False
+    store: str | None = None
 
 
 class Result(BaseModel):
@@ -120,7 +121,7 @@ def backfill(environment: str, name: str, body: Backfill, who: Caller, platform:
 @router.put("/tables/{name}/refresh")
 def put_refresh(name: str, body: Refresh, who: Caller, platform: Served) -> dict[str, Any]:
     """Make or change the job that keeps a table of declared features fresh; needs MODIFY on it, SELECT on its sources, RUN."""
-    return platform.refreshing.put(who, name, body.schedule, body.tables, body.at_once, body.publish)
+    return platform.refreshing.put(who, name, body.schedule, body.tables, body.at_once, body.publish, body.store)
 
 
 @router.delete("/tables/{name}/refresh")
