@@ -20,6 +20,7 @@ from boathouse.feature_engineering import (
     Aggregation,
     AggregationFunction,
     DeltaTableSource,
+    EndpointCoreConfig,
     Feature,
     FeatureAggregations,
     FeatureEngineeringClient,
@@ -216,6 +217,50 @@ def test_the_older_client_registers_specs_and_says_what_is_elsewhere(
     before = lake.table("shop.customers").history()[0]["timestamp"]
     older.write_table("shop.customers", [{"customer": "cat", "at": AT, "spent": 9.0}])
     assert older.read_table("shop.customers", as_of_delta_timestamp=datetime.fromtimestamp(before / 1000, UTC)).count() == 2
+
+
+def test_what_is_not_here_is_told_however_it_is_called(fe: FeatureEngineeringClient) -> None:
+    with pytest.raises(InvalidInput, match="build_model_env is not here"):
+        fe.build_model_env("models:/shop.wanted/1", "/tmp/environment")
+    with pytest.raises(InvalidInput, match="register_table is not here"):
+        FeatureStoreClient(context=fe._context).register_table("shop.customers", ["customer"])
+
+
+@pytest.mark.parametrize(
+    ("ask", "said"),
+    [
+        (lambda fe: fe.create_feature_spec(name="shop.s", features=[]), "shop.s has no features"),
+        (lambda fe: fe.create_feature_spec(name="shop.s", features="shop.times"), "features of shop.s holds 'shop.times'"),
+        (lambda fe: fe.create_feature_serving_endpoint(name="e", config={}), "config of the endpoint e is {}"),
+        (lambda fe: EndpointCoreConfig(served_entities={"feature_spec_name": "s"}).entity, "served_entities holds {'feature"),
+        (lambda fe: EndpointCoreConfig(served_entities="shop.s").entity, "served_entities holds 'shop.s'"),
+        (lambda fe: fe.log_model(model=0, artifact_path="m", flavor=mlflow.sklearn, training_set=SPINE), "nor DataFrame"),
+    ],
+)
+def test_what_specs_endpoints_and_models_cannot_take_is_named(
+    fe: FeatureEngineeringClient, ask: Callable[[FeatureEngineeringClient], Any], said: str
+) -> None:
+    with pytest.raises(InvalidInput, match=said):
+        ask(fe)
+
+
+def test_one_lookup_makes_a_spec_without_a_list(fe: FeatureEngineeringClient) -> None:
+    made = fe.create_feature_spec(name="shop.single", features=FeatureLookup("shop.customers", "who"))
+    assert "spent" in made.spec
+    fe.delete_feature_spec(name="shop.single")
+
+
+def test_several_numbers_a_row_become_the_result_type_one_by_one(
+    fe: FeatureEngineeringClient, asked: list[FeatureLookup | FeatureFunction]
+) -> None:
+    spine = SPINE.assign(again=[1, 0])
+    made = fe.create_training_set(df=spine, feature_lookups=asked, label=["bought", "again"], exclude_columns=["who", "at"])
+    model = LinearRegression().fit(made.load_df().toPandas()[["rate", "spent", "total"]], spine[["bought", "again"]])
+    fe.log_model(model=model, artifact_path="m", flavor=mlflow.sklearn, training_set=made, registered_model_name="shop.several")
+    for result, kind in (("float", pa.float32()), ("array<int>", pa.int32()), ("double", pa.float64())):
+        scored = fe.score_batch(model_uri="models:/shop.several/1", df=spine, result_type=result).to_arrow()
+        assert scored.schema.field("prediction").type.value_type == kind
+        assert [len(row) for row in scored.column("prediction").to_pylist()] == [2, 2]
 
 
 @pytest.mark.parametrize(

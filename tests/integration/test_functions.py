@@ -179,6 +179,8 @@ def test_an_endpoint_answers_with_the_features_of_a_spec(lake: Lake, fe: Feature
     answer = lake.query("flight-features", request)
     assert answer == {"outputs": [{"left": left, "tag": tag} for left, tag in zip(LEFT, TAGS, strict=True)]}
     assert fe.get_feature_serving_endpoint(name="flight-features").state == "READY"
+    with pytest.raises(AlreadyExists, match="'flight-features' already"):
+        fe.create_feature_serving_endpoint(name="flight-features", config=EndpointCoreConfig(served_entities=entity))
     fe.delete_feature_serving_endpoint(name="flight-features")
     with pytest.raises(NotFound):
         lake.call("GET", "/api/v1/endpoints/dev/flight-features")

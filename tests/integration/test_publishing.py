@@ -115,6 +115,7 @@ def test_a_table_under_another_name_is_found_by_its_source(made: FeatureEngineer
 def test_a_table_is_followed_until_it_is_stopped(made: FeatureEngineeringClient, lake: Lake) -> None:
     query: Any = made.publish_table(source_table_name="features.w", publish_mode="CONTINUOUS",
                                     trigger={"processingTime": "20 milliseconds"})  # fmt: skip
+    assert (query.online_table_name, query.pipeline_id) == ("dev.features.w", None)
     made.write_table(name="features.w", df=rows(2, EWR=8))
     limit = time.monotonic() + 60
     while temps(lake).get("EWR") != 8 and time.monotonic() < limit:

@@ -136,7 +136,7 @@ class Lake(Connection, Loading):
                      freshness: timedelta | None = None) -> Table:  # fmt: skip
         """A new table, empty or with the rows of a frame.
 
-        `schema` is a frame, an Arrow schema, `{column: type}`, DDL (`id BIGINT, place STRING`) or Spark's StructType.
+        `schema` is a frame, `{column: type}`, DDL (`id BIGINT, place STRING`), or a schema of Arrow's, Polars' or Spark's.
         `primary_keys` includes the event time. `properties` are Delta's: `{"delta.autoOptimize.autoCompact": "true"}` joins
         small files as they come.
         `location` is a place inside an external location; a Delta table that lies there already must have these columns.

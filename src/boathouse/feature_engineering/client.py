@@ -275,6 +275,8 @@ class FeatureEngineeringClient(DeclaredFeatures, NamedStores, AbsentServices):
         """
         if training_set is None:
             raise InvalidInput("log_model needs training_set, which says what features and inputs the model takes")
+        if not isinstance(training_set, TrainingSet):
+            raise InvalidInput(f"training_set is what create_training_set gives, not its rows, nor {type(training_set).__name__}")
         if not callable(getattr(flavor, "save_model", None)):
             raise InvalidInput(f"flavor is MLflow's module for the library, such as mlflow.sklearn, not {flavor!r}")
         return packaging.log_model(

@@ -171,10 +171,15 @@ def _touched(context: Context, table: Table, asked: Publication, before: OnlineT
 
 
 class PublishingQuery(Query):
-    """Follows a table into the online store. Its position stands in the store, so any process can go on with it."""
+    """Follows a table into the online store. Its position stands in the store, so any process can go on with it.
+
+    It tells what a `PublishedTable` tells: `online_table_name` and `pipeline_id`.
+    """
 
     def __init__(self, context: Context, wish: Wish, pause: float | None) -> None:
         self._wish = wish
+        self.online_table_name = context.complete(wish.name)
+        self.pipeline_id: str | None = None
         super().__init__(context, f"publish {wish.source}", wish.name, pause)
 
     def _batch(self) -> None:

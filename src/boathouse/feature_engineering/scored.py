@@ -70,12 +70,19 @@ def _beside(frame: pa.Table, said: pa.Table) -> pa.Table:
 def typed(context: Context, frame: pa.Table, kind: str) -> Relation:
     """Scored rows with the prediction in the type of a result. Raises InvalidInput for predictions that are not of it."""
     found, source = frame.schema.field("prediction").type, context.engine.register(frame)
-    number = pa.types.is_integer(found) or pa.types.is_floating(found) or pa.types.is_boolean(found) or pa.types.is_null(found)
+    listed = pa.types.is_list(found) and kind != "string"
+    number = _is_number(found.value_type if listed else found)
     if not number and kind == "double":
         return context.engine.relation(f"SELECT * FROM {source}")
     if not number and kind != "string":
         raise InvalidInput(f"the model predicts {found}, which is no {kind}: leave result_type out, or ask for 'string'")
-    return context.engine.relation(f"SELECT * REPLACE (prediction::{_RESULTS[kind]} AS prediction) FROM {source}")
+    result = _RESULTS[kind] + ("[]" if listed else "")
+    return context.engine.relation(f"SELECT * REPLACE (prediction::{result} AS prediction) FROM {source}")
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    tests = (pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean, pa.types.is_null)
+    return any(test(kind) for test in tests)
 
 
 def _by_class(names: tuple[str, ...], each: Any) -> pa.MapArray:

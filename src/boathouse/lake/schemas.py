@@ -21,7 +21,7 @@ _BY_NAME = {
 
 
 def schema_named(source: Any) -> pa.Schema | None:
-    """A schema given as Arrow schema, `{column: type name}`, DDL such as `place STRING, tax DOUBLE`, or Spark's StructType.
+    """A schema given as Arrow's, Polars' or Spark's, as `{column: type name}`, or as DDL such as `place STRING, tax DOUBLE`.
 
     None for what is none of these, such as a frame. Raises InvalidInput for an unknown type.
     """
@@ -31,6 +31,10 @@ def schema_named(source: Any) -> pa.Schema | None:
         return pa.schema([(name, type_named(kind)) for name, kind in source.items()])
     if isinstance(source, str):
         return _from_ddl(source)
+    if type(source).__module__ == "polars.schema":
+        import polars
+
+        return polars.DataFrame(schema=source).to_arrow().schema
     if type(source).__module__.startswith("pyspark.sql.types") and hasattr(source, "fields"):
         return pa.schema([(f.name, type_named(f.dataType.simpleString())) for f in source.fields])
     return None

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from boathouse.errors import InvalidInput
-from boathouse.lake import schema_named, sql_type, type_named
+from boathouse.lake import normalised, schema_named, sql_type, type_named
 
 TIME = pa.timestamp("us", tz="UTC")
 PLAIN = st.sampled_from([
@@ -37,6 +37,12 @@ def test_sparks_types_are_taken(spark_client: None) -> None:
 
     given = types.StructType([types.StructField("id", types.LongType()), types.StructField("at", types.TimestampType())])
     assert schema_named(given) == pa.schema([("id", pa.int64()), ("at", TIME)])
+
+
+def test_the_schema_of_a_polars_frame_is_taken() -> None:
+    polars = pytest.importorskip("polars")
+    given = polars.DataFrame(schema={"id": polars.Int64, "shares": polars.List(polars.Float64)}).schema
+    assert normalised(schema_named(given)) == pa.schema([("id", pa.int64()), ("shares", pa.list_(pa.float64()))])
 
 
 @pytest.mark.parametrize("text", ["", "place", "place WOMBAT", "SELECT 1", "n DECIMAL(99, 2)"])

@@ -39,11 +39,15 @@ class EndpointCoreConfig:
 
     @property
     def entity(self) -> ServedEntity:
-        """The one served entity. Raises InvalidInput for several."""
-        given = [self.served_entities] if isinstance(self.served_entities, ServedEntity) else list(self.served_entities)
+        """The one served entity. Raises InvalidInput for several, and for what is none."""
+        asked: Any = self.served_entities
+        given = list(asked) if isinstance(asked, Sequence) and not isinstance(asked, str) else [asked]
+        if wrong := [entity for entity in given if not isinstance(entity, ServedEntity)]:
+            raise InvalidInput(f"served_entities holds {wrong[0]!r}: give ServedEntity(feature_spec_name=…)")
         if len(given) != 1:
             raise InvalidInput(f"an endpoint serves one feature spec, and {len(given)} are given")
-        return given[0]
+        entity: ServedEntity = given[0]
+        return entity
 
 
 @dataclass(frozen=True)
