@@ -124,7 +124,7 @@ def test_every_operator_over_every_window_gives_what_its_definition_says(con, gi
                 inside = [r for r in given if r.key == key and r.hour is not None and start <= START + r.hour * HOUR < end]
                 counted = [r.value for r in sorted(inside, key=lambda r: (r.hour, r.value or 0)) if r.value is not None]
             expected = definition(counted)
-            assert value == (pytest.approx(expected) if isinstance(expected, float) else expected)
+            assert value == (pytest.approx(expected) if isinstance(value, float) else expected)
 
 
 @settings(max_examples=40, deadline=None)
