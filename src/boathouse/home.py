@@ -27,6 +27,14 @@ class Address:
     pid: int
 
 
+@dataclass(frozen=True)
+class Owner:
+    """The process that owns a home: a server, or a `session`, which is a command or a notebook that works by itself."""
+
+    pid: int
+    session: bool
+
+
 class Home:
     """Takes and gives back the lock; publishes where its owner answers.
 
@@ -39,16 +47,17 @@ class Home:
         self._seat_lock: FileLock | None = None
         self.seat = 0
 
-    def acquire(self, join: bool = False) -> None:
+    def acquire(self, join: bool = False, session: bool = False) -> None:
         """Become the owner, or `join` the one there is. Raises HomeInUse naming the owner's pid, NewerHome."""
         try:
             self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:
             raise InvalidInput(f"the home {self.path} cannot be made: {error.strerror}; set BOATHOUSE_HOME") from error
         self._check_format()
-        if not self.own() and not join:
+        if not self.own(session) and not join:
+            owner = self.owner()
             raise HomeInUse(
-                f"{self.path} is in use by process {self._owner()}; wait for its end, or run `boathouse up` "
+                f"{self.path} is in use by process {owner.pid if owner else 'unknown'}; wait for its end, or run `boathouse up` "
                 "once and let every command use that server"
             )
         self._sit()
@@ -59,14 +68,14 @@ class Home:
         """Whether this process is the owner."""
         return self._lock.is_locked
 
-    def own(self) -> bool:
+    def own(self, session: bool = False) -> bool:
         """Become the owner where there is none; whether this process is the owner now."""
         if not self.owned:
             try:
                 self._lock.acquire(timeout=0)
             except Timeout:
                 return False
-            (self.path / "owner").write_text(str(os.getpid()))
+            self._write("owner", {**_this_process(), "session": session})
             self._mark(secrets.token_hex(16))
         return True
 
@@ -102,18 +111,22 @@ class Home:
 
     def publish(self, url: str) -> None:
         """Tell other processes on this machine where to connect."""
-        self._write("server.json", {"url": url, "pid": os.getpid(), "started": process_started(os.getpid())})
+        self._write("server.json", {"url": url, **_this_process()})
 
     def address(self) -> Address | None:
         """Where a living owner answers, if one published it."""
-        try:
-            body = json.loads((self.path / "server.json").read_text())
-            os.kill(int(body["pid"]), 0)
-            if body["started"] != process_started(int(body["pid"])):
-                return None  # the number has passed to another process
-            return Address(str(body["url"]), int(body["pid"]))
-        except (OSError, ValueError, KeyError):
-            return None
+        body = self._of_living("server.json")
+        return Address(str(body["url"]), int(body["pid"])) if body else None
+
+    def owner(self) -> Owner | None:
+        """The living process that owns the home."""
+        body = self._of_living("owner")
+        return Owner(int(body["pid"]), bool(body["session"])) if body else None
+
+    def other_owner(self) -> Owner | None:
+        """`owner`, unless it is this process."""
+        owner = self.owner()
+        return owner if owner and owner.pid != os.getpid() else None
 
     def operator_token(self) -> str | None:
         """The token of whoever owns the files; only they can read it."""
@@ -185,8 +198,15 @@ class Home:
         fresh.write_text(json.dumps(body))
         fresh.replace(target)
 
-    def _owner(self) -> str:
+    def _of_living(self, name: str) -> dict[str, Any] | None:
+        """What a process wrote of itself, while it lives."""
         try:
-            return (self.path / "owner").read_text()
-        except OSError:
-            return "unknown"
+            body: dict[str, Any] = json.loads((self.path / name).read_text())
+            os.kill(int(body["pid"]), 0)
+            return body if body["started"] == process_started(int(body["pid"])) else None  # else the number was given anew
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+
+def _this_process() -> dict[str, Any]:
+    return {"pid": os.getpid(), "started": process_started(os.getpid())}

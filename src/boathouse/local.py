@@ -2,15 +2,18 @@
 
 import atexit
 import os
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from boathouse import settings
 from boathouse.client import Connection, Credentials, Http
-from boathouse.home import Home
+from boathouse.home import Address, Home
 
 if TYPE_CHECKING:
     from boathouse.client import Lake
+
+_PATIENCE, _PAUSE = 30.0, 0.1  # seconds
 
 
 def connect(env: str | None = None, *, home: str | None = None, url: str | None = None, token: str | None = None) -> "Lake":
@@ -59,12 +62,22 @@ def _let_go(http: Http, on_close: Callable[[], None] | None) -> None:
         on_close()
 
 
+def _address(home: Home) -> Address | None:
+    """Where the home's server answers; one that is starting is waited for."""
+    limit = time.monotonic() + _PATIENCE
+    while (address := home.address()) is None and (owner := home.other_owner()) and not owner.session:
+        if time.monotonic() > limit:
+            break
+        time.sleep(_PAUSE)
+    return address
+
+
 def reach(wanted: settings.Settings) -> tuple[Http, Callable[[], None] | None]:
     """A connection, and what ends it when this process had to open the home itself."""
     if wanted.url:
         return Http(wanted.url, wanted.token or Credentials(wanted.path("credentials.json")).token(wanted.url)), None
     home = Home(wanted)
-    address = home.address()
+    address = _address(home)
     if address and address.pid != os.getpid():
         return Http(address.url, wanted.token or home.operator_token()), None
     from boathouse.platform import Platform

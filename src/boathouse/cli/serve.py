@@ -14,12 +14,14 @@ from boathouse.cli.output import JSON, say, show
 from boathouse.cli.session import end_on_sigterm, options
 
 if TYPE_CHECKING:
+    from boathouse.home import Home
     from boathouse.platform import Platform
     from boathouse.server.flight import FlightSql
     from boathouse.settings import Settings
 
 
 _LOOPBACK = ("127.0.0.1", "localhost")
+_PATIENCE = 30.0  # seconds
 
 
 def register(app: typer.Typer) -> None:
@@ -38,6 +40,7 @@ def up(
     from boathouse import settings
     from boathouse.environments import isolation
     from boathouse.errors import InvalidInput
+    from boathouse.home import Home
     from boathouse.platform import Platform
     from boathouse.server import Server
 
@@ -47,6 +50,7 @@ def up(
         raise InvalidInput(f"without isolation of tasks the server listens on loopback only, not on {host} (isolation is "
                            f"{walls.why}); see docs/how-to/isolation.md")  # fmt: skip
     end_on_sigterm()
+    wait_for_session(Home(wanted))
     with Platform(wanted, join=join) as platform:
         server = Server(platform, port, host)
         flight = _flight(platform, flight_port)
@@ -74,6 +78,16 @@ def up(
             server.stop()
             if going := platform.runner.detach():
                 say(f"{going} runs go on by themselves; the next `boathouse up` takes them up")
+
+
+def wait_for_session(home: "Home") -> None:
+    """Let a command that works on the home by itself end first; whatever takes longer is refused as ever."""
+    limit, told = time.monotonic() + _PATIENCE, False
+    while (owner := home.other_owner()) and owner.session and time.monotonic() < limit:
+        if not told:
+            say(f"process {owner.pid} works on {home.path} by itself; waiting for its end, {_PATIENCE:.0f} s at most")
+            told = True
+        time.sleep(0.1)
 
 
 def _flight(platform: "Platform", port: int | None) -> "FlightSql | None":

@@ -113,7 +113,7 @@ class Platform:
         if join and settings.database_url.startswith("sqlite"):
             raise InvalidInput("several servers share a PostgreSQL database: set BOATHOUSE_DATABASE_URL")
         self.home = Home(settings)
-        self.home.acquire(join)
+        self.home.acquire(join, session)
         try:
             self.database = Database(settings.database_url)
             self.leading = Leading(self.home, self.database)

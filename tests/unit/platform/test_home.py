@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 
 from boathouse import settings
+from boathouse.cli.serve import wait_for_session
 from boathouse.errors import HomeInUse, InvalidInput, NewerHome
 from boathouse.home import Home
+from boathouse.local import reach
 from boathouse.platform import Platform
 
 OWNER = """
@@ -144,3 +146,39 @@ def test_who_joins_a_home_has_a_seat_of_its_own_and_owns_it_when_the_owner_is_go
 def test_servers_share_a_home_on_postgresql_alone(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="set BOATHOUSE_DATABASE_URL"):
         Platform(settings.load({}, home=str(tmp_path)), join=True)
+
+
+STARTING = """
+import sys, time
+from boathouse import settings
+from boathouse.home import Home
+home = Home(settings.load({}, home=sys.argv[1]))
+home.acquire(session=sys.argv[2] == "session")
+print("owner", flush=True)
+time.sleep(1)
+if sys.argv[2] == "server":
+    home.publish("http://127.0.0.1:9")
+    time.sleep(60)
+home.release()
+"""
+
+
+def test_a_server_that_is_starting_is_waited_for(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", STARTING, str(tmp_path), "server"], stdout=subprocess.PIPE) as owner:
+        assert owner.stdout is not None
+        assert owner.stdout.readline() == b"owner\n"
+        http, on_close = reach(settings.load({}, home=str(tmp_path)))
+        http.close()
+        owner.kill()
+    assert (http.url, on_close) == ("http://127.0.0.1:9", None)
+
+
+def test_a_server_lets_a_session_end_before_it_starts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with subprocess.Popen([sys.executable, "-c", STARTING, str(tmp_path), "session"], stdout=subprocess.PIPE) as owner:
+        assert owner.stdout is not None
+        assert owner.stdout.readline() == b"owner\n"
+        home = home_at(tmp_path)
+        wait_for_session(home)
+        assert f"process {owner.pid} works on {tmp_path}" in capsys.readouterr().out
+        home.acquire()
+        home.release()
