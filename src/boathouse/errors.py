@@ -23,7 +23,8 @@ BoathouseError
 ├── RunFailed               424  a run ended without success
 ├── TooManyRequests         429  a limit in time; the message says when to come again
 ├── EngineCrashed           500  the process that ran a query died
-└── Unavailable             503  a part that should answer does not
+├── Unavailable             503  a part that should answer does not
+└── DeadlineExceeded        504  a part did not answer in time
 """
 
 from typing import Any, ClassVar
@@ -197,6 +198,13 @@ class Unavailable(BoathouseError):
 
     error_code = "TEMPORARILY_UNAVAILABLE"
     http_status = 503
+
+
+class DeadlineExceeded(BoathouseError):
+    """A part that runs did not answer in time."""
+
+    error_code = "DEADLINE_EXCEEDED"
+    http_status = 504
 
 
 def _tree(root: type[BoathouseError]) -> dict[str, type[BoathouseError]]:

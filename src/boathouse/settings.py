@@ -54,6 +54,7 @@ class Settings:
     sql_memory: str = "4GB"
     sql_workers: str = "4"
     inference_log_sync: str = "off"
+    endpoint_queue: str = "256"
     parallel_tasks: str = "8"
     address: str | None = None
     artifacts: str | None = None

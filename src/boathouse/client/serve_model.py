@@ -27,7 +27,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     for name in ("endpoint", "slot", "model", "environment", "url", "spool"):
         parser.add_argument(f"--{name}", required=True)
-    for name in ("socket", "secrets"):
+    for name in ("socket", "secrets", "queue"):
         parser.add_argument(f"--{name}", type=int, required=True)
     parser.add_argument("--features-only", action="store_true", help="`model` names a feature spec")
     parser.add_argument("--durable", action="store_true", help="the log outlives a power cut")
@@ -47,7 +47,7 @@ def main() -> None:
         return load(lake, f"models:/{given.model}/{version}")
 
     stores = RoutedStores(given.environment, lambda: lake.call("GET", f"/api/v1/online-stores/{given.environment}/locations"))
-    server = ModelServer(given.endpoint, bring, stores, Spool(Path(given.spool), given.durable), key)
+    server = ModelServer(given.endpoint, bring, stores, Spool(Path(given.spool), given.durable), key, given.queue)
     threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
     config = uvicorn.Config(
         server, log_level="warning", lifespan="off", access_log=False, server_header=False, date_header=False,

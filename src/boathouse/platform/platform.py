@@ -422,4 +422,4 @@ class Platform:
         walls = self.walls.of_endpoint(environment, spool, scratch, online, sockets)
         durable = self.settings.switch("inference_log_sync")
         return Launch(self.url, token, environment, spool, self.settings.path("logs", f"{name}.log"), scratch, walls, durable,
-                      self._endpoint_mark(name))  # fmt: skip
+                      self.settings.number("endpoint_queue", 1), self._endpoint_mark(name))  # fmt: skip

@@ -16,6 +16,7 @@ from boathouse.platform import Platform
 from boathouse.server.auth import token_of
 from boathouse.server.question_body import read
 from boathouse.serving import Asked, Router
+from boathouse.serving.hang_up import HangUp
 from boathouse.serving.traffic import Route
 
 Scope = MutableMapping[str, Any]
@@ -51,7 +52,8 @@ class Invocations:
             who, route = await self._admitted(token_of(headers), path[len(_BEFORE) : -len(_AFTER)])
             kind = headers.get("content-type", "application/json")
             asked = Asked(await read(receive, headers.get("content-encoding")), kind, who.principal, headers.get(ROUTING_KEY))
-            answer = await self.router.ask(route, asked)
+            with HangUp(receive):
+                answer = await self.router.ask(route, asked)
             await _reply(send, answer.status, answer.body, [(k.encode(), v.encode("latin-1")) for k, v in answer.headers.items()])
         except BoathouseError as error:
             again = error.details.get("retry_after")

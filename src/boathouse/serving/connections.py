@@ -30,12 +30,14 @@ class Connections:
 
     async def post(self, port: int, path: str, headers: Iterable[Header], body: bytes, seconds: float) -> Reply:
         """The answer of the server at a port. Raises OSError: TimeoutError after `seconds`, else ConnectionError."""
-        connection = await self._connection(port)
+        connection = None
         try:
             async with asyncio.timeout(seconds):
+                connection = await self._connection(port)
                 reply = await connection.ask(_request(path, headers, body))
         except BaseException as error:
-            connection.close()  # what is still to come on it answers another question
+            if connection is not None:
+                connection.close()  # what is still to come on it answers another question
             if isinstance(error, TimeoutError):
                 raise TimeoutError(f"no answer within {seconds:g} s") from error
             raise

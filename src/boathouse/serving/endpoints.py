@@ -28,6 +28,8 @@ _log = logging.getLogger(__name__)
 _LOADS = 8
 """So many endpoints load at a time, and others are looked after meanwhile."""
 _END_SECONDS = 10
+_AGAIN = 2
+"""Seconds after which whoever found nothing that answers may ask again."""
 _TRIES = 3
 """So often a rollout's version may fail to come up before its rollout hears of it."""
 
@@ -142,7 +144,7 @@ class Endpoints:
         if found is None:
             state = self.state(environment, name, start=True)
             why = f"it is {state.state}, {state.reason or 'try again in a moment'}"
-            raise Unavailable(f"endpoint {environment}.{name} does not answer yet: {why}")
+            raise Unavailable(f"endpoint {environment}.{name} does not answer yet: {why}", retry_after=_AGAIN)
         return found
 
     def routed(self, environment: str, name: str) -> Route | None:

@@ -12,9 +12,10 @@ from typing import Any
 import msgspec
 
 from boathouse import clock
-from boathouse.errors import BoathouseError, InvalidInput, NotFound, Unavailable
+from boathouse.errors import BoathouseError, InvalidInput, NotFound, TooManyRequests, Unavailable
 from boathouse.features import FeatureSpec, Lookups, Source
 from boathouse.scoring import Model
+from boathouse.serving.hang_up import HangUp
 from boathouse.serving.online_completion import OnlineCompletion
 from boathouse.serving.payload import Question, encode, parse
 from boathouse.serving.rows import Rows
@@ -26,6 +27,8 @@ ONLINE, SHADOW = "online", "shadow"
 """How a request came: its answer goes to a caller, or to the log alone."""
 _BRIEF = 16 << 10
 """So many bytes of a request that is only looked up are read in the loop: some hundred rows."""
+_AGAIN = 5
+"""Seconds after which a full disk may have room."""
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -60,13 +63,15 @@ class _Loaded:
 class ModelServer:
     """Answers `/invocations` with the loaded version; `/load` brings another, which takes over when it is warm."""
 
-    def __init__(self, endpoint: str, load: Callable[[int], Model], online: Lookups, spool: Spool, key: str) -> None:
+    def __init__(self, endpoint: str, load: Callable[[int], Model], online: Lookups, spool: Spool, key: str,
+                 queue: int = 256) -> None:  # fmt: skip
+        """At most `queue` requests wait for the model at a time."""
         self._endpoint = endpoint
         self._load = load
         self._online = online
         self._key = key.encode()
         self._loaded: _Loaded | None = None
-        self._turns = Turns(self._invoke, spool.write, spool.sync if spool.durable else None)
+        self._turns = Turns(self._invoke, spool.write, spool.sync if spool.durable else None, most=queue)
         self._loader = ThreadPoolExecutor(1, thread_name_prefix="loader")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -83,7 +88,11 @@ class ModelServer:
         elif path == "/load":
             answer = await asyncio.get_running_loop().run_in_executor(self._loader, self._bring, body)
         else:
-            answer = await self._ask(headers, body)
+            try:
+                with HangUp(receive):
+                    answer = await self._ask(headers, body)
+            except ConnectionResetError:
+                return
         await _reply(send, answer)
 
     async def _ask(self, headers: Mapping[bytes, bytes], body: bytes) -> Answer:
@@ -92,7 +101,9 @@ class ModelServer:
         try:
             return await (self._turns.at_once if brief else self._turns.ask)((headers, body))
         except OSError as error:
-            return _refusal(Unavailable(f"the request could not be logged, so it is not answered: {error}"))
+            return _refusal(Unavailable(f"the request could not be logged, so it is not answered: {error}", retry_after=_AGAIN))
+        except TooManyRequests as error:
+            return _refusal(error)
 
     def _bring(self, body: bytes) -> Answer:
         number, began = int(msgspec.json.decode(body)["version"]), time.perf_counter()
@@ -171,7 +182,9 @@ def _prediction(model: Model, rows: Rows, question: Question) -> dict[str, Any]:
 
 
 def _refusal(error: BoathouseError) -> Answer:
-    return Answer(error.http_status, msgspec.json.encode(error.to_dict(), enc_hook=str))
+    again = error.details.get("retry_after")
+    told = () if again is None else ((b"retry-after", b"%d" % again),)
+    return Answer(error.http_status, msgspec.json.encode(error.to_dict(), enc_hook=str), told)
 
 
 async def _body(receive: Receive) -> bytes:

@@ -38,6 +38,8 @@ class Launch:
     sandbox: Sandbox | None = None
     durable: bool = False
     """Whether its log outlives a power cut."""
+    queue: int = 256
+    """So many requests wait for its model at most."""
     mark: str = ""
     """What its processes are known by, should the server end before them."""
 
@@ -57,7 +59,7 @@ class ModelProcess:
         switches = [f"--{name}" for name, on in (("features-only", features_only), ("durable", launch.durable)) if on]
         words = ["--endpoint", endpoint, "--slot", slot, "--model", model, "--environment", launch.environment,
                  "--url", launch.url, "--spool", str(launch.spool), "--socket", str(listener.fileno()),
-                 "--secrets", str(read_end), *switches]  # fmt: skip
+                 "--secrets", str(read_end), "--queue", str(launch.queue), *switches]  # fmt: skip
         argv = [sys.executable, "-P", "-m", SERVER_MODULE, *words]
         environ = _THREADS | inherited() | {PROCESS_MARK: launch.mark}
         if walls := launch.sandbox:

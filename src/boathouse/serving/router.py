@@ -9,15 +9,18 @@ from typing import Any
 
 import msgspec
 
-from boathouse.errors import Unavailable
+from boathouse.errors import DeadlineExceeded, Unavailable
 from boathouse.serving.connections import Connections, text
 from boathouse.serving.endpoints import Endpoints
+from boathouse.serving.tally import BUSY
 from boathouse.serving.traffic import CANARY, Route, Target
 
 _log = logging.getLogger(__name__)
 _SHADOWS = 32
 """So many shadows answer at a time; requests that come meanwhile have none."""
-_KEPT = (b"x-request-id", b"x-model-version")
+_KEPT = (b"x-request-id", b"x-model-version", b"retry-after")
+_AGAIN = 2
+"""Seconds that a model server takes to start at least."""
 
 
 class _Keyed(msgspec.Struct):
@@ -75,53 +78,67 @@ class Router:
     async def ask(self, route: Route, asked: Asked) -> Answered:
         """The answer of the version whose turn it is; where a canary fails, that of its champion.
 
-        Raises Unavailable when nothing answers.
+        Raises Unavailable when nothing answers, DeadlineExceeded when nothing answers in time.
         """
         several = len(route.choices) > 1 or route.shadow is not None
         key = asked.routing_key if several else None
         target = route.choose(key)
         if target is None:
-            raise Unavailable(f"endpoint {route.environment}.{route.endpoint} gives no version any requests")
+            raise Unavailable(f"endpoint {route.environment}.{route.endpoint} gives no version any requests", retry_after=_AGAIN)
         if target.role == CANARY and route.champion:
             answer = await self._canary(route, target, route.champion, asked)
         else:
             answer = await self._served(route, target, asked)
-        if route.shadow and (shadow := route.shadowed(key)) and len(self._behind) < _SHADOWS:
+        copied = route.shadow and answer.status != BUSY and len(self._behind) < _SHADOWS
+        if copied and (shadow := route.shadowed(key)):
             self._after(self._shadow(route, shadow, asked, answer))
         return answer
 
     async def _served(self, route: Route, target: Target, asked: Asked) -> Answered:
-        began = time.perf_counter()
+        began, name = time.perf_counter(), f"{route.environment}.{route.endpoint}"
         try:
             answer = await self._post(target, asked)
+        except TimeoutError as error:  # it runs, and works on what came before or on this
+            self._endpoints.tally.note(route, target, 504, time.perf_counter() - began)
+            raise DeadlineExceeded(
+                f"endpoint {name} gave no answer within {target.patience:g} s: send fewer rows in a request, fewer requests at a "
+                f"time, or score in batch; `boathouse endpoints logs {route.endpoint}` shows what its model says"
+            ) from error
         except OSError as error:
             self._endpoints.tally.note(route, target, 503, time.perf_counter() - began)
             self._endpoints.wake()
-            name, why = f"{route.environment}.{route.endpoint}", f"{type(error).__name__}: {error}"
-            raise Unavailable(f"endpoint {name} does not answer and is started again ({why})") from error
+            why = f"{type(error).__name__}: {error}"
+            raise Unavailable(f"endpoint {name} does not answer and is started again ({why})", retry_after=_AGAIN) from error
         self._endpoints.tally.note(route, target, answer.status, answer.seconds)
         return answer
 
     async def _canary(self, route: Route, target: Target, champion: Target, asked: Asked) -> Answered:
         """What a canary fails at is asked of the champion: callers are not hurt, and a failure is its own if that answers."""
         began = time.perf_counter()
+        answer, status = None, 504
         try:
             answer = await self._post(target, asked)
+            status = answer.status
+        except TimeoutError:
+            pass
         except OSError:
-            answer = None
+            status = 503
             self._endpoints.wake()
         if answer and answer.status < 400:
             self._endpoints.tally.note(route, target, answer.status, answer.seconds, failed=False)
             return answer
-        took, status = time.perf_counter() - began, answer.status if answer else 503
+        took = time.perf_counter() - began
         instead = await self._served(route, champion, asked)
-        self._endpoints.tally.note(route, target, status, took, failed=instead.status < 400)
+        if instead.status != BUSY:  # else nobody knows whose failure it is
+            self._endpoints.tally.note(route, target, status, took, failed=instead.status < 400)
         return instead
 
     async def _shadow(self, route: Route, target: Target, asked: Asked, answer: Answered) -> None:
         began = time.perf_counter()
         try:
             status = (await self._post(target, asked, of=answer.headers.get("x-request-id", ""))).status
+        except TimeoutError:
+            status = 504
         except OSError:
             status = 503
             self._endpoints.wake()

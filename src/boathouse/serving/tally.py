@@ -12,6 +12,8 @@ from boathouse.serving.traffic import Route, Target
 BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """Upper ends of the latency histogram's buckets, in seconds."""
 _OPEN_MILLISECONDS = 300_000
+BUSY = 429
+"""The status of what is turned away since too many wait."""
 
 
 @dataclass
@@ -45,23 +47,30 @@ class Tally:
         self._series: dict[Labels, Series] = {}
 
     def note(self, route: Route, target: Target, status: int, seconds: float, failed: bool | None = None) -> None:
-        """An answer; `failed` where that is another question than whether the status is 400 or more."""
+        """An answer; `failed` where that is another question than whether the status is 400 or more.
+
+        What is turned away says nothing of a version: no rollout is judged by it.
+        """
         key = (route.environment, route.endpoint, route.model, target.version, target.role, target.slot)
         labels = (route.environment, route.endpoint, target.version, target.role)
         with self._lock:
-            window = self._windows.get(key)
-            if window is None or window.opened_at + _OPEN_MILLISECONDS < clock.millis():
-                if window is not None and window.fresh:
-                    self._windows[*key[:5], f"{target.slot} {window.opened_at}"] = window  # read once more, then let go
-                window = self._windows[key] = _Window(clock.millis())
-            window.requests += 1
-            window.errors += status >= 400 if failed is None else failed
-            window.latencies[bin_of(seconds * 1000)] += 1
-            window.fresh = True
+            if status != BUSY:
+                self._count(key, seconds, status >= 400 if failed is None else failed)
             series = self._series.setdefault(labels, Series())
             series.statuses[status] += 1
             series.buckets[bisect.bisect_left(BOUNDS, seconds)] += 1
             series.seconds += seconds
+
+    def _count(self, key: tuple[str, str, str, int, str, str], seconds: float, failed: bool) -> None:
+        window = self._windows.get(key)
+        if window is None or window.opened_at + _OPEN_MILLISECONDS < clock.millis():
+            if window is not None and window.fresh:
+                self._windows[*key[:5], f"{key[5]} {window.opened_at}"] = window  # read once more, then let go
+            window = self._windows[key] = _Window(clock.millis())
+        window.requests += 1
+        window.errors += failed
+        window.latencies[bin_of(seconds * 1000)] += 1
+        window.fresh = True
 
     def readings(self) -> list[Reading]:
         """What changed since the last time, each whole since its window opened."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -9,11 +10,32 @@ from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar
 
+from boathouse.errors import TooManyRequests
+
 Q = TypeVar("Q")
 A = TypeVar("A")
 _TOGETHER = 0.001
 """Seconds after which what was worked out is written and answered, while others wait for their turn."""
+_MOST = 256
+_LATEST = 0.1
+"""How much the latest question counts in how long one takes."""
+_LONGEST_WAIT = 60
 _log = logging.getLogger(__name__)
+
+
+class _Asked(Generic[Q, A]):
+    """A question that waits for its turn, until its caller is gone."""
+
+    __slots__ = ("answer", "question")
+
+    def __init__(self, question: Q, answer: "asyncio.Future[A]") -> None:
+        self.question: Q | None = question
+        self.answer = answer
+
+    def taken(self) -> Q | None:
+        """The question, unless nobody waits for its answer any more."""
+        question = self.question  # read first: it is forgotten after its answer is done
+        return None if self.answer.done() else question
 
 
 class Turns(Generic[Q, A]):
@@ -23,22 +45,40 @@ class Turns(Generic[Q, A]):
     """
 
     def __init__(self, work: Callable[[Q], tuple[A, bytes]], write: Callable[[Sequence[bytes]], None],
-                 sync: Callable[[], None] | None = None, together: float = _TOGETHER) -> None:  # fmt: skip
-        """What is worked out within `together` seconds is written at once.
+                 sync: Callable[[], None] | None = None, together: float = _TOGETHER, most: int = _MOST) -> None:  # fmt: skip
+        """What is worked out within `together` seconds is written at once; `most` questions are asked at a time.
 
         With `sync` nothing is answered before it has returned since its line was written: once for all that gathered.
         """
         self._work, self._write, self._sync, self._together = work, write, sync, together
-        self._waiting: SimpleQueue[tuple[Q, asyncio.Future[A]]] = SimpleQueue()
+        self._most, self._open, self._seconds = most, 0, 0.0
+        self._waiting: SimpleQueue[_Asked[Q, A]] = SimpleQueue()
         self._written: SimpleQueue[list[tuple[asyncio.Future[A], A]]] = SimpleQueue()
         self._thread: threading.Thread | None = None
 
     async def ask(self, question: Q) -> A:
-        """The answer, once its line is kept. Raises what `write` raises."""
+        """The answer, once its line is kept. A caller that is canceled while it waits is passed over, and leaves no line.
+
+        Raises what `write` raises, and TooManyRequests where too many wait already, saying when their turns are over.
+        """
+        if self._open >= self._most:
+            raise self._full()
         self._begin()
-        answer: asyncio.Future[A] = asyncio.get_running_loop().create_future()
-        self._waiting.put((question, answer))
-        return await answer
+        asked = _Asked[Q, A](question, asyncio.get_running_loop().create_future())
+        self._waiting.put(asked)
+        self._open += 1
+        try:
+            return await asked.answer
+        finally:
+            self._open -= 1
+            asked.question = None  # it may be large, and its turn far away
+
+    def _full(self) -> TooManyRequests:
+        seconds = min(_LONGEST_WAIT, max(1, math.ceil(self._open * self._seconds)))
+        return TooManyRequests(
+            f"{self._open} requests wait for this version, and more may not: try again in {seconds} s, ask for several rows in "
+            "one request, or let more wait by the setting endpoint_queue", retry_after=seconds,
+        )  # fmt: skip
 
     async def at_once(self, question: Q) -> A:
         """The same without a turn: for work that is shorter than the way to the thread and back, and that nothing holds up."""
@@ -63,21 +103,24 @@ class Turns(Generic[Q, A]):
         while True:
             done: list[tuple[asyncio.Future[A], A]] = []
             lines: list[bytes] = []
-            question, future = self._waiting.get()
-            limit = time.perf_counter() + self._together
+            asked = self._waiting.get()
+            limit = (began := time.perf_counter()) + self._together
             try:
                 while True:
-                    answer, line = self._work(question)
-                    done.append((future, answer))
-                    lines.append(line)
-                    if time.perf_counter() > limit:
+                    if (question := asked.taken()) is not None:
+                        answer, line = self._work(question)
+                        done.append((asked.answer, answer))
+                        lines.append(line)
+                        took, began = time.perf_counter() - began, time.perf_counter()
+                        self._seconds += (took - self._seconds) * _LATEST
+                    if began > limit:
                         break
-                    question, future = self._waiting.get_nowait()
+                    asked = self._waiting.get_nowait()
             except Empty:
                 pass
             except Exception as error:
                 _log.exception("a request could not be worked out")
-                _fail([future], error)
+                _fail([asked.answer], error)
             if done:
                 self._keep(done, lines)
 

@@ -2,9 +2,11 @@
 
 import asyncio
 import threading
+import time
 
 import pytest
 
+from boathouse.errors import TooManyRequests
 from boathouse.serving.turns import Turns
 
 
@@ -112,3 +114,58 @@ def test_what_is_done_at_once_is_kept_before_its_answer_and_synced_too() -> None
 
     asyncio.run(ask())
     assert (log.writes, done) == ([[b"line"]], ["synced", "answered"])
+
+
+def test_who_is_gone_is_passed_over_and_leaves_no_line() -> None:
+    log, working, released = Log(), threading.Event(), threading.Event()
+    worked = list[int]()
+
+    def work(question: int) -> tuple[int, bytes]:
+        worked.append(question)
+        working.set()
+        released.wait(5)
+        return question, str(question).encode()
+
+    async def ask() -> None:
+        turns = Turns(work, log.write)
+        asked = [asyncio.ensure_future(turns.ask(n)) for n in range(100)]
+        await asyncio.to_thread(working.wait, 5)
+        for one in asked[:99]:
+            one.cancel()
+        await asyncio.sleep(0)
+        released.set()
+        assert await asked[99] == 99
+
+    asyncio.run(ask())
+    assert worked == [0, 99]
+    assert [line for lines in log.writes for line in lines] == [b"0", b"99"]
+
+
+def test_more_than_may_wait_are_told_when_to_come_again() -> None:
+    log, released = Log(), threading.Event()
+
+    def work(question: float) -> tuple[float, bytes]:
+        if question:
+            time.sleep(question)
+        else:
+            released.wait(5)
+        return question, b"line"
+
+    async def ask() -> int:
+        turns = Turns(work, log.write, most=3)
+        for _ in range(5):
+            await turns.ask(0.2)
+        asked = [asyncio.ensure_future(turns.ask(0)) for _ in range(3)]
+        await asyncio.sleep(0)
+        with pytest.raises(TooManyRequests, match=r"3 requests wait.*again in \d+ s.*endpoint_queue") as refused:
+            await turns.ask(0)
+        asked[2].cancel()  # who is gone waits no more
+        await asyncio.sleep(0)
+        asked[2] = asyncio.ensure_future(turns.ask(0))
+        await asyncio.sleep(0)
+        released.set()
+        await asyncio.gather(*asked)
+        assert await turns.ask(0) == 0
+        return int(refused.value.details["retry_after"])
+
+    assert asyncio.run(ask()) == 1
