@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from boathouse import clock
-from boathouse.errors import InvalidInput, NotFound
+from boathouse.errors import InvalidInput, NotFound, Unavailable
 from boathouse.features import FeatureSpec, Lookups, OnlineFunctions, OnlineTable, TableLookup
 from boathouse.serving.rows import Rows, is_gone
 
@@ -23,13 +23,17 @@ class OnlineCompletion:
     def complete(self, rows: Rows) -> tuple[Rows, Mapping[str, int]]:
         """The rows with their features, and the Delta version that each table's values were published from.
 
-        Raises InvalidInput naming a column that the rows lack, NotFound for a table that was never published.
+        Raises InvalidInput naming a column that the rows lack, Unavailable for what is not published: whoever asks an endpoint
+        can do nothing about it.
         """
         plan = self._plan(tuple(rows.columns))
         columns: dict[str, list[Any]] = {}
         versions: dict[str, int] = {}
         asked = [(fetch.lookup.table.name, _keys(fetch.lookup, rows)) for fetch in plan.fetches]
-        found = self._online.lookup_many(asked) if asked else []
+        try:
+            found = self._online.lookup_many(asked) if asked else []
+        except NotFound as error:
+            raise Unavailable(str(error)) from error
         for fetch, (described, stored) in zip(plan.fetches, found, strict=True):
             versions[fetch.lookup.table.name] = described.version
             time, placed = fetch.placed(described)
@@ -81,7 +85,7 @@ class _Fetch:
         self._known: tuple[OnlineTable | None, int | None, list[tuple[str, int, Any]]] = None, None, []
 
     def placed(self, described: OnlineTable) -> tuple[int | None, list[tuple[str, int, Any]]]:
-        """Where the time lies, and for each output where it lies and its default. Raises NotFound."""
+        """Where the time lies, and for each output where it lies and its default. Raises Unavailable."""
         known, time, outputs = self._known
         if known is not described:
             time, outputs = self._place(described)
@@ -92,9 +96,9 @@ class _Fetch:
         lookup, table = self.lookup, self.lookup.table
         position = {column: i for i, column in enumerate(described.columns)}
         if described.keys != table.keys:
-            raise NotFound(f"{table.name} was published with the keys {', '.join(described.keys)}: publish it again")
+            raise Unavailable(f"{table.name} was published with the keys {', '.join(described.keys)}: publish it again")
         if lacking := [feature for feature, _ in lookup.columns if feature not in position]:
-            raise NotFound(f"{table.name} was published without {lacking[0]!r}: publish it again")
+            raise Unavailable(f"{table.name} was published without {lacking[0]!r}: publish it again")
         outputs = [(output, position[feature], lookup.defaults.get(output)) for feature, output in lookup.columns]
         return position.get(described.time or ""), outputs
 

@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from boathouse.errors import InvalidInput, NotFound
+from boathouse.errors import InvalidInput, Unavailable
 from boathouse.features import EmbeddedStore, FeatureLookup, FeatureSpec, Publication, TableFacts, resolve
 from boathouse.serving.online_completion import OnlineCompletion
 from boathouse.serving.rows import ABSENT, Rows
@@ -90,7 +90,7 @@ def test_no_time_is_needed_and_rows_are_not_changed(spec: FeatureSpec, online: E
 
 
 def test_a_table_that_was_never_published_is_named(spec: FeatureSpec, tmp_path: Path) -> None:
-    with pytest.raises(NotFound, match=f"{WEATHER} is not published"):
+    with pytest.raises(Unavailable, match=f"{WEATHER} is not published"):
         complete(spec, asked(), EmbeddedStore(tmp_path / "empty"))
 
 
@@ -98,7 +98,7 @@ def test_a_feature_that_was_not_published_is_named(
     spec: FeatureSpec, online: EmbeddedStore
 ) -> None:
     online.publish(Publication(table=WEATHER, keys=("origin",), version=5), [pa.record_batch({"origin": ["JFK"], "wind": [3.0]})])
-    with pytest.raises(NotFound, match=f"{WEATHER} was published without 'temp'"):
+    with pytest.raises(Unavailable, match=f"{WEATHER} was published without 'temp'"):
         complete(spec, asked(), online)
 
 
