@@ -14,11 +14,11 @@ from boathouse.delivery.requirements import check_requirements
 from boathouse.delivery.rollout import MIN_REQUESTS, Rollout, RolloutAsked, judge
 from boathouse.delivery.rollouts import Rollouts
 from boathouse.delivery.service import Delivery
-from boathouse.delivery.threshold import HIGHER_IS_BETTER, LOWER_IS_BETTER, Threshold, direction_of
+from boathouse.delivery.threshold import METRICS, SYNONYMS, Threshold, direction_of
 from boathouse.delivery.trial import Trial, try_out
 
 __all__ = [
-    "FAIRNESS", "HIGHER_IS_BETTER", "LOWER_IS_BETTER", "MIN_REQUESTS", "MODES", "Check", "Delivery", "Evidence", "Fairness",
+    "FAIRNESS", "METRICS", "MIN_REQUESTS", "MODES", "SYNONYMS", "Check", "Delivery", "Evidence", "Fairness",
     "Health", "Held", "Import", "Limits", "Outcome", "Plan", "Reading", "Replay", "ReplayAsked", "Rollout", "RolloutAsked",
     "Rollouts", "Threshold", "Trial", "Verdict", "bin_of", "check_requirements", "compare_versions", "decide", "direction_of",
     "fairness", "gather", "held", "judge", "paired_bootstrap", "total", "touched", "try_out", "unsafe",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from boathouse.delivery.bootstrap import Weighted, mean_of, ratio_of, resampled, weighted
+from boathouse.delivery.threshold import SYNONYMS
 from boathouse.errors import InvalidInput
 from boathouse.scoring import Prediction
 
@@ -63,23 +64,25 @@ def measure(metrics: Sequence[str], y: Any, prediction: Prediction, task: Task) 
     Raises InvalidInput for an unknown name, and for a metric that is for another kind of prediction.
     """
     known = _known()
-    if unknown := [m for m in metrics if m not in known]:
+    if unknown := [m for m in metrics if SYNONYMS.get(m, m) not in known]:
         raise InvalidInput(f"{unknown[0]!r} is no metric that gates know; they are {', '.join(sorted(known))}")
     found = {}
-    for metric in metrics:
+    for asked in metrics:
+        metric = SYNONYMS.get(asked, asked)
         if task.several and metric in _BINARY_ONLY:
-            raise InvalidInput(f"{metric} is of two classes and this model has {len(task.classes)}: use {metric}_macro")  # type: ignore[arg-type]
+            instead = f"{metric}_macro" if f"{metric}_macro" in known else "log_loss, roc_auc or accuracy"
+            raise InvalidInput(f"{asked} is of two classes and this model has {len(task.classes)}: use {instead}")  # type: ignore[arg-type]
         try:
-            found[metric] = float(known[metric](y, prediction, task))
+            found[asked] = float(known[metric](y, prediction, task))
         except ValueError:
-            found[metric] = float("nan")
+            found[asked] = float("nan")
     return found
 
 
 def difference(metric: str, y: Any, ours: Prediction, theirs: Prediction, task: Task) -> tuple[float, float, float] | None:
     """Candidate minus champion with its 95 % interval, by paired bootstrap; None where a metric is not resampled."""
     try:
-        mine, other = _weighted(metric, y, ours, task), _weighted(metric, y, theirs, task)
+        mine, other = (_weighted(SYNONYMS.get(metric, metric), y, answers, task) for answers in (ours, theirs))
     except ValueError:
         return None
     return resampled(len(y), mine, other) if mine and other else None

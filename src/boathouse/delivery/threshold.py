@@ -7,19 +7,19 @@ from typing import Literal
 Direction = Literal["higher", "lower"]
 
 HIGHER_IS_BETTER = frozenset({
-    "accuracy", "accuracy_score", "balanced_accuracy", "balanced_accuracy_score", "roc_auc",
-    "roc_auc_score", "auc", "pr_auc", "average_precision", "average_precision_score",
-    "precision_recall_auc", "precision", "precision_score", "recall", "recall_score", "f1", "f1_score",
-    
-    "precision_macro", "recall_macro", "f1_macro", "f1_weighted", "r2", "r2_score",
-    "explained_variance", "matthews_corrcoef", "cohen_kappa", "ndcg", "map_at_k",
+    "roc_auc", "average_precision", "accuracy", "balanced_accuracy", "precision", "recall", "f1", "precision_macro",
+    "recall_macro", "f1_macro", "f1_weighted", "r2",
 })  # fmt: skip
-LOWER_IS_BETTER = frozenset({
-    "log_loss", "brier", "brier_score", "brier_score_loss", "rmse", "root_mean_squared_error", "mse",
-    "mean_squared_error", "mae", "mean_absolute_error", "mean_average_error", "mape",
-    "mean_absolute_percentage_error", "median_absolute_error", "max_error", "ece", "calibration_error",
-    "pinball_loss", "error_rate", "false_positive_rate", "false_negative_rate",
-})  # fmt: skip
+LOWER_IS_BETTER = frozenset({"log_loss", "brier", "calibration_error", "rmse", "mse", "mae", "mape"})
+METRICS = HIGHER_IS_BETTER | LOWER_IS_BETTER
+"""What gates measure."""
+SYNONYMS = {
+    "accuracy_score": "accuracy", "balanced_accuracy_score": "balanced_accuracy", "roc_auc_score": "roc_auc", "auc": "roc_auc",
+    "average_precision_score": "average_precision", "precision_score": "precision", "recall_score": "recall", "f1_score": "f1",
+    "brier_score": "brier", "brier_score_loss": "brier", "root_mean_squared_error": "rmse", "mean_squared_error": "mse",
+    "mean_absolute_error": "mae", "mean_average_error": "mae", "mean_absolute_percentage_error": "mape", "r2_score": "r2",
+}  # fmt: skip
+"""Names that scikit-learn, MLflow's evaluators and metric tables have for them."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Threshold:
     champion; `slices_not_worse_by` is the same within each slice (the overall value where it is None).
     `confident` lets the 95 % interval of the difference decide: fail only when all of it lies beyond what is allowed, hold
     while it lies on both sides. `slices_min` and `slices_max` are `min` and `max` of each slice.
-    `direction` is needed only for metrics that are not among the known ones.
+    `direction` says which way a metric is better that is none of METRICS.
     """
 
     min: float | None = None
@@ -55,6 +55,7 @@ def direction_of(metric: str, thresholds: Mapping[str, Threshold]) -> Direction 
     threshold = thresholds.get(metric)
     if threshold and threshold.direction:
         return threshold.direction
-    if metric in HIGHER_IS_BETTER:
+    name = SYNONYMS.get(metric, metric)
+    if name in HIGHER_IS_BETTER:
         return "higher"
-    return "lower" if metric in LOWER_IS_BETTER else None
+    return "lower" if name in LOWER_IS_BETTER else None

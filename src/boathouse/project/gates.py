@@ -4,7 +4,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from boathouse.delivery import FAIRNESS, Threshold
+from boathouse.delivery import FAIRNESS, METRICS, SYNONYMS, Threshold
+from boathouse.names import nearest
 from boathouse.project.monitor import Labels
 from boathouse.project.shape import Shape, Texts, Word
 
@@ -116,8 +117,12 @@ class Approval(Shape):
 
 
 def possible(metrics: Thresholds) -> Thresholds:
-    """The thresholds. Raises ValueError for some that nothing can meet or that ask nothing."""
+    """The thresholds. Raises ValueError for some that nothing measures, that nothing can meet, or that ask nothing."""
     for name, asked in metrics.items():
+        if name not in METRICS and name not in SYNONYMS:
+            near = nearest(name, METRICS)
+            known = f"did you mean {near!r}?" if near else f"they are {', '.join(sorted(METRICS))}; custom checks ask for others"
+            raise ValueError(f"{name} is no metric that gates measure; {known}")
         if asked.min is not None and asked.max is not None and asked.min > asked.max:
             raise ValueError(f"{name} can not be at least {asked.min} and at most {asked.max}")
         tolerances = (asked.not_worse_than_champion_by, asked.slices_not_worse_by)

@@ -6,6 +6,7 @@ from sklearn import metrics as sklearn
 
 from boathouse.delivery.fairness import fairness
 from boathouse.delivery.metrics import difference, measure, moved, task_of
+from boathouse.delivery.threshold import METRICS, SYNONYMS, direction_of
 from boathouse.errors import InvalidInput
 from boathouse.scoring import Prediction
 
@@ -40,10 +41,10 @@ def test_the_difference_of_two_models_of_several_classes_is_that_of_their_metric
     assert low < found < high
 
 
-@pytest.mark.parametrize("metric", ["f1", "precision", "brier"])
-def test_metrics_of_two_classes_say_what_to_use_for_more(metric: str) -> None:
+@pytest.mark.parametrize(("metric", "use"), [("f1", "f1_macro"), ("precision_score", "precision_macro"), ("brier", "log_loss")])
+def test_metrics_of_two_classes_say_what_to_use_for_more(metric: str, use: str) -> None:
     y, p = several(0.5)
-    with pytest.raises(InvalidInput, match=rf"{metric} is of two classes and this model has 3"):
+    with pytest.raises(InvalidInput, match=rf"{metric} is of two classes and this model has 3: use {use}"):
         measure([metric], y, p, task_of(y, p))
 
 
@@ -60,6 +61,15 @@ def test_numbers_are_no_classes() -> None:
     p = Prediction(y + 1, None)
     assert task_of(y, p).classes is None
     assert measure(["rmse", "mae"], y, p, task_of(y, p)) == pytest.approx({"rmse": 1, "mae": 1})
+
+
+def test_every_metric_that_bundles_may_name_is_measured_and_has_a_better_side() -> None:
+    y = np.array([0, 1, 1, 0])
+    p = Prediction(np.array([0, 1, 0, 0]), np.array([0.1, 0.9, 0.4, 0.2]), np.array([0, 1]))
+    found = measure([*METRICS, *SYNONYMS], y, p, task_of(y, p))
+    assert {name: found[name] for name in SYNONYMS} == {name: found[ours] for name, ours in SYNONYMS.items()}
+    assert all(direction_of(name, {}) for name in found)
+    assert difference("mean_absolute_error", y, p, p, task_of(y, p)) == difference("mae", y, p, p, task_of(y, p)) == (0, 0, 0)
 
 
 def test_how_far_predictions_moved() -> None:

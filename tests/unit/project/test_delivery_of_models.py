@@ -21,7 +21,7 @@ resources:
           label: late
           metrics:
             roc_auc: {min: 0.68, not_worse_than_champion_by: 0.005}
-            lift: {min: 2, direction: higher}
+            mean_absolute_error: {max: 2}
           slices: [origin]
           custom: validation.checks:checks
         approval: {by: ml-engineers, separation_of_duties: true}
@@ -63,7 +63,7 @@ def test_what_a_new_version_must_pass_is_read(tmp_path: Path) -> None:
     assert delivery is not None
     assert delivery.evaluation is not None
     assert delivery.evaluation.metrics["roc_auc"] == Threshold(min=0.68, not_worse_than_champion_by=0.005)
-    assert delivery.evaluation.metrics["lift"].direction == "higher"
+    assert delivery.evaluation.metrics["mean_absolute_error"] == Threshold(max=2)
     assert (delivery.evaluation.slices, delivery.evaluation.min_rows) == (("origin",), 100)
     assert delivery.mode == "automatic"
 

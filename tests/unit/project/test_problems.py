@@ -160,6 +160,8 @@ def test_what_is_wrong_with_other_resources_is_said(tmp_path: Path, text: str, s
     [("{auc: {min: 0.9, max: 0.1}}", "auc can not be at least 0.9 and at most 0.1"),
      ("{auc: {not_worse_than_champion_by: -1}}", "auc may fall behind by 0 or more"),
      ("{auc: {}}", "auc needs min, max or not_worse_than_champion_by"),
+     ("{roc_auk: {min: 0.9}}", "roc_auk is no metric that gates measure; did you mean 'roc_auc'?"),
+     ("{lift: {min: 2}}", "lift is no metric that gates measure; they are accuracy, average_precision"),
      ("{auc: {min: high}}", "metrics.auc.min: input should be a valid number")],
 )  # fmt: skip
 def test_thresholds_must_be_possible(tmp_path: Path, metrics: str, said: str) -> None:
