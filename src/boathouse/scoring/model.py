@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import cached_property
 from numbers import Number
 from pathlib import Path
 from reprlib import repr as shown
@@ -17,6 +18,7 @@ from boathouse.scoring.answers import Prediction, predict_raw
 from boathouse.scoring.files import Files
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
 _LOGGED = re.compile(r"runs:/|models:/m-[0-9a-f]{32}$")
@@ -31,6 +33,8 @@ _TAKES: dict[str, tuple[type, ...]] = {
     "string": (str,), "boolean": (int,), "datetime": (str, date), "binary": (bytes, str),
 }  # fmt: skip
 """By the types of MLflow's signatures, what rows of a request hold of them."""
+_NUMBERS = {"integer": "int32", "long": "int64", "float": "float32", "double": "float64"}
+"""The types of numbers that MLflow's signatures know, as NumPy calls them."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +57,31 @@ class Model:
         columns = list(self.spec.model_columns) if self.spec else [c for c in self.inputs if c in rows] or [str(c) for c in rows]
         if missing := [c for c in columns if c not in rows]:
             raise InvalidInput(f"{self.name} version {self.version} needs the column {missing[0]!r}, which the rows lack")
-        return predict_raw(self.raw, rows[columns], params)
+        return predict_raw(self.raw, self._typed(rows[columns]), params)
 
+    def _typed(self, rows: "pd.DataFrame") -> "pd.DataFrame":
+        """The rows with numbers in the width that MLflow insists on: JSON writes 2 for 2.0 too, and knows no width."""
+        import numpy as np
+
+        other = {}
+        for name in rows.columns:
+            want, given = self._numbers.get(name), rows[name].dtype
+            if want is None or want == given or not isinstance(given, np.dtype) or given.kind not in "iuf":
+                continue
+            if want.kind == "f" or (given.kind in "iu" and rows[name].isin(rows[name].astype(want)).all()):
+                other[name] = want
+        return rows.astype(other) if other else rows
+
+    @cached_property
+    def _numbers(self) -> "dict[str, np.dtype[Any]]":
+        """What MLflow checks before it lets the model predict: the columns of numbers, and their types."""
+        import numpy as np
+
+        schema = self.raw.metadata.get_input_schema() if hasattr(self.raw, "metadata") else None
+        if schema is None or not schema.has_input_names() or schema.is_tensor_spec():
+            return {}
+        kinds = {column.name: _NUMBERS.get(getattr(column.type, "name", "")) for column in schema.inputs}
+        return {name: np.dtype(kind) for name, kind in kinds.items() if kind}
 
     def misfit(self, columns: Mapping[str, Sequence[Any]]) -> str | None:
         """What the signature says against these columns, in words: a column that lacks, or a value of another type."""

@@ -110,7 +110,7 @@ class ModelServer:
         _log.info("loading version %s", number)
         try:
             self._loaded = self._ready(self._load(number))
-        except Exception as error:
+        except BaseException as error:  # sys.exit() in someone's code ends neither thread nor server
             _log.exception("version %s does not load", number)
             return _refusal(Unavailable(f"the version does not load: {type(error).__name__}: {error}"))
         _log.info("version %s answers after %.1f s", number, time.perf_counter() - began)
@@ -138,7 +138,7 @@ class ModelServer:
         except BoathouseError as error:
             _log.warning("request %s was refused: %s", request_id, error)
             answer, logged = _refusal(error), {}
-        except Exception as error:
+        except BaseException as error:
             _log.exception("version %s failed at request %s", version, request_id)
             answer, logged = _refusal(InvalidInput(f"the model failed on these rows: {type(error).__name__}: {error}")), {}
         shadow_of, requester = headers.get(b"x-boathouse-shadow-of"), headers.get(b"x-boathouse-requester")
