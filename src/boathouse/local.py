@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from boathouse import settings
 from boathouse.client import Connection, Credentials, Http
-from boathouse.home import Address, Home
+from boathouse.errors import HomeInUse
+from boathouse.home import Home
 
 if TYPE_CHECKING:
     from boathouse.client import Lake
@@ -62,14 +63,14 @@ def _let_go(http: Http, on_close: Callable[[], None] | None) -> None:
         on_close()
 
 
-def _address(home: Home) -> Address | None:
-    """Where the home's server answers; one that is starting is waited for."""
+def _served(home: Home, wanted: settings.Settings) -> Http | None:
+    """The server of another process that owns the home; one that is starting is waited for."""
     limit = time.monotonic() + _PATIENCE
     while (address := home.address()) is None and (owner := home.other_owner()) and not owner.session:
         if time.monotonic() > limit:
             break
         time.sleep(_PAUSE)
-    return address
+    return Http(address.url, wanted.token or home.operator_token()) if address and address.pid != os.getpid() else None
 
 
 def reach(wanted: settings.Settings) -> tuple[Http, Callable[[], None] | None]:
@@ -77,13 +78,17 @@ def reach(wanted: settings.Settings) -> tuple[Http, Callable[[], None] | None]:
     if wanted.url:
         return Http(wanted.url, wanted.token or Credentials(wanted.path("credentials.json")).token(wanted.url)), None
     home = Home(wanted)
-    address = _address(home)
-    if address and address.pid != os.getpid():
-        return Http(address.url, wanted.token or home.operator_token()), None
+    if served := _served(home, wanted):
+        return served, None
     from boathouse.platform import Platform
     from boathouse.server import Server
 
-    platform = Platform(wanted, session=True)
+    try:
+        platform = Platform(wanted, session=True)
+    except HomeInUse:
+        if served := _served(home, wanted):  # a server took it while this process was loading
+            return served, None
+        raise
     try:
         server = Server(platform)
         url = server.start()
