@@ -101,9 +101,11 @@ def _untested(name: str, version: Mapping[str, Any]) -> str:
 
 
 def _why(verdict: Mapping[str, Any]) -> str:
-    reasons = verdict["reasons"] or ()
-    counted = f"passed {len(reasons)} check{'' if len(reasons) == 1 else 's'}"
-    return counted if verdict["outcome"] == "pass" else "; ".join(reasons)
+    if verdict["outcome"] != "pass":
+        return "; ".join(verdict["reasons"] or ())
+    overtaken = [check["reason"] for check in verdict["checks"] if check["name"] == "newest"]
+    count = len(verdict["checks"]) - len(overtaken)
+    return "; ".join([f"passed {count} check{'' if count == 1 else 's'}", *overtaken])
 
 
 @models.command("compare")

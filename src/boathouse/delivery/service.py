@@ -25,6 +25,8 @@ StartedBy = Callable[[str], str | None]
 """The principal who started a job's run; None for a run that is not known."""
 TestedBy = Callable[[str], tuple[str, int] | None]
 """The model and version that a run was submitted to test; None for any other run."""
+OVERTAKEN = "newest"
+"""The check that tells of a newer Production version."""
 _TESTED_BY_ITSELF = ("automatic", "partly_automatic")
 
 
@@ -156,15 +158,25 @@ class Delivery:
             verdict = Verdict("hold", (held,))
         else:
             verdict = decide(evidence, plan.thresholds, approval_required=bool(plan.approvers), limits=plan.limits)
+        newer = self.overtaken(model, version)
+        if newer and verdict.outcome == "pass" and plan.mode == "automatic":
+            left = (f"version {newer} is newer and Production, so it is not replaced by itself; "
+                    f"`boathouse models promote {model} {version}` does it")  # fmt: skip
+            verdict = Verdict("pass", (*verdict.checks, Check(OVERTAKEN, "pass", left)))
         body = verdict.to_dict() | {"evidence": evidence.to_dict(), "run_id": identity.run_id}
         self._registry.record_verdict(model, version, environment, body)
-        if verdict.outcome == "pass" and plan.mode == "automatic":
+        if verdict.outcome == "pass" and plan.mode == "automatic" and not newer:
             reason = f"passed {len(verdict.checks)} check{'' if len(verdict.checks) == 1 else 's'}"
             self._advance(plan, model, version, identity.principal, reason)
         elif verdict.outcome == "fail":
             reason = f"refused: {verdict.reasons[0]}"
             self._registry.transition(model, version, ARCHIVED, principal=identity.principal, reason=reason)
         return verdict
+
+    def overtaken(self, model: str, version: int) -> int | None:
+        """The Production version where it is newer than this one: what was held long ago does not take its place by itself."""
+        production = self._registry.model(model).production
+        return production if production and production > version else None
 
     def run_failed(self, model: str, version: int, run_id: str, why: str) -> None:
         """A testing run ended without evidence: the version is held, with the reason, and not left without a word."""

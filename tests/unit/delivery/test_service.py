@@ -2,16 +2,19 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
+from boathouse import clock
 from boathouse.delivery import Check, Delivery, Evidence, Plan
 from boathouse.errors import Conflict, InvalidInput, NotFound, NotPermitted
 from boathouse.events import Event
 from boathouse.identity import Identity
 from boathouse.platform import Platform
+from boathouse.platform.held_versions import HeldVersions
 from boathouse.platform.run_hooks import RunHooks
 from boathouse.registry import ARCHIVED, NONE, PRODUCTION, STAGING, Registry
 
@@ -115,6 +118,31 @@ def test_a_pass_promotes_and_archives_the_former_champion(desk: Desk) -> None:
     assert desk.judge(2, replace(GOOD, champion={"roc_auc": 0.8}, champion_version="1")) == "pass"
     assert desk.stages() == {1: ARCHIVED, 2: PRODUCTION, 3: NONE}
     assert desk.registry.model(MODEL).aliases["champion"] == 2
+
+
+def test_a_version_that_passes_late_does_not_replace_a_newer_one_by_itself(desk: Desk) -> None:
+    desk.judge(1, replace(GOOD, rows=5))
+    desk.judge(2)
+    assert desk.judge(1, replace(GOOD, champion={"roc_auc": 0.8}, champion_version="2")) == "pass"
+    assert desk.stages() == {1: STAGING, 2: PRODUCTION, 3: NONE}
+    newest = max(desk.registry.verdicts(MODEL, 1), key=lambda v: v.id)
+    assert "version 2 is newer and Production" in newest.verdict["checks"][-1]["reason"]
+    desk.delivery.promote(ADA, MODEL, 1, "it has fewer inputs")
+    assert desk.stages() == {1: PRODUCTION, 2: ARCHIVED, 3: NONE}
+
+
+def test_a_held_version_is_tested_again_until_a_newer_one_is_production(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    waiting = HeldVersions(desk.registry, desk.delivery)
+    desk.judge(1, replace(GOOD, rows=5))
+    waiting.recall()
+    later = clock.now() + timedelta(days=1)
+    monkeypatch.setattr(clock, "now", lambda: later)
+    assert waiting.test_due() == ["r1"]
+    desk.delivery.conclude(TESTER, MODEL, 1, replace(GOOD, rows=5))
+    waiting.recall()
+    later += timedelta(days=1)
+    desk.judge(2)
+    assert waiting.test_due() == []
 
 
 def test_a_fail_archives_and_leaves_the_champion(desk: Desk) -> None:
