@@ -44,23 +44,30 @@ class InferenceFlush:
         self._stop.set()
 
     def flush(self, environment: str, endpoint: str) -> int:
-        """Move what an endpoint has logged; how many requests."""
+        """Move what an endpoint has logged, also one that is there no more; how many requests."""
         folder = self._spool / f"{environment}.{endpoint}"
-        if not any(folder.glob("*.jsonl")):
+        if not any(folder.glob("**/*.jsonl")):
             return 0
-        definition = self._deployments.resource("model_serving_endpoint", environment, endpoint).definition
-        model = served_entity(environment, definition)[0]
+        name, deployed = f"{environment}.{endpoint}", self._deployments.resources("model_serving_endpoint", environment)
+        definition = next((r.definition for r in deployed if r.name == endpoint), None)
         with self._lock, FileLock(folder / "flush.lock"):  # another server of the home may be asked for the same
-            table = self._table(environment, f"{model}_payload", model)
-
-            def append(rows: pa.Table, transaction: tuple[str, int]) -> None:
-                evolve = not set(rows.column_names) <= {c.name for c in table.info.columns}  # made by an earlier version
-                table.append(rows, transaction, evolve, sources=_sources(f"endpoint:{environment}.{endpoint}", model, rows))
-
-            moved = flush(folder, table.transaction_version, append)
-        if wanted := captured_as(environment, endpoint, model, definition):
-            self._view(environment, wanted, f"{model}_payload", f"{environment}.{endpoint}")
+            moved = sum(self._move(name, place.name, place) for place in sorted(folder.iterdir()) if any(place.glob("*.jsonl")))
+            if definition is not None and any(folder.glob("*.jsonl")):  # of an earlier version: it had no folders for models
+                moved += self._move(name, served_entity(environment, definition)[0], folder)
+        if definition is not None:
+            model = served_entity(environment, definition)[0]
+            if wanted := captured_as(environment, endpoint, model, definition):
+                self._view(environment, wanted, f"{model}_payload", name)
         return moved
+
+    def _move(self, endpoint: str, model: str, folder: Path) -> int:
+        table = self._table(endpoint.partition(".")[0], f"{model}_payload", model)
+
+        def append(rows: pa.Table, transaction: tuple[str, int]) -> None:
+            evolve = not set(rows.column_names) <= {c.name for c in table.info.columns}  # made by an earlier version
+            table.append(rows, transaction, evolve, sources=_sources(f"endpoint:{endpoint}", model, rows))
+
+        return flush(folder, table.transaction_version, append)
 
     def _view(self, environment: str, name: str, table: str, endpoint: str) -> None:
         """The endpoint's own requests under the name that its bundle gives them; whatever has the name already stays."""
@@ -85,11 +92,12 @@ class InferenceFlush:
 
     def _run(self) -> None:
         while not self._stop.wait(_SECONDS):
-            for endpoint in self._deployments.resources("model_serving_endpoint") if self._owned() else ():
+            for folder in sorted(self._spool.glob("*.*")) if self._owned() else ():
+                environment, _, endpoint = folder.name.partition(".")
                 try:
-                    self.flush(endpoint.environment, endpoint.name)
+                    self.flush(environment, endpoint)
                 except Exception:
-                    _log.exception("requests of %s.%s stay spooled", endpoint.environment, endpoint.name)
+                    _log.exception("requests of %s stay spooled", folder.name)
 
 
 def _quoted(name: str) -> str:

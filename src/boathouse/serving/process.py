@@ -32,6 +32,7 @@ class Launch:
     token: str
     environment: str
     spool: Path
+    """The endpoint's; each of its models has a folder in it."""
     log: Path
     scratch: Path
     """Its temporary files, where it has walls."""
@@ -58,7 +59,7 @@ class ModelProcess:
         os.close(write_end)
         switches = [f"--{name}" for name, on in (("features-only", features_only), ("durable", launch.durable)) if on]
         words = ["--endpoint", endpoint, "--slot", slot, "--model", model, "--environment", launch.environment,
-                 "--url", launch.url, "--spool", str(launch.spool), "--socket", str(listener.fileno()),
+                 "--url", launch.url, "--spool", str(launch.spool / model), "--socket", str(listener.fileno()),
                  "--secrets", str(read_end), "--queue", str(launch.queue), *switches]  # fmt: skip
         argv = [sys.executable, "-P", "-m", SERVER_MODULE, *words]
         environ = _THREADS | inherited() | {PROCESS_MARK: launch.mark}

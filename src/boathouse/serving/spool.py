@@ -1,10 +1,13 @@
 """The spool: requests are on disk before they are answered, and reach Delta exactly once."""
 
+import fcntl
 import io
 import os
 import threading
+import time
 import uuid
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import pyarrow as pa
@@ -13,6 +16,8 @@ import pyarrow.json
 
 _ROLL_BYTES = 64 << 20
 _BATCH_BYTES = 8 << 20
+_KEPT_SECONDS = 600
+"""A file that is moved whole is kept so long: by then the operating system has written the table's files to the disk."""
 SCHEMA = pa.schema([
     ("request_id", pa.string()), ("client_request_id", pa.string()), ("request_date", pa.date32()),
     ("request_time", pa.timestamp("us", tz="UTC")), ("requester", pa.string()), ("endpoint", pa.string()),
@@ -72,6 +77,7 @@ class Spool:
         unique = uuid.uuid4().hex[:8]  # behind walls, processes of several endpoints can have one number
         path = self._folder / f"{number:06d}-{os.getpid()}-{unique}.jsonl"
         self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        fcntl.flock(self._descriptor, fcntl.LOCK_SH)  # until it is closed, or this process ends
         self._size = 0
         if self.durable:
             _sync_folder(self._folder)
@@ -90,7 +96,7 @@ Append = Callable[[pa.Table, tuple[str, int]], None]
 
 
 def flush(folder: Path, done: Callable[[str], int | None], append: Append) -> int:
-    """Move whole lines of a spool folder into a table; how many.
+    """Move whole lines of a spool folder into a table; how many. Files that nobody writes any more go some minutes later.
 
     The byte offset reached in each file is the number of the commit's application transaction, so a line
     that was committed before a crash is not committed again after it.
@@ -104,7 +110,20 @@ def flush(folder: Path, done: Callable[[str], int | None], append: Append) -> in
             rows = _rows(chunk)
             append(rows, (application, offset))
             moved += rows.num_rows
+        _drop(path, offset)
     return moved
+
+
+def _drop(path: Path, offset: int) -> None:
+    """Remove a file that is moved up to `offset`, unless somebody writes it or more is in it."""
+    with suppress(FileNotFoundError), path.open("rb") as file:
+        facts = os.fstat(file.fileno())
+        if not facts.st_size or time.time() - facts.st_mtime < _KEPT_SECONDS:  # an empty one was made just now
+            return
+        with suppress(BlockingIOError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if not _whole_lines(path, offset):
+                path.unlink()
 
 
 def _whole_lines(path: Path, offset: int) -> bytes:

@@ -137,3 +137,24 @@ def test_files_hold_one_request_a_line_for_the_owner_only(tmp_path: Path) -> Non
     (file,) = (tmp_path / "s").iterdir()
     assert [json.loads(line)["request"] for line in file.read_text().splitlines()] == ["two\nlines"]
     assert file.stat().st_mode & 0o077 == 0
+
+
+def test_files_that_are_moved_go_once_nobody_writes_them(tmp_path: Path, table: DeltaFolder) -> None:
+    spool, folder = Spool(tmp_path / "s"), tmp_path / "s"
+    command = [sys.executable, "-c", WRITER, str(folder)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as ended:
+        assert ended.stdout is not None
+        next(ended.stdout)
+        ended.kill()
+    spool.write(request(1))
+    moved(folder, table)
+    assert len(list(folder.iterdir())) == 2  # a power cut may take what was moved just now
+    for file in folder.iterdir():
+        os.utime(file, (1, 1))
+    assert moved(folder, table) == 0
+    (kept,) = folder.iterdir()
+    assert b"r1" in kept.read_bytes()
+    spool.write(request(2))
+    os.utime(kept, (1, 1))
+    assert moved(folder, table) == 1
+    assert [row["request_id"] for row in rows(table)][-2:] == ["r1", "r2"]
