@@ -20,6 +20,7 @@ from boathouse.features import FeatureSpecInfo, FeatureSpecs
 from boathouse.jobs import end_process
 from boathouse.registry import Registry
 from boathouse.serving.process import Launch, ModelProcess
+from boathouse.serving.retries import Retries
 from boathouse.serving.states import EndpointState, States
 from boathouse.serving.tally import Tally
 from boathouse.serving.traffic import SERVED, SHADOW, Route, Target, Wanted, desired, route
@@ -69,6 +70,7 @@ class Endpoints:
         self._ready: dict[Place, dict[str, Target]] = {}
         self._routes: dict[Place, Route] = {}
         self._failures: Counter[int] = Counter()
+        self._retries = Retries()
         self._wake, self._stop = threading.Event(), threading.Event()
         self._starting = threading.Lock()
         self._definitions: dict[Place, dict[str, Any]] = {}
@@ -275,17 +277,23 @@ class Endpoints:
         alive = process is not None and process.alive
         if alive and one.slot in ready and ready[one.slot].version == one.version:
             return
-        if not alive:
-            ready.pop(one.slot, None)
+        if not alive and one.slot in ready:
+            del ready[one.slot]
+            self._direct(environment, name, plan)  # to the others, while it starts
+        place, what = (environment, name, one.slot), (plan.model, one.version)
+        if self._retries.wait(place, what):
+            return
         self._note(environment, name, one, first, state="LOADING", wanted_version=one.version, reason=None, model=plan.model)
         try:
             if process is None or not alive:
                 process = self._begin(environment, name, plan.model, one.slot, bool(plan.spec))
             process.load(one.version)
         except (BoathouseError, httpx.HTTPError, OSError) as error:
+            self._retries.failed(place, what)
             self._note(environment, name, one, first, state="FAILED", reason=_words(error))
             self._blame(one, error)
             return
+        self._retries.forget(place)
         ready[one.slot] = Target(one.slot, one.version, process.port, one.role, one.patience)
         self._direct(environment, name, plan)  # whoever reads READY may ask
         self._note(environment, name, one, first, state="READY", version=one.version, reason=None)
@@ -334,6 +342,7 @@ class Endpoints:
 
     def _end_version(self, environment: str, name: str, slot: str) -> None:
         self._ready.get((environment, name), {}).pop(slot, None)
+        self._retries.forget((environment, name, slot))
         self._processes.pop((environment, name, slot)).end()
 
     def _end_processes(self) -> None:

@@ -112,7 +112,7 @@ class Turns(Generic[Q, A]):
                         done.append((asked.answer, answer))
                         lines.append(line)
                         took, began = time.perf_counter() - began, time.perf_counter()
-                        self._seconds += (took - self._seconds) * _LATEST
+                        self._seconds += (took - self._seconds) * (_LATEST if self._seconds else 1)
                     if began > limit:
                         break
                     asked = self._waiting.get_nowait()
