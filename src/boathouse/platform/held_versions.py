@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from collections.abc import Callable, Collection
 from typing import Any
 
 from boathouse import clock
@@ -17,9 +18,11 @@ _SECONDS = 5.0
 class HeldVersions:
     """What is held stands in the registry; this remembers it between events, and forgets it with the process."""
 
-    def __init__(self, registry: Registry, delivery: Delivery) -> None:
+    def __init__(self, registry: Registry, delivery: Delivery, going: Callable[[str], Collection[int]]) -> None:
+        """`going` tells the versions of a model whose tests have not ended."""
         self._registry = registry
         self._delivery = delivery
+        self._going = going
         self._waiting: dict[tuple[str, int], Held] = {}
         self._lock = threading.Lock()
         self._stop = threading.Event()
@@ -64,6 +67,8 @@ class HeldVersions:
         for model, version in due:
             if self._delivery.overtaken(model, version):
                 continue  # nothing would come of it; who wants it all the same tests it by hand
+            if version in self._going(model):
+                continue  # by hand, or since before a restart
             try:
                 started.append(self._delivery.test(model, version))
             except BoathouseError as error:

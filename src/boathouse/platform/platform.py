@@ -79,7 +79,7 @@ from boathouse.platform.publishing import PublishingDesk
 from boathouse.platform.refreshing import Refreshing
 from boathouse.platform.reproduction import Reproduction
 from boathouse.platform.rolling import Rolling
-from boathouse.platform.run_hooks import RunHooks, test_label, version_tested
+from boathouse.platform.run_hooks import RunHooks, test_label, tests_going, version_tested
 from boathouse.platform.secrecy import Secrecy
 from boathouse.platform.seen_lineage import SeenLineage
 from boathouse.platform.sharing import Sharing
@@ -263,7 +263,7 @@ class Platform:
         delivery = Delivery(self.registry, self.deployments, self.access, self.audit, self._submit_test,
                             self._tested_by, self._tell, self.runs.started_by)  # fmt: skip
         self.registry.check_entry = delivery.check_entry
-        return delivery, HeldVersions(self.registry, delivery)
+        return delivery, HeldVersions(self.registry, delivery, lambda model: tests_going(self.runs, model))
 
     def _make_endpoints(self) -> tuple[Endpoints, Rolling, TrafficDesk]:
         key, rollouts = self.home.secret("endpoints.key"), self.delivery.rollouts

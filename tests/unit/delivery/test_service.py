@@ -132,11 +132,16 @@ def test_a_version_that_passes_late_does_not_replace_a_newer_one_by_itself(desk:
 
 
 def test_a_held_version_is_tested_again_until_a_newer_one_is_production(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    waiting = HeldVersions(desk.registry, desk.delivery)
+    going = {1}
+    waiting = HeldVersions(desk.registry, desk.delivery, lambda _: going)
     desk.judge(1, replace(GOOD, rows=5))
     waiting.recall()
     later = clock.now() + timedelta(days=1)
     monkeypatch.setattr(clock, "now", lambda: later)
+    assert waiting.test_due() == []  # a test of it goes on, whose verdict brings it back
+    waiting.recall()
+    going.clear()
+    later += timedelta(days=1)
     assert waiting.test_due() == ["r1"]
     desk.delivery.conclude(TESTER, MODEL, 1, replace(GOOD, rows=5))
     waiting.recall()
