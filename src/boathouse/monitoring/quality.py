@@ -154,8 +154,9 @@ def _check_few(con: duckdb.DuckDBPyConnection, cube: Cube, prediction: Column, l
     [(found,)] = con.sql(count).fetchall()
     if found > MAX_CLASSES:
         raise InvalidInput(
-            f"{table}.{prediction.name} holds about {found} different predictions, too many for classes;"
-            " if it is a probability, name it as prediction_proba_col instead of prediction_col"
+            f"{table}.{prediction.name} holds about {found} different predictions, too many for classes: of a model of numbers "
+            "say problem_type: PROBLEM_TYPE_REGRESSION in the monitor's inference_log; if it is a probability, name it as "
+            "prediction_proba_col instead of prediction_col"
         )
 
 
