@@ -120,6 +120,19 @@ def test_what_comes_from_a_remote_is_merged_there(platform: Platform, host: Host
         platform.projects.merge(ADMIN, number)
 
 
+def test_a_request_takes_the_place_of_its_branchs_open_one_and_may_be_closed(platform: Platform, host: Host) -> None:
+    host.branch("work")
+    host.commit("release", "work")
+    platform.remotes.fetch("shop")
+    first, second = (platform.projects.open_request(ADMIN, "shop", "work", "Work").id for _ in range(2))
+    assert [(r.id, r.state) for r in platform.projects.requests("shop")] == [(second, "open"), (first, "closed")]
+    platform.projects.close_request(ADMIN, second)
+    with pytest.raises(Conflict, match=f"merge request {second} is closed"):
+        platform.projects.close_request(ADMIN, second)
+    with pytest.raises(Conflict, match=f"merge request {second} is closed"):
+        platform.projects.merge(ADMIN, second)
+
+
 def test_a_project_without_a_remote_says_how_to_give_it_one(platform: Platform) -> None:
     platform.projects.ensure(ADMIN, "lone")
     with pytest.raises(InvalidInput, match="projects remote lone URL"):

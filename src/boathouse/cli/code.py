@@ -176,6 +176,14 @@ def test_request(number: int) -> None:
         _follow(lake, lake.call("GET", f"/api/v1/requests/{number}"))
 
 
+@requests.command("close")
+def close_request(number: int) -> None:
+    """Close a request that is not to be merged; its branch stays."""
+    with connected() as lake:
+        closed = lake.call("POST", f"/api/v1/requests/{number}/close")
+        say(f"merge request {number} of {closed['branch']} is closed")
+
+
 @requests.command("merge")
 def merge_request(number: int) -> None:
     """Merge what passed, and deploy it to staging."""

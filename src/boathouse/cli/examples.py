@@ -35,6 +35,7 @@ requests open --title "Better features"
 requests list --json
 requests show 1
 requests test 1
+requests close 1
 requests merge 1
 releases cut 1.0
 releases list

@@ -163,7 +163,7 @@ class Projects:
             return [(r[0], r[1]) for r in connection.execute(query)]
 
     def open_request(self, identity: Identity, name: str, branch: str, title: str) -> MergeRequest:
-        """A merge request for a branch that was pushed here. Raises Conflict naming files that clash."""
+        """A merge request for a branch that was pushed here, in place of an open one. Raises Conflict naming files that clash."""
         repository = self.repository(name)
         head = repository.head(branch)
         base = repository.head(MAIN)
@@ -171,6 +171,8 @@ class Projects:
         repository.keep(merge, repository.path)
         self.settle(name)
         with self._database.writing() as connection:
+            same = (requests.c.project == name) & (requests.c.branch == branch) & (requests.c.state == "open")
+            connection.execute(requests.update().where(same).values(state="closed"))
             inserted = connection.execute(
                 requests.insert().values(
                     project=name, branch=branch, title=title, head=head, base=base, merge_commit=merge, state="open",
@@ -203,11 +205,16 @@ class Projects:
         with self._database.reading() as connection:
             return [MergeRequest(**r) for r in connection.execute(query).mappings()]
 
-    def close_request(self, number: int) -> None:
-        """Let an open request be under test no more: staging does not run its commit."""
+    def close_request(self, identity: Identity, number: int) -> MergeRequest:
+        """Let a request be under test no more: staging does not run its commit. Raises Conflict where it is not open."""
+        request = self.request(number)
         with self._database.writing() as connection:
             open_one = (requests.c.id == number) & (requests.c.state == "open")
-            connection.execute(requests.update().where(open_one).values(state="closed"))
+            if not connection.execute(requests.update().where(open_one).values(state="closed")).rowcount:
+                raise Conflict(f"merge request {number} is {request.state}")
+            self._audit.write(connection, identity.principal, "close request", f"{request.project}/{number}",
+                              {"branch": request.branch})  # fmt: skip
+        return replace(request, state="closed")
 
     def report_check(self, number: int, check: str, outcome: Mapping[str, Any]) -> MergeRequest:
         """Keep what a test of a request found: {state: success|failure, …}."""

@@ -45,11 +45,10 @@ class GitHost:
         """Test a request's newest commit, once; a request that it replaces, and one that was closed, is under test no more."""
         head = self._projects.repository(project).branches().get(event.branch)
         there = [r for r in self._projects.requests(project) if r.branch == event.branch and r.state == "open"]
-        for request in there:
-            if event.kind == "request" and request.head == head:
-                return request.id
-            self._projects.close_request(request.id)
-        if event.kind == "closed":
-            return there[0].id if there else None
         self._identities.ensure(PRINCIPAL, "service_principal")
-        return self._code.open_request(Identity(PRINCIPAL, frozenset()), project, event.branch, event.title).id
+        host = Identity(PRINCIPAL, frozenset())
+        if event.kind == "closed":
+            return next((self._projects.close_request(host, request.id).id for request in there), None)
+        if there and there[0].head == head:
+            return there[0].id
+        return self._code.open_request(host, project, event.branch, event.title).id

@@ -211,6 +211,13 @@ def test_request(number: int, who: Caller, platform: Served) -> dict[str, str]:
     return {"run_id": platform.code.test_request(who, number)}
 
 
+@router.post("/requests/{number}/close")
+def close_request(number: int, who: Caller, platform: Served) -> dict[str, Any]:
+    """Close a request that is not to be merged; needs DEPLOY in dev."""
+    platform.access.authorize(who, "DEPLOY", "catalog", "dev")
+    return platform.projects.close_request(who, number).__dict__
+
+
 @router.post("/requests/{number}/merge")
 def merge(number: int, who: Caller, platform: Served) -> dict[str, Any]:
     """Merge a request whose tests passed; needs MERGE in staging."""
