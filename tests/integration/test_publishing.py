@@ -6,18 +6,21 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from boathouse import clock
+from boathouse.catalog.rows import SecurableRows
 from boathouse.client import Http, Lake
 from boathouse.errors import Conflict, InvalidInput, NotFound, NotPermitted
 from boathouse.feature_engineering import FeatureEngineeringClient, PublishedTable
 from boathouse.feature_engineering.publishing import store_for
+from boathouse.features import EmbeddedStore, OnlineTable, Publication
 
 pytestmark = pytest.mark.xdist_group("publishing")
 KILLS = int(os.environ.get("BOATHOUSE_TEST_KILLS", "3"))
@@ -182,3 +185,49 @@ def test_the_server_publishes_for_whoever_could_and_nothing_they_could_not_see(f
         lake.describe_table("features.far", masks={"temp": "null"})
         with pytest.raises(Conflict, match="has masks or a filter"):
             publish()
+
+
+def test_a_table_that_is_dropped_while_it_is_published_is_not_online(
+    fe: FeatureEngineeringClient, lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fe.create_table(name="features.brief", primary_keys="key", df=pa.table({"key": ["a"], "size": [1]}))
+    publish = EmbeddedStore.publish
+
+    def after_a_drop(store: EmbeddedStore, asked: Publication, batches: Iterable[pa.RecordBatch]) -> OnlineTable:
+        read = list(batches)
+        lake.drop_table("features.brief")
+        return publish(store, asked, read)
+
+    monkeypatch.setattr(EmbeddedStore, "publish", after_a_drop)
+    with pytest.raises(NotFound, match=r"features\.brief was dropped while it was published"):
+        fe.publish_table(source_table_name="features.brief")
+    assert [t for t in fe.published_tables() if "brief" in t["source"]] == []
+
+
+def test_what_is_published_until_a_table_is_gone_goes_with_it(
+    fe: FeatureEngineeringClient, lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fe.create_table(name="features.brief", primary_keys="key", df=pa.table({"key": ["a"], "size": [1]}))
+    remove = SecurableRows.remove
+
+    def after_a_publication(catalog: SecurableRows, *what: Any) -> None:
+        fe.publish_table(source_table_name="features.brief")
+        remove(catalog, *what)
+
+    monkeypatch.setattr(SecurableRows, "remove", after_a_publication)
+    lake.drop_table("features.brief")
+    assert [t for t in fe.published_tables() if "brief" in t["source"]] == []
+
+
+def test_an_update_that_the_store_refuses_is_published_whole(
+    made: FeatureEngineeringClient, lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    published(made)
+    made.write_table(name="features.w", df=rows(1, JFK=5))
+
+    def refuse(*_: Any) -> OnlineTable:
+        raise Conflict("published otherwise meanwhile")
+
+    monkeypatch.setattr(EmbeddedStore, "update", refuse)
+    assert published(made).rows == 2
+    assert temps(lake)["JFK"] == 5

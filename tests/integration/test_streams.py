@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from boathouse.client import Lake
-from boathouse.errors import Conflict, InvalidInput
+from boathouse.errors import Conflict, InvalidInput, NotFound
 from boathouse.feature_engineering import FeatureEngineeringClient
 
 KILLS = int(os.environ.get("BOATHOUSE_TEST_KILLS", "3"))
@@ -86,6 +86,17 @@ def test_a_table_that_has_taken_the_sources_name_is_not_followed_on(fe: FeatureE
         follow("one")
     follow("two")
     assert sorted(row["id"] for row in lake.table("features.anew").read().to_dicts()) == [1, 2, 3]
+
+
+def test_a_source_that_is_dropped_ends_the_stream_by_its_name(fe: FeatureEngineeringClient, lake: Lake, tmp_path: Path) -> None:
+    fe.create_table(name="features.after", primary_keys="id", schema=lake.table("raw.clicks").schema())
+    source = lake.create_table("raw.before", [{"id": 1, "n": 1}])
+    query = fe.write_table(name="features.after", df=source.stream(), checkpoint_location=str(tmp_path),
+                           trigger={"processingTime": "10 milliseconds"})  # fmt: skip
+    assert query is not None
+    lake.drop_table("raw.before")
+    with pytest.raises(NotFound, match=r"dev\.raw\.before was dropped while it was followed"):
+        query.awaitTermination(60)
 
 
 def test_a_source_without_change_feed_gives_what_changed_once(fe: FeatureEngineeringClient, lake: Lake) -> None:

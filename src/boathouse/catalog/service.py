@@ -110,9 +110,9 @@ class Catalog:
             raise Conflict(f"{name} holds {len(inside)} objects, {inside[0].name} among them; drop them, or use --cascade")
         tables = [s.name for s in inside if s.kind == "table"]
         self.protection.check(identity, "drop table", "table", *tables, force=force, needed=self._needed(tables))
-        self._unpublish(tables, force)
-        for securable in inside:
-            self._rows.remove(identity, securable.kind, securable.name)
+        with self._unpublished(tables, force):
+            for securable in inside:
+                self._rows.remove(identity, securable.kind, securable.name)
         self._rows.remove(identity, "schema", name)
 
     def create_table(self, identity: Identity, spec: TableSpec, exists_ok: bool = False) -> TableInfo:
@@ -173,20 +173,24 @@ class Catalog:
     def drop_table(self, identity: Identity, name: str, force: bool = False) -> None:
         """Remove a table, with its files unless they lie outside, and what is published of it online.
 
-        Raises Conflict, unless forced, while something uses it or a model's record needs a version, and Unavailable while an
-        online store does not answer.
+        Raises Conflict (unless forced) for one that something uses or a model's record needs, Unavailable for an online store.
         """
         self.require("table", name)
         self.access.authorize(identity, "MANAGE", "table", name)
         beside = [n for n in guarded_alike(self._database, "table", name) if n != name]
         self.protection.check(identity, "drop table", "table", name, force=force, needed=self._needed((name, *beside)))
-        self._unpublish([name], force)
-        for table in (*beside, name):
-            self._rows.remove(identity, "table", table)
+        with self._unpublished([name], force):
+            for table in (*beside, name):
+                self._rows.remove(identity, "table", table)
 
-    def _unpublish(self, tables: Sequence[str], force: bool) -> None:
-        if published := [name for name in tables if self.table(name).keys]:
-            self.unpublish(published, force)
+    @contextmanager
+    def _unpublished(self, tables: Sequence[str], force: bool) -> Iterator[None]:
+        """Before tables go, and once more after it: somebody may publish one meanwhile."""
+        if found := [name for name in tables if self.table(name).keys]:
+            self.unpublish(found, force)
+        yield
+        if found:
+            self.unpublish(found, True)
 
     def table(self, name: str) -> TableInfo:
         """A table's description. Raises NotFound."""

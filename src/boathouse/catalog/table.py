@@ -250,6 +250,10 @@ class Table:
         arguments = {"retention_hours": retention_hours, "dry_run": dry_run}
         return Vacuumed.from_dict(self._port.work(self.name, "vacuum", arguments, None)[0])
 
+    def is_there(self) -> bool:
+        """Whether its files are, which go with the table; one that is asked for through the server is not looked for."""
+        return not isinstance(self._folder, DeltaFolder) or self._folder.exists()
+
     def history(self, limit: int | None = None) -> list[dict[str, Any]]:
         """Commits, newest first."""
         self._need("SELECT")

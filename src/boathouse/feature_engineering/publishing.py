@@ -1,6 +1,7 @@
 """Publishing: the online store says of every key what a point-in-time read of now would say."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -91,6 +92,10 @@ def publish(context: Context, wish: Wish, mode: str) -> PublishedTable:
     if done is None:
         rows = context.engine.relation(_rows(table, asked, wish)).duckdb().to_arrow_reader(_BATCH)
         done = store.publish(asked, rows)
+    if not table.is_there():  # whoever dropped it has looked into the store before
+        with suppress(NotFound):
+            store.withdraw(done.table)
+        raise NotFound(f"{info.name} was dropped while it was published")
     return PublishedTable(done.table, done.rows, done.version, SNAPSHOT if before is None else mode)
 
 
@@ -145,7 +150,8 @@ def _update(context: Context, table: Table, store: OnlineStore, asked: Publicati
     made = f"touched_{clock.now():%Y%m%d%H%M%S%f}"
     try:
         engine.connection.execute(f"CREATE TABLE {made} AS {_touched(context, table, asked, before)}")
-        touched = engine.connection.sql(f"SELECT * FROM {made}").to_arrow_reader(_BATCH)
+        # cursors, since a store that refuses leaves rows unread, and a connection takes no other query before they are
+        touched = engine.connection.cursor().sql(f"SELECT * FROM {made}").to_arrow_reader(_BATCH)
         rows = engine.connection.cursor().sql(_rows(table, asked, wish, made)).to_arrow_reader(_BATCH)
         return store.update(asked, before.version, touched, rows)
     except (Conflict, InvalidInput):  # another shape, or changes that are kept no more
@@ -180,7 +186,7 @@ class PublishingQuery(Query):
         self._wish = wish
         self.online_table_name = context.complete(wish.name)
         self.pipeline_id: str | None = None
-        super().__init__(context, f"publish {wish.source}", wish.name, pause)
+        super().__init__(context, wish.source, f"online {wish.name}", pause)
 
     def _batch(self) -> None:
         try:

@@ -11,6 +11,7 @@ import threading
 import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from filelock import FileLock
 
 from boathouse.catalog import COMMITTED, Table, TableStream
 from boathouse.context import Context
-from boathouse.errors import Conflict, InvalidInput, NotFound
+from boathouse.errors import Conflict, InvalidInput, NotFound, NotPermitted
 from boathouse.features import quote
 from boathouse.lake import Relation
 
@@ -34,7 +35,7 @@ class Query(ABC):
     """A query that runs in a thread of this process; it may be stopped, killed and started again."""
 
     def __init__(self, context: Context, source: str, target: str, pause: float | None) -> None:
-        self._context = context.beside()
+        self._context, self._source = context.beside(), context.complete(source)
         self._pause = pause
         self._stop = threading.Event()
         self._error: BaseException | None = None
@@ -77,6 +78,9 @@ class Query(ABC):
                 self._batch()
         except Exception as error:
             self._error = error
+            with suppress(Exception):  # who cannot be asked says nothing of the table
+                if not isinstance(error, NotPermitted) and not self._context.table_exists(self._source):
+                    self._error = NotFound(f"{self._source} was dropped while it was followed")
 
     @abstractmethod
     def _batch(self) -> None:
@@ -92,7 +96,7 @@ class StreamingQuery(Query):
         self._checkpoint = checkpoint
         self._nothing_up_to: int | None = None
         self._stream, self._target, self._take = stream, context.complete(target), take
-        super().__init__(context, f"stream {stream.name}", target, pause)
+        super().__init__(context, stream.name, target, pause)
 
     def _batch(self) -> None:
         with self._checkpoint.alone():
