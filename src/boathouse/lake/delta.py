@@ -1,7 +1,7 @@
 """One Delta table in one folder: every commit goes through delta-rs, retried from a fresh snapshot."""
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,12 +12,14 @@ from deltalake.exceptions import DeltaError, TableNotFoundError
 from boathouse import clock
 from boathouse.errors import AlreadyExists, InvalidInput, NotFound, Unavailable
 from boathouse.lake.changed import changes_of
+from boathouse.lake.clause import as_given, same
 from boathouse.lake.commits import Commit, Marked, committed, retried, told
 from boathouse.lake.compaction import compact_if_due
 from boathouse.lake.confined import confine
 from boathouse.lake.fitting import fitting, renewing, repeatable
 from boathouse.lake.foreseen import carried
 from boathouse.lake.frames import Fitting, Stream, batches, conform, normalised, refuse_unkept
+from boathouse.lake.literals import quoted
 from boathouse.lake.log import commits
 from boathouse.lake.schemas import column_types
 from boathouse.lake.storage import Storage, local_path, store_trouble
@@ -89,7 +91,10 @@ class DeltaFolder:
         Raises NotFound for a moment before the first version, or one that is still to come.
         """
         if moment > clock.now():
-            raise NotFound(f"{self.name} has no version of {moment}, which is still to come: without a time the newest is read")
+            newest = self.history(1)[0]
+            since = f" of {datetime.fromtimestamp(newest['timestamp'] / 1000, UTC)}" if "timestamp" in newest else ""
+            raise NotFound(f"{self.name} has no version of {moment}, which is still to come; the newest is "
+                           f"{newest['version']}{since}, and is read without a time")  # fmt: skip
         history, milliseconds = self.history(), moment.timestamp() * 1000
         dated = (c["version"] for c in history if c.get("timestamp", float("inf")) <= milliseconds)
         found = next(dated, None)
@@ -245,10 +250,9 @@ class DeltaFolder:
         source, known = repeatable(frame) if whole is None else whole, self.schema()
         absent = [c for c in known.names if c not in source.schema.names]
         rows = fitting(source, known, self.name, evolve) if whole is None else whole
-        predicate = " AND ".join(f"target.`{key}` = source.`{key}`" for key in on)
+        predicate = same(on)
         if isinstance(rows, pa.Table) and (close := near(rows, on, "target")):
             predicate += f" AND {close}"
-        taken = {f"`{c}`": f"source.`{c}`" for c in (whole.column_names if whole is not None else ()) if c != dropping}
 
         def write(table: DeltaTable, marked: Marked) -> bool:
             if _passed(table, marks or {}):
@@ -260,12 +264,14 @@ class DeltaFolder:
                 given.to_reader(), predicate, source_alias="source", target_alias="target", merge_schema=evolve,
                 commit_properties=marked.properties(**_marking(marks or {})),
             )  # fmt: skip
+            taken = as_given(c for c in given.schema.names if c != dropping)
             if dropping:
-                merger = merger.when_matched_delete(f"source.`{dropping}`").when_matched_update(taken)
-                merger = merger.when_not_matched_insert(taken, f"NOT source.`{dropping}`")
+                merger = merger.when_matched_delete(f"source.{quoted(dropping)}").when_matched_update(taken)
+                merger = merger.when_not_matched_insert(taken, f"NOT source.{quoted(dropping)}")
             else:
-                merger = merger.when_not_matched_insert_all()
-                merger = merger.when_matched_update_all(except_cols=absent) if update else merger
+                merger = merger.when_not_matched_insert(taken)
+                given_alone = as_given(c for c in given.schema.names if c not in absent)
+                merger = merger.when_matched_update(given_alone) if update else merger
             merger.execute()
             return True
 
@@ -274,8 +280,7 @@ class DeltaFolder:
     def fill(self, frame: Any, on: Sequence[str], columns: Sequence[str]) -> Commit:
         """Set some columns of existing rows with equal keys; nothing is inserted."""
         rows = batches(frame).read_all()
-        predicate = " AND ".join(f"target.`{key}` = source.`{key}`" for key in on)
-        updates = {column: f"source.`{column}`" for column in columns}
+        predicate, updates = same(on), as_given(columns)
 
         def write(table: DeltaTable, marked: Marked) -> None:
             table.merge(
@@ -312,6 +317,8 @@ class DeltaFolder:
 
         Raises InvalidInput where a vacuum has deleted its files, NotFound for a version that is not there.
         """
+        if version == self.table().version():
+            raise InvalidInput(f"version {version} is the newest of {self.name}: there is nothing to restore")
         if permit:
             permit(column_types(pa.schema(self.table(version).schema().to_arrow())))
         return self._retried(

@@ -18,6 +18,12 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+def unquoted(name: str) -> str:
+    """What an identifier in quotes, or without, names."""
+    mark = name[:1]
+    return name[1:-1].replace(2 * mark, mark) if len(name) > 1 and mark in ('"', "`") and name.endswith(mark) else name
+
+
 def literal(value: Any) -> str:
     """A value that DuckDB casts to its column's type."""
     if value is None:

@@ -7,12 +7,12 @@ import pyarrow as pa
 from deltalake import DeltaTable
 
 from boathouse.errors import InvalidInput
-from boathouse.lake.clause import SOURCE, TARGET, Clause
+from boathouse.lake.clause import SOURCE, TARGET, Clause, same
 from boathouse.lake.commits import Commit, Marked
 from boathouse.lake.delta import DeltaFolder
 from boathouse.lake.foreseen import Judge, allowed, updated
 from boathouse.lake.frames import Fitting, Stream, normalised
-from boathouse.lake.literals import quoted
+from boathouse.lake.literals import quoted, unquoted
 
 _INDEX, _NEW = "_boathouse_index", "new "
 
@@ -49,7 +49,7 @@ def update(folder: DeltaFolder, values: Mapping[str, str], where: str | None, ke
     Raises InvalidInput where a column is not there, or some are left out and no keys tell the rows apart.
     """
     names = {name.lower(): name for name in folder.schema().names}
-    given = {column.strip('`"').lower(): made for column, made in values.items()}
+    given = {(column if column.lower() in names else unquoted(column)).lower(): made for column, made in values.items()}
     if absent := set(given) - set(names):
         raise InvalidInput(f"{folder.name} has no column {sorted(absent)[0]!r} (it has {', '.join(names.values())})")
     made = {names[column]: expression for column, expression in given.items()}
@@ -87,7 +87,7 @@ def change_chosen(folder: DeltaFolder, keys: Sequence[str], choose: Callable[[in
     `choose(version)` gives keys, and values, of the rows to change in that version; it is asked again, of the
     newest one, whenever another writer came first. Keys that are null choose no row.
     """
-    predicate = " AND ".join(f"{TARGET}.{quoted(key)} = {SOURCE}.{quoted(key)}" for key in keys)
+    predicate = same(keys)
     set_to = {column: f"{SOURCE}.{quoted(chosen)}" for column, chosen in (values or {}).items()}
     clause = Clause("matched", "update", values=set_to) if values else Clause("matched", "delete")
 

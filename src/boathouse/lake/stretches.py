@@ -6,6 +6,8 @@ from datetime import UTC, datetime, timedelta
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from boathouse.lake.literals import quoted
+
 _MOST = 16
 _CUT = 1_000  # microseconds: the log's statistics are cut to milliseconds
 _EPOCH = datetime(1970, 1, 1)
@@ -25,7 +27,7 @@ def near(rows: pa.Table, keys: Sequence[str], alias: str) -> str | None:
     if not len(found) or found[0].as_py() < _FIRST or found[-1].as_py() > _LAST:
         return None
     ends = [(_text(low - _CUT, kind.tz), _text(high + _CUT, kind.tz)) for low, high in _parted(found)]
-    return "(" + " OR ".join(f"{alias}.`{times[0]}` BETWEEN '{low}' AND '{high}'" for low, high in ends) + ")"
+    return "(" + " OR ".join(f"{alias}.{quoted(times[0])} BETWEEN '{low}' AND '{high}'" for low, high in ends) + ")"
 
 
 def _parted(moments: pa.Int64Array) -> list[tuple[int, int]]:

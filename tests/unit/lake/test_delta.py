@@ -11,6 +11,7 @@ import pytest
 
 from boathouse.errors import InvalidInput, NotFound, SchemaMismatch
 from boathouse.lake import UNCHANGED, DeltaFolder, Engine, Stream, batches
+from boathouse.lake.merging import update
 
 SCHEMA = pa.schema([("id", pa.int64()), ("name", pa.string())])
 
@@ -59,6 +60,29 @@ def test_a_table_can_be_read_as_it_was_at_a_time(folder: DeltaFolder) -> None:
     assert folder.table(timestamp=between).version() == 1
     with pytest.raises(NotFound, match="was not there yet at 2001-01-01"):
         folder.table(timestamp=datetime(2001, 1, 1, tzinfo=UTC))
+
+
+def test_a_time_to_come_and_the_newest_version_are_told_with_what_there_is(folder: DeltaFolder) -> None:
+    folder.append(events(1))
+    with pytest.raises(NotFound, match=r"still to come; the newest is 1 of 20\d\d-"):
+        folder.table(timestamp=datetime(2999, 1, 1, tzinfo=UTC))
+    with pytest.raises(InvalidInput, match=r"version 1 is the newest of dev\.raw\.events: there is nothing to restore"):
+        folder.restore(1)
+
+
+def test_columns_may_have_quotes_of_any_kind_in_their_names(tmp_path: Path) -> None:
+    made = DeltaFolder((tmp_path / "odd").as_uri(), "dev.raw.odd")
+    columns = ["id`s", 'a"b', "c`d", "e'f", "g h"]
+    made.create(pa.schema([(column, pa.int64()) for column in columns]))
+    made.merge({column: [1, 2] for column in columns}, on=["id`s"])
+    made.merge({"id`s": [2], "c`d": [5]}, on=["id`s"])
+    made.merge({"id`s": [1], "c`d": [0], "gone": [True]}, on=["id`s"], dropping="gone")
+    made.fill({"id`s": [2], "e'f": [6]}, on=["id`s"], columns=["e'f"])
+    for written in ('"a""b"', 'a"b', "`g h`"):
+        update(made, {written: "7"}, None, ["id`s"])
+    with pytest.raises(InvalidInput, match="has no column 'a\"\"b'"):
+        update(made, {'a""b': "7"}, None, ["id`s"])
+    assert read(made, order="1") == [{"id`s": 2, 'a"b': 7, "c`d": 5, "e'f": 6, "g h": 7}]
 
 
 def test_a_folder_without_a_table_is_not_found(tmp_path: Path) -> None:
