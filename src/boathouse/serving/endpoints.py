@@ -29,6 +29,8 @@ _log = logging.getLogger(__name__)
 _LOADS = 8
 """So many endpoints load at a time, and others are looked after meanwhile."""
 _END_SECONDS = 10
+_DRAIN_SECONDS = 10
+"""So long a version that gets no requests any more may take for those that it has."""
 _AGAIN = 2
 """Seconds after which whoever found nothing that answers may ask again."""
 _TRIES = 3
@@ -63,6 +65,8 @@ class Endpoints:
         self._launch = launch
         self.key = key
         self.tally = Tally()
+        self.busy: Counter[int] = Counter()
+        """Requests that are asked of a model server now, by its port."""
         self._served = served
         self._elsewhere = elsewhere
         self._states = States(database)
@@ -343,7 +347,11 @@ class Endpoints:
     def _end_version(self, environment: str, name: str, slot: str) -> None:
         self._ready.get((environment, name), {}).pop(slot, None)
         self._retries.forget((environment, name, slot))
-        self._processes.pop((environment, name, slot)).end()
+        process = self._processes.pop((environment, name, slot))
+        limit = time.monotonic() + _DRAIN_SECONDS
+        while self.busy[process.port] and process.alive and not self._stop.is_set() and time.monotonic() < limit:
+            time.sleep(0.01)
+        process.end()
 
     def _end_processes(self) -> None:
         for process in list(self._processes.values()):

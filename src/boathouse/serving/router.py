@@ -153,7 +153,11 @@ class Router:
         if of:
             headers.append((b"x-boathouse-shadow-of", of.encode("latin-1")))
         began = time.perf_counter()
-        reply = await self._connections.post(target.port, "/invocations", headers, asked.body, target.patience)
+        self._endpoints.busy[target.port] += 1
+        try:
+            reply = await self._connections.post(target.port, "/invocations", headers, asked.body, target.patience)
+        finally:
+            self._endpoints.busy[target.port] -= 1
         kept = {name.decode(): value for name in _KEPT if (value := text(reply.headers, name)) is not None}
         version = kept.get("x-model-version", "")
         number = int(version) if version.isdigit() else target.version

@@ -15,7 +15,7 @@ from boathouse.serving import endpoints as module
 from boathouse.serving.endpoints import Endpoints
 from boathouse.serving.retries import Retries
 
-DEFINITION = {"config": {"served_entities": [
+DEFINITION: dict[str, Any] = {"config": {"served_entities": [
     {"name": "a", "entity_name": "m.odd", "entity_version": "1"}, {"name": "b", "entity_name": "m.odd", "entity_version": "2"},
 ], "traffic_config": {"routes": [{"served_model_name": "a", "traffic_percentage": 50},
                                  {"served_model_name": "b", "traffic_percentage": 50}]}}}  # fmt: skip
@@ -77,6 +77,19 @@ def test_others_answer_the_share_of_a_version_that_died_while_it_starts(endpoint
     endpoints.wake()
     wait_for(lambda: ports(endpoints) == {1}, seconds=2)
     wait_for(lambda: ports(endpoints) == {1, 3}, seconds=10)
+
+
+def test_a_version_that_is_not_wanted_ends_after_its_last_request(endpoints: Endpoints, monkeypatch: pytest.MonkeyPatch) -> None:
+    endpoints.start()
+    wait_for(lambda: ports(endpoints) == {1, 2}, seconds=10)
+    endpoints.busy[2] = 1
+    monkeypatch.setitem(DEFINITION, "config", {"served_entities": DEFINITION["config"]["served_entities"][:1]})
+    endpoints.wake()
+    wait_for(lambda: ports(endpoints) == {1}, seconds=10)
+    time.sleep(0.3)
+    assert Process.made[1].alive
+    endpoints.busy[2] = 0
+    wait_for(lambda: not Process.made[1].alive, seconds=2)
 
 
 def test_what_does_not_come_up_is_tried_again_less_and_less_often(endpoints: Endpoints) -> None:

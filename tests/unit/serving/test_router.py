@@ -1,6 +1,7 @@
 """A version that is busy or slow is told as that: it is neither dead nor bad."""
 
 import asyncio
+from collections import Counter
 
 import pytest
 
@@ -20,6 +21,7 @@ class Known:
 
     def __init__(self) -> None:
         self.key, self.tally, self.woken = "key", Tally(), 0
+        self.busy: Counter[int] = Counter()
 
     def wake(self) -> None:
         """Count it."""
