@@ -6,6 +6,7 @@ from boathouse.features.lookups import Default
 
 _PUBLISHED = {
     "bigint": "long",
+    "blob": "binary",
     "bool": "boolean",
     "date32": "date",
     "float32": "float",
@@ -15,6 +16,7 @@ _PUBLISHED = {
     "int64": "long",
     "int8": "byte",
     "integer": "int",
+    "large_binary": "binary",
     "large_string": "string",
     "real": "float",
     "smallint": "short",

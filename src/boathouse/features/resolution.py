@@ -169,8 +169,9 @@ def _on(
 ) -> tuple[str, ...]:
     """The lookup key in the order of the table's keys: by name if the names are equal, else by position."""
     table, given, keys = lookup.table_name, lookup.lookup_key, facts.keys
-    if not facts.primary_keys:
-        raise InvalidInput(f"{table} has no primary keys, so nothing can be looked up in it: declare them where it is made")
+    if not keys:
+        besides = " besides its times" if facts.primary_keys else ""
+        raise InvalidInput(f"{table} has no primary keys{besides}, so nothing can be looked up in it: make it with one")
     if len(given) != len(keys):
         times = f" (the times {', '.join(facts.times)} are not part of it)" if facts.times else ""
         raise InvalidInput(

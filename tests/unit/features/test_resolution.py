@@ -226,6 +226,14 @@ def test_bindings_go_by_name() -> None:
 def test_a_table_without_keys_is_told_apart_from_a_wrong_key() -> None:
     with pytest.raises(InvalidInput, match=r"raw\.plain has no primary keys"):
         resolve(SPINE, [FeatureLookup("raw.plain", "origin")], {"raw.plain": TableFacts({"origin": "string"}, ())})
+    rates = TableFacts({"at": "timestamp", "rate": "double"}, ("at",), "at")
+    with pytest.raises(InvalidInput, match="has no primary keys besides its times"):
+        resolve(SPINE, [FeatureLookup("raw.rates", [], timestamp_lookup_key="at")], {"raw.rates": rates})
+
+
+def test_keys_of_bytes_are_compared_under_the_engines_name_for_them() -> None:
+    facts = {"features.files": TableFacts({"digest": "binary", "size": "long"}, ("digest",))}
+    assert resolve({"digest": "BLOB"}, [FeatureLookup("features.files", "digest")], facts).model_columns == ("digest", "size")
 
 
 def test_a_function_has_only_the_parameters_it_has() -> None:
