@@ -1,15 +1,17 @@
 """A lazy result: nothing is read until rows are asked for."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from boathouse.errors import MissingExtra
+from boathouse.errors import InvalidInput, MissingExtra
 from boathouse.lake.limits import limited
+from boathouse.lake.literals import quoted
 from boathouse.lake.origin import TAG, UNKNOWN, Origin, tag_of, tagged
 from boathouse.lake.rows_out import write_rows
+from boathouse.names import nearest
 
 if TYPE_CHECKING:
     import duckdb
@@ -130,6 +132,24 @@ class Relation:
         chosen = ", ".join(columns)
         with limited():
             return Relation(self._relation.project(chosen), self._through(f"SELECT {chosen} FROM rows"))
+
+    def __getitem__(self, columns: str | Sequence[str]) -> "Relation":
+        """The columns of these names, one or several. Raises InvalidInput for one that it has not."""
+        names, known = [columns] if isinstance(columns, str) else list(columns), self.columns
+        for name in names:
+            if name not in known:
+                near = nearest(name, known) if isinstance(name, str) else None
+                hint = f"did you mean {near!r}?" if near else f"it has {', '.join(known)}"
+                raise InvalidInput(f"there is no column {name!r}; {hint}")
+        return self.select(*map(quoted, names))
+
+    def drop(self, *columns: str) -> "Relation":
+        """Without the columns of these names."""
+        return self[[name for name in self.columns if name not in columns]]
+
+    def show(self, rows: int = 20) -> None:
+        """Print the first rows."""
+        print(self._relation.limit(rows))
 
     def _through(self, query: str) -> Callable[[], Origin]:
         return lambda: self._origin().through(query)

@@ -10,6 +10,7 @@ import polars
 import pyarrow as pa
 import pytest
 
+from boathouse.errors import InvalidInput
 from boathouse.lake import DeltaFolder, Engine, Stream
 
 
@@ -91,6 +92,17 @@ def test_a_relation_hands_itself_to_every_library() -> None:
     assert polars.DataFrame(relation).height == len(relation) == 3
     assert relation.filter("a > 0").select("a + 1 AS b").limit(1).to_dicts() == [{"b": 2}]
     assert relation.types == {"a": "BIGINT"}
+
+
+def test_columns_of_a_relation_are_chosen_by_name_as_notebooks_do(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = Engine().relation('SELECT 1 AS id, 2 AS "Odd Name", 3 AS prediction')
+    assert rows["id", "prediction"].to_dicts() == [{"id": 1, "prediction": 3}]
+    assert rows[["Odd Name"]].columns == rows["Odd Name"].columns == ["Odd Name"]
+    assert rows.drop("Odd Name", "gone").columns == ["id", "prediction"]
+    rows.show(5)
+    assert "Odd Name" in capsys.readouterr().out
+    with pytest.raises(InvalidInput, match="no column 'predicton'; did you mean 'prediction'"):
+        rows["predicton"]
 
 
 def test_a_stream_of_many_rows_is_made_anew_at_each_scan_and_one_of_few_is_kept() -> None:
