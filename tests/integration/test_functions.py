@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import pandas as pd
@@ -112,6 +113,20 @@ def test_functions_take_maps_as_dicts_in_batch_and_online(lake: Lake, fe: Featur
     assert online_values(lake, spec, sent)["first"] == [1, 9]
     with pytest.raises(InvalidInput, match=r"'sent' of the function features\.first takes map"):
         online_values(lake, spec, sent.assign(sent=["much"] * 2))
+
+
+def test_what_a_request_says_in_json_comes_as_from_a_table(lake: Lake, fe: FeatureEngineeringClient) -> None:
+    body = "return repr([at.isoformat(), day.isoformat(), str(price), seats, who])"
+    parameters = "at TIMESTAMP, day DATE, price DECIMAL(6,2), seats INT, who STRING"
+    lake.functions.execute(f"CREATE FUNCTION features.told({parameters}) RETURNS STRING LANGUAGE PYTHON AS $$ {body} $$")
+    told = FeatureFunction(udf_name="features.told", output_name="told")
+    rows = pd.DataFrame({"at": [NOON], "day": [NOON.date()], "price": [Decimal("1.50")], "seats": [3], "who": ["7"]})
+    spec = fe.create_training_set(df=rows, feature_lookups=[told], label=None).feature_spec
+    batch = complete(lake, spec, rows)[0].to_pandas()["told"].tolist()
+    sent = {"at": "2013-07-01T14:00:00+02:00", "day": "2013-07-01", "price": 1.5, "seats": 3.0, "who": 7}
+    assert online_values(lake, spec, pd.DataFrame([sent]))["told"] == batch
+    with pytest.raises(InvalidInput, match=r"'at' of the function features\.told takes timestamp: .*noon"):
+        online_values(lake, spec, pd.DataFrame([{**sent, "at": "noon"}]))
 
 
 def test_a_replaced_function_leaves_the_code_in_older_specs_alone(lake: Lake, fe: FeatureEngineeringClient) -> None:

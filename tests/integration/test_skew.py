@@ -9,6 +9,7 @@ import mlflow.sklearn
 import pandas as pd
 import pyarrow as pa
 import pytest
+from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
 
 from boathouse import clock
@@ -162,6 +163,35 @@ def test_served_vectors_are_read_again_at_their_own_times(lake: Lake, fe: Featur
     lake.functions.create("features.more", triple, replace=True)
     found = mismatches(fe.skew(model="flights.skewed"))
     assert found == {"temp": {"override": 1, "unexplained": 1, "late_data": 1}, "more": {"changed_function": 5}}
+
+
+def test_times_that_functions_take_and_give_are_compared_as_times(lake: Lake, fe: FeatureEngineeringClient) -> None:
+    body = "from datetime import timedelta\nreturn since + timedelta(days=days)"
+    declared = "features.due(since TIMESTAMP, days INT) RETURNS TIMESTAMP"
+    lake.functions.execute(f"CREATE FUNCTION {declared} LANGUAGE PYTHON AS $$\n{body}\n$$")
+    fe.create_table(name="features.since", primary_keys="key", df=pd.DataFrame({"key": ["a", "b"], "since": [HOUR] * 2}))
+    spine = pd.DataFrame({"key": ["a", "b"] * 3, "days": [1, 2] * 3, "late": [0, 1] * 3})
+    due = FeatureFunction(udf_name="features.due", output_name="due")
+    made = fe.create_training_set(df=spine, feature_lookups=[FeatureLookup("features.since", "key"), due], label="late",
+                                  exclude_columns=["key", "since"])  # fmt: skip
+    model = DummyClassifier().fit(spine[["days"]], spine["late"])
+    fe.log_model(model=model, artifact_path="model", flavor=mlflow.sklearn, training_set=made,
+                 registered_model_name="flights.timed", pip_requirements=["scikit-learn"])  # fmt: skip
+    fe.publish_table(source_table_name="features.since")
+    asked, version, first = clock.now(), lake.table("features.since").version, HOUR.isoformat()
+    served = [{"key": "a", "days": 1, "since": first, "due": (HOUR + timedelta(days=1)).isoformat()},
+              {"key": "b", "days": 2, "since": first, "due": (HOUR + timedelta(days=9)).isoformat()},
+              {"key": "b", "days": None, "since": first, "due": first}]  # fmt: skip
+    log = [
+        {"request_id": str(i), "request_time": asked, "request_date": asked.date(), "model_version": "1", "status_code": 200,
+         "endpoint": "timed", "response": "{}", "features": json.dumps([row]),
+         "request": json.dumps({"dataframe_records": [row if row["days"] is None else {"key": row["key"], "days": row["days"]}]}),
+         "feature_versions": json.dumps({"features.since": version})}
+        for i, row in enumerate(served)
+    ]  # fmt: skip
+    lake.create_table("flights.timed_payload", pa.Table.from_pylist(log, PAYLOAD_SCHEMA))
+    found = mismatches(fe.skew(model="flights.timed"))
+    assert found["due"] == {"unexplained": 1, "override": 1}
 
 
 def serve(lake: Lake, fe: FeatureEngineeringClient, name: str, table: pd.DataFrame,

@@ -1,7 +1,8 @@
 """The skew report: what is online, and what was served, beside what the lakehouse says."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -19,6 +20,7 @@ from boathouse.features import (
     TIME,
     FeatureSkew,
     FeatureSpec,
+    InputColumn,
     OnlineFunctions,
     OnlineStore,
     OnlineTable,
@@ -26,6 +28,7 @@ from boathouse.features import (
     Served,
     ServedQuestion,
     SkewReport,
+    as_arguments,
     listed,
     online_skew_sql,
     quote,
@@ -249,16 +252,40 @@ def _functions(context: Context, spec: FeatureSpec, rows: list[dict[str, Any]], 
             notes[f"{column.name}: the function {column.udf_name} was dropped, so that only the packaged code is compared"] = None
             today = spec
         inputs = {name: [row.get(name) for row in rows] for name in column.input_bindings.values()}
-        now = OnlineFunctions(today).compute(column, inputs, len(rows)).to_pylist()
-        packaged = OnlineFunctions(spec).compute(column, inputs, len(rows)).to_pylist()
+        now, packaged = (_computed(each, column, inputs, len(rows)) for each in (today, spec))
+        answered = _typed(column, [row.get(column.name) for row in rows])
         counts = dict.fromkeys(Reason, 0)
-        for row, fresh, carried in zip(rows, now, packaged, strict=True):
-            served = row.get(column.name)
+        for row, served, fresh, carried in zip(rows, answered, now, packaged, strict=True):
             if not _near(served, fresh):
                 given = column.name in row[GIVEN]
                 changed = Reason.CHANGED_FUNCTION if _near(served, carried) else Reason.UNEXPLAINED
                 counts[Reason.OVERRIDE if given else changed] += 1
         yield FeatureSkew(column.name, column.udf_name, len(rows), {str(reason): n for reason, n in counts.items()})
+
+
+def _computed(spec: FeatureSpec, column: InputColumn, inputs: Mapping[str, list[Any]], count: int) -> list[Any]:
+    """A function's values; NotImplemented, which is like none, for a row that it fails on."""
+    functions = OnlineFunctions(spec)
+
+    def values(rows: slice) -> list[Any]:
+        given = {name: each[rows] for name, each in inputs.items()}
+        return list(functions.compute(column, given, len(range(count)[rows])).to_pylist(maps_as_pydicts="lossy"))
+
+    with suppress(InvalidInput):
+        return values(slice(count))
+    found: list[Any] = [NotImplemented] * count
+    for row in range(count):
+        with suppress(InvalidInput):
+            [found[row]] = values(slice(row, row + 1))
+    return found
+
+
+def _typed(column: InputColumn, served: list[Any]) -> list[Any]:
+    """Values of the log, whose JSON has no times and decimals, in the type that the function gives."""
+    try:
+        return as_arguments(column.udf_name, column.name, served, column.data_type)
+    except InvalidInput:  # a request gave another
+        return served
 
 
 def _near(one: Any, other: Any) -> bool:

@@ -1,5 +1,6 @@
 """Feature lookups: specs, point-in-time joins and online stores."""
 
+from boathouse.features.arguments import as_arguments
 from boathouse.features.as_of_frames import as_of_join_frame, check_duplicate_rows, chosen_columns, newest_known_rows
 from boathouse.features.as_of_search import as_of_search
 from boathouse.features.completion import (
@@ -98,6 +99,7 @@ __all__ = [
     "TableLeak",
     "TableLookup",
     "Uses",
+    "as_arguments",
     "as_asked",
     "as_of_join_frame",
     "as_of_join_sql",

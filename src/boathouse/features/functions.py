@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from boathouse.errors import InvalidInput
+from boathouse.features.arguments import as_arguments
 from boathouse.features.as_of_frames import quoted
-from boathouse.features.data_types import family, feature_type
+from boathouse.features.data_types import feature_type
 from boathouse.features.point_in_time import quote
 from boathouse.features.specs import FeatureSpec, FunctionFacts, InputColumn
 from boathouse.lake import Engine, duckdb_type, type_named
@@ -112,7 +113,7 @@ class OnlineFunctions:
         """One value for each of the `count` rows; `rows` holds the columns that the function is bound to. Raises InvalidInput."""
         function, facts = self._functions[column.udf_name]
         bound = [
-            _arguments(column.udf_name, parameter, rows[column.input_bindings[parameter]], kind)
+            as_arguments(column.udf_name, parameter, rows[column.input_bindings[parameter]], kind)
             for parameter, kind in zip(facts.parameters, facts.parameter_types, strict=True)
         ]
         given = list(zip(*bound, strict=True)) if bound else [()] * count
@@ -139,36 +140,3 @@ def _called(name: str, function: Function, rows: Sequence[Sequence[Any]], result
         return pa.array(values, result, from_pandas=True)
     except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError) as error:
         raise InvalidInput(f"the function {name} should return {feature_type(str(result))}: {error}") from error
-
-
-def _arguments(name: str, parameter: str, values: Sequence[Any], kind: str) -> list[Any]:
-    plain = [_argument(value, kind) for value in values]
-    if "map<" not in kind.lower():
-        return plain
-    try:  # a request brings objects, the online store pairs
-        return [_mapped(value, type_named(kind)) for value in plain]
-    except (TypeError, ValueError, AttributeError) as error:
-        raise InvalidInput(f"{parameter!r} of the function {name} takes {kind}: {error}") from error
-
-
-def _mapped(value: Any, kind: pa.DataType) -> Any:
-    """A value with the maps in it as dicts."""
-    if value is None:
-        return None
-    if pa.types.is_map(kind):
-        return {key: _mapped(one, kind.item_type) for key, one in (value.items() if isinstance(value, Mapping) else value)}
-    if pa.types.is_list(kind):
-        return [_mapped(one, kind.value_type) for one in value]
-    if pa.types.is_struct(kind):
-        return {field.name: _mapped(value.get(field.name), field.type) for field in kind}
-    return value
-
-
-def _argument(value: Any, kind: str) -> Any:
-    """A value of a request as the batch join would give it: the declared type, and None for what is missing."""
-    if value is None or (not isinstance(value, str) and str(value) in ("nan", "NaT", "<NA>")):  # as pandas says it
-        return None
-    plain = value.item() if hasattr(value, "item") else value
-    if family(kind) == "number":
-        return float(plain) if feature_type(kind) in {"double", "float"} else plain
-    return plain.to_pydatetime() if hasattr(plain, "to_pydatetime") else plain
