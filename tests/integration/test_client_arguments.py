@@ -11,6 +11,7 @@ import mlflow
 import pandas as pd
 import pyarrow as pa
 import pytest
+from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LinearRegression
 
 from boathouse.client import Lake
@@ -217,6 +218,19 @@ def test_the_older_client_registers_specs_and_says_what_is_elsewhere(
     before = lake.table("shop.customers").history()[0]["timestamp"]
     older.write_table("shop.customers", [{"customer": "cat", "at": AT, "spent": 9.0}])
     assert older.read_table("shop.customers", as_of_delta_timestamp=datetime.fromtimestamp(before / 1000, UTC)).count() == 2
+
+
+def test_a_model_takes_features_of_types_that_mlflow_has_not(fe: FeatureEngineeringClient) -> None:
+    odd = pa.table({"who": ["ann"], "since": [AT], "n": pa.array([2], pa.int64()), "price": [Decimal("1.50")],
+                    "seats": pa.array([{"first": 8}], pa.map_(pa.string(), pa.int32()))})  # fmt: skip
+    fe.create_table(name="shop.odd_types", primary_keys="who", df=odd)
+    spine = SPINE.drop(columns=["at"])
+    made = fe.create_training_set(df=spine, feature_lookups=[FeatureLookup("shop.odd_types", "who")], label="bought")
+    model = DummyClassifier(strategy="constant", constant=1).fit(spine[["rate"]], spine["bought"])
+    fe.log_model(model=model, artifact_path="m", flavor=mlflow.sklearn, training_set=made, registered_model_name="shop.odd_types")
+    assert fe.score_batch(model_uri="models:/shop.odd_types/1", df=spine)["prediction"].to_dicts() == [{"prediction": 1}] * 2
+    inputs = mlflow.models.get_model_info("models:/shop.odd_types/1").signature.inputs.input_dict()
+    assert [str(inputs[name].type) for name in ("since", "n", "price")] == ["DataType.datetime", "DataType.double", "Any"]
 
 
 def test_what_is_not_here_is_told_however_it_is_called(fe: FeatureEngineeringClient) -> None:

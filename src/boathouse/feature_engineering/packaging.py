@@ -1,6 +1,7 @@
 """Logging a feature-aware model: the raw model, its feature spec, its signature and its record, in one package."""
 
 import json
+import logging
 import shutil
 import tempfile
 import warnings
@@ -159,13 +160,32 @@ def _signature(raw: Any, spec: FeatureSpec, sample: Any, output_schema: Any) -> 
         made = predict_raw(raw, sample[list(spec.model_columns)])
         answer = made.values if made.probabilities is None else made.probabilities
         # of numbers MLflow knows arrays, of texts columns only
-        outputs = infer_signature(offered, pd.Series(answer) if answer.dtype.kind == "O" else answer).outputs
+        outputs = infer_signature(None, pd.Series(answer) if answer.dtype.kind == "O" else answer).outputs
     required = spec.required_inputs
-    given = {c.name: c.type for c in infer_signature(offered).inputs.inputs} if len(offered.columns) else {}
     types = {c.name: _MLFLOW_TYPES.get(c.data_type) for c in spec.input_columns}
+    given = _inferred(offered) if len(offered.columns) else {}
     columns = []
-    for name in dict.fromkeys((*required, *given, *spec.spine_inputs)):
+    for name in dict.fromkeys((*required, *offered, *spec.spine_inputs)):
         kind = given.get(name) or types.get(name) or AnyType()
         columns.append(ColSpec(kind, name, required=name in required and not isinstance(kind, AnyType)))
     declared = getattr(getattr(raw, "metadata", None), "signature", None)
     return ModelSignature(inputs=Schema(columns), outputs=outputs, params=getattr(declared, "params", None))
+
+
+def _inferred(rows: Any) -> dict[str, Any]:
+    """Columns with MLflow's types, without those that it has no type for: decimals, maps, times with a zone.
+
+    Where it meets one, it types none of all.
+    """
+    from mlflow.models.signature import infer_signature
+
+    logger = logging.getLogger("mlflow.models.signature")
+    level = logger.level
+    logger.setLevel(logging.ERROR)  # the columns' own types stand in
+    try:
+        found = infer_signature(rows).inputs.inputs
+        if [c.name for c in found] != list(rows):
+            found = [column for name in rows for column in infer_signature(rows[[name]]).inputs.inputs]
+    finally:
+        logger.setLevel(level)
+    return {c.name: c.type for c in found if c.name is not None}
