@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from deltalake import DeltaTable
 
 from boathouse.errors import AlreadyExists, BoathouseError, InvalidInput, NotFound, NotPermitted, from_dict
 from boathouse.identity import Identity
@@ -41,6 +42,21 @@ def test_a_table_is_made_with_columns_keys_and_checks(world: Any) -> None:
     for bad in ("(-1, 'x', NULL, NULL)", "(2, NULL, NULL, NULL)"):
         with pytest.raises(BoathouseError):
             world.do(f"INSERT INTO raw.made VALUES {bad}")
+
+
+def test_a_table_is_made_with_an_event_time_as_other_platforms_write_it(world: Any) -> None:
+    world.do(
+        'CREATE TABLE raw.timed (id BIGINT NOT NULL, "at" TIMESTAMP NOT NULL, timeseries DOUBLE, '
+        'CONSTRAINT timed_pk PRIMARY KEY (id, "at" TIMESERIES)) USING DELTA '
+        "TBLPROPERTIES (delta.enableChangeDataFeed = true, 'delta.checkpointInterval' = '5')"
+    )
+    info = world.catalog.table("dev.raw.timed")
+    assert (info.primary_keys, info.event_time) == (("id", "at"), "at")
+    assert DeltaTable(info.location).metadata().configuration["delta.checkpointInterval"] == "5"
+    world.do("CREATE TABLE raw.plainly (timeseries BIGINT, PRIMARY KEY (timeseries))")
+    assert world.catalog.table("dev.raw.plainly").event_time is None
+    with pytest.raises(InvalidInput, match="one event time, not a and b"):
+        world.do("CREATE TABLE raw.twice (a TIMESTAMP, b TIMESTAMP, PRIMARY KEY (a TIMESERIES, b TIMESERIES))")
 
 
 def test_a_table_is_made_of_a_query_and_knows_what_it_came_from(world: Any) -> None:

@@ -134,8 +134,9 @@ class Changes:
         needed = {f"{c.name}_is_needed": f"{quoted(c.name)} IS NOT NULL" for c in said.columns
                   if c.required and c.name not in said.primary_keys}  # fmt: skip
         spec = TableSpec(
-            name, schema, primary_keys=said.primary_keys, partition_by=said.partition_by, description=said.comment,
-            column_comments={c.name: c.comment for c in said.columns if c.comment}, constraints={**needed, **said.checks},
+            name, schema, primary_keys=said.primary_keys, event_time=said.event_time, partition_by=said.partition_by,
+            description=said.comment, column_comments={c.name: c.comment for c in said.columns if c.comment},
+            constraints={**needed, **said.checks}, properties=said.properties,
         )  # fmt: skip
         try:
             self._catalog.create_table(asking.identity, spec)

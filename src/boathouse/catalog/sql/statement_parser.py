@@ -106,6 +106,7 @@ def _information(above: Path) -> str:
 
 
 def _create(words: Words) -> Statement:
+    words, time = words.without_timeseries()
     tree = words.tree()
     assert isinstance(tree, exp.Create)
     kind, exists = str(tree.args.get("kind")).upper(), bool(tree.args.get("exists"))
@@ -118,25 +119,27 @@ def _create(words: Words) -> Statement:
         named = tuple(c.name for c in tree.this.expressions) if isinstance(tree.this, exp.Schema) else ()
         return CreateView(_path(target), words.after_as(), named, bool(tree.args.get("replace")), exists)
     if kind == "TABLE":
-        return _create_table(words, tree, _path(target), exists)
+        return _create_table(words, tree, _path(target), exists, time)
     raise InvalidInput(f"CREATE {kind} is not for users here; tables, views, schemas and functions are made by SQL")
 
 
-def _create_table(words: Words, tree: exp.Create, name: Path, exists: bool) -> Statement:
+def _create_table(words: Words, tree: exp.Create, name: Path, exists: bool, time: str | None) -> Statement:
     words.allow(tree, "this", "kind", "expression", "replace", "exists", "properties")
     if tree.args.get("replace"):
         raise InvalidInput("CREATE OR REPLACE TABLE would lose the table's history: DELETE FROM it and INSERT, or DROP it")
-    partition_by, comment = _properties(tree)
+    partition_by, comment, properties = _properties(tree)
     if tree.expression:
         if isinstance(tree.this, exp.Schema) and tree.this.expressions:
             raise InvalidInput("CREATE TABLE … AS takes its columns from the query: name them there")
-        return CreateTable(name, partition_by=partition_by, comment=comment, query=words.after_as(), if_not_exists=exists)
+        return CreateTable(name, partition_by=partition_by, comment=comment, query=words.after_as(), if_not_exists=exists,
+                           properties=properties)  # fmt: skip
     parts = _Columns()
     for part in tree.this.expressions if isinstance(tree.this, exp.Schema) else ():
         parts.take(part)
     if not parts.columns:
         raise InvalidInput(f"{'.'.join(name)} needs columns, or AS SELECT …")
-    return CreateTable(name, tuple(parts.columns), tuple(parts.keys), parts.checks, partition_by, comment, None, exists)
+    return CreateTable(name, tuple(parts.columns), tuple(parts.keys), time, parts.checks, partition_by, comment, None, exists,
+                       properties)  # fmt: skip
 
 
 class _Columns:
@@ -186,17 +189,23 @@ class _Columns:
             raise InvalidInput(f"tables here keep PRIMARY KEY, NOT NULL and CHECK, not {part.sql(dialect='duckdb')}")
 
 
-def _properties(tree: exp.Create) -> tuple[tuple[str, ...], str]:
+def _properties(tree: exp.Create) -> tuple[tuple[str, ...], str, dict[str, str]]:
+    """What it is partitioned by, its comment, and properties of Delta's."""
     partition_by: tuple[str, ...] = ()
-    comment = ""
+    comment, ours = "", dict[str, str]()
     for given in tree.args["properties"].expressions if tree.args.get("properties") else ():
         if isinstance(given, exp.PartitionedByProperty):
             partition_by = tuple(c.name for c in given.this.expressions)
         elif isinstance(given, exp.SchemaCommentProperty):
             comment = given.this.name
+        elif type(given) is exp.Property:
+            name = given.this.name if isinstance(given.this, exp.Literal) else given.this.sql(dialect="duckdb")
+            value = given.args["value"]
+            ours[name] = str(value.this).lower() if isinstance(value, exp.Boolean) else value.name
         elif not (isinstance(given, exp.FileFormatProperty) and given.name.upper() == "DELTA"):
-            raise InvalidInput(f"CREATE TABLE knows PARTITIONED BY and COMMENT here, not {given.sql(dialect='duckdb')}")
-    return partition_by, comment
+            raise InvalidInput("CREATE TABLE knows PARTITIONED BY, COMMENT and TBLPROPERTIES here, not "
+                               f"{given.sql(dialect='duckdb')}")  # fmt: skip
+    return partition_by, comment, ours
 
 
 def _drop(words: Words) -> Statement:

@@ -1,5 +1,7 @@
 """The words of a statement as they were written, so that a query inside it is run letter by letter."""
 
+from itertools import pairwise
+
 import sqlglot
 from sqlglot import exp
 from sqlglot.dialects.duckdb import DuckDB
@@ -42,6 +44,21 @@ class Words:
         if isinstance(found[0], exp.Command):
             raise InvalidInput(f"this {self.kind} cannot be read; see docs/how-to/tables-and-sql.md for what is known")
         return found[0]
+
+    def without_timeseries(self) -> tuple["Words", str | None]:
+        """The statement without TIMESERIES in its PRIMARY KEY (…), which the engine does not know, and the column before it."""
+        inside, marked = False, list[tuple[str, Token]]()
+        for before, token in pairwise(self.tokens):
+            inside = token.token_type != TokenType.R_PAREN and (inside or before.token_type == TokenType.PRIMARY_KEY)
+            word = token.text.upper() == "TIMESERIES" and before.token_type not in (TokenType.L_PAREN, TokenType.COMMA)
+            if inside and word:
+                marked.append((before.text, token))
+        if not marked:
+            return self, None
+        if len(marked) > 1:
+            raise InvalidInput(f"a table has one event time, not {' and '.join(name for name, _ in marked)}")
+        [(name, mark)] = marked
+        return Words(self.text[: mark.start] + self.text[mark.end + 1 :]), name
 
     def allow(self, tree: exp.Expression, *parts: str) -> None:
         """Raises InvalidInput when a part of the statement has other parts than these: none is left out in silence."""

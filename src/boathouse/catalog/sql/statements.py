@@ -31,11 +31,13 @@ class CreateTable:
     name: Path
     columns: tuple[ColumnSpec, ...] = ()
     primary_keys: tuple[str, ...] = ()
+    event_time: str | None = None
     checks: dict[str, str] = field(default_factory=dict)
     partition_by: tuple[str, ...] = ()
     comment: str = ""
     query: str | None = None
     if_not_exists: bool = False
+    properties: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
