@@ -100,6 +100,11 @@ def test_a_label_that_is_corrected_replaces_the_one_of_before(shop: Lake) -> Non
     labels = {**labels, "table": "shop.plain"}
     assert joined() == (2, [1.0, 1.0, 0.0])
     assert joined() == (0, [1.0, 1.0, 0.0])
+    for wrong, said in (({"keys": ["tx", "hour"]}, r"dev\.shop\.plain has no column 'hour' \(it has tx, fraud\)"),
+                        ({"keys": ["fraud"]}, r"dev\.shop\.asked has no column 'fraud' .*a request may carry columns"),
+                        ({"label": "lost"}, "has no column 'lost'")):  # fmt: skip
+        with pytest.raises(InvalidInput, match=said):
+            join_labels(shop, watched, {**labels, **wrong}, None)
 
 
 def test_one_monitor_is_made_looked_at_and_deleted_by_commands(shop: Lake, command: Callable[..., tuple[int, str]]) -> None:

@@ -43,10 +43,10 @@ class Newcomer:
         """The JSON that a command prints."""
         return json.loads(self.runs(*words))
 
-    def git(self, *words: str) -> None:
-        """Git in the project."""
+    def git(self, *words: str) -> str:
+        """Git in the project; what it says."""
         who = ("-c", "user.name=Ann Lee", "-c", "user.email=ann@example.org")
-        subprocess.run(["git", *who, *words], cwd=self.project, check=True, capture_output=True)
+        return subprocess.run(["git", *who, *words], cwd=self.project, check=True, capture_output=True, text=True).stdout
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +90,8 @@ def test_a_change_is_tested_in_staging_and_merged(newcomer: Newcomer) -> None:
         readme.write("\nOurs now.\n")
     newcomer.git("commit", "--quiet", "--all", "--message", "Say whose it is")
     assert "the tests passed" in newcomer.runs("requests", "open")
-    assert "staging runs it" in newcomer.runs("requests", "merge", "1")
+    assert "main is there in this folder, too" in newcomer.runs("requests", "merge", "1")
+    assert "Say whose it is" in newcomer.git("log", "--format=%s", "main")
 
 
 def test_the_tests_left_nothing_in_staging(newcomer: Newcomer) -> None:

@@ -11,7 +11,7 @@ import typer
 
 from boathouse.cli.output import JSON, dump, facts, pairs, say, show
 from boathouse.cli.session import connected, options
-from boathouse.errors import InvalidBundle, InvalidInput, RunFailed
+from boathouse.errors import InvalidBundle, InvalidInput, NotPermitted, RunFailed
 
 if TYPE_CHECKING:
     from boathouse.client import Connection
@@ -190,6 +190,7 @@ def merge_request(number: int) -> None:
     with connected() as lake:
         merged = lake.call("POST", f"/api/v1/requests/{number}/merge")
         say(f"merged {merged['branch']} into main at {merged['merge_commit'][:12]}; staging runs it")
+        _bring_main(lake, merged)
 
 
 @releases.command("cut")
@@ -370,6 +371,22 @@ def _seed_main(repository: Path) -> None:
 
     if "main" not in Repository(repository).branches():
         push(Path.cwd(), repository, "refs/heads/main:refs/heads/main")
+
+
+def _bring_main(lake: "Connection", merged: Any) -> None:
+    """Where this folder is a checkout that the request came from, its main moves on, too."""
+    from boathouse.environments import bring, holds
+
+    if not (lake.same_machine and holds(Path.cwd(), merged["head"])):
+        return
+    try:
+        repository = Path(lake.call("PUT", f"/api/v1/projects/{merged['project']}")["repository"])
+    except NotPermitted:  # who may merge, and not deploy in dev, is not told where it lies
+        return
+    if bring(Path.cwd(), repository, "main"):
+        say("main is there in this folder, too")
+    else:
+        say(f"`git pull --ff-only {repository} main` brings it into this folder")
 
 
 def _follow(lake: "Connection", request: Any, junit: Path | None = None) -> None:

@@ -24,7 +24,7 @@ from boathouse.environments.served import ServedEntity, served_entities
 from boathouse.environments.setup import ENVIRONMENTS, GROUPS, service_identity, service_principal, set_up, share, share_project
 from boathouse.environments.shared_code import SharedCode
 from boathouse.environments.synced_folder import Merge, Moved, SyncedFolder, ready
-from boathouse.environments.working_tree import GitFacts, apply_diff, push, working_tree_facts
+from boathouse.environments.working_tree import GitFacts, apply_diff, bring, holds, push, working_tree_facts
 from boathouse.environments.workspaces import Workspace, Workspaces, workspace_branch
 
 __all__ = [
@@ -75,11 +75,13 @@ __all__ = [
     "api_of",
     "apply_diff",
     "asked_for",
+    "bring",
     "check",
     "check_delivery",
     "declared_project",
     "experiment_securable",
     "find_lock",
+    "holds",
     "installed_packages",
     "is_lent",
     "isolation",

@@ -84,6 +84,26 @@ def push(directory: Path, repository_path: Path, refspec: str) -> None:
     raise InvalidInput(f"{refspec} was not pushed to {repository_path}: {pushed.error}")
 
 
+def holds(directory: Path, commit: str) -> bool:
+    """Whether the repository that holds `directory` has a commit."""
+    return _ask(directory, "cat-file", "-t", commit) == "commit"
+
+
+def bring(directory: Path, repository_path: Path, branch: str) -> bool:
+    """Move a working tree's branch on to where a repository on this machine has it; whether that was done.
+
+    Nothing is overwritten: not a branch that is checked out, nor one with commits that the repository has not.
+    """
+    if _ask(directory, "symbolic-ref", "--quiet", "--short", "HEAD") == branch:
+        return False
+    fetched = git(
+        directory, "fetch", "--quiet", "--no-tags", "--recurse-submodules=no", "--end-of-options",
+        str(repository_path.absolute()), f"refs/heads/{branch}:refs/heads/{branch}",
+        users_configuration=True, accepted=range(256),
+    )  # fmt: skip
+    return fetched.code == 0
+
+
 def apply_diff(folder: Path, diff: bytes) -> None:
     """Change the files of a commit as a working tree's diff says. Raises InvalidInput where it does not fit."""
     above = {"GIT_CEILING_DIRECTORIES": str(folder.parent)}  # a repository that the folder happens to lie in is not meant

@@ -83,6 +83,7 @@ def join_labels(
             f"the monitor's labels need {missing[0]!r}: table, keys, label, and known_time"
         )
     source = context.table(labels["table"])
+    _check_keys(watched, source, labels)
     kept = _label_type(context, watched, source, str(labels["label"]))
     known = labels.get("known_time") or source.info.known_time
     keys = " AND ".join(f"s.{quoted(k)} = l.{quoted(k)}" for k in labels["keys"])
@@ -101,6 +102,19 @@ def join_labels(
     if found.num_rows:
         watched.fill(found, ["request_id", "row"], ["label", "label_time"])
     return int(found.num_rows)
+
+
+def _check_keys(watched: Table, source: Table, labels: Mapping[str, Any]) -> None:
+    """Raises InvalidInput naming the column that finds labels and is missing on one side."""
+    asked = [(source, [*labels["keys"], labels["label"], *([labels["known_time"]] if labels.get("known_time") else [])])]
+    for table, wanted in [*asked, (watched, labels["keys"])]:
+        known = [*table.schema().names]
+        if missing := [name for name in wanted if name not in known]:
+            hint = "; a request may carry columns that the model does not take" if table is watched else ""
+            raise InvalidInput(
+                f"the monitor's labels are found by {', '.join(labels['keys'])}, and {table.name} has no column {missing[0]!r} "
+                f"(it has {', '.join(known)}){hint}"
+            )
 
 
 def _label_type(context: Context, watched: Table, source: Table, label: str) -> str:

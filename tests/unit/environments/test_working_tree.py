@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from boathouse.environments import GitFacts, Repository, apply_diff, push, working_tree_facts
+from boathouse.environments import GitFacts, Repository, apply_diff, bring, holds, push, working_tree_facts
 from boathouse.errors import Conflict, InvalidInput
 
 
@@ -143,3 +143,22 @@ def test_a_push_from_a_shallow_clone_says_how_to_complete_it(tree: Path, tmp_pat
     there = Repository(tmp_path / "there.git").create()
     with pytest.raises(InvalidInput, match="git fetch --unshallow"):
         push(tmp_path / "shallow", there.path, "main")
+
+
+def test_a_branch_is_brought_where_nothing_is_overwritten(tree: Path, tmp_path: Path) -> None:
+    run(tmp_path, "clone", "--quiet", "--bare", "tree", "server.git")
+    run(tmp_path, "clone", "--quiet", "server.git", "other")
+    (tmp_path / "other" / "train.py").write_text("depth = 5\n")
+    run(tmp_path / "other", "commit", "--quiet", "--all", "-m", "Deeper")
+    run(tmp_path / "other", "push", "--quiet", "origin", "main")
+    newest, server = run(tmp_path / "other", "rev-parse", "HEAD"), tmp_path / "server.git"
+    assert not holds(tree, newest)
+    assert not bring(tree, server, "main")  # checked out
+    run(tree, "switch", "--quiet", "--create", "work")
+    assert bring(tree, server, "main")
+    assert (run(tree, "rev-parse", "main"), holds(tree, newest)) == (newest, True)
+    run(tree, "commit", "--quiet", "--allow-empty", "-m", "Of our own")
+    run(tree, "branch", "--quiet", "--force", "main", "work~0")
+    run(tree, "switch", "--quiet", "--create", "more")
+    assert not bring(tree, server, "main")  # it has another commit
+    assert not holds(tmp_path, newest)
