@@ -103,9 +103,9 @@ def _untested(name: str, version: Mapping[str, Any]) -> str:
 def _why(verdict: Mapping[str, Any]) -> str:
     if verdict["outcome"] != "pass":
         return "; ".join(verdict["reasons"] or ())
-    overtaken = [check["reason"] for check in verdict["checks"] if check["name"] == "newest"]
-    count = len(verdict["checks"]) - len(overtaken)
-    return "; ".join([f"passed {count} check{'' if count == 1 else 's'}", *overtaken])
+    count = len(verdict["reasons"] or ())
+    counted = f"passed {count} check{'' if count == 1 else 's'}"
+    return f"{counted}; {verdict['waits']}" if verdict.get("waits") else counted
 
 
 @models.command("compare")

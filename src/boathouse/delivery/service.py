@@ -25,8 +25,6 @@ StartedBy = Callable[[str], str | None]
 """The principal who started a job's run; None for a run that is not known."""
 TestedBy = Callable[[str], tuple[str, int] | None]
 """The model and version that a run was submitted to test; None for any other run."""
-OVERTAKEN = "newest"
-"""The check that tells of a newer Production version."""
 _TESTED_BY_ITSELF = ("automatic", "partly_automatic")
 
 
@@ -158,12 +156,11 @@ class Delivery:
             verdict = Verdict("hold", (held,))
         else:
             verdict = decide(evidence, plan.thresholds, approval_required=bool(plan.approvers), limits=plan.limits)
+        body = verdict.to_dict() | {"evidence": evidence.to_dict(), "run_id": identity.run_id}
         newer = self.overtaken(model, version)
         if newer and verdict.outcome == "pass" and plan.mode == "automatic":
-            left = (f"version {newer} is newer and Production, so it is not replaced by itself; "
-                    f"`boathouse models promote {model} {version}` does it")  # fmt: skip
-            verdict = Verdict("pass", (*verdict.checks, Check(OVERTAKEN, "pass", left)))
-        body = verdict.to_dict() | {"evidence": evidence.to_dict(), "run_id": identity.run_id}
+            body["waits"] = (f"version {newer} is newer and Production, so it is not replaced by itself; "
+                             f"`boathouse models promote {model} {version}` does it")  # fmt: skip
         self._registry.record_verdict(model, version, environment, body)
         if verdict.outcome == "pass" and plan.mode == "automatic" and not newer:
             reason = f"passed {len(verdict.checks)} check{'' if len(verdict.checks) == 1 else 's'}"

@@ -126,7 +126,7 @@ def test_a_version_that_passes_late_does_not_replace_a_newer_one_by_itself(desk:
     assert desk.judge(1, replace(GOOD, champion={"roc_auc": 0.8}, champion_version="2")) == "pass"
     assert desk.stages() == {1: STAGING, 2: PRODUCTION, 3: NONE}
     newest = max(desk.registry.verdicts(MODEL, 1), key=lambda v: v.id)
-    assert "version 2 is newer and Production" in newest.verdict["checks"][-1]["reason"]
+    assert "version 2 is newer and Production" in newest.verdict["waits"]
     desk.delivery.promote(ADA, MODEL, 1, "it has fewer inputs")
     assert desk.stages() == {1: PRODUCTION, 2: ARCHIVED, 3: NONE}
 

@@ -88,7 +88,7 @@ def model(name: str, who: Caller, platform: Served, limit: Versions = 1000, befo
     told = []
     for verdict in platform.registry.verdicts(name):
         newest.setdefault(verdict.version, verdict.verdict)
-        said = {key: verdict.verdict.get(key) for key in ("outcome", "reasons", "by", "run_id")}
+        said = {key: verdict.verdict.get(key) for key in ("outcome", "reasons", "waits", "by", "run_id")}
         told.append({"at": verdict.at, "version": verdict.version, **said})
     going = tests_going(platform.runs, name)
     versions = [{**v.__dict__, "verdict": newest.get(v.version), "testing": going.get(v.version)}
