@@ -26,6 +26,7 @@ resources:
       output_schema_name: dev.watched
   alerts:
     few: {monitor: sales, condition: "count < 300", windows: 2, run_job: look}
+    small: {monitor: sales, condition: "max < 300", column: amount, windows: 2}
   jobs:
     look: {tasks: [{task_key: look, sql_task: {query: "select 1"}}]}
 """
@@ -65,6 +66,13 @@ def test_an_alert_is_tried_window_by_window_and_nothing_happens(shop: Lake, comm
     assert found["would"] == f"do nothing: incident {found['open_incident']} is open already"
     assert "closes" in command("alerts", "test", "few")[1]
     assert before == (shop.call("GET", "/api/v1/incidents"), len(shop.call("GET", "/api/v1/runs")))
+
+
+def test_an_alert_may_be_over_one_column(shop: Lake, command: Callable[..., tuple[int, str]]) -> None:
+    told = next(a for a in shop.call("GET", "/api/v1/alerts") if a["name"] == "small")
+    assert (told["state"], "max 219 < 300 in 2 consecutive days" in told["reason"]) == ("firing", True)
+    found = json.loads(command("alerts", "test", "small", "--json")[1])
+    assert [w["values"]["max"] for w in found["windows"]] == [count - 1.0 for count in COUNTS]
 
 
 def test_what_is_not_there_is_said_so_and_a_monitor_shows_its_own_windows(

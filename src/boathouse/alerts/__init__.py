@@ -1,6 +1,6 @@
 """Alerts: rules over the gold tables, judged window by window."""
 
-from boathouse.alerts.condition import ALIASES, Condition, metric_column, parse_condition
+from boathouse.alerts.condition import ALIASES, Condition, check_column, metric_column, parse_condition
 from boathouse.alerts.judge import judge, rule_of
 from boathouse.alerts.rules import Rule, State, Step, Verdict, Window, evaluate, steps
 from boathouse.alerts.service import Alerts, Incident
@@ -15,6 +15,7 @@ __all__ = [
     "Step",
     "Verdict",
     "Window",
+    "check_column",
     "evaluate",
     "judge",
     "metric_column",

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from boathouse.errors import InvalidInput
-from boathouse.monitoring import drift_schema, profile_schema
+from boathouse.monitoring import QUALITY, drift_schema, profile_schema
 
 Read = Callable[[str], float | None]
 """Gives a metric's value by its column, `struct.field` for a struct; None where there is none."""
@@ -56,6 +56,10 @@ ALIASES: Mapping[str, str] = {
     "wasserstein": "wasserstein_distance",
 }
 """Short names of metrics."""
+
+
+_OF_TABLES = ("count", "count_delta", "n_window", "n_baseline", "non_null_columns_delta")
+"""Metrics that rows of whole tables have beside quality."""
 
 
 def metric_columns() -> tuple[str, ...]:
@@ -130,6 +134,16 @@ def parse_condition(text: str) -> Condition:
     if not _check(tree, text, names):
         raise _refused(text, "it compares nothing")
     return Condition(text.strip(), tree, names)
+
+
+def check_column(condition: Condition, column: str | None) -> None:
+    """Raises InvalidInput where the rows of a column, or without one those of the whole table, lack what is compared."""
+    for name, metric in condition.metrics.items():
+        found = metric.partition(".")[0]
+        if column is None and found not in QUALITY and found not in _OF_TABLES:
+            raise InvalidInput(f"{name} is known of single columns: say of which, as in `column: prediction`")
+        if column is not None and found in QUALITY:
+            raise InvalidInput(f"{name} is known of the whole table: leave out `column: {column}`")
 
 
 def _refused(text: str, reason: str) -> InvalidInput:

@@ -5,7 +5,8 @@ from typing import Any
 
 from boathouse.alerts.rules import Rule, evaluate
 from boathouse.context import Context
-from boathouse.monitoring import gold_of
+from boathouse.lake import text
+from boathouse.monitoring import TABLE, gold_of
 
 _KEPT = 30
 """Windows with data that a judgement keeps."""
@@ -18,7 +19,7 @@ def rule_of(monitor: Mapping[str, Any], name: str, definition: Mapping[str, Any]
     return Rule(
         name, definition["condition"], windows=int(definition.get("windows") or 1),
         granularity=definition.get("granularity") or granularities[-1],
-        model_id_col=log.get("model_id_col") or "model_version",
+        model_id_col=log.get("model_id_col") or "model_version", column=definition.get("column") or TABLE,
     )  # fmt: skip
 
 
@@ -29,7 +30,7 @@ def judge(context: Context, monitor: Mapping[str, Any], name: str, definition: M
         row
         for gold in gold_of(monitor)
         if context.table_exists(gold)
-        for row in context.table(gold).read(where="column_name = ':table'").to_dicts()
+        for row in context.table(gold).read(where=f"column_name = {text(rule.column)}").to_dicts()
     ]
     verdict = evaluate(rule, rows)
     judged = [w for w in verdict.windows if w.violated is not None][-_KEPT:]

@@ -11,7 +11,8 @@ from boathouse.errors import AlreadyExists
 from boathouse.events import Event
 from boathouse.identity import Identities, Identity
 from boathouse.jobs import Startable
-from boathouse.monitoring import TABLE, completed, gold_of, parse_granularity
+from boathouse.lake import text
+from boathouse.monitoring import completed, gold_of, parse_granularity
 from boathouse.names import parse
 from boathouse.platform.hand_made_monitors import checked
 from boathouse.platform.inference import InferenceFlush
@@ -69,7 +70,7 @@ class MonitorDesk:
             self._catalog.access.authorize(identity, "SELECT", "table", gold)
             if self._catalog.exists("table", gold):
                 refreshed, quoted = True, ".".join(f'"{level}"' for level in gold.split("."))
-                query = f"SELECT * FROM {quoted} WHERE column_name = '{TABLE}'"
+                query = f"SELECT * FROM {quoted} WHERE column_name = {text(rule.column)}"
                 with self._sql.run(identity, query, environment) as found:
                     rows += found.to_dicts()
         verdict = evaluate(rule, rows)

@@ -96,11 +96,14 @@ class Monitor(Resource):
 class Alert(Resource):
     """Fires when `condition` holds in `windows` windows one after the other, at a granularity of its monitor.
 
+    `column` says whose metrics are compared; without it, those of the whole table.
+
     `run_job` starts a job of the project, with `params`; `notify` are e-mail addresses, URLs and `webhook:NAME`.
     """
 
     monitor: Word
     condition: Word
+    column: Word | None = None
     windows: int = Field(default=1, ge=1)
     granularity: Granularity | None = None
     notify: Targets = ()
@@ -121,3 +124,13 @@ class Alert(Resource):
         except InvalidInput as error:
             raise ValueError(str(error)) from error
         return condition
+
+    @model_validator(mode="after")
+    def _known(self) -> Self:
+        from boathouse.alerts import check_column, parse_condition
+
+        try:
+            check_column(parse_condition(self.condition), self.column)
+        except InvalidInput as error:
+            raise ValueError(str(error)) from error
+        return self

@@ -240,6 +240,15 @@ def test_a_condition_over_an_unknown_metric_is_said_before_anything_is_deployed(
     assert told.endswith("'roc_ac' is not a metric of the gold tables; the nearest is 'roc_auc'")
 
 
+@pytest.mark.parametrize(
+    ("alert", "said"),
+    [("condition: psi > 1", "psi is known of single columns: say of which, as in `column: prediction`"),
+     ("condition: count < 1 and auc < 1, column: x", "auc is known of the whole table: leave out `column: x`")],
+)  # fmt: skip
+def test_a_condition_that_its_rows_can_never_meet_is_refused(tmp_path: Path, alert: str, said: str) -> None:
+    assert problem(tmp_path, resources(f"alerts: {{a: {{monitor: o.m, {alert}}}}}")).endswith(said)
+
+
 def test_the_id_of_a_webhook_is_a_name_and_not_an_address(tmp_path: Path) -> None:
     text = "webhook_notifications: {on_failure: [{id: 'http://x'}]}\ntasks: [" + TASK + "]"
     assert "give an address as url" in problem(tmp_path, job(text))
