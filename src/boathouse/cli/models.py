@@ -244,7 +244,8 @@ def _tell(report: dict[str, Any]) -> None:
     found = report["comparison"] or {"metrics": {}, "parameters": {}, "rows": 0, "largest": None, "surroundings": ()}
     rows = [{"what": k, "recorded": a, "again": b} for k, (a, b) in found["metrics"].items()]
     rows += [{"what": k, "recorded": a, "again": b} for k, (a, b) in found["parameters"].items() if a != b]
-    show(rows, ["what", "recorded", "again"], False, empty="nothing was compared")
+    nothing = "its run logged no metrics: predictions alone were compared" if found["rows"] else "nothing was compared"
+    show(rows, ["what", "recorded", "again"], False, empty=nothing)
     apart = f"{found['largest']} apart at most" if found["largest"] is not None else "not compared"
     facts({"verdict": report["verdict"], "cause": report["cause"], "predictions": f"{found['rows']} rows, {apart}",
            "surroundings": list(found["surroundings"])}, False)  # fmt: skip
