@@ -20,8 +20,9 @@ def requests(request: Request, who: Caller, platform: Served) -> HTMLResponse:
     """Merge requests, for whoever may look into staging, where they are tested."""
     found = platform.projects.requests() if sight.uses(who, platform, "staging") else []
     return page(
-        request, who, "requests.html", requests=found, may_merge=sight.may(who, platform, "MERGE", "staging")
-    )
+        request, who, "requests.html", requests=found, may_merge=sight.may(who, platform, "MERGE", "staging"),
+        may_close=sight.may(who, platform, "DEPLOY", "dev"),
+    )  # fmt: skip
 
 
 @router.post("/requests/{number}/merge")
@@ -38,6 +39,15 @@ def test(number: int, who: Caller, platform: Served) -> Response:
     _request(who, platform, number)
     platform.access.authorize(who, "RUN", "catalog", "staging")
     return done(f"/runs/{platform.code.test_request(who, number)}", f"The tests of request {number} run.")
+
+
+@router.post("/requests/{number}/close")
+def close(number: int, who: Caller, platform: Served) -> Response:
+    """Close a request that is not to be merged; needs DEPLOY in dev."""
+    _request(who, platform, number)
+    platform.access.authorize(who, "DEPLOY", "catalog", "dev")
+    platform.projects.close_request(who, number)
+    return done("/requests", f"Request {number} is closed.")
 
 
 @router.get("/releases")
