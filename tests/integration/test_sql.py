@@ -1,5 +1,6 @@
 """SQL over HTTP, in Python and on the command line: rows stream, and whoever stops reading ends the query."""
 
+import csv
 import io
 import json
 import os
@@ -160,6 +161,15 @@ def test_a_query_ends_at_its_limits(lake: Lake, monkeypatch: pytest.MonkeyPatch)
     with pytest.raises(LimitExceeded, match=r"longer than 0\.5 seconds"):
         lake.sql(NEVER)
     made[0]._seconds = 300
+
+
+def test_maps_are_objects_and_decimals_texts(lake: Lake) -> None:
+    price = "12345678901234567890.123456"
+    query = f"SELECT MAP {{'first': 8}} AS seats, MAP {{1: [MAP {{'x': true}}]}} AS nested, {price}::DECIMAL(38, 6) AS price"
+    row = {"seats": {"first": 8}, "nested": {"1": [{"x": True}]}, "price": price}
+    assert post(lake, query).json()["rows"] == [row]
+    [read] = csv.DictReader(io.StringIO(post(lake, query, "text/csv").text))
+    assert json.loads(read["nested"]) == row["nested"]
 
 
 def test_a_run_asks_in_its_own_environment(lake: Lake) -> None:

@@ -11,6 +11,7 @@ feature_specs = sa.Table(
     sa.Column("spec", sa.Text, nullable=False),
     sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
     sa.Column("created_by", sa.String(255), nullable=False),
+    sqlite_autoincrement=True,  # the id of a spec that was dropped is not given again: endpoints tell specs apart by it
 )  # fmt: skip
 
 declared_features = sa.Table(

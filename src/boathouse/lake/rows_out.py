@@ -1,7 +1,6 @@
 """Rows written as Arrow, CSV, JSON or Parquet to something that only takes bytes, batch by batch."""
 
 import io
-import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -95,7 +94,8 @@ def _flat(column: pa.Array) -> pa.Array:
         return column
     if pa.types.is_decimal(column.type) or pa.types.is_dictionary(column.type):
         return column.cast(pa.string())
-    texts = [None if v is None else v if isinstance(v, str) else json.dumps(v, default=str) for v in column.to_pylist()]
+    values = column.to_pylist(maps_as_pydicts=_AS_OBJECTS)
+    texts = [None if v is None else v if isinstance(v, str) else _ENCODER.encode(v).decode() for v in values]
     return pa.array(texts, pa.string())
 
 
@@ -115,12 +115,14 @@ def _listed(batches: Iterable[pa.RecordBatch], sink: _Sink) -> None:
     first = True
     for batch in batches:
         if batch.num_rows:
-            rows = _ENCODER.encode(batch.to_pylist())[1:-1]
+            rows = _ENCODER.encode(batch.to_pylist(maps_as_pydicts=_AS_OBJECTS))[1:-1]
             sink.write(rows if first else b"," + rows)
             first = False
 
 
 _ENCODER = msgspec.json.Encoder(enc_hook=str)  # writes what is no number as null
+_AS_OBJECTS = "lossy"
+"""Maps are JSON's objects; of a key that is there twice the last counts."""
 
 
 FORMS: dict[str, Callable[[pa.Schema, Iterable[pa.RecordBatch], _Sink], None]] = {

@@ -53,6 +53,8 @@ class _Loaded:
     """What the values of a row can be that is a bare list: the model's inputs, or what a request has to carry."""
     outputs: tuple[str, ...] = field(default=())
     """Of a feature spec alone, what is answered."""
+    maps: tuple[str, ...] = field(default=())
+    """Those of them that are maps."""
 
     @property
     def looks_up_alone(self) -> bool:
@@ -118,9 +120,10 @@ class ModelServer:
 
     def _ready(self, model: Model) -> _Loaded:
         spec = model.spec or FeatureSpec(())
-        outputs = tuple(c.name for c in spec.input_columns if c.include and c.source is not Source.TRAINING_DATA)
+        answered = [c for c in spec.input_columns if c.include and c.source is not Source.TRAINING_DATA]
+        outputs, maps = tuple(c.name for c in answered), tuple(c.name for c in answered if c.data_type.startswith("map<"))
         completion = OnlineCompletion(spec, self._online, model.functions)
-        return _Loaded(model, completion, (model.inputs, spec.required_inputs), outputs)
+        return _Loaded(model, completion, (model.inputs, spec.required_inputs), outputs, maps)
 
     def _invoke(self, asked: tuple[Mapping[bytes, bytes], bytes]) -> tuple[Answer, bytes]:
         """The answer to a request, and its line in the log."""
@@ -157,11 +160,19 @@ class ModelServer:
 def _predict(loaded: _Loaded, question: Question) -> tuple[Answer, dict[str, Any]]:
     model = loaded.model
     rows, versions = loaded.completion.complete(question.rows)
-    said = {"outputs": rows.records(loaded.outputs)} if model.raw is None else _prediction(model, rows, question)
+    said = {"outputs": _outputs(loaded, rows)} if model.raw is None else _prediction(model, rows, question)
     logged = {"features": encode(rows.records()).decode(), "feature_versions": encode(versions).decode()}
     if question.request_time:
         logged["request_time"] = question.request_time
     return Answer(200, encode(said)), logged
+
+
+def _outputs(loaded: _Loaded, rows: Rows) -> list[dict[str, Any]]:
+    """What a feature spec answers; a map is an object, not the pairs that Arrow makes of it."""
+    found = rows.records(loaded.outputs)
+    for record in found if loaded.maps else ():
+        record.update({name: dict(record[name]) for name in loaded.maps if isinstance(record[name], list)})
+    return found
 
 
 def _prediction(model: Model, rows: Rows, question: Question) -> dict[str, Any]:
