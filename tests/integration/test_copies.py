@@ -97,6 +97,8 @@ def test_it_passes_where_they_are_and_leads_back_to_dev(lake: Lake, staged: None
     assert verdict(lake, version)["outcome"] == "pass"
     code, said = command("models", "show", "staging.shop.reorder", "--version", version)
     assert (code, "dev.shop.reorder version 1, by" in said) == (0, True), said
+    code, said = command("models", "history", "staging.shop.reorder")
+    assert (code, "verdict: pass" in said, "passed" in said) == (0, True, True), said
     graph = lake.call("GET", "/api/v1/lineage/model:staging.shop.reorder")
     assert {"model:dev.shop.reorder", "dev.shop.moods"} <= {edge["source"] for edge in graph}
 
