@@ -22,6 +22,8 @@ from boathouse.feature_engineering import (
     ServedEntity,
     TumblingWindow,
 )
+from boathouse.features import USES, Uses
+from boathouse.registry import InUse, Registry
 
 pytestmark = pytest.mark.xdist_group("protection")
 Command = Callable[..., tuple[int, str]]
@@ -61,6 +63,15 @@ def test_python_refuses_to_drop_a_used_table_and_names_models_specs_and_endpoint
     assert "feature spec dev.features.trip" in str(refused.value)
     assert "endpoint dev.trip" in str(refused.value)
     assert fe.read_table(name="features.weather").to_pandas().shape == (2, 3)
+
+
+def test_a_served_version_without_a_stage_is_told_without_one(
+    fe: FeatureEngineeringClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served = InUse("dev.flights.delay", 2, "None", {USES: Uses({"features.unused": []}).to_tag()})
+    monkeypatch.setattr(Registry, "in_use", lambda *_: [served])
+    with pytest.raises(Conflict, match=r"is used by model dev\.flights\.delay version 2; nothing was changed"):
+        fe.drop_table(name="features.unused")
 
 
 def test_sql_the_command_line_and_http_refuse_alike(lake: Lake, fe: FeatureEngineeringClient, command: Command) -> None:

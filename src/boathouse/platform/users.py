@@ -34,7 +34,7 @@ class FeatureUsers:
         found = [User("function", spec, "feature spec") for spec in specs]
         if kind == "table":
             found += self._declared_on(name, columns)
-        found += [User("model", m.model, "model", f"version {m.version} ({m.stage})") for m in models]
+        found += [User("model", m.model, "model", _version(m)) for m in models]
         return [*found, *self._serving({*specs, name} if kind == "function" else specs, models)]
 
     def _spec_uses(self, spec: str, text: str, kind: SecurableKind, name: str, columns: Collection[str]) -> bool:
@@ -104,6 +104,11 @@ class ModelUsers:
             watched = completed(resource.definition, {m.key: m.definition for m in beside})["table_name"]
             if watched == f"{model.partition('.')[2]}_inference":
                 yield f"monitor {environment}.{resource.name}"
+
+
+def _version(of: InUse) -> str:
+    """Which version of a model, and its stage where it has one."""
+    return f"version {of.version}" + (f" ({of.stage})" if of.stage not in ("", "None") else "")
 
 
 def _computes_from(definition: Mapping[str, object], place: str, table: str, columns: Collection[str]) -> bool:
