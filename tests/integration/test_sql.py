@@ -21,7 +21,7 @@ import pytest
 from waiting import wait_for
 
 from boathouse.client import Lake
-from boathouse.errors import BoathouseError, Conflict, InvalidInput, LimitExceeded, NotPermitted, QueryCanceled
+from boathouse.errors import BoathouseError, Conflict, InvalidInput, LimitExceeded, NotFound, QueryCanceled
 
 NEVER = "SELECT count(*) FROM range(10000000) a, range(10000000) b WHERE (a.range * 7 + b.range) % 11 = 12"
 HUGE = "SELECT range AS n, repeat('x', 100) AS w FROM range(2000000000)"
@@ -175,7 +175,7 @@ def test_maps_are_objects_and_decimals_texts(lake: Lake) -> None:
 def test_a_run_asks_in_its_own_environment(lake: Lake) -> None:
     answer = post(lake, "SELECT 1 AS a", environment="prod")
     assert answer.status_code == 200
-    with pytest.raises((NotPermitted, InvalidInput)):
+    with pytest.raises(NotFound, match="no environment or catalog 'no such'"):
         lake.http.call("POST", "/api/v1/sql", {"query": "FROM raw.events", "environment": "no such"})
 
 
