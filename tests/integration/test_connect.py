@@ -150,6 +150,7 @@ def test_what_was_known_before_is_never_erased(lake: Lake) -> None:
         ("COPY (SELECT 1) TO '/tmp/stolen.csv'", InvalidInput, "is no statement for users here"),
         ("ATTACH '/tmp/other.db'", InvalidInput, "is no statement for users here"),
         ("INSTALL httpfs", InvalidInput, "is no statement for users here"),
+        ("ALTER TABLE raw.t ADD CONSTRAINT pk PRIMARY KEY (id)", InvalidInput, "PRIMARY KEY stands in CREATE TABLE"),
         ("SELECT getenv('HOME')", InvalidInput, "getenv\\(\\) is not allowed"),
         ("SELECT * FROM glob('/*')", InvalidInput, "is not allowed in FROM"),
         ("SELECT uper('a')", InvalidInput, "did you mean upper\\(\\)"),

@@ -32,7 +32,8 @@ from boathouse.lake import quoted, text
 
 _PLAIN = re.compile(r"\s*(SELECT|FROM|VALUES)\b", re.IGNORECASE)
 _INSTEAD = {
-    "ALTER": "columns come with `table.append(df, evolve=True)`; comments, tags, masks and filters by `boathouse tables`",
+    "ALTER": "columns come with `table.append(df, evolve=True)`; comments, tags, masks and filters by `boathouse tables`; "
+             "PRIMARY KEY stands in CREATE TABLE",
     "GRANT": "grants are given by `boathouse grants add`",
     "REVOKE": "grants are taken by `boathouse grants remove`",
     "COPY": "rows go to files by `boathouse sql --output FILE`, files to tables by `boathouse tables import`",
