@@ -15,6 +15,7 @@ from boathouse.cli import (
     declared,
     demo,
     endpoints,
+    environments,
     feature_reports,
     functions,
     governance,
@@ -64,9 +65,9 @@ Start with `boathouse demo`, which does all of that on real flight data.
 
 app = typer.Typer(help=_HELP, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
 for room in (
-    starter, serve, login, code, projects, jobs, sync, notebook, sql, data, tables, imports, volumes, locations, functions,
-    lineage, people, governance, shares, models, endpoints, feature_reports, declared, monitors, webhooks, secrets, notifications,
-    compute, keeping, demo,
+    starter, serve, login, code, environments, projects, jobs, sync, notebook, sql, data, tables, imports, volumes,
+    locations, functions, lineage, people, governance, shares, models, endpoints, feature_reports, declared, monitors,
+    webhooks, secrets, notifications, compute, keeping, demo,
 ):  # fmt: skip
     room.register(app)
 
