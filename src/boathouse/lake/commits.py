@@ -131,7 +131,7 @@ def _plain(error: BaseException, table: DeltaTable, rows: Rows | None) -> str:
     rules |= {f"{f.name} is not null": f'"{f.name}" IS NOT NULL' for f in table.schema().fields if not f.nullable}
     counts = {} if rows is None else broken_by(rows.to_reader(), rules)
     named = [f"{rule} ({count})" for rule, count in sorted(counts.items(), key=lambda c: -c[1])] or list(rules)
-    shown = [[cell.strip() for cell in line.strip("| ").split("|")] for line in str(error).splitlines() if line[:1] == "|"]
+    shown = [[cell.strip() for cell in line.strip()[1:-1].split("|")] for line in str(error).splitlines() if line[:1] == "|"]
     example = ", ".join(f"{column}={value or 'null'}" for column, value in zip(*shown[:2], strict=False)) if shown[1:] else ""
     return f"{broken[1]} rows do not meet {', '.join(named)}" + (f"; for example {example}" if example else "")
 

@@ -85,6 +85,14 @@ def test_columns_may_have_quotes_of_any_kind_in_their_names(tmp_path: Path) -> N
     assert read(made, order="1") == [{"id`s": 2, 'a"b': 7, "c`d": 5, "e'f": 6, "g h": 7}]
 
 
+def test_a_refused_row_is_shown_with_its_nulls(tmp_path: Path) -> None:
+    made = DeltaFolder((tmp_path / "given").as_uri(), "dev.raw.given")
+    made.create(SCHEMA)
+    made.constrain({"given": "id IS NOT NULL"})
+    with pytest.raises(InvalidInput, match="for example id=null, name=x"):
+        made.append({"id": pa.array([None], pa.int64()), "name": ["x"]})
+
+
 def test_a_folder_without_a_table_is_not_found(tmp_path: Path) -> None:
     with pytest.raises(NotFound, match=r"dev\.raw\.gone has no data"):
         DeltaFolder((tmp_path / "gone").as_uri(), "dev.raw.gone").version()
