@@ -283,7 +283,8 @@ class Endpoints:
             return
         if not alive and one.slot in ready:
             del ready[one.slot]
-            self._direct(environment, name, plan)  # to the others, while it starts
+            if one.role == SERVED:  # what a canary fails at its champion answers, and the canary is judged by it
+                self._direct(environment, name, plan)
         place, what = (environment, name, one.slot), (plan.model, one.version)
         if self._retries.wait(place, what):
             return
