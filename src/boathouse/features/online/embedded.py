@@ -28,7 +28,7 @@ from boathouse.features.online.store import (
     same_shape,
     touched_keys,
 )
-from boathouse.features.online.table import Found, Key, Layout, OnlineTable, Publication, described, spelled
+from boathouse.features.online.table import Found, Key, Layout, OnlineTable, Publication, Spelling, described
 
 _PATIENCE = 300.0  # seconds for another publisher to finish
 _ATTEMPTS = 50  # files may be replaced between two looks
@@ -120,15 +120,14 @@ class EmbeddedStore(OnlineStore):
             raise _in_words(self._folder, error) from error
 
     def _read(self, served: _Served, wanted: Sequence[tuple[str, Sequence[Key]]]) -> list[Found]:
-        mine = served.by_thread.__dict__
-        for name, _ in wanted:
-            if name not in mine:
-                mine[name] = served.open(self.name(name))
-        found, keys = [], spelled((mine[name][0], keys) for name, keys in wanted)
-        for (name, _), spelled_keys in zip(wanted, keys, strict=True):
-            layout, get = mine[name]
+        found, mine, spelling = [], served.by_thread.__dict__, Spelling()
+        for name, keys in wanted:
+            opened = mine.get(name)
+            if opened is None:
+                opened = mine[name] = served.open(self.name(name))
+            layout, get = opened
             decode, rows = layout.decode, list[Row | None]()
-            for key in spelled_keys:
+            for key in spelling.of(layout, keys):
                 value = None if key is None else get(key)
                 rows.append(None if value is None else decode(value))
             found.append(layout.found(rows))

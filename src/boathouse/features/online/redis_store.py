@@ -20,7 +20,7 @@ from boathouse.features.online.store import (
     same_shape,
     touched_keys,
 )
-from boathouse.features.online.table import Found, Key, OnlineTable, Publication, described, layout_of, spelled
+from boathouse.features.online.table import Found, Key, OnlineTable, Publication, Spelling, described, layout_of
 
 SCHEMES = ("redis://", "rediss://", "unix://")
 _LOCK_SECONDS = 20.0  # how long a killed publisher keeps the next one waiting
@@ -114,8 +114,8 @@ class RedisStore(OnlineStore):
 
     def _ask(self, places: Sequence[Place], wanted: Sequence[tuple[str, Sequence[Key]]]) -> list[Found]:
         """All tables at one moment. Raises Changed where one was published since its description was read."""
-        keys = spelled((of.layout, keys) for of, (_, keys) in zip(places, wanted, strict=True))
-        asked = list(map(Asked, places, keys))
+        spelling = Spelling()
+        asked = [Asked(of, spelling.of(of.layout, keys)) for of, (_, keys) in zip(places, wanted, strict=True)]
         try:
             found = self._line.ask(asked)
         except Lost as lost:

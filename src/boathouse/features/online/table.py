@@ -1,6 +1,6 @@
 """What a published table is, and how its rows are read: the same in every store."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -62,6 +62,7 @@ class Layout:
     def __init__(self, table: OnlineTable) -> None:
         self.table = table
         self.name = table.table.encode()
+        self.key_types = table.key_types
         self.spell = KeyCodec(table.keys, table.key_types).encode_many
         self.decode, self._decode_all = row_decoder(table.types), rows_decoder(table.types)
         self._time = table.columns.index(table.time) if table.ttl is not None and table.time in table.columns else None
@@ -85,15 +86,19 @@ class Layout:
         return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def spelled(wanted: Iterable[tuple[Layout, Sequence[Key]]]) -> Iterator[list[bytes | None]]:
-    """The keys' bytes, None where a part is null; the same keys of tables one after the other are spelled once."""
-    before: Sequence[Key] | None = None
-    types: tuple[str, ...] = ()
-    found = list[bytes | None]()
-    for layout, keys in wanted:
-        if keys is not before or layout.table.key_types != types:
-            before, types, found = keys, layout.table.key_types, layout.spell(keys)
-        yield found
+class Spelling:
+    """The keys' bytes in one lookup; the same keys of tables one after the other are spelled once."""
+
+    def __init__(self) -> None:
+        self._keys: Sequence[Key] | None = None
+        self._types: tuple[str, ...] = ()
+        self._spelled = list[bytes | None]()
+
+    def of(self, layout: Layout, keys: Sequence[Key]) -> list[bytes | None]:
+        """As the table spells them; None where a part is null."""
+        if keys is not self._keys or layout.key_types != self._types:
+            self._keys, self._types, self._spelled = keys, layout.key_types, layout.spell(keys)
+        return self._spelled
 
 
 def described(table: OnlineTable) -> bytes:
